@@ -1,0 +1,36 @@
+# Every target sets the machine up first (.tools/setup does nothing when all is there).
+# One profile (dev), one feature set: no target makes another one's work stale.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test check fmt ci
+
+# Sourced in each recipe, not exported here: setup may only just have installed ccache and cargo.
+ENVIRONMENT := source .tools/env
+WORKSPACE := --workspace --locked
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install what is missing (compilers, libclang, ccache, Rust); all targets do this first
+	@.tools/setup
+
+build: setup ## Build everything, tests included
+	@$(ENVIRONMENT) && cargo build $(WORKSPACE) --all-targets
+
+demo: setup ## A relay, three nodes, a conversation, a crash, convergence: in under a minute once built
+	@$(ENVIRONMENT) && cargo build $(WORKSPACE) --all-targets && .tools/demo
+
+test: setup ## All tests, the examples in the docs, and the independent decoder of the frozen vectors
+	@$(ENVIRONMENT) && .tools/test
+
+check: setup ## Formatting, clippy and rustdoc, warnings denied
+	@$(ENVIRONMENT) && cargo fmt --all --check
+	@$(ENVIRONMENT) && cargo clippy $(WORKSPACE) --all-targets -- -D warnings
+	@$(ENVIRONMENT) && RUSTDOCFLAGS="-D warnings" cargo doc $(WORKSPACE) --no-deps
+
+fmt: setup ## Format all Rust code
+	@$(ENVIRONMENT) && cargo fmt --all
+
+ci: ## What CI runs: tests, demo, lints, dependency checks, the README's commands
+	@.ci/run

@@ -1,0 +1,98 @@
+//! What receiving an envelope may say to whoever shows the timeline.
+
+use khlong_crdt::admission::AdmissionError;
+use khlong_crdt::id::{AuthorKey, EnvelopeId, EpochId, MessageId, PrincipalKey, Seq};
+
+use super::entry::ChangeRefusal;
+use super::plaintext::PlaintextError;
+use crate::keys::wrap::WrapError;
+use crate::membership::manifest::ManifestError;
+use crate::seal::OpenError;
+
+/// Something happened in a timeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimelineEvent {
+    /// The genesis is here: kind and history are known.
+    Opened,
+    /// A message is there that was not.
+    MessageAdded(MessageId),
+    /// A message was edited, deleted or reacted to, or tried to be.
+    MessageChanged(MessageId),
+    /// Title, roster or pins.
+    StateChanged,
+    /// The first device of a member is known.
+    MemberJoined(PrincipalKey),
+    /// One more epoch can be read.
+    EpochLearnt(EpochId),
+    /// A member has received a chain of mine up to a place.
+    Delivered {
+        /// Who.
+        principal: PrincipalKey,
+        /// Which chain of mine.
+        author: AuthorKey,
+        /// Up to here.
+        seq: Seq,
+    },
+    /// A member has been shown a chain of mine up to a place.
+    Read {
+        /// Who.
+        principal: PrincipalKey,
+        /// Which chain of mine.
+        author: AuthorKey,
+        /// Up to here.
+        seq: Seq,
+    },
+    /// An envelope will never count.
+    Refused {
+        /// Which.
+        envelope: EnvelopeId,
+        /// Why.
+        reason: Refused,
+    },
+    /// A change inside an envelope does not count.
+    ChangeRefused {
+        /// Who sent it.
+        author: AuthorKey,
+        /// Why.
+        refusal: ChangeRefusal,
+    },
+    /// An author signed two envelopes for one place of its chain.
+    ForkSeen {
+        /// Who.
+        author: AuthorKey,
+        /// Where.
+        seq: Seq,
+    },
+    /// Too much waits for keys or authors; this one is lost until the timeline is
+    /// read again.
+    ParkedFull {
+        /// Which.
+        envelope: EnvelopeId,
+    },
+}
+
+/// Why an envelope does not count.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It belongs to another timeline.
+    #[error("the envelope belongs to another timeline")]
+    OtherTimeline,
+    /// Its admission part is wrong.
+    #[error("the membership change is refused")]
+    Admission(#[source] AdmissionError),
+    /// It does not open, or is malformed inside.
+    #[error("the envelope does not open")]
+    Open(#[source] OpenError),
+    /// What was sealed cannot be read.
+    #[error("the sealed content cannot be read")]
+    Plaintext(#[source] PlaintextError),
+    /// A key inside is not what it should be.
+    #[error("the epoch key is refused; its minter is at fault")]
+    Wrap(#[source] WrapError),
+    /// A key does not fit its manifest.
+    #[error("the epoch's manifest does not hold; its minter is at fault")]
+    Manifest(#[source] ManifestError),
+    /// A mint in the name of another member.
+    #[error("the epoch was minted in the name of another member")]
+    ForeignMinter,
+}

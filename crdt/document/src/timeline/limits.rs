@@ -1,0 +1,123 @@
+//! Budgets of documents, with their arithmetic (`DOCUMENT.md`, "Budgets").
+
+/// Bytes of the text of one message.
+pub const MESSAGE_BODY_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of one value of an entry, whatever it means: unknown keys included.
+pub const VALUE_BYTES_MAX: usize = MESSAGE_BODY_BYTES_MAX;
+/// Bytes of a key of an entry.
+pub const KEY_BYTES_MAX: usize = 32;
+/// Keys of one entry.
+pub const KEYS_PER_ENTRY_MAX: usize = 32;
+/// Bytes of a reaction: one emoji with its joiners and modifiers.
+pub const EMOJI_BYTES_MAX: usize = 32;
+/// Bytes of a nickname.
+pub const NICKNAME_BYTES_MAX: usize = 64;
+/// Bytes of a title.
+pub const TITLE_BYTES_MAX: usize = 256;
+/// Bytes of the name of a foreign network or of a sender there.
+pub const ORIGIN_BYTES_MAX: usize = 256;
+/// Media roots that one message shows.
+pub const ATTACHMENTS_MAX: usize = 8;
+
+/// Bytes of one raw Automerge change.
+pub const CHANGE_BYTES_MAX: usize = 256 * 1024;
+/// Operations of one change; also bounds what a run-length can unfold to.
+pub const CHANGE_OPS_MAX: usize = 16 * 1024;
+/// Changes that one change depends on.
+pub const CHANGE_DEPS_MAX: usize = 1_024;
+/// Actors that one change names.
+pub const CHANGE_ACTORS_MAX: usize = 1_024;
+/// Operation counters end here, far below the u32 that Automerge can hold.
+pub const OP_COUNTER_MAX: u64 = 1 << 30;
+
+/// Sections of one plaintext: pages touched by one envelope.
+pub const SECTIONS_MAX: usize = 64;
+/// Changes of one section.
+pub const CHANGES_PER_SECTION_MAX: usize = 1_024;
+/// Auth heads cited by one plaintext.
+pub const AUTH_HEADS_MAX: usize = 32;
+/// Authors named by one half of a receipt.
+pub const RECEIPT_HEIGHTS_MAX: usize = 1_024;
+
+/// Drafts of one envelope.
+pub const DRAFTS_PER_ENVELOPE_MAX: usize = 512;
+/// Bytes of text in the drafts of one envelope. The rest of a body is for
+/// operations, ids and padding.
+pub const DRAFT_BYTES_MAX: usize = 64 * 1024;
+
+/// Number of the last page. Nothing but a hostile writer gets here.
+pub const PAGE_NUMBER_MAX: u32 = 1 << 20;
+/// Changes of one page that wait for others or were refused.
+pub const PAGE_WAITING_CHANGES_MAX: usize = 4_096;
+/// Bytes of the same.
+pub const PAGE_WAITING_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Changes for pages whose predecessor is not known yet.
+pub const FAR_CHANGES_MAX: usize = 8_192;
+/// Bytes of the same.
+pub const FAR_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Pages held unpacked; the others are compressed bytes.
+pub const OPEN_PAGES_MAX: usize = 4;
+/// Envelopes that wait for a key or an author.
+pub const PARKED_ENVELOPES_MAX: usize = 16 * 1024;
+/// Bytes of the same.
+pub const PARKED_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Places of one author's chain remembered beyond a hole.
+pub const CHAIN_GAP_MAX: usize = 4_096;
+
+const _: () = assert!(
+    VALUE_BYTES_MAX < CHANGE_BYTES_MAX,
+    "a message fits a change"
+);
+const _: () = assert!(
+    DRAFT_BYTES_MAX >= MESSAGE_BODY_BYTES_MAX,
+    "a message fits an envelope"
+);
+// Text, then per draft at most seven operations with their columns and a reply's id.
+const _: () =
+    assert!(DRAFT_BYTES_MAX + DRAFTS_PER_ENVELOPE_MAX * 160 < crate::seal::PACKED_BYTES_MAX);
+const _: () = assert!(DRAFTS_PER_ENVELOPE_MAX * 16 < CHANGE_OPS_MAX);
+const _: () = assert!(EMOJI_BYTES_MAX < VALUE_BYTES_MAX && TITLE_BYTES_MAX < VALUE_BYTES_MAX);
+const _: () = assert!(RECEIPT_HEIGHTS_MAX * 2 * 40 < crate::seal::PACKED_BYTES_MAX);
+const _: () = assert!(CHANGE_OPS_MAX as u64 * 1_024 < OP_COUNTER_MAX);
+
+/// When pages turn and how much one author may put into one. All members must
+/// use the same numbers: the hard budgets decide which changes count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// New messages go to the next page once this one holds so many. Soft.
+    pub page_messages: usize,
+    /// Or so many bytes of raw changes. Soft.
+    pub page_bytes: usize,
+    /// Hard: bytes of raw changes of one author in one page.
+    pub page_author_bytes: usize,
+    /// Hard: messages of one author in one page.
+    pub page_author_messages: usize,
+    /// Soft: an author turns the page when its new messages reach this many
+    /// bytes, so that budget is left for edits and reactions.
+    pub page_author_turn_bytes: usize,
+}
+
+impl Limits {
+    /// What every replica uses; tests turn pages sooner.
+    pub const PRODUCTION: Self = Self {
+        page_messages: 1_000,
+        page_bytes: 1024 * 1024,
+        page_author_bytes: 256 * 1024,
+        page_author_messages: 1_000,
+        page_author_turn_bytes: 128 * 1024,
+    };
+}
+
+const _: () = assert!(
+    Limits::PRODUCTION.page_author_turn_bytes + DRAFT_BYTES_MAX
+        <= Limits::PRODUCTION.page_author_bytes,
+    "an author that turns the page in time never meets the hard budget with one envelope"
+);
+const _: () = assert!(Limits::PRODUCTION.page_author_messages >= Limits::PRODUCTION.page_messages);
+const _: () = assert!(Limits::PRODUCTION.page_author_bytes <= CHANGE_BYTES_MAX);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::PRODUCTION
+    }
+}

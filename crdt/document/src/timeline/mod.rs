@@ -1,0 +1,350 @@
+//! A timeline: a fold over verified envelopes, whatever their order.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`pages`] | the documents: merge, views, state hash, canonical save |
+//! | [`genesis`], [`entry`] | what a document begins with, and what a change may do |
+//! | [`plaintext`] | what is sealed in an envelope |
+//! | [`message`], [`state`] | what a person sees |
+//! | [`draft`] | what a person writes |
+//! | [`event`] | what happened |
+//! | [`limits`] | budgets |
+//!
+//! Nothing here asks a clock or reads a disk. Reads never wait: they show what has
+//! been received. `DOCUMENT.md`, from section 5 on, is the specification.
+
+mod canonical;
+pub mod chunk;
+mod compose;
+pub mod draft;
+pub mod entry;
+mod epochs;
+pub mod event;
+pub mod genesis;
+pub mod limits;
+pub mod message;
+mod order;
+pub mod page;
+pub mod pages;
+pub mod plaintext;
+mod receipts;
+mod receive;
+mod shelf;
+pub mod state;
+pub mod write;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+
+use automerge::{Automerge, AutomergeError};
+use khlong_crdt::admission::{Admission, History, Rights, TimelineKind};
+use khlong_crdt::envelope::VerifiedEnvelope;
+use khlong_crdt::id::{AuthorKey, EnvelopeId, MessageId, PrincipalKey, Seq, TimelineId};
+use khlong_crdt::time::UnixMillis;
+
+use self::epochs::Epochs;
+use self::limits::Limits;
+use self::message::Message;
+use self::page::PageAddress;
+use self::pages::Pages;
+use self::plaintext::DocumentChanges;
+use self::receipts::Receipts;
+use self::state::State;
+use crate::membership::secrets::TimelineSecrets;
+
+/// One timeline as one member's device sees it.
+///
+/// Feed it every envelope of the timeline, its own included, by [`Self::receive`]
+/// or, at start-up, [`Self::receive_all`]. What it shows is a function of the set
+/// of envelopes; waiting envelopes count as soon as what they wait for is there.
+#[derive(Debug)]
+pub struct Timeline {
+    timeline: TimelineId,
+    secrets: TimelineSecrets,
+    author: AuthorKey,
+    principal: PrincipalKey,
+    admission: Option<Admission>,
+    epochs: Epochs,
+    pages: Pages,
+    receipts: Receipts,
+    /// What was received, for duplicates and forks.
+    seen: BTreeMap<(AuthorKey, Seq), EnvelopeId>,
+    /// The second envelope of a fork; a third says nothing new.
+    forks: BTreeMap<(AuthorKey, Seq), EnvelopeId>,
+    /// The newest auth-op of each author.
+    auth_heads: BTreeMap<AuthorKey, (Seq, EnvelopeId)>,
+    head: (Seq, EnvelopeId),
+    /// Which envelope holds a message of mine.
+    sources: BTreeMap<MessageId, (AuthorKey, Seq)>,
+    parked: VecDeque<(VerifiedEnvelope, UnixMillis)>,
+    parked_bytes: usize,
+    /// Opened, not merged yet.
+    opened: Vec<(AuthorKey, DocumentChanges)>,
+}
+
+/// How far a message of mine has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Which chain of mine holds it.
+    pub author: AuthorKey,
+    /// Its place there.
+    pub seq: Seq,
+    /// Members that have received it, by principal.
+    pub delivered_to: Vec<PrincipalKey>,
+    /// Members that were shown it, by principal.
+    pub read_by: Vec<PrincipalKey>,
+}
+
+/// A member, by principal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberView {
+    /// Who.
+    pub principal: PrincipalKey,
+    /// The name that the member gave itself.
+    pub nickname: Option<String>,
+    /// Whether the member said that it left.
+    pub left: bool,
+    /// What relays let the member do.
+    pub rights: Rights,
+    /// Whether it is the owner of this device.
+    pub is_me: bool,
+}
+
+impl Timeline {
+    /// A timeline of which nothing has been received.
+    #[must_use]
+    pub fn new(timeline: TimelineId, secrets: TimelineSecrets) -> Self {
+        Self::with_limits(timeline, secrets, Limits::PRODUCTION)
+    }
+
+    /// With other page limits; all members of a timeline must use the same.
+    #[must_use]
+    pub fn with_limits(timeline: TimelineId, secrets: TimelineSecrets, limits: Limits) -> Self {
+        Self {
+            timeline,
+            author: secrets.author.public(),
+            principal: secrets.principal.public(),
+            secrets,
+            admission: None,
+            epochs: Epochs::default(),
+            pages: Pages::new(timeline, limits),
+            receipts: Receipts::default(),
+            seen: BTreeMap::new(),
+            forks: BTreeMap::new(),
+            auth_heads: BTreeMap::new(),
+            head: (Seq(0), EnvelopeId::ZERO),
+            sources: BTreeMap::new(),
+            parked: VecDeque::new(),
+            parked_bytes: 0,
+            opened: Vec::new(),
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> TimelineId {
+        self.timeline
+    }
+
+    /// The keys with which this device takes part.
+    #[must_use]
+    pub const fn secrets(&self) -> &TimelineSecrets {
+        &self.secrets
+    }
+
+    /// This device's author key.
+    #[must_use]
+    pub const fn author(&self) -> AuthorKey {
+        self.author
+    }
+
+    /// This member's principal.
+    #[must_use]
+    pub const fn principal(&self) -> PrincipalKey {
+        self.principal
+    }
+
+    /// Who may do what; None until the genesis is here.
+    #[must_use]
+    pub const fn admission(&self) -> Option<&Admission> {
+        self.admission.as_ref()
+    }
+
+    /// What the timeline is for; None until the genesis is here.
+    #[must_use]
+    pub fn kind(&self) -> Option<TimelineKind> {
+        self.admission.as_ref().map(Admission::kind)
+    }
+
+    /// What newcomers can read; None until the genesis is here.
+    #[must_use]
+    pub fn history(&self) -> Option<History> {
+        self.admission.as_ref().map(Admission::history)
+    }
+
+    /// Whose device an author key is.
+    #[must_use]
+    pub fn principal_of(&self, author: &AuthorKey) -> Option<PrincipalKey> {
+        self.admission.as_ref()?.principal_of(author)
+    }
+
+    /// The place of my next envelope.
+    #[must_use]
+    pub const fn next_seq(&self) -> Seq {
+        self.head.0.next()
+    }
+
+    /// My newest envelope: place and id; (0, zero) before the first.
+    #[must_use]
+    pub const fn head(&self) -> (Seq, EnvelopeId) {
+        self.head
+    }
+
+    /// Whether something can be written: I am admitted and have an epoch key.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.may_append(&self.author) && self.epochs.current().is_some() && self.head.0 > Seq(0)
+    }
+
+    /// Envelopes that wait for an author, a key or a grant.
+    #[must_use]
+    pub fn parked_count(&self) -> usize {
+        self.parked.len()
+    }
+
+    /// Messages that count, each once; deleted ones included.
+    #[must_use]
+    pub const fn message_count(&self) -> usize {
+        self.pages.message_count()
+    }
+
+    /// Number of the documents that hold something.
+    #[must_use]
+    pub fn page_count(&self) -> usize {
+        self.pages.page_count()
+    }
+
+    /// Messages at places `range` of the timeline, oldest first: `0` is the first
+    /// message of the first page, `message_count() - 1` the newest.
+    #[must_use]
+    pub fn messages(&self, range: Range<usize>) -> Vec<Message> {
+        self.pages
+            .messages(range, &|author| self.principal_of(author))
+    }
+
+    /// One message; None if it is not here.
+    #[must_use]
+    pub fn message(&self, id: &MessageId) -> Option<Message> {
+        self.pages.message(id, &|author| self.principal_of(author))
+    }
+
+    /// Title, roster, pins.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.pages.state(&|author| self.principal_of(author))
+    }
+
+    /// Members, by principal: invites that nobody has used are none.
+    #[must_use]
+    pub fn members(&self) -> Vec<MemberView> {
+        let Some(admission) = &self.admission else {
+            return Vec::new();
+        };
+        let roster: BTreeMap<_, _> = self
+            .state()
+            .roster
+            .into_iter()
+            .map(|member| (member.principal, member))
+            .collect();
+        let with_author: std::collections::BTreeSet<_> = admission
+            .authors()
+            .map(|(_, principal)| principal)
+            .collect();
+        let members = admission.principals().filter(|(principal, _)| {
+            with_author.contains(principal) && !admission.is_one_use(principal)
+        });
+        members
+            .map(|(principal, rights)| {
+                let entry = roster.get(&principal);
+                MemberView {
+                    principal,
+                    nickname: entry.and_then(|entry| entry.nickname.clone()),
+                    left: entry.is_some_and(|entry| entry.left),
+                    rights,
+                    is_me: principal == self.principal,
+                }
+            })
+            .collect()
+    }
+
+    /// Equal on members that hold the same changes (`DOCUMENT.md`, "State hash").
+    #[must_use]
+    pub fn state_hash(&self) -> [u8; 32] {
+        self.pages.state_hash()
+    }
+
+    /// The documents, built in canonical order.
+    ///
+    /// # Errors
+    /// Automerge's, which would be a bug: only checked changes are applied.
+    pub fn documents(&self) -> Result<Vec<(PageAddress, Automerge)>, AutomergeError> {
+        self.pages.documents()
+    }
+
+    /// Canonical bytes of all documents, equal on members that hold the same changes.
+    ///
+    /// # Errors
+    /// See [`Self::documents`].
+    pub fn canonical_saves(&self) -> Result<Vec<(PageAddress, Vec<u8>)>, AutomergeError> {
+        self.pages.canonical_saves()
+    }
+
+    /// How far a message of mine has come; None for others' messages.
+    #[must_use]
+    pub fn delivery(&self, id: &MessageId) -> Option<Delivery> {
+        let (author, seq) = *self.sources.get(id)?;
+        let (delivered_to, read_by) = self.receipts.who_has(&author, seq.get(), &self.principal);
+        Some(Delivery {
+            author,
+            seq,
+            delivered_to,
+            read_by,
+        })
+    }
+
+    /// Whether others wrote, or I was shown, something that my receipts have not
+    /// told. Receipts count for nothing here, so receipts never answer receipts.
+    #[must_use]
+    pub fn pending_receipt(&self) -> bool {
+        self.receipts
+            .is_owed(&self.principal, |author| self.is_mine(author))
+    }
+
+    /// Notes that everything received so far was shown to a person; the next
+    /// receipt says so.
+    pub fn read_all(&mut self) {
+        self.receipts.read_all();
+    }
+
+    fn is_mine(&self, author: &AuthorKey) -> bool {
+        *author == self.author || self.principal_of(author) == Some(self.principal)
+    }
+
+    /// By the grants alone: expiry and revocation are for relays until there is a
+    /// membership log, because they would make the fold depend on order.
+    fn may_append(&self, author: &AuthorKey) -> bool {
+        use khlong_crdt::admission::Refusal;
+        let Some(admission) = &self.admission else {
+            return false;
+        };
+        match admission.judge(author, Rights::APPEND, UnixMillis(i64::MIN)) {
+            Ok(_) | Err(Refusal::Revoked | Refusal::Expired) => true,
+            Err(
+                Refusal::UnknownAuthor
+                | Refusal::NotGranted
+                | Refusal::MissingRight
+                | Refusal::OneUse,
+            ) => false,
+        }
+    }
+}

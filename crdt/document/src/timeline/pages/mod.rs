@@ -1,0 +1,343 @@
+//! All documents of one timeline: which page a message lies in, where new ones
+//! go, and what a batch of changes alters. Knows authors, but no key and no
+//! envelope: [`super::Timeline`] opens those and feeds this.
+
+mod reading;
+pub mod writing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use khlong_crdt::id::{AuthorKey, EpochId, MessageId, TimelineId};
+
+use super::canonical;
+use super::entry::{self, ChangeRefusal, Checked, Section};
+use super::genesis::DocumentKind;
+use super::limits::{FAR_BYTES_MAX, FAR_CHANGES_MAX, Limits, OPEN_PAGES_MAX, PAGE_NUMBER_MAX};
+use super::message::{message_id, target};
+use super::page::{Outcome, Page, PageAddress};
+use super::plaintext::DocumentChanges;
+use super::shelf::Shelved;
+
+/// What a batch of changes altered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PagesEvent {
+    /// A message is there that was not.
+    MessageAdded(MessageId),
+    /// A message was edited, deleted or reacted to.
+    MessageChanged(MessageId),
+    /// Title, roster or pins.
+    StateChanged,
+    /// A change does not count.
+    Refused {
+        /// Who sent it.
+        author: AuthorKey,
+        /// Why.
+        refusal: ChangeRefusal,
+    },
+    /// An author made two changes for one place; a page was built anew.
+    Rebuilt {
+        /// Who.
+        author: AuthorKey,
+    },
+}
+
+/// A page, unpacked or as compressed bytes.
+#[derive(Debug)]
+enum Slot {
+    Open(Box<Page>),
+    Shelved(Shelved),
+}
+
+/// The documents of a timeline.
+#[derive(Debug)]
+pub struct Pages {
+    timeline: TimelineId,
+    limits: Limits,
+    slots: BTreeMap<PageAddress, Slot>,
+    /// Open pages, the least recently used first.
+    recent: Vec<PageAddress>,
+    /// Which pages hold a message; of several the first counts.
+    index: BTreeSet<(MessageId, PageAddress)>,
+    /// Messages that count in each page.
+    visible: BTreeMap<PageAddress, usize>,
+    message_count: usize,
+    /// Changes for pages whose predecessor holds nothing yet.
+    far: BTreeMap<PageAddress, Vec<Arc<Checked>>>,
+    far_count: usize,
+    far_bytes: usize,
+}
+
+impl Pages {
+    /// A timeline without content.
+    #[must_use]
+    pub fn new(timeline: TimelineId, limits: Limits) -> Self {
+        Self {
+            timeline,
+            limits,
+            slots: BTreeMap::new(),
+            recent: Vec::new(),
+            index: BTreeSet::new(),
+            visible: BTreeMap::new(),
+            message_count: 0,
+            far: BTreeMap::new(),
+            far_count: 0,
+            far_bytes: 0,
+        }
+    }
+
+    /// Merges the sections of one envelope of `author`.
+    pub fn merge(&mut self, author: &AuthorKey, sections: &[DocumentChanges]) -> Vec<PagesEvent> {
+        self.merge_all(sections.iter().map(|section| (*author, section)))
+    }
+
+    /// Merges many sections, page by page: each page is opened once.
+    pub fn merge_all<'a>(
+        &mut self,
+        sections: impl IntoIterator<Item = (AuthorKey, &'a DocumentChanges)>,
+    ) -> Vec<PagesEvent> {
+        let mut events = Vec::new();
+        let mut pending: BTreeMap<PageAddress, Vec<Arc<Checked>>> = BTreeMap::new();
+        for (author, section) in sections {
+            // Documents of later versions stay in their envelopes.
+            let Some(kind) = DocumentKind::from_byte(section.document) else {
+                continue;
+            };
+            if section.n > PAGE_NUMBER_MAX {
+                events.push(PagesEvent::Refused {
+                    author,
+                    refusal: ChangeRefusal::NoSuchPage,
+                });
+                continue;
+            }
+            let address = PageAddress {
+                kind,
+                n: section.n,
+                lineage: section.lineage,
+            };
+            for bytes in &section.changes {
+                match entry::check(kind, &author, bytes) {
+                    Ok(change) => pending.entry(address).or_default().push(change),
+                    Err(refusal) => events.push(PagesEvent::Refused { author, refusal }),
+                }
+            }
+        }
+        // In order of addresses, so that a page is there before the one behind it.
+        while let Some((address, changes)) = pending.pop_first() {
+            if !self.is_reachable(&address) {
+                self.put_far(address, changes, &mut events);
+                continue;
+            }
+            self.merge_page(address, changes, &mut events);
+            let next = PageAddress {
+                n: address.n + 1,
+                ..address
+            };
+            if self.is_reachable(&next)
+                && let Some(waiting) = self.far.remove(&next)
+            {
+                self.far_count -= waiting.len();
+                self.far_bytes -= waiting
+                    .iter()
+                    .map(|change| change.bytes.len())
+                    .sum::<usize>();
+                pending.entry(next).or_default().extend(waiting);
+            }
+        }
+        events.sort_by_key(|event| matches!(event, PagesEvent::MessageChanged(_)));
+        events.dedup();
+        events
+    }
+
+    /// A page begins only behind one that holds something, so that a hostile
+    /// writer cannot send everybody to page four billion.
+    fn is_reachable(&self, address: &PageAddress) -> bool {
+        address.n == 0
+            || self
+                .slots
+                .get(&PageAddress {
+                    n: address.n - 1,
+                    ..*address
+                })
+                .is_some_and(|slot| slot.applied() > 0)
+    }
+
+    fn put_far(
+        &mut self,
+        address: PageAddress,
+        changes: Vec<Arc<Checked>>,
+        events: &mut Vec<PagesEvent>,
+    ) {
+        for change in changes {
+            let waiting = self.far.entry(address).or_default();
+            if waiting.iter().any(|known| known.hash == change.hash) {
+                continue;
+            }
+            if self.far_count == FAR_CHANGES_MAX
+                || self.far_bytes + change.bytes.len() > FAR_BYTES_MAX
+            {
+                events.push(PagesEvent::Refused {
+                    author: change.author,
+                    refusal: ChangeRefusal::Full,
+                });
+                continue;
+            }
+            self.far_count += 1;
+            self.far_bytes += change.bytes.len();
+            waiting.push(change);
+        }
+    }
+
+    fn merge_page(
+        &mut self,
+        address: PageAddress,
+        changes: Vec<Arc<Checked>>,
+        events: &mut Vec<PagesEvent>,
+    ) {
+        let limits = self.limits;
+        let outcomes = self.open(address).merge(changes, &limits);
+        let mut rebuilt = false;
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Applied(change) => self.note(address, &change, events),
+                Outcome::Refused(change, refusal) => events.push(PagesEvent::Refused {
+                    author: change.author,
+                    refusal,
+                }),
+                Outcome::Rebuilt { author } => {
+                    rebuilt = true;
+                    events.push(PagesEvent::Rebuilt { author });
+                }
+            }
+        }
+        if rebuilt {
+            self.reindex(address);
+        }
+        self.shelve();
+    }
+
+    /// Records what an applied change says.
+    fn note(&mut self, address: PageAddress, change: &Checked, events: &mut Vec<PagesEvent>) {
+        for entry in &change.entries {
+            match entry.section {
+                Section::Messages => {
+                    let id = message_id(&self.timeline, &address, entry);
+                    if self.add_to_index(id, address) {
+                        events.push(PagesEvent::MessageAdded(id));
+                    }
+                }
+                Section::Edits | Section::Reactions | Section::Deletes => {
+                    events.extend(target(entry).map(PagesEvent::MessageChanged))
+                }
+                Section::Titles | Section::Roster | Section::Pins => {
+                    events.push(PagesEvent::StateChanged)
+                }
+            }
+        }
+    }
+
+    /// True if no page held the message.
+    fn add_to_index(&mut self, id: MessageId, address: PageAddress) -> bool {
+        let owner = self.page_of(&id);
+        if !self.index.insert((id, address)) || owner.is_some_and(|owner| owner < address) {
+            return false;
+        }
+        *self.visible.entry(address).or_default() += 1;
+        match owner {
+            Some(owner) => {
+                if let Some(count) = self.visible.get_mut(&owner) {
+                    *count -= 1;
+                }
+            }
+            None => self.message_count += 1,
+        }
+        owner.is_none()
+    }
+
+    /// After a rebuild messages may be gone.
+    fn reindex(&mut self, address: PageAddress) {
+        let timeline = self.timeline;
+        let ids: Vec<_> = self
+            .open(address)
+            .list(Section::Messages)
+            .map(|entry| message_id(&timeline, &address, entry))
+            .collect();
+        self.index.retain(|(_, page)| *page != address);
+        self.index.extend(ids.into_iter().map(|id| (id, address)));
+        self.visible.clear();
+        self.message_count = 0;
+        let mut before = None;
+        for (id, page) in &self.index {
+            if before != Some(id) {
+                *self.visible.entry(*page).or_default() += 1;
+                self.message_count += 1;
+            }
+            before = Some(id);
+        }
+    }
+
+    fn page_of(&self, id: &MessageId) -> Option<PageAddress> {
+        let first = PageAddress {
+            kind: DocumentKind::Page,
+            n: 0,
+            lineage: EpochId::ZERO,
+        };
+        self.index
+            .range((*id, first)..)
+            .next()
+            .filter(|(found, _)| found == id)
+            .map(|(_, address)| *address)
+    }
+
+    /// The page, unpacked; a new one if there is none.
+    fn open(&mut self, address: PageAddress) -> &mut Page {
+        self.recent.retain(|recent| *recent != address);
+        self.recent.push(address);
+        let slot = self
+            .slots
+            .entry(address)
+            .or_insert_with(|| Slot::Open(Box::new(Page::new(address.kind))));
+        if let Slot::Shelved(shelved) = slot {
+            *slot = Slot::Open(Box::new(shelved.unpack(address.kind, &self.limits)));
+        }
+        match slot {
+            Slot::Open(page) => page,
+            Slot::Shelved(_) => unreachable!("unpacked above"),
+        }
+    }
+
+    /// Packs the pages that were not used lately.
+    fn shelve(&mut self) {
+        while self.recent.len() > OPEN_PAGES_MAX {
+            let address = self.recent.remove(0);
+            if let Some(slot) = self.slots.get_mut(&address)
+                && let Slot::Open(page) = slot
+            {
+                *slot = Slot::Shelved(Shelved::pack(page));
+            }
+        }
+    }
+
+    fn with_page<R>(&self, address: &PageAddress, read: impl FnOnce(&Page) -> R) -> Option<R> {
+        match self.slots.get(address)? {
+            Slot::Open(page) => Some(read(page)),
+            Slot::Shelved(shelved) => Some(read(&shelved.unpack(address.kind, &self.limits))),
+        }
+    }
+}
+
+impl Slot {
+    fn applied(&self) -> usize {
+        match self {
+            Self::Open(page) => page.applied_count(),
+            Self::Shelved(shelved) => shelved.applied,
+        }
+    }
+
+    fn hash(&self) -> [u8; 32] {
+        match self {
+            Self::Open(page) => canonical::page_hash(page),
+            Self::Shelved(shelved) => shelved.hash,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What the documents show.
+
+use std::ops::Range;
+
+use automerge::{Automerge, AutomergeError};
+use khlong_crdt::id::{AuthorKey, MessageId, PrincipalKey};
+
+use super::Pages;
+use crate::timeline::canonical;
+use crate::timeline::entry::{self, Section};
+use crate::timeline::genesis::DocumentKind;
+use crate::timeline::message::{Message, PageView, message_id};
+use crate::timeline::page::PageAddress;
+use crate::timeline::plaintext::DocumentChanges;
+use crate::timeline::state::{State, StateFold};
+
+impl Pages {
+    /// Ids of the messages in a section of `author`, whether or not they are merged.
+    #[must_use]
+    pub fn message_ids(&self, author: &AuthorKey, section: &DocumentChanges) -> Vec<MessageId> {
+        if DocumentKind::from_byte(section.document) != Some(DocumentKind::Page) {
+            return Vec::new();
+        }
+        let address = PageAddress {
+            kind: DocumentKind::Page,
+            n: section.n,
+            lineage: section.lineage,
+        };
+        let changes = section
+            .changes
+            .iter()
+            .filter_map(|bytes| entry::check(DocumentKind::Page, author, bytes).ok());
+        changes
+            .flat_map(|change| {
+                let messages = change
+                    .entries
+                    .iter()
+                    .filter(|entry| entry.section == Section::Messages);
+                messages
+                    .map(|entry| message_id(&self.timeline, &address, entry))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// Messages that count, each once.
+    #[must_use]
+    pub const fn message_count(&self) -> usize {
+        self.message_count
+    }
+
+    /// Number of the documents that hold at least one change.
+    #[must_use]
+    pub fn page_count(&self) -> usize {
+        self.slots
+            .values()
+            .filter(|slot| slot.applied() > 0)
+            .count()
+    }
+
+    /// Messages at places `range` of the timeline's order, the oldest page first.
+    #[must_use]
+    pub fn messages(
+        &self,
+        range: Range<usize>,
+        principal_of: &dyn Fn(&AuthorKey) -> Option<PrincipalKey>,
+    ) -> Vec<Message> {
+        let mut messages = Vec::new();
+        let mut start = 0;
+        for (address, count) in &self.visible {
+            let end = start + count;
+            if start < range.end && end > range.start {
+                let within = range.start.saturating_sub(start)..range.end.min(end) - start;
+                self.with_page(address, |page| {
+                    let view = PageView::new(self.timeline, *address, page, principal_of);
+                    let shown = view
+                        .messages()
+                        .filter(|(id, _)| self.page_of(id) == Some(*address));
+                    messages.extend(
+                        shown
+                            .skip(within.start)
+                            .take(within.len())
+                            .map(|(id, entry)| view.message(id, entry)),
+                    );
+                });
+            }
+            start = end;
+        }
+        messages
+    }
+
+    /// One message.
+    #[must_use]
+    pub fn message(
+        &self,
+        id: &MessageId,
+        principal_of: &dyn Fn(&AuthorKey) -> Option<PrincipalKey>,
+    ) -> Option<Message> {
+        let address = self.page_of(id)?;
+        self.with_page(&address, |page| {
+            let view = PageView::new(self.timeline, address, page, principal_of);
+            let found = view.messages().find(|(found, _)| found == id);
+            found.map(|(id, entry)| view.message(id, entry))
+        })?
+    }
+
+    /// Title, roster, pins.
+    #[must_use]
+    pub fn state(&self, principal_of: &dyn Fn(&AuthorKey) -> Option<PrincipalKey>) -> State {
+        let mut fold = StateFold::default();
+        for address in self
+            .slots
+            .keys()
+            .filter(|address| address.kind == DocumentKind::State)
+        {
+            self.with_page(address, |page| fold.add(address.n, page, principal_of));
+        }
+        fold.finish()
+    }
+
+    /// Equal on replicas that hold the same changes.
+    #[must_use]
+    pub fn state_hash(&self) -> [u8; 32] {
+        canonical::state_hash(
+            self.slots
+                .iter()
+                .filter(|(_, slot)| slot.applied() > 0)
+                .map(|(address, slot)| (*address, slot.hash())),
+        )
+    }
+
+    /// The documents that hold something, each as Automerge shows it when built in
+    /// canonical order.
+    ///
+    /// # Errors
+    /// Automerge's, which would be a bug: only checked changes are applied.
+    pub fn documents(&self) -> Result<Vec<(PageAddress, Automerge)>, AutomergeError> {
+        let addresses = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.applied() > 0)
+            .map(|(address, _)| *address);
+        addresses
+            .filter_map(|address| {
+                self.with_page(&address, |page| {
+                    canonical::document(page).map(|document| (address, document))
+                })
+            })
+            .collect()
+    }
+
+    /// Canonical saves of all documents that hold something.
+    ///
+    /// # Errors
+    /// See [`Self::documents`].
+    pub fn canonical_saves(&self) -> Result<Vec<(PageAddress, Vec<u8>)>, AutomergeError> {
+        Ok(self
+            .documents()?
+            .into_iter()
+            .map(|(address, document)| (address, document.save()))
+            .collect())
+    }
+}

@@ -1,0 +1,299 @@
+//! Writing: drafts become changes, changes become one sealed envelope, and the
+//! envelope is received here like everybody else's.
+
+use khlong_crdt::address::InvitePayload;
+use khlong_crdt::admission::{History, Refusal, Rights};
+use khlong_crdt::envelope::{Expiry, Kind, VerifiedEnvelope};
+use khlong_crdt::id::{EnvelopeId, EpochId, MediaRootId, MessageId};
+use khlong_crdt::limits::REFS_MAX;
+use khlong_crdt::time::UnixMillis;
+use rand_core::CryptoRng;
+
+use super::Timeline;
+use super::draft::Draft;
+use super::limits::AUTH_HEADS_MAX;
+use super::pages::writing::ComposeError;
+use super::plaintext::ChangePlaintext;
+use crate::keys::epoch::EpochKey;
+use crate::keys::invite::InviteError;
+use crate::keys::user::UserCard;
+use crate::membership::joining::{InviteRequest, admit_inbox, create_invite};
+use crate::membership::manifest::ParentKey;
+use crate::membership::mint::{MintError, MintRequest};
+use crate::membership::role::Role;
+use crate::seal::{self, SealError, SealRequest};
+
+/// Why nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// The genesis, the grant or the epoch key has not arrived.
+    #[error("this timeline cannot be written yet: sync with its relay first")]
+    NotReady,
+    /// Only the author of a message edits or deletes it.
+    #[error("message {0} was written by someone else; only its author may change it")]
+    NotYours(MessageId),
+    /// Only admins invite.
+    #[error("you may not invite to this timeline")]
+    NotAdmin(#[source] Refusal),
+    /// The drafts.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    /// Sealing.
+    #[error("the envelope cannot be sealed; write less at once")]
+    Seal(#[source] SealError),
+    /// The invite.
+    #[error("the invite cannot be made")]
+    Invite(#[source] InviteError),
+    /// The newcomer's keys.
+    #[error("the keys for the invite cannot be made")]
+    Mint(#[source] MintError),
+}
+
+/// Whom an invite lets in.
+#[derive(Clone, Copy, Debug)]
+pub struct InviteTerms<'a> {
+    /// What relays let the joiner do.
+    pub rights: Rights,
+    /// What the joiner is to the other members.
+    pub role: Role,
+    /// Until when the invite can be used; 0 = for ever.
+    pub expiry: UnixMillis,
+    /// The relay's policy class.
+    pub quota_class: u8,
+    /// For one user only; none makes an open invite.
+    pub target: Option<&'a UserCard>,
+}
+
+impl Timeline {
+    /// Writes drafts as one envelope and shows them here at once. The envelope is to
+    /// be stored and sent; [`super::limits::DRAFT_BYTES_MAX`] and
+    /// [`super::limits::DRAFTS_PER_ENVELOPE_MAX`] say what fits one.
+    ///
+    /// # Errors
+    /// [`WriteError`]; nothing is changed then.
+    pub fn write(
+        &mut self,
+        drafts: &[Draft],
+        now: UnixMillis,
+        random: &mut dyn CryptoRng,
+    ) -> Result<VerifiedEnvelope, WriteError> {
+        if !self.is_ready() {
+            return Err(WriteError::NotReady);
+        }
+        self.check_ownership(drafts)?;
+        let (epoch_id, _) = self.epochs.current().ok_or(WriteError::NotReady)?;
+        let lineage = if self.history() == Some(History::Full) {
+            EpochId::ZERO
+        } else {
+            epoch_id
+        };
+        let author = self.author;
+        let sections = self.pages.compose(&author, lineage, drafts, now)?;
+        let plaintext = ChangePlaintext {
+            clock: now,
+            auth_heads: self.cited_auth_heads(),
+            sections,
+        };
+        let request = SealRequest {
+            epoch_id,
+            refs: media(drafts),
+            ..self.request(Kind::Change)
+        };
+        self.seal_content(request, &plaintext.encode(), now, random)
+    }
+
+    /// Tells what was received and shown since my last receipt; None when nothing
+    /// was (see [`Timeline::pending_receipt`]).
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn write_receipt(
+        &mut self,
+        now: UnixMillis,
+        random: &mut dyn CryptoRng,
+    ) -> Result<Option<VerifiedEnvelope>, WriteError> {
+        if !self.pending_receipt() {
+            return Ok(None);
+        }
+        if !self.is_ready() {
+            return Err(WriteError::NotReady);
+        }
+        let (epoch_id, _) = self.epochs.current().ok_or(WriteError::NotReady)?;
+        let receipt = self
+            .receipts
+            .compose(&self.principal, |author| self.is_mine(author));
+        let request = SealRequest {
+            epoch_id,
+            ..self.request(Kind::Receipt)
+        };
+        self.seal_content(request, &receipt.encode(), now, random)
+            .map(Some)
+    }
+
+    /// Makes an invite: the envelopes to be stored and sent, in this order, and what
+    /// goes into the link.
+    ///
+    /// # Errors
+    /// [`WriteError`]; needs the right to administrate.
+    pub fn invite(
+        &mut self,
+        terms: &InviteTerms<'_>,
+        now: UnixMillis,
+        random: &mut dyn CryptoRng,
+    ) -> Result<(Vec<VerifiedEnvelope>, InvitePayload), WriteError> {
+        if !self.is_ready() {
+            return Err(WriteError::NotReady);
+        }
+        let admission = self.admission.as_ref().ok_or(WriteError::NotReady)?;
+        admission
+            .judge(&self.author, Rights::ADMIN, now)
+            .map_err(WriteError::NotAdmin)?;
+        let (history, public_key) = (
+            admission.history(),
+            admission.public_key().map(EpochKey::from_seed),
+        );
+        let recipients: Vec<_> = admission
+            .principals()
+            .filter(|(_, rights)| rights.contains(Rights::READ))
+            .filter_map(|(principal, _)| admission.inbox_of(&principal))
+            .collect();
+        let request = InviteRequest {
+            timeline: self.timeline,
+            rights: terms.rights,
+            role: terms.role,
+            expiry: terms.expiry,
+            quota_class: terms.quota_class,
+            target: terms.target,
+        };
+        let invite = create_invite(&request, random).map_err(WriteError::Invite)?;
+
+        let (epoch_id, key) = self
+            .epochs
+            .current()
+            .map(|(id, key)| (id, key.control()))
+            .ok_or(WriteError::NotReady)?;
+        let request = SealRequest {
+            epoch_id,
+            ..self.request(Kind::AuthOp)
+        };
+        let grant = seal::seal_auth_op(
+            request,
+            &invite.ops,
+            Some((&key, &invite.sealed_ops)),
+            &self.secrets.author,
+            bytes(random),
+        )
+        .map_err(WriteError::Seal)?;
+        self.receive(&grant, now);
+        let mut envelopes = vec![grant];
+
+        let parents: Vec<_> = self
+            .epochs
+            .maximal()
+            .into_iter()
+            .map(|(id, key)| (id, ParentKey::Epoch(key.clone())))
+            .collect();
+        let auth_heads = self.cited_auth_heads();
+        let epochs = MintRequest {
+            timeline: self.timeline,
+            history,
+            parents: &parents,
+            auth_heads: &auth_heads,
+            minter: self.principal,
+            recipients: &recipients,
+            public_key: public_key.as_ref(),
+        };
+        let newcomer = admit_inbox(&epochs, invite.secret.inbox().public(), random)
+            .map_err(WriteError::Mint)?;
+        for op in &newcomer.ops {
+            let envelope = seal::seal_key_op(self.request(Kind::KeyOp), op, &self.secrets.author)
+                .map_err(WriteError::Seal)?;
+            self.receive(&envelope, now);
+            envelopes.push(envelope);
+        }
+        Ok((envelopes, invite.payload))
+    }
+
+    fn check_ownership(&self, drafts: &[Draft]) -> Result<(), WriteError> {
+        for draft in drafts {
+            let (Draft::Edit { target, .. } | Draft::Delete { target }) = draft else {
+                continue;
+            };
+            let message = self
+                .message(target)
+                .ok_or(ComposeError::UnknownMessage(*target))?;
+            if message.principal != Some(self.principal) {
+                return Err(WriteError::NotYours(*target));
+            }
+        }
+        Ok(())
+    }
+
+    fn seal_content(
+        &mut self,
+        request: SealRequest,
+        plaintext: &[u8],
+        now: UnixMillis,
+        random: &mut dyn CryptoRng,
+    ) -> Result<VerifiedEnvelope, WriteError> {
+        let key = self
+            .epochs
+            .key(&request.epoch_id)
+            .ok_or(WriteError::NotReady)?;
+        let envelope = seal::seal(request, key, plaintext, &self.secrets.author, bytes(random))
+            .map_err(WriteError::Seal)?;
+        self.receive(&envelope, now);
+        Ok(envelope)
+    }
+
+    /// My next envelope, under no epoch yet.
+    fn request(&self, kind: Kind) -> SealRequest {
+        SealRequest {
+            kind,
+            timeline: self.timeline,
+            seq: self.next_seq(),
+            prev: self.head.1,
+            epoch_id: EpochId::ZERO,
+            expiry: Expiry::Keep,
+            refs: Vec::new(),
+        }
+    }
+
+    /// The newest auth-ops that I know, as far as a plaintext or a manifest holds them.
+    fn cited_auth_heads(&self) -> Vec<EnvelopeId> {
+        self.auth_heads
+            .values()
+            .map(|(_, id)| *id)
+            .take(AUTH_HEADS_MAX)
+            .collect()
+    }
+}
+
+/// Media that the envelope names, so that a relay keeps them as long.
+fn media(drafts: &[Draft]) -> Vec<MediaRootId> {
+    let mut roots: Vec<MediaRootId> = drafts
+        .iter()
+        .flat_map(|draft| match draft {
+            Draft::Message { attachments, .. } => attachments.as_slice(),
+            Draft::Edit { .. }
+            | Draft::Delete { .. }
+            | Draft::React { .. }
+            | Draft::Unreact { .. }
+            | Draft::Title(_)
+            | Draft::Nickname(_)
+            | Draft::Leave
+            | Draft::Pin { .. } => &[],
+        })
+        .copied()
+        .collect();
+    roots.sort_unstable();
+    roots.dedup();
+    roots.truncate(REFS_MAX);
+    roots
+}
+
+fn bytes(random: &mut dyn CryptoRng) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    random.fill_bytes(&mut bytes);
+    bytes
+}

@@ -1,0 +1,198 @@
+//! Frozen vectors: what was sealed once opens for ever.
+//!
+//! `KHLONG_WRITE_VECTORS=1` writes the file anew, after a deliberate change of the
+//! format; old cases are then kept beside the new ones under their old version.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+use std::path::Path;
+
+use data_encoding::HEXLOWER;
+use khlong_crdt::admission::{ClearOp, History, Rights};
+use khlong_crdt::envelope::{Expiry, Kind, VerifiedEnvelope};
+use khlong_crdt::id::{EnvelopeId, EpochId, MediaRootId, PrincipalKey, Seq, TimelineId};
+use khlong_crdt::time::UnixMillis;
+use khlong_document::keys::author::AuthorSecret;
+use khlong_document::keys::epoch::EpochKey;
+use khlong_document::keys::inbox::InboxSecret;
+use khlong_document::membership::mint::{MintRequest, mint};
+use khlong_document::seal::{
+    SealRequest, open, open_auth_op, open_key_op, open_notice, seal, seal_auth_op, seal_key_op,
+    seal_notice,
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use serde_json::{Value, json};
+
+const AUTHOR_SEED: [u8; 32] = [0x11; 32];
+const KEY: [u8; 32] = [0x22; 32];
+const INBOX_SEED: [u8; 32] = [0x33; 32];
+const RANDOM: [u8; 32] = [0x44; 32];
+const SHORT: &str = "ประชุมที่คลอง 9 โมง";
+
+fn path() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/sealed.json")
+}
+
+fn request(kind: Kind, refs: usize, sealed: bool) -> SealRequest {
+    SealRequest {
+        kind,
+        timeline: TimelineId::from_bytes([0x55; 32]),
+        seq: Seq(7),
+        prev: EnvelopeId::from_bytes([0x66; 32]),
+        epoch_id: if sealed {
+            EpochId::from_bytes([0x77; 32])
+        } else {
+            EpochId::ZERO
+        },
+        expiry: Expiry::Month,
+        refs: vec![MediaRootId::from_bytes([0x88; 32]); refs],
+    }
+}
+
+fn sealed_content(name: &str, kind: Kind, refs: usize, packing: u8, plaintext: &[u8]) -> Value {
+    let author = AuthorSecret::from_seed(AUTHOR_SEED);
+    let key = EpochKey::from_seed(KEY);
+    let envelope = seal(request(kind, refs, true), &key, plaintext, &author, RANDOM).unwrap();
+    case(name, Some(packing), plaintext, &envelope)
+}
+
+fn case(name: &str, packing: Option<u8>, plaintext: &[u8], envelope: &VerifiedEnvelope) -> Value {
+    json!({
+        "name": name,
+        "kind": envelope.prefix().kind as u8,
+        "packing": packing,
+        "plaintext": HEXLOWER.encode(plaintext),
+        "id": envelope.id().to_string(),
+        "envelope": HEXLOWER.encode(envelope.bytes()),
+    })
+}
+
+fn generate() -> Value {
+    let author = AuthorSecret::from_seed(AUTHOR_SEED);
+    let inbox = InboxSecret::from_seed(INBOX_SEED);
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let grant = ClearOp::Grant {
+        principal: PrincipalKey::from_bytes([0x99; 32]),
+        rights: Rights::MEMBER,
+        expiry: UnixMillis(0),
+        quota_class: 0,
+        one_use: true,
+    };
+    let control = EpochKey::from_seed(KEY).control();
+    let auth_op = seal_auth_op(
+        request(Kind::AuthOp, 0, true),
+        &[grant],
+        Some((&control, SHORT.as_bytes())),
+        &author,
+        RANDOM,
+    );
+    let minted = mint(
+        &MintRequest {
+            timeline: TimelineId::from_bytes([0x55; 32]),
+            history: History::Full,
+            parents: &[],
+            auth_heads: &[EnvelopeId::from_bytes([0x66; 32])],
+            minter: PrincipalKey::from_bytes([0x99; 32]),
+            recipients: &[inbox.public()],
+            public_key: None,
+        },
+        &mut rng,
+    )
+    .unwrap();
+    let key_op = seal_key_op(request(Kind::KeyOp, 0, false), &minted.op, &author).unwrap();
+    let notice = seal_notice(
+        request(Kind::Notice, 0, false),
+        inbox.public(),
+        SHORT.as_bytes(),
+        &author,
+        &mut rng,
+    );
+    json!({
+        "schema_version": 1,
+        "author_seed": HEXLOWER.encode(&AUTHOR_SEED),
+        "epoch_key": HEXLOWER.encode(&KEY),
+        "inbox_seed": HEXLOWER.encode(&INBOX_SEED),
+        "random": HEXLOWER.encode(&RANDOM),
+        "cases": [
+            sealed_content("change, stored", Kind::Change, 0, 0, SHORT.as_bytes()),
+            sealed_content("change, empty", Kind::Change, 0, 0, b""),
+            sealed_content("change, zstd", Kind::Change, 2, 1, SHORT.repeat(40).as_bytes()),
+            sealed_content("fragment, zstd", Kind::Fragment, 8, 1, &[b'k'; 70_000]),
+            sealed_content("receipt, stored", Kind::Receipt, 1, 0, &[0, 1, 2, 254, 255]),
+            case("auth-op with a sealed part", Some(1), SHORT.as_bytes(), &auth_op.unwrap()),
+            // The plaintext of a key-op is the key that its wrap gives.
+            case("key-op, mint", None, minted.key.seed(), &key_op),
+            case("notice", Some(1), SHORT.as_bytes(), &notice.unwrap()),
+        ],
+    })
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
+}
+
+#[test]
+fn frozen_envelopes_open() {
+    if std::env::var_os("KHLONG_WRITE_VECTORS").is_some() {
+        std::fs::write(
+            path(),
+            serde_json::to_string_pretty(&generate()).unwrap() + "\n",
+        )
+        .unwrap();
+    }
+    let vectors: Value = serde_json::from_str(&std::fs::read_to_string(path()).unwrap()).unwrap();
+    let key = EpochKey::from_seed(bytes(&vectors["epoch_key"]).try_into().unwrap());
+    let inbox = InboxSecret::from_seed(bytes(&vectors["inbox_seed"]).try_into().unwrap());
+    let cases = vectors["cases"].as_array().unwrap();
+    assert!(cases.len() >= 8);
+    for case in cases {
+        let name = case["name"].as_str().unwrap();
+        let envelope = VerifiedEnvelope::verify(bytes(&case["envelope"])).unwrap();
+        assert_eq!(
+            envelope.id().to_string(),
+            case["id"].as_str().unwrap(),
+            "{name}"
+        );
+        let plaintext = match envelope.prefix().kind {
+            Kind::Change | Kind::Fragment | Kind::Receipt => open(&envelope, &key).unwrap(),
+            Kind::AuthOp => open_auth_op(&envelope, &key.control()).unwrap().unwrap(),
+            Kind::KeyOp => {
+                let op = open_key_op(&envelope).unwrap();
+                let timeline = envelope.prefix().timeline;
+                op.unwrap(timeline, &inbox)
+                    .unwrap()
+                    .unwrap()
+                    .1
+                    .seed()
+                    .to_vec()
+            }
+            Kind::Notice => open_notice(&envelope, &inbox).unwrap(),
+        };
+        assert_eq!(plaintext, bytes(&case["plaintext"]), "{name}");
+    }
+}
+
+#[test]
+fn sealing_again_gives_the_frozen_bytes() {
+    let vectors: Value = serde_json::from_str(&std::fs::read_to_string(path()).unwrap()).unwrap();
+    let again = generate();
+    let mut compared = 0;
+    let pairs = vectors["cases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(again["cases"].as_array().unwrap());
+    for (frozen, again) in pairs {
+        assert_eq!(frozen["name"], again["name"]);
+        // What zstd makes may change from version to version, and only that.
+        if frozen["packing"] != 1 {
+            assert_eq!(frozen["envelope"], again["envelope"], "{}", frozen["name"]);
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 4);
+}

@@ -1,0 +1,300 @@
+#!/usr/bin/env python3
+"""Reads the frozen vectors with nothing but the specs and the standard library.
+
+Written from crdt/ENVELOPE.md, crdt/document/DOCUMENT.md and sync/PROTOCOL.md. Verifies every
+vector and one captured session; exits 1 at the first mismatch. With --self-check each vector
+is then changed by one bit and must fail, so that the check is known to be able to fail.
+"""
+import base64, hashlib, json, pathlib, re, struct, sys
+from collections import Counter
+
+HERE, M32 = pathlib.Path(__file__).parent, 0xFFFFFFFF
+
+class Mismatch(Exception):
+    """What did not fit."""
+
+def need(ok, what):
+    if not ok:
+        raise Mismatch(what)
+
+# --- BLAKE3 (the paper of 2020), as derive_key ----------------------------------------------
+IV = [0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19]
+PERM = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8]
+LANES = [(0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15), (0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)]
+START, END, PARENT, ROOT, CONTEXT, MATERIAL = 1, 2, 4, 8, 32, 64
+def quarter(v, lane, rotations, x=0, y=0):
+    a, b, c, d = lane
+    for add, rot_d, rot_b in ((x, *rotations[:2]), (y, *rotations[2:])):
+        v[a] = v[a] + v[b] + add & M32
+        t = v[d] ^ v[a]
+        v[d] = (t << rot_d | t >> 32 - rot_d) & M32
+        v[c] = v[c] + v[d] & M32
+        t = v[b] ^ v[c]
+        v[b] = (t << rot_b | t >> 32 - rot_b) & M32
+def compress(cv, block, counter, size, flags):
+    m = list(struct.unpack("<16I", block.ljust(64, b"\0")))
+    v = list(cv) + IV[:4] + [counter & M32, counter >> 32, size, flags]
+    for _ in range(7):
+        for i, lane in enumerate(LANES):
+            quarter(v, lane, (16, 20, 24, 25), m[2 * i], m[2 * i + 1])
+        m = [m[i] for i in PERM]
+    return [v[i] ^ v[i + 8] for i in range(8)]
+def node(key, flags, data, counter):  # the arguments of a subtree's last compression
+    if len(data) <= 1024:
+        blocks = [data[i : i + 64] for i in range(0, len(data), 64)] or [b""]
+        cv = key
+        for i, block in enumerate(blocks[:-1]):
+            cv = compress(cv, block, counter, 64, flags | (START if i == 0 else 0))
+        return cv, blocks[-1], counter, len(blocks[-1]), flags | END | (START if len(blocks) == 1 else 0)
+    left = 1024 << ((len(data) - 1) // 1024).bit_length() - 1
+    parts = (data[:left], counter), (data[left:], counter + left // 1024)
+    cvs = [w for part, at in parts for w in compress(*node(key, flags, part, at))]
+    return key, struct.pack("<16I", *cvs), 0, 64, flags | PARENT
+def blake3(data, key, flags):
+    cv, block, _, size, flags = node(key, flags, data, 0)
+    return struct.pack("<8I", *compress(cv, block, 0, size, flags | ROOT))
+def derive(name, *parts):
+    key = struct.unpack("<8I", blake3(b"khlong.network 2026-11 %s v1" % name.encode(), IV, CONTEXT))
+    return blake3(b"".join(parts), list(key), MATERIAL)
+
+# --- Ed25519, strict (RFC 8032 §5.1.7; no small-order points, canonical everything) ----------
+P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+
+def add(p, q):
+    a, b = (p[1] - p[0]) * (q[1] - q[0]) % P, (p[1] + p[0]) * (q[1] + q[0]) % P
+    c, d = 2 * p[3] * q[3] * D % P, 2 * p[2] * q[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+def mul(n, p):
+    q = (0, 1, 1, 0)
+    for bit in bin(n)[2:]:
+        q = add(add(q, q), p) if bit == "1" else add(q, q)
+    return q
+def point(raw, what):
+    sign, y = raw[31] >> 7, int.from_bytes(raw, "little") & (2**255 - 1)
+    need(y < P, what + ": not canonical")
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    x = x if x * x % P == square else x * pow(2, (P - 1) // 4, P) % P
+    need(x * x % P == square and not (x == 0 and sign), what + ": not on the curve")
+    x = x if x & 1 == sign else P - x
+    need(mul(8, (x, y, 1, x * y % P))[0] % P != 0, what + ": small order")
+    return x, y, 1, x * y % P
+BASE = point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"), "base")
+def verify(key, message, signature, what):
+    a, r, s = point(key, what + ": key"), point(signature[:32], what + ": R"), int.from_bytes(signature[32:], "little")
+    need(s < L, what + ": S not canonical")
+    k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
+    left, right = mul(s, BASE), add(r, mul(k, a))
+    need(all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1)), what + ": signature")
+
+# --- XChaCha20-Poly1305 (RFC 8439, draft-irtf-cfrg-xchacha) ----------------------------------
+def rounds(state):
+    v = list(state)
+    for lane in LANES * 10:
+        quarter(v, lane, (16, 12, 8, 7))
+    return v
+def chacha(key, counter, nonce):
+    state = struct.unpack("<16I", b"expand 32-byte k" + key + struct.pack("<I", counter) + nonce)
+    return struct.pack("<16I", *(a + b & M32 for a, b in zip(state, rounds(state))))
+def poly1305(key, message):
+    r = int.from_bytes(key[:16], "little") & 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF
+    total = 0
+    for i in range(0, len(message), 16):
+        total = (total + int.from_bytes(message[i : i + 16] + b"\1", "little")) * r % (2**130 - 5)
+    return ((total + int.from_bytes(key[16:], "little")) % 2**128).to_bytes(16, "little")
+def aead_open(key, nonce, aad, sealed):
+    words = rounds(struct.unpack("<16I", b"expand 32-byte k" + key + nonce[:16]))
+    key, nonce = struct.pack("<8I", *(words[:4] + words[12:])), b"\0" * 4 + nonce[16:]
+    text, tag = sealed[:-16], sealed[-16:]
+    mac = b"".join(part + b"\0" * (-len(part) % 16) for part in (aad, text)) + struct.pack("<QQ", len(aad), len(text))
+    need(poly1305(chacha(key, 0, nonce)[:32], mac) == tag, "AEAD tag")
+    stream = b"".join(chacha(key, 1 + i, nonce) for i in range(-(-len(text) // 64)))
+    return bytes(a ^ b for a, b in zip(text, stream))
+
+# --- ENVELOPE.md -----------------------------------------------------------------------------
+class Reader:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, count):
+        need(self.at + count <= len(self.data), "cut short")
+        self.at += count
+        return self.data[self.at - count : self.at]
+
+    def u(self, size):
+        return int.from_bytes(self.take(size), "big")
+
+    def end(self, what):
+        need(self.at == len(self.data), "bytes left in " + what)
+
+def text(prefix, payload):
+    size = 4 if len(payload) == 16 else 3
+    whole = payload + derive("text checksum", prefix.encode(), payload)[:size]
+    return prefix + base64.b32encode(whole).decode().lower().rstrip("=")
+def untext(prefix, form):
+    need(form.startswith(prefix), "prefix of " + form[:8])
+    body = form[len(prefix) :].upper()
+    whole = base64.b32decode(body + "=" * (-len(body) % 8))
+    payload = whole[: -4 if len(whole) == 20 else -3]
+    need(text(prefix, payload) == form, "checksum of " + form[:12])
+    return payload
+
+KINDS = [None, "Change", "Fragment", "Receipt", "AuthOp", "KeyOp", "Notice"]
+def clear_op(r, timeline, author):
+    tag, r = r.u(1), Reader(r.take(r.u(2)))
+    prn = lambda: text("prn_", r.take(32))
+    if tag == 1:
+        op = {"op": "genesis", "kind": r.u(1), "history": r.u(1), "admin": prn()}
+        op.update(public_key=r.take(32).hex() if r.u(1) else None, nonce=r.take(16).hex())
+    elif tag == 2:
+        op = {"op": "grant", "principal": prn(), "rights": r.u(1), "expiry": r.u(8), "quota_class": r.u(1), "one_use": r.u(1) == 1}
+    elif tag == 3:
+        op = {"op": "revoke", "principal": prn()}
+        op["cuts"] = [{"author": text("aut_", r.take(32)), "seq": r.u(8), "id": text("env_", r.take(32))} for _ in range(r.u(1))]
+    else:
+        name, first, second, prefix = {4: ("author", "principal", "author", "aut_"), 5: ("inbox", "principal", "inbox", "inb_"), 6: ("handover", "from", "to", "prn_")}[tag]
+        a, b, statement = r.take(32), r.take(32), b"khlong %s v1\0" % name.encode() + timeline
+        for signer in (a, b) if tag == 6 else (a,):
+            verify(signer, statement + a + b, r.take(64), name)
+        need(tag != 4 or b == author, "certificate of another author")
+        op = {"op": name, first: text("prn_", a), second: text(prefix, b)}
+    r.end("an op")
+    return op
+def envelope(data):
+    r = Reader(data)
+    need(r.u(1) == 0x11, "version")
+    kind, timeline, author, seq, prev, epoch, expiry = r.u(1), r.take(32), r.take(32), r.u(8), r.take(32), r.take(32), r.u(1)
+    refs = [text("med_", r.take(32)) for _ in range(r.u(1))]
+    prefix, nonce, body_len, body_hash = data[: r.at], r.take(24), r.u(4), r.take(32)
+    header, signature = data[: r.at], r.take(64)
+    need(1 <= kind <= 6 and expiry <= 5 and len(refs) <= 8, "kind, expiry or refs")
+    need(seq > 0 and (seq == 1) == (prev == b"\0" * 32), "chain")
+    need(kind == 4 or (kind > 4) == (epoch == b"\0" * 32), "epoch")
+    need(0 < body_len <= (1 << 20 if kind == 2 else 1 << 18) and len(data) - r.at in (0, body_len), "length")
+    body = data[r.at :]
+    need(not body or derive("envelope body", body) == body_hash, "body hash")
+    verify(author, b"khlong envelope v1\0" + header, signature, "envelope")
+    ops = None
+    if kind == 4 and body:
+        b = Reader(body)
+        clear = Reader(b.take(b.u(4)))
+        need(clear.u(1) == 1, "version of ops")
+        ops = [clear_op(clear, timeline, author) for _ in range(clear.u(1))]
+        clear.end("the clear part")
+    fields = {"kind": KINDS[kind], "timeline": text("tl_", timeline), "author": text("aut_", author), "seq": seq, "prev": prev.hex(), "epoch": epoch.hex(), "expiry": expiry, "refs": refs, "nonce": nonce.hex()}
+    fields.update(body_len=body_len, body_hash=body_hash.hex(), id=text("env_", derive("envelope id", header)), pruned=not body, ops=ops, bytes=data.hex())
+    return fields, prefix, timeline + author, nonce, body
+def merkle(ids):
+    level = [derive("receipt leaf", i) for i in ids]
+    while len(level) > 1:
+        level = [derive("receipt node", *level[i : i + 2]) if i + 1 < len(level) else level[i] for i in range(0, len(level), 2)]
+    return level[0]
+def check_envelopes(v):
+    fields = envelope(bytes.fromhex(v["bytes"]))[0]
+    need({**fields, "name": v["name"]} == v, v["name"])
+
+def refused(check, v):
+    try:
+        check(v)
+    except (Mismatch, ValueError, KeyError):
+        return True
+def check_hostile(v):
+    need(refused(lambda v: envelope(bytes.fromhex(v["bytes"])), v), "accepted: " + v["name"])
+def check_texts(v):
+    need(untext(v["prefix"], v["text"]).hex() == v["bytes"], v["text"])
+def check_links(v):
+    link = r"khlong://(.{56})@\[?(.+?)\]?:(\d+)(?:/join/(\w+)(?:\?also=(.*))?#(\w+)(\..*))?"
+    key, host, port, timeline, also, kind, secret = re.fullmatch(link, v["text"]).groups()
+    key = untext("rly_", "rly_" + key).hex()
+    if not timeline:
+        return need((key, host, int(port)) == (v["key"], v["host"], v["port"]), v["text"])
+    need(also is None or ["khlong://" + a for a in also.split("&also=")] == v["relays"][1:], "relays of a link")
+    need(v["text"].startswith(v["relays"][0]) and untext("tl_", timeline).hex() == v["timeline"], "link")
+    need({kind: untext(kind + ".", kind + secret).hex()} == v["secret"], "secret of a link")
+def check_arrivals(v, before={0: bytes(32)}):
+    running = derive("arrival chain", before[v["arrival"] - 1], struct.pack(">BQ", v["class"], v["arrival"]), bytes.fromhex(v["id"]))
+    cursor = bytes.fromhex(v["log"]) + struct.pack(">IQ", v["log_epoch"], v["arrival"]) + running[:8]
+    need((running.hex(), cursor.hex()) == (v["running"], v["cursor"]), "running hash")
+    before[v["arrival"]] = running
+def receipt(data, ids):
+    need(len(data) == 160 and struct.unpack(">I", data[60:64])[0] == len(ids) and merkle(ids) == data[64:96], "receipt")
+    verify(data[:32], b"khlong stored v1\0" + data[:96], data[96:], "receipt")
+def check_receipts(v):
+    data = bytes.fromhex(v["bytes"])
+    receipt(data, [bytes.fromhex(i) for i in v["ids"]])
+    need((text("rly_", data[:32]), data[64:96].hex()) == (v["relay"], v["root"]), "fields of a receipt")
+
+# --- DOCUMENT.md §2: sealed bodies (stored ones in full; zstd ones to the packed bytes) -------
+def check_sealed(v):
+    fields, prefix, who, nonce, body = envelope(bytes.fromhex(v["bytes"]))
+    if v["kind"] > 4:  # HPKE is left to the Rust tests
+        return need(fields["id"] == v["id"], "id")
+    key, name = bytes.fromhex(v["epoch_key"]), "body key"
+    if fields["kind"] == "AuthOp":
+        cut = 4 + int.from_bytes(body[:4], "big")
+        key, name, prefix, body = derive("control key", key), "control body key", prefix + body[:cut], body[cut:]
+    r = Reader(aead_open(derive(name, key, who), nonce, prefix, body))
+    packing, size, packed = r.u(1), r.u(4), r.take(r.u(4))
+    need(not any(r.data[r.at :]), "padding")
+    need(size == len(v["plaintext"]) // 2 and (packing == 1 or packed.hex() == v["plaintext"]), "plaintext")
+
+# --- PROTOCOL.md: one captured session --------------------------------------------------------
+def protobuf(data):
+    r, fields = Reader(data), []
+    varint = lambda: (lambda b: b & 127 | (varint() << 7 if b & 128 else 0))(r.u(1))
+    while r.at < len(data):
+        tag = varint()
+        need(tag & 7 in (0, 2), "wire type")
+        fields.append((tag >> 3, r.take(varint()) if tag & 7 == 2 else varint()))
+    return fields
+def check_session(v):
+    r, counts, appended = Reader(bytes.fromhex(v["bytes"])), Counter(), {}
+    while r.at < len(r.data):
+        direction, _lane = r.u(1), r.u(1)
+        for number, frame in protobuf(r.take(r.u(4))):
+            fields = protobuf(frame)
+            counts[number] += 1
+            sent = [x for n, x in fields if n == 2] if number == 14 else [dict(protobuf(x))[3] for n, x in fields if n == 3 and number == 9]
+            ids = [untext("env_", envelope(x)[0]["id"]) for x in sent]
+            if number == 14:
+                appended[direction, dict(fields)[1]] = ids
+            if number == 15 and 3 in dict(fields):
+                f = dict(protobuf(dict(fields)[3]))
+                outcomes = [dict(protobuf(x))[1] for n, x in fields if n == 2]
+                kept = [i for i, o in zip(appended[1 - direction, dict(fields)[1]], outcomes) if o < 3]
+                at = f[4] >> 1 ^ -(f[4] & 1)
+                receipt(f[1] + f[2] + struct.pack(">IqI", f.get(3, 0), at, f[5]) + f[6] + f[7], kept)
+    need(counts[9] and counts[14] and counts[15], "a session without push, append or ack")
+
+def vectors():
+    clear = json.loads((HERE / "envelopes.json").read_text())
+    yield from ((name, item) for name in sorted(clear.keys() - {"schema_version"}) for item in clear[name])
+    sealed = json.loads((HERE / "sealed.json").read_text())
+    yield from (("sealed", {**case, "bytes": case["envelope"], "epoch_key": sealed["epoch_key"]}) for case in sealed["cases"])
+    yield "session", {"bytes": (HERE.parent.parent / "sync/testdata/session.bin").read_bytes().hex()}
+def spoilt(name, v):
+    """One bit of the vector changed; None where the vector says that it is bad."""
+    field = "text" if name in ("texts", "links") else "id" if name == "arrivals" else "bytes"
+    at = len(v[field]) * 5 // 8
+    return None if name == "hostile" else {**v, field: v[field][:at] + ("b" if v[field][at] != "b" else "c") + v[field][at + 1 :]}
+
+def main():
+    passed, spoiled = Counter(), Counter()
+    for name, v in vectors():
+        check, bad = globals()["check_" + name], spoilt(name, v)
+        check(v)
+        passed[name] += 1
+        if bad and "--self-check" in sys.argv:
+            need(refused(check, bad), "a spoilt vector passed: " + name)
+            spoiled[name] += 1
+    print("verified:", ", ".join(f"{count} {name}" for name, count in passed.items()))
+    if spoiled:
+        print("refused when spoilt:", ", ".join(f"{count} {name}" for name, count in spoiled.items()))
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (Mismatch, OSError, ValueError, KeyError) as error:
+        sys.exit(f"decode.py: {error!r}")

@@ -1,0 +1,425 @@
+//! What a person or a program may ask of a node, and what it answers.
+//!
+//! The same types serve the command line with the folder open, the command
+//! line through the daemon's socket, and `--json`: one JSON object a line. So
+//! a script reads the same answer whether a daemon runs or not.
+
+use serde::{Deserialize, Serialize};
+
+/// Version of every JSON answer; raised when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Messages answered by one [`Request::Log`] unless it names a limit.
+pub const LOG_MESSAGES_DEFAULT: usize = 50;
+
+/// One question or order. Timelines are named by id (`tl_…`), by title, or by
+/// the start of either where that is unambiguous; messages by id or its start.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Request {
+    /// Who this node is.
+    Id,
+    /// Add a relay, or replace the token of one.
+    RelayAdd {
+        /// `khlong://KEY@HOST:PORT`.
+        address: String,
+        /// What the relay asks of those who open timelines on it, if it does.
+        token: Option<String>,
+    },
+    /// List relays and the state of the connection to each.
+    RelayLs,
+    /// Open a timeline.
+    TimelineNew {
+        /// Shown to every member.
+        title: String,
+        /// `group`, `direct`, `channel` or `public`.
+        kind: String,
+        /// Relays that carry it, as addresses; empty = every relay of this node.
+        relays: Vec<String>,
+    },
+    /// Make an invite link.
+    TimelineInvite {
+        /// Which timeline.
+        timeline: String,
+        /// A contact card; absent = an open link, which whoever holds it can use once.
+        to: Option<String>,
+        /// The joiner may read and not write.
+        read_only: bool,
+        /// Seconds until the link expires, counted by the relay's clock.
+        expires_in_s: u64,
+    },
+    /// Join by an invite link.
+    TimelineJoin {
+        /// `khlong://KEY@HOST:PORT/join/tl_…#…`.
+        link: String,
+    },
+    /// List timelines.
+    TimelineLs,
+    /// Give a timeline another title, for every member.
+    TimelineRename {
+        /// Which timeline.
+        timeline: String,
+        /// The new title.
+        title: String,
+    },
+    /// Say goodbye and stop following a timeline; what is here stays readable.
+    TimelineLeave {
+        /// Which timeline.
+        timeline: String,
+    },
+    /// Change this node's nickname in every timeline that it writes in.
+    Nickname {
+        /// The new nickname.
+        nickname: String,
+    },
+    /// Write a message.
+    Send {
+        /// Which timeline.
+        timeline: String,
+        /// The text.
+        body: String,
+        /// The message that it answers.
+        reply_to: Option<String>,
+    },
+    /// Replace the text of one's own message.
+    Edit {
+        /// Which timeline.
+        timeline: String,
+        /// Which message.
+        message: String,
+        /// The new text.
+        body: String,
+    },
+    /// Take back one's own message.
+    Delete {
+        /// Which timeline.
+        timeline: String,
+        /// Which message.
+        message: String,
+    },
+    /// Add a reaction, or take it back.
+    React {
+        /// Which timeline.
+        timeline: String,
+        /// Which message.
+        message: String,
+        /// The reaction, an emoji as a rule.
+        emoji: String,
+        /// Take it back.
+        remove: bool,
+    },
+    /// Mark everything that is here as read, and tell the others.
+    Read {
+        /// Which timeline.
+        timeline: String,
+    },
+    /// Messages, oldest first.
+    Log {
+        /// Which timeline.
+        timeline: String,
+        /// Skip this many from the start; absent = show the newest.
+        from: Option<usize>,
+        /// At most so many.
+        limit: Option<usize>,
+    },
+    /// One message by id or its start.
+    Message {
+        /// Which timeline.
+        timeline: String,
+        /// Which message.
+        message: String,
+    },
+    /// Everything a person asks when something seems stuck.
+    Status,
+    /// Envelopes that no relay has stored yet.
+    OutboxLs,
+    /// Offer refused envelopes again, now.
+    OutboxRetry,
+    /// Stop offering a timeline's queued envelopes. They stay in the local history.
+    OutboxDrop {
+        /// Which timeline.
+        timeline: String,
+    },
+    /// Write messages found in another network's export.
+    Import {
+        /// Which timeline.
+        timeline: String,
+        /// At most [`IMPORT_BATCH_MESSAGES_MAX`].
+        messages: Vec<ImportedLine>,
+    },
+    /// Hashes by which two replicas of a timeline are compared.
+    Digest {
+        /// Which timeline.
+        timeline: String,
+    },
+}
+
+/// Messages of one [`Request::Import`]; the importer sends as many requests as it needs.
+pub const IMPORT_BATCH_MESSAGES_MAX: usize = 256;
+
+/// One message of another network, as the importer found it.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ImportedLine {
+    /// `irc` or `line`.
+    pub network: String,
+    /// The sender's name there.
+    pub sender: String,
+    /// When it was sent, milliseconds since 1970, UTC.
+    pub sent_at_ms: i64,
+    /// The text.
+    pub body: String,
+    /// 16 bytes, hexadecimal: equal for the same message of the same export.
+    pub import_key: String,
+}
+
+/// What came of a [`Request`].
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Response {
+    /// Answer to [`Request::Id`].
+    Id {
+        /// `usr_…`.
+        user: String,
+        /// `dev_…`.
+        device: String,
+        /// `card_…`: what others need to invite this user.
+        card: String,
+        /// The nickname shown to others.
+        nickname: String,
+    },
+    /// Answer to the relay requests.
+    Relays {
+        /// In the order in which they were added.
+        relays: Vec<RelayView>,
+    },
+    /// Answer to [`Request::TimelineNew`], `…Join`, `…Rename`, `…Leave`.
+    Timeline {
+        /// As it stands now.
+        timeline: TimelineView,
+    },
+    /// Answer to [`Request::TimelineLs`].
+    Timelines {
+        /// By title.
+        timelines: Vec<TimelineView>,
+    },
+    /// Answer to [`Request::TimelineInvite`].
+    Invite {
+        /// Which timeline.
+        timeline: String,
+        /// To be given to the one who joins, over a channel that both trust.
+        link: String,
+    },
+    /// Answer to whatever wrote something.
+    Written {
+        /// Which timeline.
+        timeline: String,
+        /// The message, when one was written or changed.
+        message: Option<String>,
+        /// Author and place in the chain, `aut_…:seq`, of the envelope; absent when nothing had to be written.
+        envelope: Option<String>,
+        /// How far it has come.
+        delivery: Delivery,
+    },
+    /// Answer to [`Request::Log`] and [`Request::Message`].
+    Messages {
+        /// Which timeline.
+        timeline: TimelineView,
+        /// Place of the first one in the whole history.
+        from: usize,
+        /// Oldest first.
+        messages: Vec<MessageView>,
+    },
+    /// Answer to [`Request::Status`].
+    Status {
+        /// Envelopes that no relay has stored yet.
+        queued: u64,
+        /// Relays.
+        relays: Vec<RelayView>,
+        /// Timelines.
+        timelines: Vec<TimelineView>,
+    },
+    /// Answer to the outbox requests.
+    Outbox {
+        /// Oldest first.
+        entries: Vec<OutboxView>,
+    },
+    /// Answer to [`Request::Import`].
+    Imported {
+        /// Which timeline.
+        timeline: String,
+        /// Newly written.
+        imported: u64,
+        /// Here already, by an earlier import.
+        known: u64,
+    },
+    /// Answer to [`Request::Digest`].
+    Digest {
+        /// Which timeline.
+        timeline: String,
+        /// Over the sorted hashes of every accepted change, hexadecimal.
+        state_hash: String,
+        /// Over the canonical save of every page, hexadecimal.
+        canonical_hash: String,
+        /// Messages.
+        messages: usize,
+    },
+    /// The request was refused; nothing was changed.
+    Refused {
+        /// What to do about it.
+        message: String,
+        /// Exit code of the command line.
+        exit_code: u8,
+    },
+}
+
+/// How far one's own message has come. Each state is proven by what arrived:
+/// a relay's signed receipt, another member's encrypted one.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// Written here, on its way.
+    Queued,
+    /// A relay has it on disk and signed so.
+    Stored,
+    /// A device of another member has it.
+    Delivered,
+    /// Another member has read it.
+    Read,
+    /// A relay refused it for good; see `khlong outbox ls`.
+    Refused,
+    /// Written by another member.
+    Received,
+}
+
+/// A relay of this node.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct RelayView {
+    /// `khlong://KEY@HOST:PORT`.
+    pub address: String,
+    /// `connected`, `connecting`, `waiting` or `off`.
+    pub state: String,
+    /// Why the last attempt failed, if it did.
+    pub last_error: Option<String>,
+    /// Whether everything that the relay has is here.
+    pub caught_up: bool,
+}
+
+/// A timeline as it stands on this node.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct TimelineView {
+    /// `tl_…`.
+    pub id: String,
+    /// Its title; empty until the first member has given one.
+    pub title: String,
+    /// `group`, `direct`, …; `joining` until its genesis has arrived.
+    pub kind: String,
+    /// Whether this node follows it.
+    pub followed: bool,
+    /// Nicknames of the members, or the start of a key where there is none.
+    pub members: Vec<String>,
+    /// Messages here.
+    pub messages: usize,
+    /// Messages of others that came after the last `read`.
+    pub unread: usize,
+    /// Own envelopes that no relay has stored yet.
+    pub queued: u64,
+    /// Envelopes that wait for a key or for another envelope.
+    pub parked: usize,
+    /// Relays that carry it.
+    pub relays: Vec<String>,
+}
+
+/// A message as it stands on this node.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct MessageView {
+    /// `msg_…`.
+    pub id: String,
+    /// Nickname of the author, or the name in the network that it was imported from.
+    pub author: String,
+    /// Whether this node's user wrote it.
+    pub mine: bool,
+    /// RFC 3339, UTC; what the author's clock said.
+    pub sent_at: String,
+    /// The text as it stands; empty when deleted.
+    pub body: String,
+    /// Whether the text was changed.
+    pub edited: bool,
+    /// Whether its author took it back.
+    pub deleted: bool,
+    /// The message that it answers.
+    pub reply_to: Option<String>,
+    /// Reactions: the emoji and who gave it.
+    pub reactions: Vec<ReactionView>,
+    /// The network that it was imported from.
+    pub origin: Option<String>,
+    /// How far it has come.
+    pub delivery: Delivery,
+}
+
+/// A reaction and those who gave it.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ReactionView {
+    /// The emoji.
+    pub emoji: String,
+    /// Nicknames.
+    pub by: Vec<String>,
+}
+
+/// An envelope that waits for a relay.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct OutboxView {
+    /// Which timeline.
+    pub timeline: String,
+    /// `env_…`.
+    pub envelope: String,
+    /// Place in the own chain.
+    pub seq: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// The relay's reason, when it refused it.
+    pub refused: Option<String>,
+}
+
+/// Something happened on a node.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// A message arrived or was written here.
+    Message {
+        /// Which timeline.
+        timeline: String,
+        /// Which message.
+        message: String,
+    },
+    /// A message was edited, deleted or reacted to.
+    Changed {
+        /// Which timeline.
+        timeline: String,
+        /// Which message.
+        message: String,
+    },
+    /// Title, roster or pins changed, or a member joined.
+    State {
+        /// Which timeline.
+        timeline: String,
+    },
+    /// Delivery of own messages came further.
+    Delivery {
+        /// Which timeline.
+        timeline: String,
+    },
+    /// A relay was reached, lost, or everything that it has is here.
+    Relay {
+        /// As it stands now.
+        relay: RelayView,
+    },
+    /// A member wrote two envelopes at one place of a chain: a copied device, or a cheat.
+    Fork {
+        /// Which timeline.
+        timeline: String,
+        /// Whose chain.
+        author: String,
+        /// Where.
+        seq: u64,
+    },
+}

@@ -1,0 +1,58 @@
+//! What ends a command, and with which exit code.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::backup::BackupError;
+use crate::error::{ExitCode, NodeError};
+use crate::import::ImportError;
+
+/// The last word of a command. Messages say what to do next.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CliError {
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// The node refused the request and said why.
+    #[error("{message}")]
+    Refused { message: String, exit_code: u8 },
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    Config(String),
+    #[error("could not read {}", .path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("could not write {}", .path.display())]
+    Unwritable { path: PathBuf, source: io::Error },
+    #[error("could not write to standard output")]
+    Output(#[source] io::Error),
+    #[error(
+        "the node answered something else than was asked; use one version of khlong for the daemon and the command"
+    )]
+    Unexpected,
+}
+
+impl CliError {
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Node(error) => error.exit_code() as u8,
+            Self::Backup(error) => error.exit_code(),
+            Self::Refused { exit_code, .. } => *exit_code,
+            Self::Usage(_) => ExitCode::Usage as u8,
+            Self::Config(_) => ExitCode::Config as u8,
+            Self::Unexpected => ExitCode::Incompatible as u8,
+            Self::Import(_)
+            | Self::Unreadable { .. }
+            | Self::Unwritable { .. }
+            | Self::Output(_) => ExitCode::Failure as u8,
+        }
+    }
+
+    /// Whether the reader of a pipe went away (`khlong log … | head`): no error to tell about.
+    pub(super) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}

@@ -1,0 +1,146 @@
+//! The way to the node: through the daemon's socket, or by opening the folder.
+//!
+//! Both answer the same questions with the same types, so no command knows
+//! which of them it talks to.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use khlong_store::error::StoreError;
+use zeroize::Zeroizing;
+
+use super::error::CliError;
+use crate::api::{Request, Response};
+use crate::daemon::client::{Client, RemoteEvents};
+use crate::error::NodeError;
+use crate::node::{Events, Heard, Node, NodeOptions};
+
+/// How long a command waits for another one that has the folder open.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Between two looks at the lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+/// A node to talk to.
+pub(super) enum Gate {
+    /// A daemon runs.
+    Socket(Client),
+    /// This process has the folder open.
+    Folder(Node),
+}
+
+/// Events of either.
+pub(super) enum Listener {
+    Socket(RemoteEvents),
+    Folder(Events),
+}
+
+impl Gate {
+    /// Talks to the daemon if one runs, else opens the folder; waits a while
+    /// for another command that has it open.
+    pub(super) async fn open(
+        home: &Path,
+        passphrase_file: Option<&Path>,
+        online: bool,
+    ) -> Result<Self, CliError> {
+        let begun = Instant::now();
+        loop {
+            if let Some(client) = Client::connect(home).await? {
+                return Ok(Self::Socket(client));
+            }
+            let passphrase = passphrase_file.map(passphrase_of).transpose()?;
+            let options = NodeOptions {
+                home: home.to_owned(),
+                passphrase,
+                online,
+            };
+            match Node::open(options).await {
+                Ok(node) => return Ok(Self::Folder(node)),
+                Err(NodeError::Store(StoreError::Locked { .. }))
+                    if begun.elapsed() < LOCK_WAIT_MAX =>
+                {
+                    tokio::time::sleep(LOCK_PAUSE).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Asks; a refusal is an error with the node's own exit code.
+    pub(super) async fn ask(&mut self, request: Request) -> Result<Response, CliError> {
+        let response = match self {
+            Self::Socket(client) => client.request(&request).await?,
+            Self::Folder(node) => node.request(request).await,
+        };
+        match response {
+            Response::Refused { message, exit_code } => {
+                Err(CliError::Refused { message, exit_code })
+            }
+            answer => Ok(answer),
+        }
+    }
+
+    /// Waits until nothing is queued for a relay in reach and all it has is here; whether in time.
+    pub(super) async fn wait_idle(&mut self, timeout: Duration) -> Result<bool, CliError> {
+        match self {
+            Self::Socket(client) => Ok(client.wait_idle(timeout).await?),
+            Self::Folder(node) => Ok(node.wait_idle(timeout).await),
+        }
+    }
+
+    pub(super) async fn subscribe(&self) -> Result<Listener, CliError> {
+        match self {
+            Self::Socket(client) => Ok(Listener::Socket(client.subscribe().await?)),
+            Self::Folder(node) => Ok(Listener::Folder(node.subscribe())),
+        }
+    }
+
+    pub(super) async fn checkpoint(&mut self, target: PathBuf) -> Result<(), CliError> {
+        match self {
+            Self::Socket(client) => Ok(client.checkpoint(target).await?),
+            Self::Folder(node) => Ok(node.checkpoint(target).await?),
+        }
+    }
+
+    pub(super) fn is_daemon(&self) -> bool {
+        matches!(self, Self::Socket(_))
+    }
+
+    /// Says goodbye to relays and closes the folder, if this process has it open.
+    pub(super) async fn close(self) {
+        if let Self::Folder(node) = self {
+            node.stop().await;
+        }
+    }
+}
+
+impl Listener {
+    /// `None` once the node has stopped.
+    pub(super) async fn next(&mut self) -> Option<Heard> {
+        match self {
+            Self::Socket(events) => events.next().await,
+            Self::Folder(events) => events.next().await,
+        }
+    }
+}
+
+/// The first line of a file that holds a secret.
+pub(super) fn passphrase_of(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
+    let bytes = std::fs::read(path).map_err(|source| CliError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let bytes = Zeroizing::new(bytes);
+    let line = bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return Err(CliError::Config(format!(
+            "the first line of {} is empty",
+            path.display()
+        )));
+    }
+    Ok(Zeroizing::new(line.to_vec()))
+}

@@ -1,0 +1,292 @@
+//! `import`: another network's export, signed by this node.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::args::{Format, Import};
+use super::error::CliError;
+use super::gate::Gate;
+use super::progress::Progress;
+use super::{Run, wait};
+use crate::api::{IMPORT_BATCH_MESSAGES_MAX, ImportedLine, Request, Response};
+use crate::import::{
+    ImportedMessage, SkippedLine, irc_day_files, parse_irc, parse_line, read_export,
+};
+
+/// Bodies of one request. A batch becomes few envelopes then, and its line on
+/// the socket stays far below the limit.
+const IMPORT_BATCH_BYTES_MAX: usize = 512 * 1024;
+
+/// What all files hold together.
+#[derive(Default)]
+struct Found {
+    title: Option<String>,
+    messages: Vec<ImportedMessage>,
+    skipped: Vec<SkippedLine>,
+    lossy_lines: u32,
+    /// Left out by `--only`.
+    others: u64,
+}
+
+/// One skipped line, as JSON.
+#[derive(Serialize)]
+struct Skipped<'a> {
+    kind: &'static str,
+    file: &'a str,
+    line: u32,
+    reason: &'static str,
+    text: &'a str,
+}
+
+/// The last line of `--json`.
+#[derive(Serialize)]
+struct Summary {
+    imported: u64,
+    /// Here already, by an earlier import.
+    known: u64,
+    /// Lines that became no message.
+    skipped: u64,
+    /// Messages of senders that `--only` left out.
+    others: u64,
+    /// Absent in a dry run that would open a new one.
+    timeline: Option<String>,
+    dry_run: bool,
+}
+
+pub(super) async fn run(run: &Run, import: Import) -> Result<(), CliError> {
+    let found = read(&import)?;
+    list_skipped(run, &found)?;
+    let summary = if import.dry_run {
+        dry(run, &found, &import).await?
+    } else {
+        write(run, &found, &import).await?
+    };
+    if run.output.json {
+        return run.output.object(&summary);
+    }
+    let what = if import.dry_run {
+        "would be imported"
+    } else {
+        "imported"
+    };
+    let mut line = format!(
+        "{} {what}, {} lines skipped",
+        summary.imported, summary.skipped
+    );
+    for (count, why) in [
+        (summary.known, "here already"),
+        (summary.others, "by other senders"),
+    ] {
+        if count > 0 {
+            line.push_str(&format!(", {count} {why}"));
+        }
+    }
+    run.output.line(&line)
+}
+
+fn read(import: &Import) -> Result<Found, CliError> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    for given in &import.files {
+        match import.format {
+            Format::Irc => files.extend(irc_day_files(given)?),
+            Format::Line => files.push(given.clone()),
+        }
+    }
+    let progress = Progress::new("reading");
+    let mut found = Found::default();
+    let total = files.len() as u64;
+    for (done, path) in (1_u64..).zip(&files) {
+        let bytes = read_export(path)?;
+        let name = path.display().to_string();
+        let parsed = match import.format {
+            Format::Irc => parse_irc(&name, &bytes)?,
+            Format::Line => parse_line(&name, &bytes)?,
+        };
+        found.title = found.title.or(parsed.title);
+        found.messages.extend(parsed.messages);
+        found.skipped.extend(parsed.skipped);
+        found.lossy_lines = found.lossy_lines.saturating_add(parsed.lossy_lines);
+        progress.set(total, done);
+    }
+    if !import.only.is_empty() {
+        let before = found.messages.len();
+        found
+            .messages
+            .retain(|message| import.only.contains(&message.sender));
+        found.others = (before - found.messages.len()) as u64;
+        if found.messages.is_empty() && before > 0 {
+            let wanted = import.only.join(", ");
+            return Err(CliError::Usage(format!(
+                "no message is by {wanted}; the names must be as in the export"
+            )));
+        }
+    }
+    Ok(found)
+}
+
+fn list_skipped(run: &Run, found: &Found) -> Result<(), CliError> {
+    for line in &found.skipped {
+        if run.output.json {
+            run.output.object(&Skipped {
+                kind: "skipped",
+                file: &line.file,
+                line: line.line,
+                reason: line.reason.code(),
+                text: &line.excerpt,
+            })?;
+        } else {
+            run.output.line(&format!(
+                "{}:{}: skipped: {}: {}",
+                line.file, line.line, line.reason, line.excerpt
+            ))?;
+        }
+    }
+    if found.lossy_lines > 0 {
+        eprintln!(
+            "khlong: {} lines were not UTF-8; what could not be read is shown as \u{fffd}",
+            found.lossy_lines
+        );
+    }
+    Ok(())
+}
+
+async fn dry(run: &Run, found: &Found, import: &Import) -> Result<Summary, CliError> {
+    let timeline = match &import.timeline {
+        None => None,
+        Some(name) => {
+            let request = Request::Log {
+                timeline: name.clone(),
+                from: Some(0),
+                limit: Some(0),
+            };
+            let Response::Messages { timeline, .. } = run.ask(request).await? else {
+                return Err(CliError::Unexpected);
+            };
+            Some(timeline.id)
+        }
+    };
+    let imported = found.messages.len() as u64;
+    Ok(Summary {
+        imported,
+        known: 0,
+        skipped: found.skipped.len() as u64,
+        others: found.others,
+        timeline,
+        dry_run: true,
+    })
+}
+
+async fn write(run: &Run, found: &Found, import: &Import) -> Result<Summary, CliError> {
+    let patience = super::Patience::from(import.wait);
+    let mut gate = run.open(!patience.offline()).await?;
+    let written = write_all(&mut gate, found, import).await;
+    let settled = match (
+        &written,
+        patience.offline() || (patience.want.is_none() && gate.is_daemon()),
+    ) {
+        (Ok(_), false) => settle(&mut gate, patience).await,
+        _ => Ok(()),
+    };
+    gate.close().await;
+    let summary = written?;
+    settled.map(|()| summary)
+}
+
+async fn settle(gate: &mut Gate, patience: super::Patience) -> Result<(), CliError> {
+    let mut listener = gate.subscribe().await?;
+    let progress = Progress::new("sending");
+    let drained = wait::drain(gate, &mut listener, patience.timeout, &progress).await?;
+    if !drained && patience.want.is_some() {
+        let waited_ms = u64::try_from(patience.timeout.as_millis()).unwrap_or(u64::MAX);
+        return Err(crate::error::NodeError::TimedOut {
+            what: "stored",
+            waited_ms,
+        }
+        .into());
+    }
+    Ok(())
+}
+
+async fn write_all(gate: &mut Gate, found: &Found, import: &Import) -> Result<Summary, CliError> {
+    let timeline = match &import.timeline {
+        Some(name) => name.clone(),
+        None => open_timeline(gate, found).await?,
+    };
+    let progress = Progress::new("importing");
+    let total = found.messages.len() as u64;
+    let (mut imported, mut known, mut done) = (0, 0, 0);
+    let mut id = None;
+    for batch in batches(&found.messages) {
+        let messages = batch.iter().map(line).collect();
+        let request = Request::Import {
+            timeline: timeline.clone(),
+            messages,
+        };
+        let Response::Imported {
+            timeline,
+            imported: new,
+            known: old,
+        } = gate.ask(request).await?
+        else {
+            return Err(CliError::Unexpected);
+        };
+        imported += new;
+        known += old;
+        done += batch.len() as u64;
+        id = Some(timeline);
+        progress.set(total, done);
+    }
+    let skipped = found.skipped.len() as u64;
+    Ok(Summary {
+        imported,
+        known,
+        skipped,
+        others: found.others,
+        timeline: id.or(Some(timeline)),
+        dry_run: false,
+    })
+}
+
+async fn open_timeline(gate: &mut Gate, found: &Found) -> Result<String, CliError> {
+    let title = found.title.clone().unwrap_or_else(|| "imported".to_owned());
+    let request = Request::TimelineNew {
+        title,
+        kind: "group".to_owned(),
+        relays: Vec::new(),
+    };
+    match gate.ask(request).await? {
+        // Named by id from here on: another timeline may have the same title.
+        Response::Timeline { timeline } => Ok(timeline.id),
+        _ => Err(CliError::Unexpected),
+    }
+}
+
+/// Cuts where either limit is reached; a batch holds at least one message.
+fn batches(messages: &[ImportedMessage]) -> impl Iterator<Item = &[ImportedMessage]> {
+    let mut rest = messages;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = rest
+            .iter()
+            .take(IMPORT_BATCH_MESSAGES_MAX)
+            .take_while(|message| {
+                bytes += message.body.len();
+                bytes <= IMPORT_BATCH_BYTES_MAX
+            });
+        let count = fits.count().max(1).min(rest.len());
+        let (batch, after) = rest.split_at(count);
+        rest = after;
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+fn line(message: &ImportedMessage) -> ImportedLine {
+    ImportedLine {
+        network: message.network.name().to_owned(),
+        sender: message.sender.clone(),
+        sent_at_ms: message.sent_at_ms,
+        body: message.body.clone(),
+        import_key: data_encoding::HEXLOWER.encode(&message.import_key),
+    }
+}

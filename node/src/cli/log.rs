@@ -1,0 +1,127 @@
+//! `log`: the history, and what arrives.
+
+use super::args;
+use super::error::CliError;
+use super::gate::{Gate, Listener};
+use super::{Run, show};
+use crate::api::{Event, MessageView, Request, Response, TimelineView};
+use crate::node::Heard;
+
+/// Messages asked for at once: with bodies of 16 KiB about 3 MiB, far below the longest line of the socket.
+pub(super) const PAGE_MESSAGES: usize = 200;
+
+pub(super) async fn run(run: &Run, log: args::Log) -> Result<(), CliError> {
+    let mut gate = run.open(log.follow).await?;
+    let outcome = show_all(run, &mut gate, log).await;
+    gate.close().await;
+    outcome
+}
+
+async fn show_all(run: &Run, gate: &mut Gate, log: args::Log) -> Result<(), CliError> {
+    // Before the history is read, so that nothing falls between the two.
+    let listener = if log.follow {
+        Some(gate.subscribe().await?)
+    } else {
+        None
+    };
+    let timeline = history(run, gate, &log).await?;
+    match listener {
+        Some(listener) => follow(run, gate, listener, &timeline.id, log.ids).await,
+        None => Ok(()),
+    }
+}
+
+async fn history(run: &Run, gate: &mut Gate, log: &args::Log) -> Result<TimelineView, CliError> {
+    let mut left = log.limit;
+    let (timeline, mut from) = match log.from {
+        Some(from) => (page(gate, &log.timeline, from, 0).await?.0, from),
+        None => {
+            let (timeline, ..) = page(gate, &log.timeline, 0, 0).await?;
+            let from = timeline.messages.saturating_sub(left);
+            (timeline, from)
+        }
+    };
+    while left > 0 {
+        let (_, messages) = page(gate, &timeline.id, from, left.min(PAGE_MESSAGES)).await?;
+        if messages.is_empty() {
+            break;
+        }
+        from += messages.len();
+        left -= messages.len().min(left);
+        messages
+            .iter()
+            .try_for_each(|message| print(run, message, log.ids))?;
+    }
+    Ok(timeline)
+}
+
+/// A stretch of the history.
+pub(super) async fn page(
+    gate: &mut Gate,
+    timeline: &str,
+    from: usize,
+    limit: usize,
+) -> Result<(TimelineView, Vec<MessageView>), CliError> {
+    let request = Request::Log {
+        timeline: timeline.to_owned(),
+        from: Some(from),
+        limit: Some(limit),
+    };
+    match gate.ask(request).await? {
+        Response::Messages {
+            timeline, messages, ..
+        } => Ok((timeline, messages)),
+        _ => Err(CliError::Unexpected),
+    }
+}
+
+/// Shows what arrives and what changes until the node stops or the reader goes.
+async fn follow(
+    run: &Run,
+    gate: &mut Gate,
+    mut listener: Listener,
+    timeline: &str,
+    ids: bool,
+) -> Result<(), CliError> {
+    while let Some(heard) = listener.next().await {
+        let (of, message) = match heard {
+            Heard::Event(
+                Event::Message { timeline, message } | Event::Changed { timeline, message },
+            ) => (timeline, message),
+            Heard::Event(
+                Event::State { .. }
+                | Event::Delivery { .. }
+                | Event::Relay { .. }
+                | Event::Fork { .. },
+            ) => {
+                continue;
+            }
+            Heard::Missed(count) => {
+                eprintln!("khlong: {count} events were missed; `khlong log` shows everything");
+                continue;
+            }
+        };
+        if of != timeline {
+            continue;
+        }
+        let request = Request::Message {
+            timeline: of,
+            message,
+        };
+        let Response::Messages { messages, .. } = gate.ask(request).await? else {
+            return Err(CliError::Unexpected);
+        };
+        messages
+            .iter()
+            .try_for_each(|message| print(run, message, ids))?;
+    }
+    Ok(())
+}
+
+pub(super) fn print(run: &Run, message: &MessageView, ids: bool) -> Result<(), CliError> {
+    if run.output.json {
+        run.output.object(message)
+    } else {
+        show::message(run.output, message, ids)
+    }
+}

@@ -1,0 +1,50 @@
+//! `daemon`: runs in the foreground until told to stop, as service managers expect.
+
+use std::io::IsTerminal as _;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::Run;
+use super::error::CliError;
+use super::gate::Gate;
+use crate::daemon::{self, socket};
+
+/// What is logged unless `KHLONG_LOG` says otherwise (`info`, `debug`, `khlong_node=trace`…).
+const LOG_DEFAULT: &str = "info";
+
+pub(super) async fn run(run: &Run) -> Result<(), CliError> {
+    let filter =
+        EnvFilter::try_from_env("KHLONG_LOG").unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
+    let color = std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(color)
+        .init();
+
+    // Before the folder is opened, so that no signal finds the program without its handlers.
+    let failed = |source| CliError::Config(format!("signals cannot be received: {source}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let shutdown = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+
+    match run.open(true).await? {
+        Gate::Socket(_) => Err(CliError::Config(format!(
+            "a daemon runs already for {}; stop it first",
+            run.home.display()
+        ))),
+        Gate::Folder(node) => {
+            tracing::info!(socket = %socket::path(&run.home).display(), "the daemon runs");
+            daemon::serve(node, &run.home, shutdown).await?;
+            tracing::info!("the daemon has stopped");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Answers as text for people: nicknames and titles, and of ids only the start.
+
+use super::error::CliError;
+use super::output::{Output, escaped};
+use crate::api::{Delivery, MessageView, OutboxView, RelayView, TimelineView};
+
+/// Characters of an id that people see: prefix and 40 bits.
+const ID_CHARACTERS: usize = 12;
+
+/// The start of an id, enough to name it on the command line.
+pub(super) fn short(id: &str) -> &str {
+    id.get(..ID_CHARACTERS.min(id.len())).unwrap_or(id)
+}
+
+pub(super) fn delivery(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::Queued => "queued",
+        Delivery::Stored => "stored",
+        Delivery::Delivered => "delivered",
+        Delivery::Read => "read",
+        Delivery::Refused => "refused",
+        Delivery::Received => "received",
+    }
+}
+
+pub(super) fn message(
+    output: Output,
+    message: &MessageView,
+    whole_id: bool,
+) -> Result<(), CliError> {
+    let id = if whole_id {
+        message.id.as_str()
+    } else {
+        short(&message.id)
+    };
+    let when = message
+        .sent_at
+        .get(..16)
+        .unwrap_or(&message.sent_at)
+        .replace('T', " ");
+    let mut head = format!("{when}  {id}  {}", escaped(&message.author));
+    if let Some(network) = &message.origin {
+        head.push_str(&format!(" ({})", escaped(network)));
+    }
+    if let Some(answered) = &message.reply_to {
+        head.push_str(&format!("  ↳ {}", short(answered)));
+    }
+    let body = if message.deleted {
+        "(deleted)"
+    } else {
+        message.body.as_str()
+    };
+    let mut lines = body.lines();
+    let mut tail = String::new();
+    if message.edited && !message.deleted {
+        tail.push_str("  (edited)");
+    }
+    for reaction in &message.reactions {
+        tail.push_str(&format!(
+            "  {} {}",
+            escaped(&reaction.emoji),
+            escaped(&reaction.by.join(", "))
+        ));
+    }
+    if message.mine {
+        tail.push_str(&format!("  [{}]", delivery(message.delivery)));
+    }
+    let first = escaped(lines.next().unwrap_or_default());
+    let rest: Vec<String> = lines.map(|line| format!("    {}", escaped(line))).collect();
+    output.raw(&format!(
+        "{head}: {first}{}",
+        if rest.is_empty() { tail.as_str() } else { "" }
+    ))?;
+    let last = rest.len();
+    for (number, line) in rest.iter().enumerate() {
+        let end = if number + 1 == last {
+            tail.as_str()
+        } else {
+            ""
+        };
+        output.raw(&format!("{line}{end}"))?;
+    }
+    Ok(())
+}
+
+pub(super) fn timeline(output: Output, view: &TimelineView) -> Result<(), CliError> {
+    let title = if view.title.is_empty() {
+        "(no title yet)"
+    } else {
+        &view.title
+    };
+    let mut line = format!("{}  {title}  {}", short(&view.id), view.kind);
+    if !view.followed {
+        line.push_str(", left");
+    }
+    line.push_str(&format!("  {} messages", view.messages));
+    for (count, what) in [
+        (view.unread as u64, "unread"),
+        (view.queued, "queued"),
+        (view.parked as u64, "waiting for a key or a message"),
+    ] {
+        if count > 0 {
+            line.push_str(&format!(", {count} {what}"));
+        }
+    }
+    if !view.members.is_empty() {
+        line.push_str(&format!("  with {}", view.members.join(", ")));
+    }
+    output.line(&line)
+}
+
+pub(super) fn relay(output: Output, view: &RelayView) -> Result<(), CliError> {
+    let mut line = format!("{}  {}", view.address, view.state);
+    if view.state == "connected" && view.caught_up {
+        line.push_str(", all here");
+    }
+    if let Some(error) = &view.last_error {
+        line.push_str(&format!("  ({error})"));
+    }
+    output.line(&line)
+}
+
+pub(super) fn outbox_entry(output: Output, entry: &OutboxView) -> Result<(), CliError> {
+    let refused = entry
+        .refused
+        .as_ref()
+        .map_or_else(String::new, |reason| format!("  refused: {reason}"));
+    let (timeline, envelope) = (short(&entry.timeline), short(&entry.envelope));
+    output.line(&format!(
+        "{timeline}  {envelope}  #{}  {} bytes{refused}",
+        entry.seq, entry.bytes
+    ))
+}
+
+/// A text as a QR code of half-height blocks, for the terminal of who scans it.
+pub(super) fn qr(output: Output, text: &str) -> Result<(), CliError> {
+    let code = fast_qr::QRBuilder::new(text).build().map_err(|_| {
+        CliError::Usage("the text is too long for a QR code; copy it instead".to_owned())
+    })?;
+    output.raw(&code.to_str())
+}

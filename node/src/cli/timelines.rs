@@ -1,0 +1,156 @@
+//! `timeline new|invite|join|ls|rename|leave`.
+
+use std::time::Duration;
+
+use super::args::{Patience, Timeline};
+use super::error::CliError;
+use super::gate::{Gate, Listener};
+use super::{Run, show};
+use crate::api::{Request, Response, TimelineView};
+
+pub(super) async fn run(run: &Run, command: Timeline) -> Result<(), CliError> {
+    let (request, patience): (Request, Patience) = match command {
+        Timeline::Ls => return ls(run).await,
+        Timeline::Join { link, wait } => return join(run, link, wait.into()).await,
+        Timeline::Invite {
+            timeline,
+            to,
+            read_only,
+            expires,
+            qr,
+            wait,
+        } => {
+            let request = Request::TimelineInvite {
+                timeline,
+                to,
+                read_only,
+                expires_in_s: expires.as_secs(),
+            };
+            return invite(run, request, qr, wait.into()).await;
+        }
+        Timeline::New {
+            title,
+            kind,
+            relays,
+            wait,
+        } => (
+            Request::TimelineNew {
+                title,
+                kind: kind.name().to_owned(),
+                relays,
+            },
+            wait.into(),
+        ),
+        Timeline::Rename {
+            timeline,
+            title,
+            wait,
+        } => (Request::TimelineRename { timeline, title }, wait.into()),
+        Timeline::Leave { timeline, wait } => (Request::TimelineLeave { timeline }, wait.into()),
+    };
+    let (response, mut gate) = run.write(request, patience).await?;
+    let response = refreshed(&mut gate, response).await;
+    gate.close().await;
+    shown(run, &response?)
+}
+
+async fn ls(run: &Run) -> Result<(), CliError> {
+    let response = run.ask(Request::TimelineLs).await?;
+    let Response::Timelines { timelines } = &response else {
+        return Err(CliError::Unexpected);
+    };
+    if run.output.json {
+        return run.output.object(&response);
+    }
+    timelines
+        .iter()
+        .try_for_each(|view| show::timeline(run.output, view))
+}
+
+async fn invite(run: &Run, request: Request, qr: bool, patience: Patience) -> Result<(), CliError> {
+    let (response, gate) = run.write(request, patience).await?;
+    gate.close().await;
+    let Response::Invite { link, .. } = &response else {
+        return Err(CliError::Unexpected);
+    };
+    if run.output.json {
+        return run.output.object(&response);
+    }
+    run.output.line(link)?;
+    if qr {
+        show::qr(run.output, link)
+    } else {
+        Ok(())
+    }
+}
+
+/// A joiner wants to read at once, so the history is waited for as well, as
+/// long as the command waits at all.
+async fn join(run: &Run, link: String, patience: Patience) -> Result<(), CliError> {
+    let mut gate = run.open(!patience.offline()).await?;
+    let joined = joined(&mut gate, link, patience).await;
+    gate.close().await;
+    shown(run, &joined?)
+}
+
+async fn joined(gate: &mut Gate, link: String, patience: Patience) -> Result<Response, CliError> {
+    let mut listener = gate.subscribe().await?;
+    let response = super::write(gate, Request::TimelineJoin { link }, patience).await?;
+    if !patience.offline() {
+        arrived(gate, &mut listener, &response, patience.timeout).await?;
+        gate.wait_idle(patience.timeout).await?;
+    }
+    refreshed(gate, response).await
+}
+
+/// Until the timeline has its genesis, or time is up.
+async fn arrived(
+    gate: &mut Gate,
+    listener: &mut Listener,
+    response: &Response,
+    timeout: Duration,
+) -> Result<(), CliError> {
+    let Response::Timeline { timeline } = response else {
+        return Ok(());
+    };
+    let arriving = async {
+        while let Some(view) = find(gate, &timeline.id).await?
+            && view.kind == "joining"
+        {
+            if listener.next().await.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    };
+    tokio::time::timeout(timeout, arriving)
+        .await
+        .unwrap_or(Ok(()))
+}
+
+/// The timeline as it stands after the wait.
+async fn refreshed(gate: &mut Gate, response: Response) -> Result<Response, CliError> {
+    let Response::Timeline { timeline } = &response else {
+        return Ok(response);
+    };
+    let now = find(gate, &timeline.id).await?;
+    Ok(now.map_or(response, |timeline| Response::Timeline { timeline }))
+}
+
+pub(super) async fn find(gate: &mut Gate, id: &str) -> Result<Option<TimelineView>, CliError> {
+    let Response::Timelines { timelines } = gate.ask(Request::TimelineLs).await? else {
+        return Err(CliError::Unexpected);
+    };
+    Ok(timelines.into_iter().find(|view| view.id == id))
+}
+
+fn shown(run: &Run, response: &Response) -> Result<(), CliError> {
+    let Response::Timeline { timeline } = response else {
+        return Err(CliError::Unexpected);
+    };
+    if run.output.json {
+        run.output.object(response)
+    } else {
+        show::timeline(run.output, timeline)
+    }
+}

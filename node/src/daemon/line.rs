@@ -1,0 +1,158 @@
+//! What passes through the socket: bounded lines of JSON.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use crate::api::{IMPORT_BATCH_MESSAGES_MAX, Request};
+use crate::import::{IMPORT_BODY_BYTES_MAX, IMPORT_SENDER_BYTES_MAX};
+
+/// Longest line in either direction: 16 MiB.
+pub const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// JSON writes `"` and `\` with two bytes, and bodies that hold other control
+/// characters are not imported; 512 bytes are for the names of the fields.
+const IMPORTED_JSON_BYTES_MAX: usize = 2 * (IMPORT_BODY_BYTES_MAX + IMPORT_SENDER_BYTES_MAX) + 512;
+const _: () = assert!(IMPORT_BATCH_MESSAGES_MAX * IMPORTED_JSON_BYTES_MAX < LINE_BYTES_MAX);
+
+/// What a program may ask of a daemon besides a [`Request`].
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Control {
+    /// From now on this connection carries events.
+    Events,
+    /// Wait until nothing is queued for a relay in reach and all it has is here.
+    Sync {
+        /// At most so long.
+        timeout_ms: u64,
+    },
+    /// Make a consistent copy of the database.
+    Checkpoint {
+        /// Where; must not exist.
+        folder: PathBuf,
+    },
+}
+
+/// What comes of a [`Control`].
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ControlAnswer {
+    /// Done; events follow if they were asked for.
+    Done,
+    /// To [`Control::Sync`].
+    Synced {
+        /// Whether it was reached in time.
+        idle: bool,
+    },
+    /// Nothing was done.
+    Refused {
+        /// What to do about it.
+        message: String,
+        /// Exit code of the command line.
+        exit_code: u8,
+    },
+}
+
+/// In the stream of events: so many were dropped because the listener was slow.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Gap {
+    /// Ask the history for what they said.
+    Missed {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// One line from a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Request(Request),
+    Control(Control),
+}
+
+impl Asked {
+    /// # Errors
+    /// What is wrong with the line.
+    pub(super) fn parse(line: &[u8]) -> Result<Self, String> {
+        let value: serde_json::Value =
+            serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        let control = ["events", "sync", "checkpoint"];
+        if value
+            .get("do")
+            .and_then(|name| name.as_str())
+            .is_some_and(|name| control.contains(&name))
+        {
+            return serde_json::from_value(value)
+                .map(Self::Control)
+                .map_err(|error| error.to_string());
+        }
+        serde_json::from_value(value)
+            .map(Self::Request)
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// Reads one line without its end; `None` at the end of the stream.
+///
+/// # Errors
+/// `InvalidData` for a line above [`LINE_BYTES_MAX`]; the connection is of no use then.
+pub(super) async fn read(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    loop {
+        let buffered = reader.fill_buf().await?;
+        if buffered.is_empty() {
+            return Ok(None); // a line without its end was cut off: it is not obeyed
+        }
+        let end = buffered.iter().position(|byte| *byte == b'\n');
+        let part = buffered
+            .get(..end.unwrap_or(buffered.len()))
+            .unwrap_or_default();
+        if line.len() + part.len() > LINE_BYTES_MAX {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the line is too long",
+            ));
+        }
+        line.extend_from_slice(part);
+        let consumed = part.len() + usize::from(end.is_some());
+        reader.consume(consumed);
+        if end.is_some() {
+            return Ok(Some(line));
+        }
+    }
+}
+
+/// # Errors
+/// As [`read`], and `InvalidData` for a line that is no `T`.
+pub(super) async fn read_value<T: DeserializeOwned>(
+    reader: &mut (impl AsyncBufRead + Unpin),
+) -> io::Result<Option<T>> {
+    let Some(line) = read(reader).await? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&line)
+        .map(Some)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// # Errors
+/// When the other side is gone, or the value takes more than [`LINE_BYTES_MAX`].
+pub(super) async fn write(
+    writer: &mut (impl AsyncWrite + Unpin),
+    value: &impl Serialize,
+) -> io::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    if line.len() > LINE_BYTES_MAX {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the answer is too long; ask for less at once",
+        ));
+    }
+    line.push(b'\n');
+    writer.write_all(&line).await?;
+    writer.flush().await
+}

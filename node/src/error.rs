@@ -1,0 +1,155 @@
+//! What can go wrong on a node, and the exit code that tells a script which.
+
+use std::path::PathBuf;
+
+use khlong_document::timeline::write::WriteError;
+use khlong_store::error::StoreError;
+
+/// Exit codes of the command line; scripts rely on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// Done; queued while offline counts as done.
+    Ok = 0,
+    /// Anything without a code of its own.
+    Failure = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// The folder or its settings are not usable as they are.
+    Config = 3,
+    /// A key did not match, or the other side may not.
+    Untrusted = 4,
+    /// What was waited for did not come in time.
+    TimedOut = 5,
+    /// Asked too often.
+    RateLimited = 6,
+    /// No room on the disk, or in a quota.
+    Full = 7,
+    /// The folder or the relay speaks another version.
+    Incompatible = 8,
+    /// Bytes that were written are not what is read.
+    Integrity = 9,
+}
+
+/// Everything a node reports. Messages say what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// No node lives in the folder.
+    #[error("{} holds no node; run `khlong init` first", .0.display())]
+    NotInitialised(PathBuf),
+    /// A node lives there already.
+    #[error("{} holds a node already; choose another folder with --home", .0.display())]
+    AlreadyInitialised(PathBuf),
+    /// The key file could not be opened.
+    #[error("the key file could not be opened: {0}")]
+    Keys(String),
+    /// A sealed row was not sealed by this node's master key.
+    #[error(
+        "the secret `{name}` does not open with this node's key file; restore both from one backup"
+    )]
+    Secret {
+        /// Name of the row.
+        name: String,
+    },
+    /// A row of the node's own settings cannot be read.
+    #[error("the settings row `{name}` is damaged; restore the folder from a backup")]
+    Settings {
+        /// Name of the row.
+        name: String,
+    },
+    /// What a person named does not exist, or is not unique.
+    #[error("{0}")]
+    NotFound(String),
+    /// What a person asked for makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// A link, address or card that cannot be read.
+    #[error("{what}: {reason}")]
+    Malformed {
+        /// What it should have been.
+        what: &'static str,
+        /// Why it is not.
+        reason: String,
+    },
+    /// The timeline refused the write.
+    #[error("the message was not written: {0}")]
+    Write(#[source] WriteError),
+    /// The folder refused.
+    #[error("the folder of this node failed")]
+    Store(#[source] StoreError),
+    /// A file or socket failed.
+    #[error("{action} {}", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// What was waited for did not come in time.
+    #[error(
+        "not {what} after {waited_ms} ms; it stays queued and goes out when a relay is reached"
+    )]
+    TimedOut {
+        /// What was waited for.
+        what: &'static str,
+        /// How long.
+        waited_ms: u64,
+    },
+    /// The daemon went away.
+    #[error("the daemon closed the connection; see its log")]
+    DaemonGone,
+}
+
+impl NodeError {
+    /// What the command line exits with.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::NotInitialised(_) | Self::AlreadyInitialised(_) => ExitCode::Config,
+            Self::Keys(_) | Self::Secret { .. } => ExitCode::Untrusted,
+            Self::Settings { .. } => ExitCode::Integrity,
+            Self::Usage(_) | Self::Malformed { .. } => ExitCode::Usage,
+            Self::NotFound(_) | Self::Write(_) | Self::Io { .. } | Self::DaemonGone => {
+                ExitCode::Failure
+            }
+            Self::Store(error) => ExitCode::of_store(error),
+            Self::TimedOut { .. } => ExitCode::TimedOut,
+        }
+    }
+
+    /// The message with its causes: `Display` alone never repeats them.
+    #[must_use]
+    pub fn full_message(&self) -> String {
+        described(self)
+    }
+}
+
+impl ExitCode {
+    fn of_store(error: &StoreError) -> Self {
+        let code = error.exit_code();
+        let known = [
+            Self::Config,
+            Self::Full,
+            Self::Incompatible,
+            Self::Integrity,
+        ];
+        known
+            .into_iter()
+            .find(|known| *known as u8 == code)
+            .unwrap_or(Self::Failure)
+    }
+}
+
+/// An error with its causes, for a log line or an answer.
+pub(crate) fn described(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,5 @@
+//! The program `khlong`.
+
+fn main() -> std::process::ExitCode {
+    khlong_node::cli::main()
+}

@@ -1,0 +1,304 @@
+//! The thread that owns the peer.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use khlong_crdt::time::{Monotonic, Now, UnixMillis};
+use tokio::runtime::Handle;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::NodeOptions;
+use crate::api::{Event, Request, Response};
+use crate::error::{NodeError, described};
+use crate::link::{LinkId, Links};
+use crate::peer::{Peer, PeerInput, PeerOutput};
+
+/// Inputs that share one commit.
+pub(super) const BATCH_INPUTS_MAX: usize = 64;
+
+/// Times that the folder is opened again after a failed commit, before the node gives up.
+const REOPEN_ATTEMPTS_MAX: u32 = 5;
+
+/// Between two of these attempts; also how long the driver sleeps at most without a deadline.
+const REOPEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long links may take to send what they hold when the node stops.
+const GOODBYE_MAX: Duration = Duration::from_millis(500);
+
+/// What reaches the driver.
+pub(crate) enum Order {
+    Request {
+        request: Request,
+        answer: oneshot::Sender<Response>,
+    },
+    /// From the link with this number; one that was given up is not heard any more.
+    Link {
+        link: LinkId,
+        input: PeerInput,
+    },
+    Checkpoint {
+        target: PathBuf,
+        answer: oneshot::Sender<Result<(), NodeError>>,
+    },
+    Stop {
+        done: oneshot::Sender<()>,
+    },
+}
+
+pub(super) struct Driver {
+    options: NodeOptions,
+    runtime: Handle,
+    clock: Clock,
+    /// Absent only while it is being opened again.
+    peer: Option<Peer>,
+    links: Links,
+    queue: mpsc::Receiver<Order>,
+    events: broadcast::Sender<Event>,
+    idle: watch::Sender<bool>,
+}
+
+/// What waits for the commit of the turn.
+#[derive(Default)]
+struct Turn {
+    answers: Vec<(oneshot::Sender<Response>, Response)>,
+    checkpoints: Vec<(PathBuf, oneshot::Sender<Result<(), NodeError>>)>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Driver {
+    pub(super) fn open(
+        options: NodeOptions,
+        runtime: Handle,
+        queue: mpsc::Receiver<Order>,
+        orders: mpsc::WeakSender<Order>,
+        events: broadcast::Sender<Event>,
+        idle: watch::Sender<bool>,
+    ) -> Result<Self, NodeError> {
+        let clock = Clock::start();
+        let links = Links::new(runtime.clone(), orders);
+        let peer = open_peer(&options, clock.now())?;
+        Ok(Self {
+            options,
+            runtime,
+            clock,
+            peer: Some(peer),
+            links,
+            queue,
+            events,
+            idle,
+        })
+    }
+
+    /// Until stopped, or until the last handle is gone.
+    pub(super) fn run(mut self) {
+        // What the peer wants from the start: connections.
+        let mut turn = Turn::default();
+        self.commit(&mut turn);
+        while let Some(orders) = self.wait() {
+            let mut turn = Turn::default();
+            if self.stage(orders, &mut turn) {
+                self.commit(&mut turn);
+            } else {
+                self.reopen();
+            }
+            if let Some(done) = turn.stop {
+                self.close();
+                let _ = done.send(());
+                return;
+            }
+        }
+        self.close();
+    }
+
+    /// Sleeps until something arrives or the peer's deadline; `None` = nobody is left.
+    fn wait(&mut self) -> Option<Vec<Order>> {
+        // Links that failed while the last outputs left are the next input.
+        let deadline = self
+            .peer
+            .as_ref()?
+            .next_deadline()
+            .map(|at| self.clock.instant(at));
+        let queue = &mut self.queue;
+        if self.links.has_failures() {
+            return Some(Vec::new());
+        }
+        let first = self.runtime.block_on(async {
+            match deadline {
+                Some(at) => tokio::time::timeout_at(at.into(), queue.recv()).await.ok(),
+                None => Some(queue.recv().await),
+            }
+        });
+        let mut orders = Vec::new();
+        if let Some(order) = first {
+            orders.push(order?);
+        }
+        while orders.len() < BATCH_INPUTS_MAX
+            && let Ok(order) = self.queue.try_recv()
+        {
+            orders.push(order);
+        }
+        Some(orders)
+    }
+
+    /// Lets the peer stage everything; whether it still stands.
+    fn stage(&mut self, orders: Vec<Order>, turn: &mut Turn) -> bool {
+        let Some(peer) = self.peer.as_mut() else {
+            return false;
+        };
+        let mut inputs = self.links.take_failures();
+        for order in orders {
+            match order {
+                Order::Request { request, answer } => {
+                    let response = peer.request(self.clock.now(), request);
+                    turn.answers.push((answer, response));
+                }
+                Order::Link { link, input } => {
+                    if self.links.heard(link, &input) {
+                        inputs.push(input);
+                    }
+                }
+                Order::Checkpoint { target, answer } => turn.checkpoints.push((target, answer)),
+                Order::Stop { done } => turn.stop = Some(done),
+            }
+        }
+        let now = self.clock.now();
+        if peer.next_deadline().is_some_and(|at| at <= now.monotonic) {
+            inputs.push(PeerInput::Timeout);
+        }
+        for input in inputs {
+            if let Err(error) = peer.handle(now, input) {
+                tracing::error!(error = %described(&error), "the node failed and opens its folder again");
+                return false;
+            }
+        }
+        true
+    }
+
+    /// One durable batch, and only then everything that it allows to leave.
+    fn commit(&mut self, turn: &mut Turn) {
+        let now = self.clock.now();
+        let Some(peer) = self.peer.as_mut() else {
+            return;
+        };
+        if let Err(error) = peer.commit(now) {
+            tracing::error!(error = %described(&error), "a commit failed; the folder is opened again");
+            // Without an answer: whether it is on disk is known only after a look.
+            for (answer, _) in turn.answers.drain(..) {
+                let message = format!(
+                    "{}; look with `khlong log` whether it was written before you try again",
+                    described(&error)
+                );
+                let _ = answer.send(Response::Refused {
+                    message,
+                    exit_code: error.exit_code() as u8,
+                });
+            }
+            return self.reopen();
+        }
+        while let Some(output) = peer.poll_output() {
+            match output {
+                PeerOutput::Connect { relay, address } => self.links.connect(relay, address),
+                PeerOutput::Send { relay, lane, frame } => self.links.send(relay, lane, frame),
+                PeerOutput::Disconnect { relay } => self.links.disconnect(relay),
+                PeerOutput::Event(event) => drop(self.events.send(event)),
+            }
+        }
+        // Before the answers, so that who asks and then waits sees what the request began.
+        let idle = peer.is_idle();
+        self.idle
+            .send_if_modified(|known| std::mem::replace(known, idle) != idle);
+        for (answer, response) in turn.answers.drain(..) {
+            let _ = answer.send(response);
+        }
+        for (target, answer) in turn.checkpoints.drain(..) {
+            let _ = answer.send(peer.checkpoint(&target));
+        }
+    }
+
+    /// After a failed commit nothing in memory is trusted: links and peer go, the disk decides.
+    fn reopen(&mut self) {
+        self.idle.send_replace(false);
+        self.links.drop_all();
+        self.peer = None;
+        for _ in 0..REOPEN_ATTEMPTS_MAX {
+            match open_peer(&self.options, self.clock.now()) {
+                Ok(peer) => {
+                    self.peer = Some(peer);
+                    return self.commit_after_reopen();
+                }
+                Err(error) => {
+                    tracing::error!(error = %described(&error), "the folder does not open")
+                }
+            }
+            std::thread::sleep(REOPEN_PAUSE);
+        }
+        tracing::error!("the node gives up; start it again when the folder is well");
+    }
+
+    /// Lets the connections of the fresh peer begin. A second failure at once ends the node.
+    fn commit_after_reopen(&mut self) {
+        let now = self.clock.now();
+        let Some(peer) = self.peer.as_mut() else {
+            return;
+        };
+        match peer.commit(now) {
+            Ok(()) => {
+                while let Some(output) = peer.poll_output() {
+                    if let PeerOutput::Connect { relay, address } = output {
+                        self.links.connect(relay, address);
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = %described(&error), "the node gives up; start it again when the folder is well");
+                self.peer = None;
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.links.close(GOODBYE_MAX);
+        self.peer = None;
+    }
+}
+
+fn open_peer(options: &NodeOptions, now: Now) -> Result<Peer, NodeError> {
+    let mut peer = Peer::open(&options.home, options.passphrase.clone(), entropy()?, now)?;
+    peer.go_online(now, options.online);
+    Ok(peer)
+}
+
+/// 32 bytes from the operating system.
+pub(crate) fn entropy() -> Result<[u8; 32], NodeError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| NodeError::Keys(format!("the system gives no randomness: {error}")))?;
+    Ok(bytes)
+}
+
+/// The only place where a node looks at a clock.
+struct Clock {
+    started: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self {
+            started: Instant::now(),
+        }
+    }
+
+    fn now(&self) -> Now {
+        let monotonic =
+            Monotonic(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX));
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let wall = UnixMillis(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX));
+        Now { monotonic, wall }
+    }
+
+    fn instant(&self, at: Monotonic) -> Instant {
+        self.started + Duration::from_micros(at.0)
+    }
+}

@@ -1,0 +1,98 @@
+//! What the node remembers besides envelopes and keys: relays, followed
+//! timelines, the nickname. One versioned JSON row, small and rarely written.
+
+use std::collections::BTreeMap;
+
+use khlong_crdt::address::RelayAddress;
+use khlong_crdt::id::{RelayKey, TimelineId};
+use serde::{Deserialize, Serialize};
+
+use crate::error::NodeError;
+
+/// Name of the row.
+pub(crate) const BOOK_ROW: &str = "book";
+
+/// Relays that one node may know.
+pub(crate) const RELAYS_MAX: usize = 16;
+
+const VERSION: u32 = 1;
+
+/// The row.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Book {
+    version: u32,
+    pub(crate) nickname: String,
+    /// `card_…`; the user's public record.
+    pub(crate) card: String,
+    /// In the order in which they were added.
+    pub(crate) relays: Vec<RelayEntry>,
+    /// By `tl_…`.
+    pub(crate) timelines: BTreeMap<String, TimelineEntry>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RelayEntry {
+    pub(crate) address: String,
+    #[serde(default)]
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct TimelineEntry {
+    /// Addresses.
+    pub(crate) relays: Vec<String>,
+    pub(crate) followed: bool,
+    /// The nickname still has to be written, once the timeline can be written in.
+    pub(crate) introduce: bool,
+    /// Messages of others that were here at the last `read`.
+    #[serde(default)]
+    pub(crate) read_messages: u64,
+}
+
+impl Book {
+    pub(crate) fn new(nickname: &str, card: String) -> Self {
+        Self {
+            version: VERSION,
+            nickname: nickname.to_owned(),
+            card,
+            ..Self::default()
+        }
+    }
+
+    /// # Errors
+    /// [`NodeError::Settings`] for bytes that are not a book of a version that we know.
+    pub(crate) fn decode(row: &[u8]) -> Result<Self, NodeError> {
+        serde_json::from_slice(row)
+            .ok()
+            .filter(|book: &Self| book.version == VERSION)
+            .ok_or_else(|| NodeError::Settings {
+                name: BOOK_ROW.to_owned(),
+            })
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings and numbers always serialise")
+    }
+
+    pub(crate) fn relay_addresses(&self) -> impl Iterator<Item = RelayAddress> {
+        self.relays
+            .iter()
+            .filter_map(|entry| entry.address.parse().ok())
+    }
+
+    /// Followed timelines that `relay` carries.
+    pub(crate) fn carried_by(&self, relay: RelayKey) -> Vec<TimelineId> {
+        self.timelines
+            .iter()
+            .filter(|(_, entry)| entry.followed)
+            .filter(|(_, entry)| {
+                entry.relays.iter().any(|address| {
+                    address
+                        .parse::<RelayAddress>()
+                        .is_ok_and(|address| address.key == relay)
+                })
+            })
+            .filter_map(|(id, _)| id.parse().ok())
+            .collect()
+    }
+}

@@ -1,0 +1,218 @@
+//! Making a node, and opening one.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+
+use khlong_crdt::address::RelayAddress;
+use khlong_crdt::id::{LogId, TimelineId};
+use khlong_crdt::time::Now;
+use khlong_document::keys::device::DeviceSecret;
+use khlong_document::keys::user::{UserCard, UserGenesis, UserSecret};
+use khlong_document::secret_store::sealed_file::PassphraseCost;
+use khlong_document::secret_store::{FileStore, SecretStore as _};
+use khlong_store::batch::Overlay;
+use khlong_store::engine::Durability;
+use khlong_store::engine::rocks::RocksOptions;
+use khlong_store::identity::Role;
+use khlong_store::store::{OpenOptions, Store};
+use khlong_store::tables::named::{self, Named};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+use zeroize::Zeroizing;
+
+use super::Peer;
+use super::book::{BOOK_ROW, Book};
+use super::timelines::{load, load_outbox};
+use super::vault::{MASTER_KEY_BYTES, Vault};
+use crate::error::NodeError;
+
+/// File with the master key, in the node's folder.
+pub const KEY_FILE: &str = "keys";
+/// Folder of the store, in the node's folder.
+pub const STORE_FOLDER: &str = "store";
+
+const USER_ROW: &str = "user";
+const DEVICE_ROW: &str = "device";
+
+/// What guards the master key at rest.
+pub enum KeyProtection {
+    /// A passphrase, stretched by Argon2id.
+    Passphrase(Zeroizing<Vec<u8>>),
+    /// Only the file's mode, 0600. Chosen explicitly.
+    Plain,
+}
+
+impl KeyProtection {
+    fn store(&self, path: std::path::PathBuf) -> FileStore {
+        match self {
+            Self::Passphrase(passphrase) => {
+                FileStore::sealed(path, passphrase, PassphraseCost::default())
+            }
+            Self::Plain => FileStore::plain(path),
+        }
+    }
+}
+
+impl Peer {
+    /// Makes a node in `home`: master key, store, user and device.
+    ///
+    /// # Errors
+    /// [`NodeError::AlreadyInitialised`], or what the folder refused.
+    pub fn init(
+        home: &Path,
+        nickname: &str,
+        protection: KeyProtection,
+        entropy: [u8; 32],
+    ) -> Result<(), NodeError> {
+        let key_file = home.join(KEY_FILE);
+        if key_file.exists() {
+            return Err(NodeError::AlreadyInitialised(home.to_owned()));
+        }
+        std::fs::create_dir_all(home).map_err(|source| NodeError::Io {
+            action: "making the folder",
+            path: home.to_owned(),
+            source,
+        })?;
+        let mut rng = ChaCha20Rng::from_seed(entropy);
+        let mut master = Zeroizing::new([0; MASTER_KEY_BYTES]);
+        rng.fill_bytes(&mut *master);
+        let mut store = open_store(home, &mut rng)?;
+        let (user, device) = (
+            UserSecret::generate(&mut rng),
+            DeviceSecret::generate(&mut rng),
+        );
+        let mut nonce = [0; 16];
+        rng.fill_bytes(&mut nonce);
+        let card = UserCard::new(UserGenesis::create(&device, &user, nonce));
+        let vault = Vault::new(&master);
+        let mut batch = store.batch();
+        for (name, secret) in [(USER_ROW, user.to_bytes()), (DEVICE_ROW, device.to_bytes())] {
+            let mut nonce = [0; 24];
+            rng.fill_bytes(&mut nonce);
+            named::put(
+                &mut batch,
+                Named::Secret,
+                name.as_bytes(),
+                vault.seal(name, &secret, nonce),
+            )
+            .map_err(NodeError::Store)?;
+        }
+        let book = Book::new(nickname, card.to_string()).encode();
+        named::put(&mut batch, Named::NodeState, BOOK_ROW.as_bytes(), book)
+            .map_err(NodeError::Store)?;
+        let writes = batch.into_writes();
+        store
+            .commit(writes, Durability::Synced)
+            .map_err(NodeError::Store)?;
+        // Last: a folder with a key file is whole.
+        protection
+            .store(key_file)
+            .save(&*master, &mut rng)
+            .map_err(|error| NodeError::Keys(error.to_string()))
+    }
+
+    /// Opens the node in `home` and loads its timelines. It starts offline.
+    ///
+    /// # Errors
+    /// [`NodeError::NotInitialised`], [`NodeError::Keys`], or what the folder refused.
+    pub fn open(
+        home: &Path,
+        passphrase: Option<Zeroizing<Vec<u8>>>,
+        entropy: [u8; 32],
+        now: Now,
+    ) -> Result<Self, NodeError> {
+        let key_file = home.join(KEY_FILE);
+        if !key_file.exists() {
+            return Err(NodeError::NotInitialised(home.to_owned()));
+        }
+        let protection = passphrase.map_or(KeyProtection::Plain, KeyProtection::Passphrase);
+        let master = protection
+            .store(key_file)
+            .load()
+            .map_err(|error| NodeError::Keys(error.to_string()))?;
+        let master: Option<[u8; MASTER_KEY_BYTES]> = master
+            .as_deref()
+            .and_then(|bytes| bytes.as_slice().try_into().ok());
+        let master =
+            Zeroizing::new(master.ok_or_else(|| NodeError::Keys("it holds no key".to_owned()))?);
+        let vault = Vault::new(&master);
+        let mut rng = ChaCha20Rng::from_seed(entropy);
+        let store = open_store(home, &mut rng)?;
+        let row = named::get(&store.batch(), Named::NodeState, BOOK_ROW.as_bytes())
+            .map_err(NodeError::Store)?
+            .ok_or_else(|| NodeError::Settings {
+                name: BOOK_ROW.to_owned(),
+            })?;
+        let book = Book::decode(&row)?;
+        let user = user_secret(&store, &vault)?;
+        let mut timelines = BTreeMap::new();
+        for key in book.timelines.keys() {
+            let id: TimelineId = key.parse().map_err(|_| NodeError::Settings {
+                name: BOOK_ROW.to_owned(),
+            })?;
+            timelines.insert(id, load(&store, &vault, id)?);
+        }
+        let outbox = load_outbox(&store)?;
+        let mut peer = Self {
+            store,
+            vault,
+            rng,
+            user,
+            book,
+            timelines,
+            outbox,
+            links: BTreeMap::new(),
+            online: false,
+            overlay: Overlay::default(),
+            held: Vec::new(),
+            released: VecDeque::new(),
+        };
+        for address in peer.known_relays() {
+            peer.link_to(now, address);
+        }
+        Ok(peer)
+    }
+
+    /// Copies the store, as it was committed last, into the new folder `target`.
+    ///
+    /// # Errors
+    /// What the folder refused.
+    pub fn checkpoint(&self, target: &Path) -> Result<(), NodeError> {
+        self.store.checkpoint(target).map_err(NodeError::Store)
+    }
+
+    /// Of the book, and of every timeline that is followed.
+    fn known_relays(&self) -> Vec<RelayAddress> {
+        let followed = self.book.timelines.values().filter(|entry| entry.followed);
+        self.book
+            .relay_addresses()
+            .chain(
+                followed
+                    .flat_map(|entry| &entry.relays)
+                    .filter_map(|address| address.parse().ok()),
+            )
+            .collect()
+    }
+}
+
+fn open_store(home: &Path, rng: &mut ChaCha20Rng) -> Result<Store, NodeError> {
+    let mut log = [0; 16];
+    rng.fill_bytes(&mut log);
+    let options = OpenOptions {
+        role: Role::Node,
+        fresh_log_id: LogId::from_bytes(log),
+        accept_loss: false,
+        sizes: RocksOptions::default(),
+    };
+    Store::open(&home.join(STORE_FOLDER), &options).map_err(NodeError::Store)
+}
+
+fn user_secret(store: &Store, vault: &Vault) -> Result<UserSecret, NodeError> {
+    let missing = || NodeError::Secret {
+        name: USER_ROW.to_owned(),
+    };
+    let row = named::get(&store.batch(), Named::Secret, USER_ROW.as_bytes())
+        .map_err(NodeError::Store)?
+        .ok_or_else(missing)?;
+    UserSecret::from_bytes(&vault.open(USER_ROW, &row)?).map_err(|_| missing())
+}

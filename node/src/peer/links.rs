@@ -1,0 +1,153 @@
+//! The connection to each relay: when to try, what is in flight, how far it is.
+
+use std::collections::BTreeSet;
+
+use khlong_crdt::address::RelayAddress;
+use khlong_crdt::class::Class;
+use khlong_crdt::id::TimelineId;
+use khlong_crdt::time::Monotonic;
+use khlong_sync::session::Session;
+
+use crate::api::RelayView;
+
+/// First pause after a failed attempt; doubled at each further one.
+pub(crate) const RETRY_FIRST_MS: u64 = 250;
+/// Longest pause: a relay that is back is found within half a minute.
+pub(crate) const RETRY_MAX_MS: u64 = 30_000;
+const _: () = assert!(RETRY_FIRST_MS < RETRY_MAX_MS);
+
+/// Where a connection stands.
+pub(crate) enum LinkState {
+    /// Nothing is tried: the node was told to stay offline.
+    Off,
+    /// The next attempt is at this moment.
+    Waiting(Monotonic),
+    /// The driver was asked to connect.
+    Connecting,
+    /// Frames flow.
+    Up(Box<Live>),
+}
+
+/// A live connection.
+pub(crate) struct Live {
+    pub(crate) session: Session,
+    pub(crate) exporter: [u8; 32],
+    pub(crate) ready: bool,
+    /// The one append that waits for its answer. One at a time keeps the order
+    /// of a chain across priority classes; each takes what has gathered meanwhile.
+    pub(crate) in_flight: Option<(u64, Vec<Offered>)>,
+    /// After a refusal that passes: nothing is offered before.
+    pub(crate) offer_after: Option<Monotonic>,
+    /// Timelines for which the author key in use was proven here.
+    pub(crate) proven: BTreeSet<TimelineId>,
+    /// Timelines that were asked for here.
+    pub(crate) subscribed: BTreeSet<TimelineId>,
+    pub(crate) next_request: u64,
+    /// Histories that are not here whole yet.
+    pub(crate) backfilling: BTreeSet<(TimelineId, Class)>,
+    /// Classes whose log is here up to the relay's head.
+    pub(crate) caught_up: [bool; 4],
+}
+
+/// One entry of the outbox, inside an append.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offered {
+    pub(crate) timeline: TimelineId,
+    pub(crate) n: u64,
+}
+
+impl Live {
+    pub(crate) fn new(session: Session, exporter: [u8; 32]) -> Self {
+        Self {
+            session,
+            exporter,
+            ready: false,
+            in_flight: None,
+            offer_after: None,
+            proven: BTreeSet::new(),
+            subscribed: BTreeSet::new(),
+            next_request: 1,
+            backfilling: BTreeSet::new(),
+            caught_up: [false; 4],
+        }
+    }
+
+    /// Whether everything that the relay has is here.
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.backfilling.is_empty() && self.caught_up.iter().all(|done| *done)
+    }
+
+    pub(crate) fn request(&mut self) -> u64 {
+        let request = self.next_request;
+        self.next_request = request.saturating_add(1);
+        request
+    }
+}
+
+/// One relay.
+pub(crate) struct Link {
+    pub(crate) address: RelayAddress,
+    pub(crate) token: Option<Vec<u8>>,
+    pub(crate) state: LinkState,
+    pub(crate) failures: u32,
+    pub(crate) last_error: Option<String>,
+}
+
+impl Link {
+    pub(crate) fn new(address: RelayAddress, token: Option<Vec<u8>>, state: LinkState) -> Self {
+        Self {
+            address,
+            token,
+            state,
+            failures: 0,
+            last_error: None,
+        }
+    }
+
+    /// After a failed attempt or a lost connection.
+    ///
+    /// `jitter` (any number) spreads nodes that lost the same relay at the same moment.
+    pub(crate) fn back_off(&mut self, now: Monotonic, reason: String, jitter: u64) {
+        let pause = RETRY_FIRST_MS
+            .saturating_mul(1 << self.failures.min(16))
+            .min(RETRY_MAX_MS);
+        self.failures = self.failures.saturating_add(1);
+        self.last_error = Some(reason);
+        self.state = LinkState::Waiting(now.after_ms(pause / 2 + jitter % (pause / 2 + 1)));
+    }
+
+    pub(crate) fn live(&mut self) -> Option<&mut Live> {
+        match &mut self.state {
+            LinkState::Up(live) => Some(live),
+            LinkState::Off | LinkState::Waiting(_) | LinkState::Connecting => None,
+        }
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Monotonic> {
+        match &self.state {
+            LinkState::Waiting(at) => Some(*at),
+            LinkState::Up(live) => live
+                .session
+                .next_deadline()
+                .into_iter()
+                .chain(live.offer_after)
+                .min(),
+            LinkState::Off | LinkState::Connecting => None,
+        }
+    }
+
+    pub(crate) fn view(&self) -> RelayView {
+        let (state, caught_up) = match &self.state {
+            LinkState::Off => ("off", false),
+            LinkState::Waiting(_) => ("waiting", false),
+            LinkState::Connecting => ("connecting", false),
+            LinkState::Up(live) => ("connected", live.is_caught_up()),
+        };
+        RelayView {
+            address: self.address.to_string(),
+            state: state.to_owned(),
+            last_error: self.last_error.clone(),
+            caught_up,
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The node's sans-IO core: timelines, outbox, relays.
+//!
+//! Time and entropy are arguments; sockets, threads and clocks belong to the
+//! driver (`crate::node`) or to a simulator. Contract: after any number of
+//! [`Peer::request`] and [`Peer::handle`] call [`Peer::commit`] once, then
+//! drain [`Peer::poll_output`], then read [`Peer::next_deadline`]. Nothing
+//! leaves before the batch that it speaks of is durable. When a commit fails,
+//! drop the peer and open it again from the disk: it never retries an fsync.
+
+mod book;
+mod create;
+mod find;
+mod links;
+mod outbox;
+mod relays;
+mod requests;
+mod timelines;
+mod vault;
+mod views;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use khlong_crdt::address::RelayAddress;
+use khlong_crdt::id::{RelayKey, TimelineId};
+use khlong_crdt::time::{Monotonic, Now};
+use khlong_document::keys::user::UserSecret;
+use khlong_document::timeline::Timeline;
+use khlong_store::batch::{Batch, Overlay};
+use khlong_store::engine::Durability;
+use khlong_store::error::StoreError;
+use khlong_store::store::Store;
+use khlong_store::tables::named::{self, Named};
+use khlong_sync::wire::frame::{Frame, Lane};
+use rand_chacha::ChaCha20Rng;
+
+use self::book::{BOOK_ROW, Book};
+use self::links::{Link, LinkState};
+use self::outbox::Outbox;
+use self::vault::Vault;
+use crate::api::Event;
+use crate::error::NodeError;
+
+pub use self::create::{KEY_FILE, KeyProtection, STORE_FOLDER};
+
+/// Events that wait for the driver; the oldest go first, since every event can be asked for again.
+const EVENTS_MAX: usize = 4_096;
+
+/// What a driver tells the core.
+#[derive(Debug)]
+pub enum PeerInput {
+    /// A connection stands.
+    Connected {
+        /// To which relay.
+        relay: RelayKey,
+        /// The TLS exporter of the connection.
+        exporter: [u8; 32],
+    },
+    /// An attempt failed.
+    ConnectFailed {
+        /// To which relay.
+        relay: RelayKey,
+        /// Why.
+        reason: String,
+    },
+    /// A frame arrived; its envelopes are verified.
+    Frame {
+        /// From which relay.
+        relay: RelayKey,
+        /// The frame.
+        frame: Frame,
+    },
+    /// A connection is gone.
+    Disconnected {
+        /// To which relay.
+        relay: RelayKey,
+        /// Why.
+        reason: String,
+    },
+    /// [`Peer::next_deadline`] has come.
+    Timeout,
+}
+
+/// What the core asks of its driver.
+#[derive(Debug)]
+pub enum PeerOutput {
+    /// Connect, and answer with `Connected` or `ConnectFailed`.
+    Connect {
+        /// Which relay.
+        relay: RelayKey,
+        /// Where it is.
+        address: RelayAddress,
+    },
+    /// Send a frame.
+    Send {
+        /// To which relay.
+        relay: RelayKey,
+        /// On which stream.
+        lane: Lane,
+        /// The frame.
+        frame: Frame,
+    },
+    /// Close the connection.
+    Disconnect {
+        /// To which relay.
+        relay: RelayKey,
+    },
+    /// For whoever watches.
+    Event(Event),
+}
+
+/// The core of one node.
+pub struct Peer {
+    store: Store,
+    vault: Vault,
+    rng: ChaCha20Rng,
+    user: UserSecret,
+    book: Book,
+    /// Every timeline of the book.
+    timelines: BTreeMap<TimelineId, Timeline>,
+    outbox: Outbox,
+    links: BTreeMap<RelayKey, Link>,
+    online: bool,
+    /// Written since the last commit.
+    overlay: Overlay,
+    /// Waits for the commit.
+    held: Vec<PeerOutput>,
+    released: VecDeque<PeerOutput>,
+}
+
+impl Peer {
+    /// Handles one input. Outputs are held until [`Peer::commit`].
+    ///
+    /// # Errors
+    /// Only when the folder fails; the peer is to be dropped then. What a relay
+    /// does wrong closes that connection and is reported as an event.
+    pub fn handle(&mut self, now: Now, input: PeerInput) -> Result<(), NodeError> {
+        match input {
+            PeerInput::Connected { relay, exporter } => self.connected(now, relay, exporter)?,
+            PeerInput::ConnectFailed { relay, reason }
+            | PeerInput::Disconnected { relay, reason } => {
+                self.lost(now, relay, reason);
+            }
+            PeerInput::Frame { relay, frame } => self.frame(now, relay, frame)?,
+            PeerInput::Timeout => {}
+        }
+        self.run_timers(now)?;
+        self.owe_receipts(now)?;
+        self.offer_outbox(now)
+    }
+
+    /// Makes everything since the last commit durable, then releases what may leave.
+    ///
+    /// # Errors
+    /// When the folder refused the batch. Nothing is released; drop the peer.
+    pub fn commit(&mut self, _now: Now) -> Result<(), NodeError> {
+        let overlay = std::mem::take(&mut self.overlay);
+        if !overlay.is_empty() {
+            self.store
+                .commit(overlay.into_writes(), Durability::Synced)
+                .map_err(NodeError::Store)?;
+        }
+        self.released.extend(self.held.drain(..));
+        Ok(())
+    }
+
+    /// The next thing for the driver to do.
+    pub fn poll_output(&mut self) -> Option<PeerOutput> {
+        self.released.pop_front()
+    }
+
+    /// When [`PeerInput::Timeout`] is due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        self.links.values().filter_map(Link::next_deadline).min()
+    }
+
+    /// Connect to relays, or stop.
+    pub fn go_online(&mut self, now: Now, online: bool) {
+        self.online = online;
+        for (relay, link) in &mut self.links {
+            match (&link.state, online) {
+                (LinkState::Off, true) => link.state = LinkState::Waiting(now.monotonic),
+                (LinkState::Off, false) | (_, true) => {}
+                (_, false) => {
+                    link.state = LinkState::Off;
+                    self.held.push(PeerOutput::Disconnect { relay: *relay });
+                }
+            }
+        }
+    }
+
+    /// Nothing is queued for a connected relay, and everything that it has is here.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.links.values().all(|link| match &link.state {
+            LinkState::Off => true,
+            LinkState::Waiting(_) => link.failures > 0,
+            LinkState::Connecting => false,
+            LinkState::Up(live) => live.ready && live.in_flight.is_none() && live.is_caught_up(),
+        }) && self.held.is_empty()
+    }
+
+    fn emit(&mut self, event: Event) {
+        let events = self
+            .held
+            .iter()
+            .filter(|output| matches!(output, PeerOutput::Event(_)));
+        if events.count() < EVENTS_MAX {
+            self.held.push(PeerOutput::Event(event));
+        }
+    }
+
+    /// Runs `write` on the open batch.
+    fn with_batch<T>(
+        &mut self,
+        write: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, NodeError> {
+        let mut batch = self.store.batch_on(std::mem::take(&mut self.overlay));
+        let written = write(&mut batch);
+        self.overlay = batch.into_overlay();
+        written.map_err(NodeError::Store)
+    }
+
+    fn save_book(&mut self) -> Result<(), NodeError> {
+        let value = self.book.encode();
+        self.with_batch(|batch| named::put(batch, Named::NodeState, BOOK_ROW.as_bytes(), value))
+    }
+}

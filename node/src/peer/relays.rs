@@ -1,0 +1,490 @@
+//! What a relay says, and what it is asked.
+
+use std::collections::VecDeque;
+
+use khlong_crdt::class::{Class, Cursor};
+use khlong_crdt::id::{ArrivalSeq, RelayKey, TimelineId};
+use khlong_crdt::receipt::StoredReceipt;
+use khlong_crdt::time::Now;
+use khlong_store::tables::{cursors, outbox, receipts};
+use khlong_sync::limits::{APPEND_BYTES_MAX, APPEND_ENVELOPES_MAX, RETRY_AFTER_MS_DEFAULT};
+use khlong_sync::replica::Arrival;
+use khlong_sync::session::Session;
+use khlong_sync::session::config::{Role, SessionConfig};
+use khlong_sync::session::input::Input;
+use khlong_sync::session::output::{Event as SessionEvent, Output};
+use khlong_sync::session::proof::proof_bytes;
+use khlong_sync::wire::frame::{AppendOutcome, Frame, TimelineSubscription};
+use rand_core::Rng as _;
+
+use super::links::{Link, LinkState, Live, Offered};
+use super::{Peer, PeerOutput};
+use crate::api::Event;
+use crate::error::NodeError;
+
+impl Peer {
+    pub(super) fn connected(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        exporter: [u8; 32],
+    ) -> Result<(), NodeError> {
+        let Some(link) = self.links.get_mut(&relay) else {
+            return Ok(());
+        };
+        let role = Role::Client {
+            relay,
+            token: link.token.clone(),
+        };
+        let session = Session::new(role, SessionConfig::default(), now.monotonic);
+        link.state = LinkState::Up(Box::new(Live::new(session, exporter)));
+        self.drive(now, relay, Input::Connected { exporter })
+    }
+
+    pub(super) fn lost(&mut self, now: Now, relay: RelayKey, reason: String) {
+        let jitter = self.rng.next_u64();
+        let Some(link) = self.links.get_mut(&relay) else {
+            return;
+        };
+        if matches!(link.state, LinkState::Off) {
+            return;
+        }
+        link.back_off(now.monotonic, reason, jitter);
+        let relay = link.view();
+        self.emit(Event::Relay { relay });
+    }
+
+    pub(super) fn frame(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        frame: Frame,
+    ) -> Result<(), NodeError> {
+        self.drive(now, relay, Input::Frame(frame))
+    }
+
+    pub(super) fn run_timers(&mut self, now: Now) -> Result<(), NodeError> {
+        let due: Vec<RelayKey> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.next_deadline().is_some_and(|at| at <= now.monotonic))
+            .map(|(relay, _)| *relay)
+            .collect();
+        for relay in due {
+            let Some(link) = self.links.get_mut(&relay) else {
+                continue;
+            };
+            match link.state {
+                LinkState::Waiting(_) => {
+                    link.state = LinkState::Connecting;
+                    let address = link.address.clone();
+                    self.held.push(PeerOutput::Connect { relay, address });
+                }
+                LinkState::Up(ref mut live) => {
+                    if live.offer_after.is_some_and(|at| at <= now.monotonic) {
+                        live.offer_after = None;
+                    }
+                    self.drive(now, relay, Input::Timeout)?;
+                }
+                LinkState::Off | LinkState::Connecting => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the session one input and carries out what it asks, until it asks nothing more.
+    fn drive(&mut self, now: Now, relay: RelayKey, input: Input) -> Result<(), NodeError> {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let Some(live) = self.links.get_mut(&relay).and_then(|link| link.live()) else {
+                return Ok(());
+            };
+            let outcome = live.session.handle(now, input, &self.store);
+            let mut outputs = Vec::new();
+            while let Some(output) = live.session.poll_output() {
+                outputs.push(output);
+            }
+            for output in outputs {
+                match output {
+                    Output::Send(lane, frame) => {
+                        self.held.push(PeerOutput::Send { relay, lane, frame })
+                    }
+                    Output::Event(event) => inputs.extend(self.session_event(now, relay, event)?),
+                    Output::Close { .. } => self.held.push(PeerOutput::Disconnect { relay }),
+                }
+            }
+            if let Err(error) = outcome {
+                self.held.push(PeerOutput::Disconnect { relay });
+                self.lost(now, relay, error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// What a session tells, and what it is to be told in turn.
+    fn session_event(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        event: SessionEvent,
+    ) -> Result<Vec<Input>, NodeError> {
+        match event {
+            SessionEvent::Ready { .. } => {
+                if let Some(link) = self.links.get_mut(&relay) {
+                    link.failures = 0;
+                    link.last_error = None;
+                    if let Some(live) = link.live() {
+                        live.ready = true;
+                    }
+                    let relay = link.view();
+                    self.emit(Event::Relay { relay });
+                }
+                Ok(Vec::new())
+            }
+            SessionEvent::Pushed {
+                class,
+                backfill,
+                entries,
+                cursor,
+            } => self.pushed(relay, class, backfill, &entries, cursor),
+            SessionEvent::Subscribed {
+                class,
+                cursor,
+                rewound,
+                refused,
+                ..
+            } => {
+                if rewound {
+                    self.with_batch(|batch| cursors::put(batch, &relay, class, &cursor))?;
+                }
+                for (timeline, code) in refused {
+                    tracing::warn!(%timeline, ?code, "the relay refused a subscription");
+                }
+                Ok(Vec::new())
+            }
+            SessionEvent::CaughtUp { class, cursor } => {
+                self.with_batch(|batch| cursors::put(batch, &relay, class, &cursor))?;
+                self.set_caught_up(relay, class, true);
+                Ok(Vec::new())
+            }
+            SessionEvent::BackfillDone { timeline, class } => {
+                self.with_batch(|batch| cursors::remove_backfill(batch, &relay, &timeline, class))?;
+                self.merged(relay, timeline, class);
+                Ok(Vec::new())
+            }
+            SessionEvent::Acked {
+                request,
+                outcomes,
+                receipt,
+            } => {
+                self.acked(now, relay, request, &outcomes, receipt)?;
+                Ok(Vec::new())
+            }
+            SessionEvent::Refused {
+                request,
+                code,
+                message,
+                retry_after_ms,
+            } => {
+                tracing::warn!(?code, %message, "the relay refused a request");
+                self.put_off(now, relay, request, retry_after_ms);
+                Ok(Vec::new())
+            }
+            SessionEvent::Totals {
+                class,
+                backfill: None,
+                ..
+            }
+            | SessionEvent::Behind { class, .. } => {
+                self.set_caught_up(relay, class, false);
+                Ok(Vec::new())
+            }
+            SessionEvent::Totals {
+                backfill: Some(_), ..
+            }
+            | SessionEvent::Proved { .. }
+            | SessionEvent::Goodbye { .. }
+            | SessionEvent::SubscriptionEnded { .. }
+            | SessionEvent::Ephemeral { .. }
+            | SessionEvent::Watching { .. }
+            | SessionEvent::Unwatched { .. }
+            | SessionEvent::Append { .. } => Ok(Vec::new()),
+        }
+    }
+
+    fn pushed(
+        &mut self,
+        relay: RelayKey,
+        class: Class,
+        backfill: Option<TimelineId>,
+        entries: &[Arrival],
+        cursor: Cursor,
+    ) -> Result<Vec<Input>, NodeError> {
+        for entry in entries {
+            self.receive(&entry.envelope, entry.received_at)?;
+        }
+        // In the same batch as what it passes: a crash in between loses neither.
+        self.with_batch(|batch| match backfill {
+            None => cursors::put(batch, &relay, class, &cursor),
+            Some(timeline) => cursors::put_backfill(batch, &relay, &timeline, class, cursor.seq),
+        })?;
+        Ok(vec![Input::Pulled {
+            class,
+            backfill,
+            cursor: cursor.seq,
+        }])
+    }
+
+    fn acked(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        request: u64,
+        outcomes: &[AppendOutcome],
+        receipt: Option<StoredReceipt>,
+    ) -> Result<(), NodeError> {
+        let Some(live) = self.links.get_mut(&relay).and_then(|link| link.live()) else {
+            return Ok(());
+        };
+        let Some((_, offered)) = live.in_flight.take_if(|(waiting, _)| *waiting == request) else {
+            return Ok(());
+        };
+        for (offered, outcome) in offered.iter().zip(outcomes) {
+            match outcome {
+                AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
+                    self.stored_at_relay(*offered, receipt.as_ref())?;
+                }
+                AppendOutcome::Refused {
+                    code,
+                    retry_after_ms,
+                } if code.is_retryable() => {
+                    self.put_off(now, relay, request, *retry_after_ms);
+                }
+                AppendOutcome::Refused { code, .. } => {
+                    self.outbox
+                        .refuse(offered.timeline, offered.n, code.to_string());
+                }
+            }
+        }
+        for timeline in offered.iter().map(|offered| offered.timeline) {
+            self.emit(Event::Delivery {
+                timeline: timeline.to_string(),
+            });
+        }
+        Ok(())
+    }
+
+    fn stored_at_relay(
+        &mut self,
+        offered: Offered,
+        receipt: Option<&StoredReceipt>,
+    ) -> Result<(), NodeError> {
+        let Some(waiting) = self.outbox.remove(offered.timeline, offered.n) else {
+            return Ok(());
+        };
+        self.with_batch(|batch| {
+            outbox::remove(batch, &offered.timeline, offered.n)?;
+            receipt.map_or(Ok(()), |receipt| {
+                receipts::put(batch, &waiting.envelope, receipt)
+            })
+        })
+    }
+
+    fn put_off(&mut self, now: Now, relay: RelayKey, request: u64, retry_after_ms: Option<u32>) {
+        let Some(live) = self.links.get_mut(&relay).and_then(|link| link.live()) else {
+            return;
+        };
+        live.in_flight.take_if(|(waiting, _)| *waiting == request);
+        let pause = retry_after_ms.unwrap_or(RETRY_AFTER_MS_DEFAULT);
+        live.offer_after = Some(now.monotonic.after_ms(u64::from(pause)));
+    }
+
+    fn set_caught_up(&mut self, relay: RelayKey, class: Class, done: bool) {
+        self.progress(relay, |live| {
+            if let Some(slot) = live.caught_up.get_mut(class as usize) {
+                *slot = done;
+            }
+        });
+    }
+
+    fn merged(&mut self, relay: RelayKey, timeline: TimelineId, class: Class) {
+        self.progress(relay, |live| {
+            live.backfilling.remove(&(timeline, class));
+        });
+    }
+
+    /// Notes progress, and tells whoever watches when nothing is missing any more.
+    fn progress(&mut self, relay: RelayKey, note: impl FnOnce(&mut Live)) {
+        let Some(link) = self.links.get_mut(&relay) else {
+            return;
+        };
+        let Some(live) = link.live() else { return };
+        let before = live.is_caught_up();
+        note(live);
+        if !before && live.is_caught_up() {
+            let relay = link.view();
+            self.emit(Event::Relay { relay });
+        }
+    }
+
+    /// Proves, subscribes and appends whatever each connection still lacks.
+    pub(super) fn offer_outbox(&mut self, now: Now) -> Result<(), NodeError> {
+        let relays: Vec<RelayKey> = self.links.keys().copied().collect();
+        for relay in relays {
+            let carried = self.book.carried_by(relay);
+            let inputs = self.wishes(now, relay, &carried)?;
+            for input in inputs {
+                self.drive(now, relay, input)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn wishes(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        carried: &[TimelineId],
+    ) -> Result<Vec<Input>, NodeError> {
+        let Some(live) = self.links.get_mut(&relay).and_then(|link| link.live()) else {
+            return Ok(Vec::new());
+        };
+        if !live.ready {
+            return Ok(Vec::new());
+        }
+        let mut inputs = Vec::new();
+        for timeline in carried {
+            let Some(open) = self.timelines.get(timeline) else {
+                continue;
+            };
+            if live.proven.insert(*timeline) {
+                let author = open.author();
+                let signature =
+                    open.secrets()
+                        .author
+                        .sign(&proof_bytes(&live.exporter, timeline, &author));
+                inputs.push(Input::Prove {
+                    timeline: *timeline,
+                    author,
+                    signature,
+                });
+            }
+        }
+        // Before a relay knows the author it would refuse to show the timeline.
+        let wanted: Vec<TimelineId> = carried
+            .iter()
+            .copied()
+            .filter(|timeline| !live.subscribed.contains(timeline))
+            .filter(|timeline| {
+                self.outbox
+                    .of(*timeline)
+                    .all(|(_, waiting)| waiting.seq.0 > 1)
+            })
+            .collect();
+        if !wanted.is_empty() {
+            live.subscribed.extend(&wanted);
+            live.caught_up = [false; 4];
+            let request = live.request();
+            let (input, backfilling) = self.subscription(relay, request, &wanted)?;
+            if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
+                live.backfilling.extend(backfilling);
+            }
+            inputs.push(input);
+        }
+        inputs.extend(self.next_append(now, relay, carried)?);
+        Ok(inputs)
+    }
+
+    /// Asks for `wanted` from where this node stands, and says which histories are on their way.
+    fn subscription(
+        &mut self,
+        relay: RelayKey,
+        request: u64,
+        wanted: &[TimelineId],
+    ) -> Result<(Input, Vec<(TimelineId, Class)>), NodeError> {
+        let (at, backfills) = self.with_batch(|batch| {
+            let mut at = Vec::new();
+            for class in Class::ALL {
+                at.extend(cursors::get(batch, &relay, class)?.map(|cursor| (class, cursor)));
+            }
+            Ok((at, cursors::backfills(batch, &relay)?))
+        })?;
+        let backfills_of = |timeline: TimelineId| {
+            let of = backfills.iter().filter(move |(of, _, _)| *of == timeline);
+            of.map(|(_, class, upto)| (*class, *upto))
+        };
+        let backfilling = wanted
+            .iter()
+            .flat_map(|timeline| backfills_of(*timeline).map(|(class, _)| (*timeline, class)))
+            .collect();
+        let timelines = wanted
+            .iter()
+            .map(|timeline| TimelineSubscription {
+                timeline: *timeline,
+                backfill: backfills_of(*timeline).collect(),
+            })
+            .collect();
+        Ok((
+            Input::Subscribe {
+                request,
+                cursors: at,
+                timelines,
+                wake_up: None,
+            },
+            backfilling,
+        ))
+    }
+
+    fn next_append(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        carried: &[TimelineId],
+    ) -> Result<Option<Input>, NodeError> {
+        let Some(live) = self.links.get_mut(&relay).and_then(|link| link.live()) else {
+            return Ok(None);
+        };
+        if live.in_flight.is_some() || live.offer_after.is_some_and(|at| at > now.monotonic) {
+            return Ok(None);
+        }
+        let waiting: Vec<(Offered, _)> = carried
+            .iter()
+            .flat_map(|timeline| {
+                self.outbox
+                    .of(*timeline)
+                    .filter(|(_, waiting)| waiting.refused.is_none())
+                    .map(|(n, waiting)| {
+                        (
+                            Offered {
+                                timeline: *timeline,
+                                n,
+                            },
+                            waiting.envelope,
+                        )
+                    })
+            })
+            .take(APPEND_ENVELOPES_MAX)
+            .collect();
+        let (mut offered, mut envelopes, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for (entry, id) in waiting {
+            let Some(envelope) = self.stored_or_staged(&id)? else {
+                continue;
+            };
+            bytes += envelope.bytes().len();
+            if bytes > APPEND_BYTES_MAX && !envelopes.is_empty() {
+                break;
+            }
+            offered.push(entry);
+            envelopes.push(envelope);
+        }
+        if envelopes.is_empty() {
+            return Ok(None);
+        }
+        let Some(live) = self.links.get_mut(&relay).and_then(|link| link.live()) else {
+            return Ok(None);
+        };
+        let request = live.request();
+        live.in_flight = Some((request, offered));
+        Ok(Some(Input::Append { request, envelopes }))
+    }
+}

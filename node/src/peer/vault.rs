@@ -1,0 +1,72 @@
+//! Secrets at rest: rows sealed by one master key.
+//!
+//! The master key itself lives behind the `SecretStore` (a file sealed by a
+//! passphrase, or a 0600 file chosen explicitly), so that a copied database
+//! folder without it opens nothing new.
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use zeroize::Zeroizing;
+
+use crate::error::NodeError;
+
+/// Bytes of the master key.
+pub const MASTER_KEY_BYTES: usize = 32;
+
+const VERSION: u8 = 1;
+const NONCE_BYTES: usize = 24;
+const CONTEXT: &str = "khlong.network 2026-11 node vault v1";
+
+/// Seals and opens rows of the `secret` table.
+pub(crate) struct Vault {
+    cipher: XChaCha20Poly1305,
+}
+
+impl Vault {
+    pub(crate) fn new(master: &[u8; MASTER_KEY_BYTES]) -> Self {
+        let key = Zeroizing::new(blake3::derive_key(CONTEXT, master));
+        Self {
+            cipher: XChaCha20Poly1305::new((&*key).into()),
+        }
+    }
+
+    /// `version ‖ nonce ‖ ciphertext`; the row's name is authenticated, so rows cannot be swapped.
+    pub(crate) fn seal(&self, name: &str, secret: &[u8], nonce: [u8; NONCE_BYTES]) -> Vec<u8> {
+        let sealed = self
+            .cipher
+            .encrypt(
+                &XNonce::from(nonce),
+                Payload {
+                    msg: secret,
+                    aad: name.as_bytes(),
+                },
+            )
+            .expect("a secret row is far below the cipher's limit");
+        [&[VERSION][..], &nonce, &sealed].concat()
+    }
+
+    /// # Errors
+    /// [`NodeError::Secret`] when the row was not sealed by this master key under this name.
+    pub(crate) fn open(&self, name: &str, row: &[u8]) -> Result<Zeroizing<Vec<u8>>, NodeError> {
+        let refused = || NodeError::Secret {
+            name: name.to_owned(),
+        };
+        let (&version, rest) = row.split_first().ok_or_else(refused)?;
+        let (nonce, sealed) = rest
+            .split_first_chunk::<NONCE_BYTES>()
+            .ok_or_else(refused)?;
+        if version != VERSION {
+            return Err(refused());
+        }
+        self.cipher
+            .decrypt(
+                &XNonce::from(*nonce),
+                Payload {
+                    msg: sealed,
+                    aad: name.as_bytes(),
+                },
+            )
+            .map(Zeroizing::new)
+            .map_err(|_| refused())
+    }
+}

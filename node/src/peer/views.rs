@@ -1,0 +1,157 @@
+//! What a person sees: nicknames instead of keys, delivery states, dates.
+
+use std::collections::BTreeMap;
+
+use khlong_crdt::id::{PrincipalKey, Seq, TimelineId};
+use khlong_document::timeline::Timeline;
+use khlong_document::timeline::message::Message;
+
+use super::Peer;
+use crate::api::{Delivery, MessageView, OutboxView, ReactionView, TimelineView};
+
+/// Letters of a key shown where no nickname is known.
+const KEY_LETTERS: usize = 12;
+
+impl Peer {
+    pub(super) fn timeline_view(&self, id: TimelineId) -> TimelineView {
+        let key = id.to_string();
+        let entry = self.book.timelines.get(&key);
+        let timeline = self.timelines.get(&id);
+        let state = timeline.map(Timeline::state);
+        let messages = timeline.map_or(0, Timeline::message_count);
+        let read = entry
+            .map_or(0, |entry| entry.read_messages as usize)
+            .min(messages);
+        let unread = timeline.map_or(0, |timeline| {
+            let mine = Some(timeline.principal());
+            let news = timeline.messages(read..messages);
+            news.iter()
+                .filter(|message| message.principal != mine)
+                .count()
+        });
+        TimelineView {
+            id: key,
+            title: state.and_then(|state| state.title).unwrap_or_default(),
+            kind: timeline
+                .and_then(Timeline::kind)
+                .map_or_else(|| "joining".to_owned(), |kind| kind.to_string()),
+            followed: entry.is_some_and(|entry| entry.followed),
+            members: timeline.map_or_else(Vec::new, |timeline| {
+                let members = timeline.members();
+                let present = members.into_iter().filter(|member| !member.left);
+                present
+                    .map(|member| name_of(member.principal, member.nickname))
+                    .collect()
+            }),
+            messages,
+            unread,
+            queued: self.outbox.of(id).count() as u64,
+            parked: timeline.map_or(0, Timeline::parked_count),
+            relays: entry.map_or_else(Vec::new, |entry| entry.relays.clone()),
+        }
+    }
+
+    pub(super) fn message_view(
+        &self,
+        timeline: &Timeline,
+        names: &Names,
+        message: &Message,
+    ) -> MessageView {
+        let author = match (&message.origin, message.principal) {
+            (Some(origin), _) => origin.sender.clone(),
+            (None, Some(principal)) => names.get(principal),
+            (None, None) => short(&message.author.to_string()),
+        };
+        MessageView {
+            id: message.id.to_string(),
+            author,
+            mine: message.principal == Some(timeline.principal()),
+            sent_at: rfc3339(message.sent_at.0),
+            body: message.body.clone(),
+            edited: message.edits > 0,
+            deleted: message.deleted,
+            reply_to: message.reply_to.map(|id| id.to_string()),
+            reactions: message
+                .reactions
+                .iter()
+                .map(|(emoji, by)| ReactionView {
+                    emoji: emoji.clone(),
+                    by: by.iter().map(|who| names.get(*who)).collect(),
+                })
+                .collect(),
+            origin: message.origin.as_ref().map(|origin| origin.network.clone()),
+            delivery: self.delivery(timeline, message),
+        }
+    }
+
+    fn delivery(&self, timeline: &Timeline, message: &Message) -> Delivery {
+        if message.principal != Some(timeline.principal()) {
+            return Delivery::Received;
+        }
+        match timeline.delivery(&message.id) {
+            Some(progress) if !progress.read_by.is_empty() => Delivery::Read,
+            Some(progress) if !progress.delivered_to.is_empty() => Delivery::Delivered,
+            Some(progress) => self.queue_state(timeline.id(), progress.seq),
+            None => Delivery::Stored,
+        }
+    }
+
+    /// Queued, refused, or stored: what the outbox knows of one's own envelope.
+    pub(super) fn queue_state(&self, timeline: TimelineId, seq: Seq) -> Delivery {
+        match self.outbox.at_seq(timeline, seq) {
+            Some(waiting) if waiting.refused.is_some() => Delivery::Refused,
+            Some(_) => Delivery::Queued,
+            None => Delivery::Stored,
+        }
+    }
+
+    pub(super) fn outbox_views(&self) -> Vec<OutboxView> {
+        self.outbox
+            .all()
+            .map(|(timeline, _, waiting)| OutboxView {
+                timeline: timeline.to_string(),
+                envelope: waiting.envelope.to_string(),
+                seq: waiting.seq.0,
+                bytes: self
+                    .stored(&waiting.envelope)
+                    .ok()
+                    .flatten()
+                    .map_or(0, |envelope| envelope.bytes().len() as u64),
+                refused: waiting.refused.clone(),
+            })
+            .collect()
+    }
+}
+
+/// Nicknames of a timeline's members, looked up once for many messages.
+pub(super) struct Names(BTreeMap<PrincipalKey, String>);
+
+impl Names {
+    pub(super) fn of(timeline: &Timeline) -> Self {
+        let members = timeline.members().into_iter();
+        Self(
+            members
+                .map(|member| (member.principal, name_of(member.principal, member.nickname)))
+                .collect(),
+        )
+    }
+
+    fn get(&self, principal: PrincipalKey) -> String {
+        self.0
+            .get(&principal)
+            .cloned()
+            .unwrap_or_else(|| name_of(principal, None))
+    }
+}
+
+fn name_of(principal: PrincipalKey, nickname: Option<String>) -> String {
+    nickname.unwrap_or_else(|| short(&principal.to_string()))
+}
+
+fn short(key: &str) -> String {
+    key.chars().take(KEY_LETTERS).collect()
+}
+
+fn rfc3339(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |time| time.to_string())
+}

@@ -1,0 +1,200 @@
+//! Queued, stored, delivered, read: each claimed only when it is so.
+
+use std::io::BufReader;
+use std::process::ChildStdout;
+
+use serde_json::Value;
+
+use crate::node::{Node, next_line, text};
+use crate::relay::Relay;
+
+/// Two members of one timeline; the second has joined and has its history.
+fn pair(relay: &Relay) -> (Node, Node, String) {
+    let (mali, ton) = (relay.node("มะลิ"), relay.node("ต้น"));
+    let opened = mali.json(&["timeline", "new", "แผงริมคลอง", "--wait", "stored"]);
+    let timeline = text(&opened["timeline"]["id"]);
+    let link = text(&mali.json(&["timeline", "invite", &timeline, "--wait", "stored"])["link"]);
+    let joined = ton.json(&["timeline", "join", &link, "--wait", "stored"]);
+    assert_eq!(
+        joined["timeline"]["title"], "แผงริมคลอง",
+        "the history is there after joining"
+    );
+    (mali, ton, timeline)
+}
+
+fn delivery(node: &Node, timeline: &str, body: &str) -> String {
+    let log = node.json_lines(&["log", timeline]);
+    text(&log.iter().find(|line| line["body"] == body).unwrap()["delivery"])
+}
+
+#[test]
+fn a_message_is_queued_then_stored_then_delivered_then_read() {
+    let mut relay = Relay::start();
+    let (mali, ton, timeline) = pair(&relay);
+
+    relay.kill();
+    let sent = mali.json(&["send", &timeline, "น้ำอัญชัน", "--timeout", "300ms"]);
+    assert_eq!(sent["delivery"], "queued", "no relay has it");
+    assert_eq!(
+        mali.run(&[
+            "send",
+            &timeline,
+            "!",
+            "--wait",
+            "stored",
+            "--timeout",
+            "300ms"
+        ])
+        .code,
+        5
+    );
+
+    relay.restart();
+    mali.json(&["sync"]);
+    assert_eq!(
+        delivery(&mali, &timeline, "น้ำอัญชัน"),
+        "stored",
+        "nobody else has been online since"
+    );
+    assert_eq!(
+        mali.run(&[
+            "send",
+            &timeline,
+            "?",
+            "--wait",
+            "delivered",
+            "--timeout",
+            "500ms"
+        ])
+        .code,
+        5
+    );
+
+    ton.json(&["sync"]);
+    assert_eq!(ton.bodies(&timeline), ["น้ำอัญชัน", "!", "?"]);
+    mali.json(&["sync"]);
+    assert_eq!(
+        delivery(&mali, &timeline, "น้ำอัญชัน"),
+        "delivered",
+        "ต้น has it and has not read it"
+    );
+    assert_eq!(delivery(&ton, &timeline, "น้ำอัญชัน"), "received");
+
+    ton.json(&["read", &timeline, "--wait", "stored"]);
+    mali.json(&["sync"]);
+    assert_eq!(delivery(&mali, &timeline, "น้ำอัญชัน"), "read");
+}
+
+#[test]
+fn waiting_for_the_reader_ends_when_it_was_read() {
+    let relay = Relay::start();
+    let (mali, ton, timeline) = pair(&relay);
+    let _daemon = ton.daemon();
+    let (mut sender, mut lines) = mali.stream(&[
+        "--json",
+        "send",
+        &timeline,
+        "อ่านด้วย",
+        "--wait",
+        "read",
+        "--timeout",
+        "60s",
+    ]);
+    let (_follower, mut arriving) = ton.stream(&["--json", "log", &timeline, "--follow"]);
+    wait_for(&mut arriving, "อ่านด้วย");
+    ton.json(&["read", &timeline]);
+    let written: Value = serde_json::from_str(&next_line(&mut lines)).unwrap();
+    assert_eq!(written["delivery"], "read");
+    assert!(sender.0.wait().unwrap().success());
+}
+
+#[test]
+fn a_message_reaches_a_follower_at_once() {
+    let relay = Relay::start();
+    let (mali, ton, timeline) = pair(&relay);
+    let (_mali, _ton) = (mali.daemon(), ton.daemon());
+    let (_follower, mut arriving) = ton.stream(&["--json", "log", &timeline, "--follow"]);
+    mali.json(&["send", &timeline, "สวัสดี", "--wait", "delivered"]);
+    wait_for(&mut arriving, "สวัสดี");
+    ton.json(&["send", &timeline, "หวัดดี", "--wait", "delivered"]);
+    assert_eq!(mali.bodies(&timeline), ["สวัสดี", "หวัดดี"]);
+    let (hers, his) = (
+        mali.json(&["export", &timeline, "--digest"]),
+        ton.json(&["export", &timeline, "--digest"]),
+    );
+    assert_eq!(hers, his);
+}
+
+#[test]
+fn sync_without_a_relay_in_reach_is_exit_5() {
+    let mut relay = Relay::start();
+    let mali = relay.node("mali");
+    assert_eq!(mali.run(&["sync"]).code, 0);
+    relay.kill();
+    assert_eq!(mali.run(&["sync", "--timeout", "500ms"]).code, 5);
+}
+
+#[test]
+fn an_invite_works_once_and_leaving_ends_following() {
+    let relay = Relay::start();
+    let (mali, ton, timeline) = pair(&relay);
+    let link = text(&mali.json(&["timeline", "invite", &timeline, "--wait", "stored"])["link"]);
+    let (first, second) = (relay.node("somchai"), relay.node("thief"));
+    first.json(&["timeline", "join", &link, "--wait", "stored"]);
+    let said = second.run(&[
+        "timeline",
+        "join",
+        &link,
+        "--wait",
+        "stored",
+        "--timeout",
+        "2s",
+    ]);
+    assert_ne!(said.code, 0, "{}", said.stdout);
+    assert_eq!(
+        first.json(&["timeline", "ls"])["timelines"][0]["title"],
+        "แผงริมคลอง"
+    );
+
+    ton.json(&["timeline", "leave", &timeline, "--wait", "stored"]);
+    mali.json(&["timeline", "rename", &timeline, "ริมน้ำ", "--wait", "stored"]);
+    ton.json(&["sync"]);
+    let left = &ton.json(&["timeline", "ls"])["timelines"][0];
+    assert_eq!(
+        (&left["title"], &left["followed"]),
+        (&"แผงริมคลอง".into(), &false.into())
+    );
+    first.json(&["sync"]);
+    assert_eq!(
+        first.json(&["timeline", "ls"])["timelines"][0]["title"],
+        "ริมน้ำ"
+    );
+}
+
+#[test]
+fn a_link_for_one_card_is_of_no_use_to_others() {
+    let relay = Relay::start();
+    let (mali, ton, thief) = (relay.node("mali"), relay.node("ton"), relay.node("thief"));
+    let timeline =
+        text(&mali.json(&["timeline", "new", "targeted", "--wait", "stored"])["timeline"]["id"]);
+    let card = text(&ton.json(&["id"])["card"]);
+    let link = text(
+        &mali.json(&[
+            "timeline", "invite", &timeline, "--to", &card, "--wait", "stored",
+        ])["link"],
+    );
+    assert_ne!(
+        thief
+            .run(&["timeline", "join", &link, "--timeout", "1s"])
+            .code,
+        0
+    );
+    ton.json(&["timeline", "join", &link, "--wait", "stored"]);
+    ton.json(&["send", &timeline, "here", "--wait", "stored"]);
+    mali.json(&["sync"]);
+    assert_eq!(mali.bodies(&timeline), ["here"]);
+}
+
+fn wait_for(lines: &mut BufReader<ChildStdout>, body: &str) {
+    while !next_line(lines).contains(body) {}
+}

@@ -1,0 +1,16 @@
+//! The program `khlong` as people and scripts use it: real processes, real folders, a real relay.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod backup;
+mod daemon;
+mod delivery;
+mod imports;
+mod node;
+mod offline;
+mod relay;
+mod setup;

@@ -1,0 +1,121 @@
+//! A relay, as the process that operators run.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::node::{Node, Running};
+
+const START_MAX: Duration = Duration::from_secs(20);
+
+pub(crate) struct Relay {
+    folder: TempDir,
+    quic: String,
+    admin: String,
+    pub(crate) address: String,
+    running: Option<Running>,
+}
+
+impl Relay {
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut relay = Self {
+            folder,
+            quic: free_address(),
+            admin: free_address(),
+            address: String::new(),
+            running: None,
+        };
+        let addresses = [
+            "--host",
+            "127.0.0.1",
+            "--quic",
+            &relay.quic,
+            "--admin",
+            &relay.admin,
+        ];
+        let made = relay.command("init").args(addresses).output().unwrap();
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        relay.address = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+        relay.restart();
+        relay
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.running = None;
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.running = None;
+        let child = self
+            .command("run")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.running = Some(Running(child));
+        let begun = Instant::now();
+        while !self.is_ready() {
+            assert!(begun.elapsed() < START_MAX, "the relay does not start");
+            std::thread::yield_now();
+        }
+    }
+
+    /// A node that knows this relay.
+    pub(crate) fn node(&self, nickname: &str) -> Node {
+        let node = Node::new(nickname);
+        node.json(&["relay", "add", &self.address]);
+        node
+    }
+
+    fn command(&self, command: &str) -> Command {
+        let mut relay = Command::new(binary());
+        relay
+            .arg("--config")
+            .arg(self.folder.path().join("relay.toml"))
+            .arg(command)
+            .stdin(Stdio::null());
+        relay
+    }
+
+    fn is_ready(&self) -> bool {
+        let asked = TcpStream::connect(&self.admin).and_then(|mut stream| {
+            write!(
+                stream,
+                "GET /readyz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+            )?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        });
+        asked.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    }
+}
+
+/// Built beside ours: cargo names only the binaries of the package under test.
+fn binary() -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_khlong")).with_file_name("khlong-relay");
+    assert!(
+        path.exists(),
+        "build the relay first: cargo build --workspace"
+    );
+    path
+}
+
+/// A port that is free for UDP now, and for TCP very likely.
+fn free_address() -> String {
+    UdpSocket::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .to_string()
+}

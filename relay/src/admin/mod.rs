@@ -1,0 +1,63 @@
+//! What an operator sees: metrics and health, over HTTP on a private address.
+//!
+//! `/livez`: the process answers. `/startupz`: the folder was opened once.
+//! `/readyz`: the hub takes appends now; the body says what is wrong. `/metrics`:
+//! Prometheus text, prefix `khlong_`, without a label that names anybody.
+
+mod metrics;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State as Shared;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+pub use self::metrics::{Metrics, State};
+
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Serves until `quitting` ends.
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, quitting: oneshot::Receiver<()>) {
+    let router = Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/startupz", get(startupz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(render))
+        .with_state(metrics);
+    let until = async {
+        let _ = quitting.await;
+    };
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
+        tracing::error!(%error, "the operators' address is no longer served");
+    }
+}
+
+async fn startupz(Shared(metrics): Shared<Arc<Metrics>>) -> Response {
+    match metrics.state() {
+        State::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response(),
+        State::Ready | State::Rebuilding | State::Stopping => "ok\n".into_response(),
+    }
+}
+
+async fn readyz(Shared(metrics): Shared<Arc<Metrics>>) -> Response {
+    let unready = |why| (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+    match metrics.state() {
+        State::Starting => unready("starting\n"),
+        State::Rebuilding => unready("a commit failed; the hub is built again from disk\n"),
+        State::Stopping => unready("shutting down\n"),
+        // Readers are still served, so a balancer must not take the relay out.
+        State::Ready if metrics.is_disk_full() => "ok; the disk is full: writes are refused, reads go on\n".into_response(),
+        State::Ready => "ok\n".into_response(),
+    }
+}
+
+async fn render(Shared(metrics): Shared<Arc<Metrics>>) -> Response {
+    match metrics.render() {
+        Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

@@ -1,0 +1,53 @@
+//! `khlong-relay check`: the configuration, then every row of the folder.
+
+use std::collections::BTreeMap;
+
+use khlong_crdt::address::RelayAddress;
+use khlong_store::engine::EngineStats;
+use serde_json::json;
+
+use super::{Arguments, CommandError, SCHEMA_VERSION, print};
+use crate::config::Flags;
+use crate::{identity, server};
+
+pub(super) fn execute(arguments: &Arguments) -> Result<(), CommandError> {
+    let config = arguments.load(&Flags::default())?;
+    super::run::check_filter(&config.log.level)?;
+    let key = identity::parse(config.relay.key.as_deref().unwrap_or_default()).map_err(CommandError::Key)?;
+    if !config.store.folder.exists() {
+        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(CommandError::File { action: "find", path: config.store.folder, source });
+    }
+    let store = server::open_store(&config.store.folder, config.rocks_options(), false).map_err(CommandError::Server)?;
+    let mut rows: BTreeMap<&'static str, u64> = BTreeMap::new();
+    store
+        .for_each_row(&mut |table, _key, _value| {
+            *rows.entry(table.name()).or_default() += 1;
+            Ok(())
+        })
+        .map_err(CommandError::Check)?;
+    let EngineStats { disk_bytes, free_bytes, .. } = store.stats();
+    let log = store.identity();
+    let address = RelayAddress {
+        key: identity::public(&key),
+        host: config.relay.host.clone(),
+        port: config.public_port(),
+    };
+    if arguments.json {
+        let data = json!({
+            "schema_version": SCHEMA_VERSION,
+            "address": address.to_string(),
+            "log": log.log.to_string(),
+            "log_epoch": log.epoch,
+            "rows": rows,
+            "disk_bytes": disk_bytes,
+            "free_bytes": free_bytes,
+        });
+        print(&data.to_string());
+    } else {
+        print(&address.to_string());
+        let total: u64 = rows.values().sum();
+        eprintln!("the configuration and {total} rows are good; {disk_bytes} bytes on disk, {free_bytes} free");
+    }
+    Ok(())
+}

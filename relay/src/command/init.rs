@@ -1,0 +1,111 @@
+//! `khlong-relay init`: a configuration with comments, a key, an empty folder.
+
+use std::path::Path;
+
+use khlong_crdt::address::RelayAddress;
+use serde_json::json;
+
+use super::{Arguments, CommandError, Init, SCHEMA_VERSION, print};
+use crate::config::{Config, Environment, Flags};
+use crate::{identity, server};
+
+const KEY_FILE: &str = "relay.key";
+
+pub(super) fn execute(arguments: &Arguments, init: &Init) -> Result<(), CommandError> {
+    let path = &arguments.config;
+    if path.exists() {
+        return Err(CommandError::Exists { path: path.clone() });
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let failed = |action, path: &Path| {
+        let path = path.to_path_buf();
+        move |source| CommandError::File { action, path, source }
+    };
+    checked_host(init)?;
+    std::fs::create_dir_all(folder).map_err(failed("make", folder))?;
+    let key_path = folder.join(KEY_FILE);
+    if !key_path.exists() {
+        identity::create(&key_path).map_err(CommandError::Key)?;
+    }
+    let text = template(init);
+    // Through the same door as `run`, so that what is written is what works.
+    let config = Config::parse(&text, folder, Environment::default(), &Flags::default()).map_err(CommandError::Config)?;
+    let key = identity::parse(config.relay.key.as_deref().unwrap_or_default()).map_err(CommandError::Key)?;
+    let store = server::open_store(&config.store.folder, config.rocks_options(), false).map_err(CommandError::Server)?;
+    drop(store);
+    std::fs::write(path, text).map_err(failed("write", path))?;
+
+    let address = RelayAddress { key: identity::public(&key), host: init.host.clone(), port: config.public_port() };
+    if arguments.json {
+        let data = json!({
+            "schema_version": SCHEMA_VERSION,
+            "address": address.to_string(),
+            "config": path,
+            "folder": config.store.folder,
+        });
+        print(&data.to_string());
+    } else {
+        print(&address.to_string());
+        eprintln!("wrote {} and {}; keep a copy of the key: it is the relay's name", path.display(), key_path.display());
+        eprintln!("next: khlong-relay --config {} run", path.display());
+    }
+    Ok(())
+}
+
+/// A host that could not stand in the address would be found out by clients only.
+fn checked_host(init: &Init) -> Result<(), CommandError> {
+    let key = khlong_crdt::id::RelayKey::from_bytes([0; 32]);
+    let text = RelayAddress { key, host: init.host.clone(), port: 1 }.to_string();
+    match text.parse::<RelayAddress>() {
+        Ok(_) => Ok(()),
+        Err(source) => Err(CommandError::Host { host: init.host.clone(), source }),
+    }
+}
+
+fn template(init: &Init) -> String {
+    let Init { host, quic, admin } = init;
+    format!(
+        r#"# Configuration of a Khlong relay. Every line that is commented out shows the default.
+# Environment variables win over this file: KHLONG_SECTION__KEY, such as
+# KHLONG_LISTEN__QUIC; flags win over both. Paths are relative to this file.
+
+[listen]
+# UDP, for clients.
+quic = "{quic}"
+# HTTP, for /metrics, /livez, /readyz, /startupz. Keep it private.
+admin = "{admin}"
+
+[relay]
+# How clients reach this relay; it stands in the address that they get.
+host = "{host}"
+# Where the UDP port outside is another one than in listen.quic.
+# port = 4433
+# The relay's secret key. Whoever has it can pose as this relay.
+key_file = "{KEY_FILE}"
+
+[store]
+# folder = "data"
+# Below this much free space writes are refused; reads go on.
+# reserve = "256MiB"
+# block_cache = "64MiB"
+# write_buffer = "16MiB"
+
+[policy]
+# Who may open timelines: "open" (everybody) or "token" (whoever shows the token).
+# opening = "open"
+# token_file = "opening.token"
+# What one timeline may store.
+# timeline_quota = "1GiB"
+# Envelopes that one connection may append in a minute.
+# envelopes_per_minute = 60000
+
+[limits]
+# connections = 10000
+# connections_per_address = 256
+
+[log]
+# error, warn, info, debug, or a filter such as "info,khlong_relay=debug".
+# level = "info"
+"#
+    )
+}

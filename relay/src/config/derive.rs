@@ -1,0 +1,46 @@
+//! What the parts of the relay get out of a configuration.
+
+use khlong_store::engine::rocks::RocksOptions;
+use khlong_sync::transport::quic::limits::QuicLimits;
+
+use super::{Config, Opening};
+use crate::hub::{self, Policy, WriteRate};
+
+impl Config {
+    /// Sizes of the store.
+    #[must_use]
+    pub fn rocks_options(&self) -> RocksOptions {
+        let bytes = |size: super::ByteSize| usize::try_from(size.0).unwrap_or(usize::MAX);
+        RocksOptions {
+            write_buffer_bytes: bytes(self.store.write_buffer),
+            block_cache_bytes: bytes(self.store.block_cache),
+            reserve_bytes: self.store.reserve.0,
+        }
+    }
+
+    /// The hub's policy.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        let opening = match self.policy.opening {
+            Opening::Open => hub::Opening::Open,
+            Opening::Token => hub::Opening::Token(self.policy.token.clone().unwrap_or_default().into_bytes()),
+        };
+        let envelopes_per_minute = u32::try_from(self.policy.envelopes_per_minute.0).unwrap_or(u32::MAX);
+        Policy {
+            opening,
+            timeline_quota_bytes: self.policy.timeline_quota.0,
+            write_rate: WriteRate { envelopes_per_minute },
+        }
+    }
+
+    /// Limits of the transport.
+    #[must_use]
+    pub fn quic_limits(&self) -> QuicLimits {
+        let count = |count: super::Count| usize::try_from(count.0).unwrap_or(usize::MAX);
+        QuicLimits {
+            connections_max: count(self.limits.connections),
+            connections_per_address_max: count(self.limits.connections_per_address),
+            ..QuicLimits::default()
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What is wrong with a configuration, and where.
+
+use std::path::PathBuf;
+
+use figment::error::Kind;
+use thiserror::Error;
+
+/// Names closer than this to a known one are taken for a slip.
+const SIMILARITY_MIN: f64 = 0.7;
+
+/// Why a configuration is not used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}; `khlong-relay init --config {path}` makes one", path = path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A key that does not exist.
+    #[error("unknown key `{key}` in {origin}{}", suggestion.as_deref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
+    UnknownKey {
+        /// As written, with its section.
+        key: String,
+        /// File or environment.
+        origin: String,
+        /// The nearest key that exists.
+        suggestion: Option<String>,
+    },
+    /// A value of the wrong form.
+    #[error("`{key}` in {origin}: {reason}")]
+    Value {
+        /// Which.
+        key: String,
+        /// File or environment.
+        origin: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A value that cannot be, or that contradicts another one.
+    #[error("`{key}`: {reason}")]
+    Invalid {
+        /// Which.
+        key: &'static str,
+        /// What to change.
+        reason: String,
+    },
+    /// The file of a secret cannot be read.
+    #[error("cannot read {path}, the file of `{key}`; run `khlong-relay init` or check the path and its rights", path = path.display())]
+    SecretFile {
+        /// Of which secret.
+        key: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl ConfigError {
+    pub(super) fn from_figment(error: &figment::Error) -> Self {
+        // Values of secrets are not repeated; figment names only their kind.
+        let origin = error.metadata.as_ref().map_or_else(|| "the configuration".to_owned(), |from| {
+            if from.name.contains("TOML") { "the file".to_owned() } else { format!("the {}", from.name) }
+        });
+        let path = error.path.join(".");
+        match &error.kind {
+            Kind::UnknownField(name, known) => {
+                let inside = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+                // figment's path may already end in the unknown name.
+                let section = path.strip_suffix(name.as_str()).map(|rest| rest.trim_end_matches('.'));
+                let inside = |name: &str| match section {
+                    Some("") => name.to_owned(),
+                    Some(section) => format!("{section}.{name}"),
+                    None => inside(name),
+                };
+                let suggestion = nearest(name, known).map(inside);
+                Self::UnknownKey { key: inside(name), origin, suggestion }
+            }
+            kind => Self::Value {
+                key: if path.is_empty() { "(the whole)".to_owned() } else { path },
+                origin,
+                reason: kind.to_string(),
+            },
+        }
+    }
+}
+
+#[expect(clippy::float_arithmetic, reason = "string similarity is a ratio")]
+fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let mut best: Option<(f64, &'k str)> = None;
+    for candidate in known {
+        let similarity = strsim::jaro_winkler(name, candidate) + 0.0;
+        if similarity >= SIMILARITY_MIN && best.is_none_or(|(most, _)| similarity > most) {
+            best = Some((similarity, candidate));
+        }
+    }
+    best.map(|(_, name)| name)
+}

@@ -1,0 +1,142 @@
+//! Group commit: one fsync, then the acks and pushes that it allows.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use khlong_crdt::envelope::VerifiedEnvelope;
+use khlong_crdt::receipt::StoredReceipt;
+use khlong_crdt::time::{Now, UnixMillis};
+use khlong_store::engine::Durability;
+use khlong_store::error::{EngineError, StoreError};
+use khlong_store::tables::timelines;
+use khlong_sync::replica::Arrival;
+use khlong_sync::session::input::Input;
+use khlong_sync::wire::code::ErrorCode;
+use khlong_sync::wire::frame::AppendOutcome;
+
+use super::{ConnectionId, Hub, HubFailure, is_fatal};
+
+/// When to come back after a full disk: an operator has to act first.
+const DISK_FULL_RETRY_MS: u32 = 30_000;
+/// When to come back while the engine catches up.
+const BUSY_RETRY_MS: u32 = 500;
+
+/// An append that was decided and waits for the commit.
+pub(super) struct Pending {
+    pub(super) connection: ConnectionId,
+    pub(super) request: u64,
+    pub(super) received_at: UnixMillis,
+    pub(super) envelopes: Vec<VerifiedEnvelope>,
+    pub(super) outcomes: Vec<AppendOutcome>,
+}
+
+impl Hub {
+    /// Makes everything decided so far durable, with one fsync, and only then
+    /// makes acks and live pushes. Without decisions it does nothing.
+    ///
+    /// A full disk, or an engine that must catch up, wrote nothing: the
+    /// appends are refused with a time to come back, and the hub goes on.
+    ///
+    /// # Errors
+    /// [`HubFailure::Commit`]: nobody gets an ack; drop the hub.
+    pub fn commit(&mut self, now: Now) -> Result<(), HubFailure> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let overlay = std::mem::take(&mut self.overlay);
+        let pending = std::mem::take(&mut self.pending);
+        let arrivals = std::mem::take(&mut self.arrivals);
+        if !overlay.is_empty() {
+            match self.store.commit(overlay.into_writes(), Durability::Synced) {
+                Ok(_) => {
+                    self.stats.commits += 1;
+                    self.stats.disk_full = false;
+                }
+                Err(StoreError::Engine(EngineError::DiskFull { .. })) => {
+                    self.stats.disk_full = true;
+                    return self.refuse_all(now, pending, ErrorCode::DiskFull, DISK_FULL_RETRY_MS);
+                }
+                Err(StoreError::Engine(EngineError::Busy)) => {
+                    return self.refuse_all(now, pending, ErrorCode::Busy, BUSY_RETRY_MS);
+                }
+                Err(error) => return Err(HubFailure::Commit(error)),
+            }
+        }
+        self.acknowledge(now, pending)?;
+        self.fan_out(now, arrivals)?;
+        self.settle(now)
+    }
+
+    fn acknowledge(&mut self, now: Now, pending: Vec<Pending>) -> Result<(), HubFailure> {
+        let identity = self.store.identity();
+        for Pending { connection, request, received_at, envelopes, outcomes } in pending {
+            let mut kept = Vec::with_capacity(envelopes.len());
+            for (envelope, outcome) in envelopes.iter().zip(&outcomes) {
+                match outcome {
+                    AppendOutcome::Stored { .. } => {
+                        kept.push(envelope.id());
+                        self.stats.envelopes_stored += 1;
+                        self.stats.envelope_bytes_stored += envelope.bytes().len() as u64;
+                    }
+                    AppendOutcome::Duplicate { .. } => {
+                        kept.push(envelope.id());
+                        self.stats.envelopes_duplicate += 1;
+                    }
+                    AppendOutcome::Refused { code, .. } => self.stats.refuse(*code),
+                }
+            }
+            let receipt = (!kept.is_empty())
+                .then(|| StoredReceipt::sign(&self.key, identity.log, identity.epoch, received_at, &kept));
+            self.stats.acks += 1;
+            self.step(now, connection, Input::Acknowledge { request, outcomes, receipt })?;
+        }
+        Ok(())
+    }
+
+    /// Shows what is new to everybody who watches it.
+    fn fan_out(&mut self, now: Now, arrivals: Vec<Arrival>) -> Result<(), HubFailure> {
+        let mut watching = BTreeSet::new();
+        for arrival in &arrivals {
+            if let Some(ids) = self.watchers.get(&arrival.envelope.prefix().timeline) {
+                watching.extend(ids.iter().copied());
+            }
+        }
+        let arrivals: Arc<[Arrival]> = arrivals.into();
+        for id in watching {
+            self.stats.arrivals_fanned_out += arrivals.len() as u64;
+            self.step(now, id, Input::Advanced(Arc::clone(&arrivals)))?;
+        }
+        Ok(())
+    }
+
+    /// Nothing was written: what would have been stored is refused. What was
+    /// here before this batch is still a duplicate.
+    fn refuse_all(
+        &mut self,
+        now: Now,
+        pending: Vec<Pending>,
+        code: ErrorCode,
+        retry_after_ms: u32,
+    ) -> Result<(), HubFailure> {
+        let refused = AppendOutcome::Refused { code, retry_after_ms: Some(retry_after_ms) };
+        let mut answers = Vec::with_capacity(pending.len());
+        for mut append in pending {
+            for (envelope, outcome) in append.envelopes.iter().zip(&mut append.outcomes) {
+                *outcome = match *outcome {
+                    AppendOutcome::Refused { code, retry_after_ms } => AppendOutcome::Refused { code, retry_after_ms },
+                    AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
+                        match timelines::get(&self.store, &envelope.id()) {
+                            Ok(Some(stored)) => AppendOutcome::Duplicate { arrival: stored.arrival },
+                            Ok(None) => refused,
+                            Err(error) if is_fatal(&error) => return Err(HubFailure::Read(error)),
+                            Err(_) => refused,
+                        }
+                    }
+                };
+            }
+            answers.push(append);
+        }
+        self.acknowledge(now, answers)?;
+        self.settle(now)
+    }
+}

@@ -1,0 +1,205 @@
+//! What becomes of an appended envelope: propose, then apply into the open batch.
+
+use khlong_crdt::admission::{Admission, AdmissionError, Refusal};
+use khlong_crdt::class::Class;
+use khlong_crdt::envelope::{Kind, VerifiedEnvelope};
+use khlong_crdt::id::Seq;
+use khlong_crdt::time::{Now, UnixMillis};
+use khlong_store::batch::Batch;
+use khlong_store::error::StoreError;
+use khlong_store::limits::BATCH_BYTES_MAX;
+use khlong_store::tables::{admission, quotas, timelines};
+use khlong_sync::limits::{APPEND_BYTES_MAX, APPEND_ENVELOPES_MAX};
+use khlong_sync::replica::Arrival;
+use khlong_sync::session::input::Input;
+use khlong_sync::wire::code::ErrorCode;
+use khlong_sync::wire::frame::AppendOutcome;
+
+use super::commit::Pending;
+use super::policy::{CONTROL_RESERVE_BYTES, Policy};
+use super::{ConnectionId, Hub, HubFailure, is_fatal};
+
+/// Index rows, heads, counters and admission of one envelope in a batch, at most.
+const ROW_BYTES_MAX: usize = 2 * 1024;
+
+const _: () = assert!(APPEND_BYTES_MAX + APPEND_ENVELOPES_MAX * ROW_BYTES_MAX <= BATCH_BYTES_MAX);
+
+/// What an envelope became, before the commit.
+struct Decision {
+    outcome: AppendOutcome,
+    forked: bool,
+    opened: bool,
+}
+
+impl Decision {
+    fn refused(code: ErrorCode) -> Self {
+        Self { outcome: AppendOutcome::Refused { code, retry_after_ms: None }, forked: false, opened: false }
+    }
+}
+
+impl Hub {
+    /// The cheap checks of a whole request; then each envelope is decided.
+    pub(super) fn propose(
+        &mut self,
+        now: Now,
+        id: ConnectionId,
+        request: u64,
+        envelopes: Vec<VerifiedEnvelope>,
+    ) -> Result<(), HubFailure> {
+        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let taken = connection.allowance.take(self.policy.write_rate, now.monotonic, envelopes.len());
+        let may_open = connection.may_open;
+        if let Err(retry_after_ms) = taken {
+            self.stats.refuse(ErrorCode::RateLimited);
+            let message = "this connection appends faster than the relay allows".to_owned();
+            let retry_after_ms = Some(retry_after_ms);
+            return self.step(now, id, Input::Refuse { request, code: ErrorCode::RateLimited, message, retry_after_ms });
+        }
+        let bytes: usize = envelopes.iter().map(|envelope| envelope.bytes().len() + ROW_BYTES_MAX).sum();
+        if self.overlay.bytes() + bytes > BATCH_BYTES_MAX {
+            self.commit(now)?;
+        }
+        self.apply(now, id, request, envelopes, may_open)
+    }
+
+    /// The decision: duplicates, admission, quotas, forks, order.
+    fn apply(
+        &mut self,
+        now: Now,
+        connection: ConnectionId,
+        request: u64,
+        envelopes: Vec<VerifiedEnvelope>,
+        may_open: bool,
+    ) -> Result<(), HubFailure> {
+        let mut batch = self.store.batch_on(std::mem::take(&mut self.overlay));
+        let mut outcomes = Vec::with_capacity(envelopes.len());
+        for envelope in &envelopes {
+            let decision = match decide(&mut batch, &self.policy, envelope, now.wall, may_open) {
+                Ok(decision) => decision,
+                Err(error) if is_fatal(&error) => return Err(HubFailure::Read(error)),
+                Err(error) => {
+                    // One bad row must not stop the others; the client keeps the envelope.
+                    tracing::error!(%error, "an envelope cannot be decided");
+                    Decision::refused(ErrorCode::Internal)
+                }
+            };
+            self.stats.forks_seen += u64::from(decision.forked);
+            self.stats.timelines_opened += u64::from(decision.opened);
+            if let AppendOutcome::Stored { arrival } = decision.outcome {
+                self.arrivals.push(Arrival { arrival, received_at: now.wall, envelope: envelope.clone() });
+            }
+            outcomes.push(decision.outcome);
+        }
+        self.overlay = batch.into_overlay();
+        self.pending.push(Pending { connection, request, received_at: now.wall, envelopes, outcomes });
+        Ok(())
+    }
+}
+
+fn decide(
+    batch: &mut Batch<'_>,
+    policy: &Policy,
+    envelope: &VerifiedEnvelope,
+    received_at: UnixMillis,
+    may_open: bool,
+) -> Result<Decision, StoreError> {
+    if let Some(stored) = timelines::get(batch, &envelope.id())? {
+        let outcome = AppendOutcome::Duplicate { arrival: stored.arrival };
+        return Ok(Decision { outcome, forked: false, opened: false });
+    }
+    if envelope.body().is_none() {
+        // A header alone would take the place of the real thing for ever.
+        return Ok(Decision::refused(ErrorCode::InvalidEnvelope));
+    }
+    let prefix = envelope.prefix();
+    let known = batch.admission(&prefix.timeline)?;
+    let is_new = known.is_none();
+    let admitted = match known {
+        None if !is_genesis(envelope) => Err(ErrorCode::UnknownTimeline),
+        None if !may_open => Err(ErrorCode::OpeningRefused),
+        None => Admission::open(envelope).map(|_| ()).map_err(|error| code_of(&error)),
+        Some(admission) if prefix.kind == Kind::AuthOp => {
+            let mut next = Admission::clone(&admission);
+            next.apply(envelope, received_at).map_err(|error| code_of(&error))
+        }
+        Some(admission) => {
+            admission.admits(envelope.header(), received_at).map(|_| ()).map_err(code_of_refusal)
+        }
+    };
+    if let Err(code) = admitted {
+        return Ok(Decision::refused(code));
+    }
+    if is_over_quota(batch, policy, envelope)? {
+        return Ok(Decision::refused(ErrorCode::QuotaExceeded));
+    }
+    store(batch, envelope, received_at, is_new)
+}
+
+fn store(
+    batch: &mut Batch<'_>,
+    envelope: &VerifiedEnvelope,
+    received_at: UnixMillis,
+    opened: bool,
+) -> Result<Decision, StoreError> {
+    let prefix = envelope.prefix();
+    match timelines::append(batch, envelope, received_at)? {
+        timelines::Appended::Stored { arrival, forked } => {
+            if prefix.kind == Kind::AuthOp {
+                admission::record(batch, &prefix.timeline, arrival, &envelope.id())?;
+            }
+            let more = quotas::Use { bytes: envelope.bytes().len() as u64, count: 1 };
+            quotas::add(batch, quotas::Scope::Timeline, prefix.timeline.as_bytes(), more)?;
+            Ok(Decision { outcome: AppendOutcome::Stored { arrival }, forked, opened })
+        }
+        timelines::Appended::Duplicate { arrival } => {
+            Ok(Decision { outcome: AppendOutcome::Duplicate { arrival }, forked: false, opened: false })
+        }
+        timelines::Appended::ThirdFork => Ok(Decision::refused(ErrorCode::ForkEvidenceFull)),
+    }
+}
+
+fn is_over_quota(batch: &Batch<'_>, policy: &Policy, envelope: &VerifiedEnvelope) -> Result<bool, StoreError> {
+    let stored = quotas::get(batch, quotas::Scope::Timeline, envelope.prefix().timeline.as_bytes())?;
+    let reserve = if envelope.class() == Class::Control { CONTROL_RESERVE_BYTES } else { 0 };
+    let quota = policy.timeline_quota_bytes.saturating_add(reserve);
+    Ok(stored.bytes.saturating_add(envelope.bytes().len() as u64) > quota)
+}
+
+fn is_genesis(envelope: &VerifiedEnvelope) -> bool {
+    let prefix = envelope.prefix();
+    prefix.kind == Kind::AuthOp && prefix.seq == Seq(1) && prefix.author.as_bytes() == prefix.timeline.as_bytes()
+}
+
+fn code_of(error: &AdmissionError) -> ErrorCode {
+    match error {
+        AdmissionError::Refused(refusal) => code_of_refusal(*refusal),
+        AdmissionError::Senior(_) => ErrorCode::NotAdmitted,
+        AdmissionError::AlreadyHandedOver(_) => ErrorCode::AlreadyHandedOver,
+        AdmissionError::Full { .. } => ErrorCode::LimitExceeded,
+        AdmissionError::Truncated
+        | AdmissionError::Malformed
+        | AdmissionError::UnknownOp(_)
+        | AdmissionError::UnknownValue
+        | AdmissionError::TooManyOps(_)
+        | AdmissionError::TooManyCuts(_)
+        | AdmissionError::NotGenesis
+        | AdmissionError::SecondGenesis
+        | AdmissionError::Pruned
+        | AdmissionError::OtherTimeline
+        | AdmissionError::NotAuthOp
+        | AdmissionError::Introduction
+        | AdmissionError::BadCertificate
+        | AdmissionError::AuthorTaken(_) => ErrorCode::InvalidEnvelope,
+    }
+}
+
+fn code_of_refusal(refusal: Refusal) -> ErrorCode {
+    match refusal {
+        Refusal::UnknownAuthor
+        | Refusal::NotGranted
+        | Refusal::Revoked
+        | Refusal::Expired
+        | Refusal::MissingRight
+        | Refusal::OneUse => ErrorCode::NotAdmitted,
+    }
+}

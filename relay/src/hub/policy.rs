@@ -1,0 +1,106 @@
+//! What an operator decides: who may open timelines, how much, how fast.
+
+use std::fmt;
+
+use khlong_crdt::time::Monotonic;
+
+/// Bytes that a timeline may store beyond its quota for keys and permissions
+/// only: whoever is full can still remove a member.
+pub(super) const CONTROL_RESERVE_BYTES: u64 = 4 * 1024 * 1024;
+
+const MINUTE_MICROS: u64 = 60_000_000;
+
+/// The relay's policy. Admission, which every timeline writes for itself, comes on top.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Who may open timelines here.
+    pub opening: Opening,
+    /// Bytes of envelopes that one timeline may store.
+    pub timeline_quota_bytes: u64,
+    /// How fast one connection may append.
+    pub write_rate: WriteRate,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            opening: Opening::Open,
+            timeline_quota_bytes: 1 << 30,
+            write_rate: WriteRate { envelopes_per_minute: 60_000 },
+        }
+    }
+}
+
+/// Who may open timelines.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Opening {
+    /// Everybody.
+    Open,
+    /// Whoever shows this token in the handshake.
+    Token(Vec<u8>),
+}
+
+impl Opening {
+    /// Whether a client that showed `token` may. Compares hashes, so that the
+    /// time taken says nothing about the token.
+    #[must_use]
+    pub fn permits(&self, token: Option<&[u8]>) -> bool {
+        match (self, token) {
+            (Self::Open, _) => true,
+            (Self::Token(_), None) => false,
+            (Self::Token(wanted), Some(shown)) => blake3::hash(wanted) == blake3::hash(shown),
+        }
+    }
+}
+
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "Open",
+            Self::Token(_) => "Token(redacted)",
+        })
+    }
+}
+
+/// Envelopes a minute; one minute's worth may come at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteRate {
+    /// At least 1.
+    pub envelopes_per_minute: u32,
+}
+
+impl WriteRate {
+    pub(super) fn full(self, now: Monotonic) -> Allowance {
+        Allowance { left_micros: MINUTE_MICROS, counted: now }
+    }
+
+    /// What one envelope costs, in microseconds of the rate.
+    fn cost_micros(self) -> u64 {
+        MINUTE_MICROS / u64::from(self.envelopes_per_minute.max(1))
+    }
+}
+
+/// What is left to one connection: microseconds of its rate, saved for at most a minute.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance {
+    left_micros: u64,
+    counted: Monotonic,
+}
+
+impl Allowance {
+    /// Takes `envelopes` out, or says in how many milliseconds that works. A
+    /// request of more than a minute's worth takes all of a full minute.
+    pub(super) fn take(&mut self, rate: WriteRate, now: Monotonic, envelopes: usize) -> Result<(), u32> {
+        let gained = now.0.saturating_sub(self.counted.0);
+        self.left_micros = self.left_micros.saturating_add(gained).min(MINUTE_MICROS);
+        self.counted = self.counted.max(now);
+        let cost = (envelopes as u64).saturating_mul(rate.cost_micros()).min(MINUTE_MICROS);
+        match self.left_micros.checked_sub(cost) {
+            Some(left) => {
+                self.left_micros = left;
+                Ok(())
+            }
+            None => Err(u32::try_from((cost - self.left_micros).div_ceil(1_000)).unwrap_or(u32::MAX)),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The thread that owns the hub: drain, handle, commit once, release.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use khlong_sync::transport::quic::error::SendError;
+use khlong_sync::transport::quic::link::LinkSender;
+use khlong_sync::wire::code::ErrorCode;
+use tokio::sync::{mpsc, oneshot};
+
+use super::ServerError;
+use super::clock::Clock;
+use crate::admin::{Metrics, State};
+use crate::hub::{BATCH_INPUTS_MAX, ConnectionId, Hub, HubFailure, HubInput, HubOutput};
+
+/// How often the engine's gauges are read, and how long a folder that cannot be
+/// opened again is left alone.
+const GAUGES_EVERY: Duration = Duration::from_secs(2);
+const REOPEN_AFTER: Duration = Duration::from_secs(1);
+
+/// How the driver reaches a connection's link.
+#[derive(Debug)]
+pub(super) struct Attached {
+    /// Its lanes.
+    pub(super) sender: LinkSender,
+    /// Ends it after what was sent.
+    pub(super) close: oneshot::Sender<Option<ErrorCode>>,
+}
+
+/// What the driver's queue holds.
+#[derive(Debug)]
+pub(super) enum DriverInput {
+    /// A connection with its way back.
+    Connected { connection: ConnectionId, exporter: [u8; 32], attached: Attached },
+    /// Anything else for the hub.
+    Hub(HubInput),
+    /// Finish and end the thread.
+    ShutDown,
+}
+
+type Open = Box<dyn FnMut() -> Result<Hub, ServerError> + Send>;
+
+/// The handle of the thread.
+#[derive(Debug)]
+pub(super) struct Driver {
+    thread: Option<std::thread::JoinHandle<()>>,
+    ended: oneshot::Receiver<()>,
+    is_over: bool,
+}
+
+impl Driver {
+    /// Starts the thread; `open` makes a new hub from disk after a failure.
+    pub(super) fn start(
+        hub: Hub,
+        open: Open,
+        queued: mpsc::Receiver<DriverInput>,
+        metrics: Arc<Metrics>,
+    ) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let (end, ended) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new().name("hub".to_owned()).spawn(move || {
+            let _end = end;
+            let clock = Clock::start();
+            let seats = BTreeMap::new();
+            runtime.block_on(Loop { open, queued, metrics, clock, seats }.run(hub));
+        })?;
+        Ok(Self { thread: Some(thread), ended, is_over: false })
+    }
+
+    /// Ends when the thread has; the store is closed then.
+    pub(super) async fn ended(&mut self) {
+        if !self.is_over {
+            let _ = (&mut self.ended).await;
+            self.is_over = true;
+        }
+        if let Some(thread) = self.thread.take() {
+            // It has dropped its sender, so it is past its last statement.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Loop {
+    open: Open,
+    queued: mpsc::Receiver<DriverInput>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    seats: BTreeMap<ConnectionId, Attached>,
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Next,
+    Last,
+}
+
+impl Loop {
+    async fn run(mut self, mut hub: Hub) {
+        let mut inputs = Vec::with_capacity(BATCH_INPUTS_MAX);
+        let mut gauges_due = Instant::now();
+        self.metrics.set_state(State::Ready);
+        loop {
+            if gauges_due <= Instant::now() {
+                self.metrics.publish_engine(hub.store().stats());
+                gauges_due = Instant::now() + GAUGES_EVERY;
+            }
+            self.metrics.publish_hub(hub.stats());
+            let wake = hub.next_deadline().map_or(gauges_due, |at| self.clock.instant(at).min(gauges_due));
+            tokio::select! {
+                taken = self.queued.recv_many(&mut inputs, BATCH_INPUTS_MAX) => if taken == 0 { return },
+                () = tokio::time::sleep_until(wake.into()) => {}
+            }
+            match self.turn(&mut hub, &mut inputs) {
+                Ok(Turn::Next) => {}
+                Ok(Turn::Last) => {
+                    self.metrics.publish_hub(hub.stats());
+                    return;
+                }
+                Err(failure) => {
+                    tracing::error!(error = &failure as &dyn std::error::Error, "the hub ends; it is built again from disk");
+                    self.metrics.count_failure();
+                    // Nothing that it still held leaves: neither acks nor pushes.
+                    drop(hub);
+                    inputs.clear();
+                    self.cut_all();
+                    match self.reopen().await {
+                        Some(rebuilt) => hub = rebuilt,
+                        None => return,
+                    }
+                }
+            }
+        }
+    }
+
+    fn turn(&mut self, hub: &mut Hub, inputs: &mut Vec<DriverInput>) -> Result<Turn, HubFailure> {
+        let now = self.clock.now();
+        let mut turn = Turn::Next;
+        if hub.next_deadline().is_some_and(|deadline| deadline <= now.monotonic) {
+            hub.handle(now, HubInput::Timeout)?;
+        }
+        for input in inputs.drain(..) {
+            match input {
+                DriverInput::Connected { connection, exporter, attached } => {
+                    self.seats.insert(connection, attached);
+                    hub.handle(now, HubInput::Connected { connection, exporter })?;
+                }
+                DriverInput::Hub(input) => {
+                    if let HubInput::Disconnected { connection } = &input {
+                        self.seats.remove(connection);
+                    }
+                    hub.handle(now, input)?;
+                }
+                DriverInput::ShutDown => {
+                    hub.handle(now, HubInput::ShutDown)?;
+                    turn = Turn::Last;
+                }
+            }
+        }
+        let began = Instant::now();
+        let commits = hub.stats().commits;
+        hub.commit(now)?;
+        if hub.stats().commits > commits {
+            self.metrics.observe_commit(began.elapsed());
+        }
+        self.release(hub);
+        Ok(turn)
+    }
+
+    fn release(&mut self, hub: &mut Hub) {
+        while let Some(output) = hub.poll_output() {
+            match output {
+                HubOutput::Send { connection, lane, frame } => {
+                    let Some(seat) = self.seats.get(&connection) else { continue };
+                    if seat.sender.try_send(lane, frame) == Err(SendError::Full) {
+                        seat.sender.abort(Some(ErrorCode::Busy), "you do not read what you asked for");
+                        self.seats.remove(&connection);
+                    }
+                }
+                HubOutput::Close { connection, code } => {
+                    if let Some(seat) = self.seats.remove(&connection) {
+                        // Its task may have ended already.
+                        let _ = seat.close.send(code);
+                    }
+                }
+            }
+        }
+    }
+
+    fn cut_all(&mut self) {
+        for seat in std::mem::take(&mut self.seats).into_values() {
+            seat.sender.abort(Some(ErrorCode::Internal), "the relay starts anew");
+        }
+    }
+
+    /// Opens the folder again, for as long as it takes; `None` when the server
+    /// stops meanwhile.
+    async fn reopen(&mut self) -> Option<Hub> {
+        self.metrics.set_state(State::Rebuilding);
+        loop {
+            match (self.open)() {
+                Ok(hub) => {
+                    self.metrics.set_state(State::Ready);
+                    return Some(hub);
+                }
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the folder cannot be opened again yet");
+                }
+            }
+            let again = tokio::time::Instant::now() + REOPEN_AFTER;
+            // Whoever comes meanwhile is turned away at once.
+            while let Ok(input) = tokio::time::timeout_at(again, self.queued.recv()).await {
+                match input {
+                    Some(DriverInput::Connected { attached, .. }) => {
+                        attached.sender.abort(Some(ErrorCode::Internal), "the relay starts anew");
+                    }
+                    Some(DriverInput::Hub(_)) => {}
+                    Some(DriverInput::ShutDown) | None => return None,
+                }
+            }
+        }
+    }
+}

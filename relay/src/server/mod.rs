@@ -1,0 +1,211 @@
+//! Sockets, a thread and a clock around the hub. No decisions.
+//!
+//! One thread owns the hub ([`driver`]): it drains a bounded queue of inputs,
+//! handles up to `BATCH_INPUTS_MAX`, commits once, releases. One task for each
+//! connection ([`connection`]) moves frames between a link and that queue. Every
+//! task and the thread end with [`Server::run`].
+
+mod clock;
+mod connection;
+mod driver;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ed25519_dalek::SigningKey;
+use khlong_crdt::address::RelayAddress;
+use khlong_crdt::id::LogId;
+use khlong_store::engine::rocks::RocksOptions;
+use khlong_store::error::StoreError;
+use khlong_store::identity::Role;
+use khlong_store::store::{OpenOptions, Store};
+use khlong_sync::transport::quic::error::SetupError;
+use khlong_sync::transport::quic::identity::Identity;
+use khlong_sync::transport::quic::limits::QuicLimits;
+use khlong_sync::transport::quic::listener::Listener;
+use khlong_sync::wire::code::ErrorCode;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use self::driver::{Driver, DriverInput};
+use crate::admin::{self, Metrics};
+use crate::hub::{BATCH_INPUTS_MAX, ConnectionId, Hub, Policy};
+
+/// Inputs that wait for the hub. A full queue stops reading from sockets.
+const INPUTS_QUEUED_MAX: usize = BATCH_INPUTS_MAX;
+
+/// What a relay needs to serve.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Signs receipts; its public half is the relay's name.
+    pub key: SigningKey,
+    /// The folder of the store.
+    pub folder: PathBuf,
+    /// Sizes of the store.
+    pub sizes: RocksOptions,
+    /// Go on although acknowledged commits are gone.
+    pub accept_loss: bool,
+    /// The operator's policy.
+    pub policy: Policy,
+    /// UDP address for clients.
+    pub quic: SocketAddr,
+    /// HTTP address for operators.
+    pub admin: SocketAddr,
+    /// Limits of the transport.
+    pub limits: QuicLimits,
+    /// Host of the address that clients get.
+    pub public_host: String,
+    /// Port of it, where that is not the bound one.
+    pub public_port: Option<u16>,
+}
+
+/// Why a relay does not start, or stops.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The folder.
+    #[error("cannot open the relay's folder")]
+    Store(#[source] StoreError),
+    /// The UDP address.
+    #[error("cannot serve clients")]
+    Quic(#[source] SetupError),
+    /// The HTTP address.
+    #[error("cannot serve operators on TCP {address}{}", if source.kind() == io::ErrorKind::AddrInUse { "; another process uses it: stop that, or choose another port" } else { "" })]
+    Admin {
+        /// The wanted address.
+        address: SocketAddr,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Entropy(#[source] getrandom::Error),
+    /// The thread.
+    #[error("cannot start the hub's thread")]
+    Thread(#[source] io::Error),
+    /// A bug: the thread is gone.
+    #[error("the hub's thread has ended; this is a bug, report it with the log")]
+    DriverGone,
+}
+
+/// A relay that listens and is about to serve.
+#[derive(Debug)]
+pub struct Server {
+    listener: Listener,
+    admin: TcpListener,
+    driver: Driver,
+    inputs: mpsc::Sender<DriverInput>,
+    metrics: Arc<Metrics>,
+    address: RelayAddress,
+    quic: SocketAddr,
+    operators: SocketAddr,
+}
+
+impl Server {
+    /// Opens the folder, binds both addresses and starts the hub's thread.
+    ///
+    /// # Errors
+    /// [`ServerError`]; nothing is left running.
+    pub async fn start(options: ServerOptions) -> Result<Self, ServerError> {
+        let key = options.key.clone();
+        let hub = open_hub(&options)?;
+        let identity = Identity::from_seed(key.as_bytes()).map_err(ServerError::Quic)?;
+        let listener = Listener::bind(options.quic, &identity, options.limits).map_err(ServerError::Quic)?;
+        let quic = listener
+            .local_addr()
+            .map_err(|source| ServerError::Quic(SetupError::Bind { address: options.quic, source }))?;
+        let failed = |source| ServerError::Admin { address: options.admin, source };
+        let admin = TcpListener::bind(options.admin).await.map_err(failed)?;
+        let operators = admin.local_addr().map_err(failed)?;
+        let address = RelayAddress {
+            key: crate::identity::public(&key),
+            host: options.public_host.clone(),
+            port: options.public_port.unwrap_or(quic.port()),
+        };
+        let metrics = Arc::new(Metrics::new(listener.turned_away()));
+        let (inputs, queued) = mpsc::channel(INPUTS_QUEUED_MAX);
+        let reopen = ServerOptions { accept_loss: false, ..options };
+        let open = move || open_hub(&reopen);
+        let driver = Driver::start(hub, Box::new(open), queued, Arc::clone(&metrics)).map_err(ServerError::Thread)?;
+        Ok(Self { listener, admin, driver, inputs, metrics, address, quic, operators })
+    }
+
+    /// What clients are given.
+    #[must_use]
+    pub fn address(&self) -> &RelayAddress {
+        &self.address
+    }
+
+    /// The UDP address that is bound.
+    #[must_use]
+    pub fn quic_addr(&self) -> SocketAddr {
+        self.quic
+    }
+
+    /// The HTTP address that is bound.
+    #[must_use]
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.operators
+    }
+
+    /// Serves until `stop` ends; then commits, acknowledges, says goodbye, and
+    /// waits (a few seconds at most) until clients have heard it.
+    ///
+    /// # Errors
+    /// [`ServerError::DriverGone`].
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServerError> {
+        let Self { mut listener, admin, mut driver, inputs, metrics, .. } = self;
+        let mut connections = JoinSet::new();
+        let mut next = 0_u64;
+        let (quit, quitting) = tokio::sync::oneshot::channel::<()>();
+        let mut operators = JoinSet::new();
+        operators.spawn(admin::serve(admin, Arc::clone(&metrics), quitting));
+        let mut stop = std::pin::pin!(stop);
+        let ended = loop {
+            tokio::select! {
+                () = &mut stop => break Ok(()),
+                () = driver.ended() => break Err(ServerError::DriverGone),
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                link = listener.accept() => {
+                    let Some(link) = link else { break Err(ServerError::DriverGone) };
+                    next += 1;
+                    let id = ConnectionId(next);
+                    connections.spawn(connection::serve(link, id, inputs.clone(), Arc::clone(&metrics)));
+                }
+            }
+        };
+        metrics.stopping.store(true, Ordering::Relaxed);
+        if ended.is_ok() {
+            // No room in the queue for long means that the disk hangs; then no goodbye.
+            let _ = inputs.send(DriverInput::ShutDown).await;
+            driver.ended().await;
+        }
+        drop(inputs);
+        // Each one flushes for a bounded time and closes.
+        while connections.join_next().await.is_some() {}
+        listener.close(Some(ErrorCode::ShuttingDown)).await;
+        drop(quit);
+        while operators.join_next().await.is_some() {}
+        ended
+    }
+}
+
+fn open_hub(options: &ServerOptions) -> Result<Hub, ServerError> {
+    let store = open_store(&options.folder, options.sizes, options.accept_loss)?;
+    Ok(Hub::new(store, options.key.clone(), options.policy.clone()))
+}
+
+/// Opens a relay's folder, or makes it.
+///
+/// # Errors
+/// [`ServerError::Store`], [`ServerError::Entropy`].
+pub fn open_store(folder: &std::path::Path, sizes: RocksOptions, accept_loss: bool) -> Result<Store, ServerError> {
+    let mut log = [0; 16];
+    getrandom::fill(&mut log).map_err(ServerError::Entropy)?;
+    let open = OpenOptions { role: Role::Relay, fresh_log_id: LogId::from_bytes(log), accept_loss, sizes };
+    Store::open(folder, &open).map_err(ServerError::Store)
+}

@@ -1,0 +1,260 @@
+//! The ordered overlay above an engine: what a core has decided but not committed.
+//!
+//! Reads merge the overlay with the engine, so a core sees its own writes;
+//! nothing reaches the engine before [`Batch::into_writes`] and a commit. The
+//! merge is ours, in one place, so it is the same on both engines: that is why
+//! there is no `WriteBatchWithIndex` and there are no merge operators.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+
+use crate::cache::Caches;
+use crate::engine::{Direction, Engine};
+use crate::error::StoreError;
+use crate::identity::LogIdentity;
+use crate::key::KeyRange;
+use crate::limits::{BATCH_BYTES_MAX, BATCH_ROW_BYTES, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::record;
+use crate::rows::{Committed, RowVisitor, Rows};
+use crate::table::{Status, Table};
+use crate::write_set::WriteSet;
+
+/// The writes of a batch without its engine: what a core that owns its store
+/// keeps between two calls. See [`Batch::into_overlay`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overlay {
+    tables: BTreeMap<Table, BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
+    bytes: usize,
+}
+
+impl Overlay {
+    /// Whether nothing was written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty()
+    }
+
+    /// What it holds, against [`BATCH_BYTES_MAX`].
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The writes, each value with its checksum.
+    #[must_use]
+    pub fn into_writes(self) -> WriteSet {
+        let mut writes = WriteSet::new();
+        for (table, rows) in self.tables {
+            for (key, payload) in rows {
+                match payload {
+                    Some(payload) => {
+                        let sealed = record::seal(table, &key, payload);
+                        writes.put(table, key, sealed);
+                    }
+                    None => writes.delete(table, key),
+                }
+            }
+        }
+        writes
+    }
+
+    fn rows(&self, table: Table) -> Option<&BTreeMap<Vec<u8>, Option<Vec<u8>>>> {
+        self.tables.get(&table)
+    }
+}
+
+/// An overlay on its engine.
+pub struct Batch<'e> {
+    pub(crate) engine: &'e dyn Engine,
+    pub(crate) caches: Option<&'e Caches>,
+    pub(crate) identity: LogIdentity,
+    pub(crate) overlay: Overlay,
+}
+
+impl<'e> Batch<'e> {
+    /// An empty batch on a bare engine, for migrations and tests of engines.
+    /// Cores take theirs from [`crate::store::Store::batch`].
+    #[must_use]
+    pub fn over(engine: &'e dyn Engine) -> Self {
+        Self {
+            engine,
+            caches: None,
+            identity: LogIdentity::default(),
+            overlay: Overlay::default(),
+        }
+    }
+
+    /// Sets `key` to `payload`.
+    ///
+    /// # Errors
+    /// [`StoreError::BatchFull`]: commit, then go on. [`StoreError::RowTooLarge`].
+    ///
+    /// # Panics
+    /// If the table is retired: that is a bug of the caller.
+    pub fn put(&mut self, table: Table, key: Vec<u8>, payload: Vec<u8>) -> Result<(), StoreError> {
+        assert_eq!(
+            table.row().status,
+            Status::Live,
+            "table {} is retired",
+            table.name()
+        );
+        let bytes = key.len() + payload.len();
+        if key.len() > KEY_BYTES_MAX || payload.len() > VALUE_BYTES_MAX {
+            return Err(StoreError::RowTooLarge {
+                table: table.name(),
+                bytes,
+                max: KEY_BYTES_MAX + VALUE_BYTES_MAX,
+            });
+        }
+        self.write(table, key, Some(payload))
+    }
+
+    /// Deletes `key`, whether it exists or not.
+    ///
+    /// # Errors
+    /// [`StoreError::BatchFull`]: commit, then go on.
+    pub fn delete(&mut self, table: Table, key: Vec<u8>) -> Result<(), StoreError> {
+        self.write(table, key, None)
+    }
+
+    /// Whether `bytes` more would still fit.
+    #[must_use]
+    pub fn has_room_for(&self, bytes: usize) -> bool {
+        self.overlay.bytes + bytes <= BATCH_BYTES_MAX
+    }
+
+    /// Whether anything was written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.overlay.is_empty()
+    }
+
+    /// What the batch holds, against [`BATCH_BYTES_MAX`].
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.overlay.bytes
+    }
+
+    /// The writes, ready for a commit.
+    #[must_use]
+    pub fn into_writes(self) -> WriteSet {
+        self.overlay.into_writes()
+    }
+
+    /// The writes, to go on later with [`crate::store::Store::batch_on`].
+    #[must_use]
+    pub fn into_overlay(self) -> Overlay {
+        self.overlay
+    }
+
+    fn write(
+        &mut self,
+        table: Table,
+        key: Vec<u8>,
+        payload: Option<Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        let cost = |key: &[u8], payload: Option<&Vec<u8>>| {
+            BATCH_ROW_BYTES + key.len() + payload.map_or(0, Vec::len)
+        };
+        let replaced = self.overlay.rows(table).and_then(|rows| rows.get(&key));
+        let freed = replaced.map_or(0, |old| cost(&key, old.as_ref()));
+        let bytes = self.overlay.bytes - freed + cost(&key, payload.as_ref());
+        if bytes > BATCH_BYTES_MAX {
+            return Err(StoreError::BatchFull {
+                bytes,
+                max: BATCH_BYTES_MAX,
+            });
+        }
+        self.overlay.bytes = bytes;
+        self.overlay
+            .tables
+            .entry(table)
+            .or_default()
+            .insert(key, payload);
+        Ok(())
+    }
+
+    pub(crate) fn touches(&self, table: Table, range: &KeyRange) -> bool {
+        self.overlay.rows(table).is_some_and(|rows| {
+            let from = rows
+                .range::<[u8], _>((Bound::Included(range.start.as_slice()), Bound::Unbounded))
+                .next();
+            from.is_some_and(|(key, _)| range.contains(key))
+        })
+    }
+}
+
+impl Rows for Batch<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.overlay.rows(table).and_then(|rows| rows.get(key)) {
+            Some(written) => Ok(written.clone()),
+            None => Committed(self.engine).get(table, key),
+        }
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        visit: &mut RowVisitor<'_>,
+    ) -> Result<(), StoreError> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let Some(rows) = self.overlay.rows(table) else {
+            return Committed(self.engine).scan(table, range, direction, visit);
+        };
+        let end = range.end.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let written = rows.range::<Vec<u8>, _>((Bound::Included(&range.start), end));
+        match direction {
+            Direction::Forward => merge(self.engine, table, range, direction, written, visit),
+            Direction::Reverse => merge(self.engine, table, range, direction, written.rev(), visit),
+        }
+    }
+}
+
+/// Shows the rows of the engine and of the overlay in one order; the overlay wins.
+fn merge<'b>(
+    engine: &dyn Engine,
+    table: Table,
+    range: &KeyRange,
+    direction: Direction,
+    written: impl Iterator<Item = (&'b Vec<u8>, &'b Option<Vec<u8>>)>,
+    visit: &mut RowVisitor<'_>,
+) -> Result<(), StoreError> {
+    let mut written = written.peekable();
+    let mut ended = false;
+    let comes_first = |mine: &[u8], theirs: &[u8]| match direction {
+        Direction::Forward => mine < theirs,
+        Direction::Reverse => mine > theirs,
+    };
+    Committed(engine).scan(table, range, direction, &mut |key, payload| {
+        while let Some((mine, value)) = written.next_if(|(mine, _)| comes_first(mine, key)) {
+            if let Some(value) = value
+                && visit(mine, value)?.is_break()
+            {
+                ended = true;
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        let flow = match written.next_if(|(mine, _)| mine.as_slice() == key) {
+            Some((_, None)) => ControlFlow::Continue(()),
+            Some((_, Some(value))) => visit(key, value)?,
+            None => visit(key, payload)?,
+        };
+        ended = flow.is_break();
+        Ok(flow)
+    })?;
+    if ended {
+        return Ok(());
+    }
+    for (mine, value) in written {
+        if let Some(value) = value
+            && visit(mine, value)?.is_break()
+        {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

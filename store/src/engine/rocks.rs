@@ -1,0 +1,395 @@
+//! The engine on RocksDB: one column family for each table of the catalog.
+//!
+//! # Decisions about the write-ahead log
+//! * Each [`Durability::Synced`] commit is one `WriteBatch` written with
+//!   `sync = true`, and the ticker `rocksdb.wal.synced` is read after it: a
+//!   commit whose sync did not happen is a failed commit.
+//! * Log files are recycled (an fsync into a file whose blocks exist is 2–5
+//!   times as frequent as into a growing one). RocksDB silently turns recycling
+//!   off under the recovery modes TolerateCorruptedTailRecords and
+//!   AbsoluteConsistency and under log TTLs, so the option *in effect* is read
+//!   back from the OPTIONS file and compared.
+//! * Recovery mode is PointInTimeRecovery, which stops quietly at a damaged
+//!   record, also in the middle of the log. That alone would lose acknowledged
+//!   commits without a word; the side file (see [`crate::side_file`]) turns it
+//!   into a refusal to start.
+//! * `no_slowdown`: RocksDB answers instead of waiting when it must throttle.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use rocksdb::statistics::{StatsLevel, Ticker};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
+    DBCompressionType, DBRawIterator, DBRecoveryMode, ErrorKind, LogLevel, Options, ReadOptions,
+    SliceTransform, WriteBatch, WriteOptions,
+};
+
+use super::{CommitReceipt, Direction, Durability, Engine, EngineStats, Visitor};
+use crate::catalog::CATALOG;
+use crate::error::EngineError;
+use crate::key::KeyRange;
+use crate::table::{Compaction, Table, TableRow};
+use crate::write_set::WriteSet;
+
+/// Log files kept for recycling: one being flushed, one waiting, one spare.
+const RECYCLED_LOGS: usize = 3;
+/// Memtables of one table: one that fills, two that wait for their flush, one spare.
+const MEMTABLES_MAX: i32 = 4;
+/// Kept on disk: RocksDB's own diary.
+const DIARY_FILES: usize = 4;
+const DIARY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Ten bits a key: about one false positive in a hundred.
+const BLOOM_BITS_PER_KEY: f64 = 10.0;
+
+/// Sizes of a RocksDB engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RocksOptions {
+    /// Size of one memtable, and so, roughly, of one log file. Default 16 MiB.
+    pub write_buffer_bytes: usize,
+    /// Cache of blocks, shared by all tables. Default 64 MiB.
+    pub block_cache_bytes: usize,
+    /// Space that must stay free; below it commits answer `DiskFull`. Default
+    /// 256 MiB: room to flush every memtable and to compact one level.
+    pub reserve_bytes: u64,
+}
+
+impl Default for RocksOptions {
+    fn default() -> Self {
+        Self {
+            write_buffer_bytes: 16 * 1024 * 1024,
+            block_cache_bytes: 64 * 1024 * 1024,
+            reserve_bytes: 256 * 1024 * 1024,
+        }
+    }
+}
+
+/// RocksDB behind the trait. Dropping it closes the database.
+pub struct RocksEngine {
+    db: DB,
+    /// Kept because the statistics hang on it.
+    options: Options,
+    path: PathBuf,
+    reserve_bytes: u64,
+    recycled_logs: u64,
+    commits: u64,
+    poisoned: bool,
+}
+
+impl RocksEngine {
+    /// Opens or creates the database in folder `path`.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownTable`] if a newer version wrote it,
+    /// [`EngineError::Corrupt`] if RocksDB finds damage that it cannot pass,
+    /// [`EngineError::OptionReplaced`] if recycling was silently turned off.
+    pub fn open(path: &Path, sizes: RocksOptions) -> Result<Self, EngineError> {
+        let options = database_options(sizes);
+        refuse_unknown_tables(path, &options)?;
+        let cache = Cache::new_lru_cache(sizes.block_cache_bytes);
+        let families = CATALOG
+            .iter()
+            .map(|row| ColumnFamilyDescriptor::new(row.name, table_options(row, sizes, &cache)))
+            .chain([ColumnFamilyDescriptor::new(
+                rocksdb::DEFAULT_COLUMN_FAMILY_NAME,
+                Options::default(),
+            )]);
+        let db = DB::open_cf_descriptors(&options, path, families)
+            .map_err(|error| failed("open", &error))?;
+        let recycled_logs = effective_recycled_logs(path)?;
+        Ok(Self {
+            db,
+            options,
+            path: path.to_path_buf(),
+            reserve_bytes: sizes.reserve_bytes,
+            recycled_logs,
+            commits: 0,
+            poisoned: false,
+        })
+    }
+
+    fn family(&self, table: Table) -> Result<&ColumnFamily, EngineError> {
+        self.db
+            .cf_handle(table.name())
+            .ok_or_else(|| EngineError::Corrupt {
+                operation: "look up a table",
+                message: format!("column family {} is missing", table.name()),
+            })
+    }
+
+    fn wal_syncs(&self) -> u64 {
+        self.options.get_ticker_count(Ticker::WalFileSynced)
+    }
+
+    fn refuse_when_full(&self) -> Result<(), EngineError> {
+        let free_bytes = fs4::available_space(&self.path).map_err(|error| EngineError::Io {
+            operation: "measure free space",
+            message: error.to_string(),
+        })?;
+        if free_bytes < self.reserve_bytes {
+            return Err(EngineError::DiskFull {
+                free_bytes,
+                reserve_bytes: self.reserve_bytes,
+            });
+        }
+        Ok(())
+    }
+
+    fn write(&self, writes: &WriteSet, durability: Durability) -> Result<(), EngineError> {
+        let mut batch = WriteBatch::default();
+        for (table, key, record) in writes.iter() {
+            let family = self.family(table)?;
+            match record {
+                Some(record) => batch.put_cf(family, key, record),
+                None => batch.delete_cf(family, key),
+            }
+        }
+        let mut how = WriteOptions::default();
+        how.set_sync(durability == Durability::Synced);
+        how.set_no_slowdown(true);
+        let syncs_before = self.wal_syncs();
+        self.db.write_opt(batch, &how).map_err(|error| {
+            // "Write stall" under no_slowdown: answered before the log is touched.
+            if error.kind() == ErrorKind::Incomplete {
+                EngineError::Busy
+            } else {
+                failed("commit", &error)
+            }
+        })?;
+        if durability == Durability::Synced && self.wal_syncs() <= syncs_before {
+            return Err(EngineError::NotSynced);
+        }
+        Ok(())
+    }
+}
+
+impl Engine for RocksEngine {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.db
+            .get_cf(self.family(table)?, key)
+            .map_err(|error| failed("get", &error))
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        visit: &mut Visitor<'_>,
+    ) -> Result<(), EngineError> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let mut rows = self
+            .db
+            .raw_iterator_cf_opt(self.family(table)?, read_options(table, range, direction));
+        match direction {
+            Direction::Forward => rows.seek(&range.start),
+            Direction::Reverse => rows.seek_to_last(),
+        }
+        while let Some((key, record)) = rows.item() {
+            if visit(key, record) == ControlFlow::Break(()) {
+                return Ok(());
+            }
+            step(&mut rows, direction);
+        }
+        rows.status().map_err(|error| failed("scan", &error))
+    }
+
+    fn commit(
+        &mut self,
+        writes: &WriteSet,
+        durability: Durability,
+    ) -> Result<CommitReceipt, EngineError> {
+        if self.poisoned {
+            return Err(EngineError::Poisoned);
+        }
+        self.refuse_when_full()?;
+        if let Err(error) = self.write(writes, durability) {
+            self.poisoned = !error.is_retryable();
+            return Err(error);
+        }
+        self.commits += 1;
+        Ok(CommitReceipt {
+            commits: self.commits,
+            wal_syncs: self.wal_syncs(),
+        })
+    }
+
+    fn checkpoint(&self, target: &Path) -> Result<(), EngineError> {
+        rocksdb::checkpoint::Checkpoint::new(&self.db)
+            .and_then(|checkpoint| checkpoint.create_checkpoint(target))
+            .map_err(|error| failed("checkpoint", &error))
+    }
+
+    fn stats(&self) -> EngineStats {
+        EngineStats {
+            commits: self.commits,
+            wal_syncs: self.wal_syncs(),
+            disk_bytes: folder_bytes(&self.path),
+            free_bytes: fs4::available_space(&self.path).unwrap_or_default(),
+            recycled_logs_max: self.recycled_logs,
+            poisoned: self.poisoned,
+        }
+    }
+}
+
+fn step(rows: &mut DBRawIterator<'_>, direction: Direction) {
+    match direction {
+        Direction::Forward => rows.next(),
+        Direction::Reverse => rows.prev(),
+    }
+}
+
+fn read_options(table: Table, range: &KeyRange, direction: Direction) -> ReadOptions {
+    let mut how = ReadOptions::default();
+    how.set_iterate_lower_bound(range.start.as_slice());
+    if let Some(end) = &range.end {
+        how.set_iterate_upper_bound(end.as_slice());
+    }
+    // The prefix filter may be used only where the whole range lies in one prefix.
+    let prefix = range
+        .start
+        .get(..table.row().prefix_bytes)
+        .filter(|prefix| !prefix.is_empty());
+    let within_prefix = prefix.is_some_and(|prefix| {
+        let whole = KeyRange::prefix(prefix);
+        range.end.is_some()
+            && whole
+                .end
+                .is_none_or(|end| range.end.as_ref().is_some_and(|mine| *mine <= end))
+    });
+    how.set_total_order_seek(!within_prefix || direction == Direction::Reverse);
+    how
+}
+
+fn database_options(sizes: RocksOptions) -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    options.set_recycle_log_file_num(RECYCLED_LOGS);
+    options.set_db_write_buffer_size(4 * sizes.write_buffer_bytes);
+    options.set_max_total_wal_size(4 * sizes.write_buffer_bytes as u64);
+    options.set_max_background_jobs(2);
+    options.set_paranoid_checks(true);
+    options.enable_statistics();
+    options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
+    options.set_stats_dump_period_sec(0);
+    options.set_log_level(LogLevel::Info);
+    options.set_keep_log_file_num(DIARY_FILES);
+    options.set_max_log_file_size(DIARY_BYTES_MAX);
+    options
+}
+
+fn table_options(row: &TableRow, sizes: RocksOptions, cache: &Cache) -> Options {
+    let mut options = Options::default();
+    options.set_write_buffer_size(sizes.write_buffer_bytes);
+    // Two may wait for their flush before a commit is told `Busy`.
+    options.set_max_write_buffer_number(MEMTABLES_MAX);
+    options.set_compaction_style(match row.compaction {
+        Compaction::Leveled => DBCompactionStyle::Level,
+        Compaction::Universal => DBCompactionStyle::Universal,
+    });
+    options.set_compression_type(match row.table {
+        // Ciphertext does not compress.
+        Table::Envelope | Table::Secret => DBCompressionType::None,
+        Table::Meta
+        | Table::ClassHead
+        | Table::Arrival
+        | Table::TimelineArrival
+        | Table::TimelineHead
+        | Table::AuthorSeq
+        | Table::AuthorHead
+        | Table::Admission
+        | Table::Outbox
+        | Table::Cursor
+        | Table::Backfill
+        | Table::Receipt
+        | Table::NodeState
+        | Table::Quota => DBCompressionType::Lz4,
+    });
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    blocks.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
+    options.set_block_based_table_factory(&blocks);
+    if row.prefix_bytes > 0 {
+        options.set_prefix_extractor(SliceTransform::create_fixed_prefix(row.prefix_bytes));
+    }
+    options
+}
+
+/// RocksDB opens only when every column family is named; one that is not ours
+/// was made by a newer version.
+fn refuse_unknown_tables(path: &Path, options: &Options) -> Result<(), EngineError> {
+    if !path.join("CURRENT").exists() {
+        return Ok(());
+    }
+    let names = DB::list_cf(options, path).map_err(|error| failed("open", &error))?;
+    let known = |name: &String| {
+        name == rocksdb::DEFAULT_COLUMN_FAMILY_NAME
+            || CATALOG.iter().any(|row| row.name == name.as_str())
+    };
+    match names.into_iter().find(|name| !known(name)) {
+        Some(name) => Err(EngineError::UnknownTable { name }),
+        None => Ok(()),
+    }
+}
+
+/// Reads back what RocksDB made of `recycle_log_file_num`: it writes the options
+/// in effect to `OPTIONS-<number>` at every open.
+fn effective_recycled_logs(path: &Path) -> Result<u64, EngineError> {
+    let failed = |error: std::io::Error| EngineError::Io {
+        operation: "read OPTIONS",
+        message: error.to_string(),
+    };
+    let mut newest: Option<(u64, PathBuf)> = None;
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let number = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("OPTIONS-"))
+            .and_then(|tail| tail.parse().ok());
+        if let Some(number) = number
+            && newest.as_ref().is_none_or(|(best, _)| number > *best)
+        {
+            newest = Some((number, entry.path()));
+        }
+    }
+    let text = newest
+        .map(|(_, path)| std::fs::read_to_string(path))
+        .transpose()
+        .map_err(failed)?
+        .unwrap_or_default();
+    let effective = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("recycle_log_file_num="))
+        .unwrap_or("missing");
+    match effective.parse() {
+        Ok(logs) if logs == RECYCLED_LOGS as u64 => Ok(logs),
+        Ok(_) | Err(_) => Err(EngineError::OptionReplaced {
+            option: "recycle_log_file_num",
+            wanted: RECYCLED_LOGS.to_string(),
+            effective: effective.to_owned(),
+        }),
+    }
+}
+
+fn folder_bytes(path: &Path) -> u64 {
+    std::fs::read_dir(path)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.metadata().ok())
+        .map(|metadata| metadata.len())
+        .sum()
+}
+
+fn failed(operation: &'static str, error: &rocksdb::Error) -> EngineError {
+    let message = error.as_ref().to_owned();
+    if error.kind() == ErrorKind::Corruption {
+        EngineError::Corrupt { operation, message }
+    } else {
+        EngineError::Io { operation, message }
+    }
+}

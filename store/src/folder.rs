@@ -1,0 +1,106 @@
+//! The folder of a store and the lock on it.
+//!
+//! ```text
+//! <folder>/LOCK-KHLONG   held while open; holds the number of the process
+//! <folder>/COMMITTED     the side file
+//! <folder>/db/           RocksDB
+//! ```
+//!
+//! RocksDB locks `db/` too, but answers with an I/O error; ours names the process
+//! and covers the side file. It is an advisory lock of the operating system, so
+//! a killed process leaves none behind.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::StoreError;
+
+/// Name of the lock file.
+pub const LOCK_FILE: &str = "LOCK-KHLONG";
+/// Name of RocksDB's folder.
+pub const DATABASE_FOLDER: &str = "db";
+
+/// A locked folder; the lock goes when this is dropped, or with the process.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder if it does not exist (readable by its owner only), and locks it.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] with the number of the process that has it.
+    pub fn lock(path: &Path) -> Result<Self, StoreError> {
+        create_private(path).map_err(|error| failed("create", path, &error))?;
+        let lock_path = path.join(LOCK_FILE);
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lock_path)
+            .map_err(|error| failed("open", &lock_path, &error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Locked {
+                    path: path.to_path_buf(),
+                    pid: read_pid(&mut lock),
+                });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed("lock", &lock_path, &error)),
+        }
+        let pid = format!("{}\n", std::process::id());
+        lock.set_len(0)
+            .and_then(|()| lock.write_all(pid.as_bytes()))
+            .map_err(|error| failed("write", &lock_path, &error))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            _lock: lock,
+        })
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where RocksDB lives.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.path.join(DATABASE_FOLDER)
+    }
+}
+
+#[cfg(unix)]
+pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).create(path)
+}
+
+fn read_pid(lock: &mut File) -> u32 {
+    let mut text = String::new();
+    let read = lock
+        .seek(SeekFrom::Start(0))
+        .and_then(|_| lock.read_to_string(&mut text));
+    read.ok()
+        .and_then(|_| text.trim().parse().ok())
+        .unwrap_or_default()
+}
+
+fn failed(operation: &'static str, path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Folder {
+        operation,
+        path: path.to_path_buf(),
+        message: error.to_string(),
+    }
+}

@@ -1,0 +1,180 @@
+//! Appending an envelope: one arrival, all its index rows, one batch.
+
+use khlong_crdt::envelope::VerifiedEnvelope;
+use khlong_crdt::id::{ArrivalSeq, AuthorKey, EnvelopeId, Seq, TimelineId};
+use khlong_crdt::time::UnixMillis;
+
+use super::{
+    AuthorHeight, ClassHead, IndexRow, TimelineHead, arrival_key, author_key, author_seq_key,
+    class_key, decode_ids, index_key, read, timeline_class_key,
+};
+use crate::batch::Batch;
+use crate::error::StoreError;
+use crate::key::Encoder;
+use crate::rows::Rows as _;
+use crate::table::Table;
+
+/// Numbers by which one append may move an author's contiguous height. Whoever
+/// fills a gap below a long run pays for it in steps, not in one stall.
+const HEIGHT_STEPS_MAX: u32 = 1_024;
+
+/// What became of an envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It is in the batch.
+    Stored {
+        /// Its number in the log of its class.
+        arrival: ArrivalSeq,
+        /// Its author has used this number before, for something else: both are kept as evidence.
+        forked: bool,
+    },
+    /// It was there before.
+    Duplicate {
+        /// Its number since then.
+        arrival: ArrivalSeq,
+    },
+    /// Two others hold its place in the author's chain already; it is not stored.
+    ThirdFork,
+}
+
+/// Drops the body of an envelope and keeps the rest: expiry, eviction or
+/// compaction. Its rows stay, so every cursor and every count does. `false` if
+/// it is not here or has no body any more.
+///
+/// # Errors
+/// [`StoreError::BatchFull`], or from reading the row.
+pub fn prune(batch: &mut Batch<'_>, id: &EnvelopeId) -> Result<bool, StoreError> {
+    let Some(stored) = read::get(batch, id)? else {
+        return Ok(false);
+    };
+    if stored.envelope.body().is_none() {
+        return Ok(false);
+    }
+    let pruned = stored.envelope.pruned();
+    let row = Encoder::new()
+        .u64(stored.arrival.0)
+        .i64(stored.received_at.0)
+        .tail(pruned.bytes())
+        .finish();
+    batch.put(Table::Envelope, id.as_bytes().to_vec(), row)?;
+    Ok(true)
+}
+
+/// Puts a verified envelope at the end of its class log. `received_at` is the
+/// receipt date of the first relay that stored it.
+///
+/// # Errors
+/// [`StoreError::BatchFull`] (commit, then try again: ask
+/// [`Batch::has_room_for`] before), or from reading the rows it builds on.
+pub fn append(
+    batch: &mut Batch<'_>,
+    envelope: &VerifiedEnvelope,
+    received_at: UnixMillis,
+) -> Result<Appended, StoreError> {
+    let id = envelope.id();
+    if let Some(arrival) = read::arrival_of(batch, &id)? {
+        return Ok(Appended::Duplicate { arrival });
+    }
+    let prefix = envelope.prefix();
+    let seq_key = author_seq_key(&prefix.timeline, &prefix.author, prefix.seq);
+    let ids = match batch.get(Table::AuthorSeq, &seq_key)? {
+        None => Encoder::new().fixed(id.as_bytes()).finish(),
+        Some(bytes) => match decode_ids(&seq_key, &bytes)? {
+            (first, None) => Encoder::new()
+                .fixed(first.as_bytes())
+                .fixed(id.as_bytes())
+                .finish(),
+            (_, Some(_)) => return Ok(Appended::ThirdFork),
+        },
+    };
+    let forked = ids.len() > ID_BYTES;
+    batch.put(Table::AuthorSeq, seq_key, ids)?;
+    let arrival = log(batch, envelope, received_at)?;
+    raise_height(batch, &prefix.timeline, &prefix.author, prefix.seq)?;
+    Ok(Appended::Stored { arrival, forked })
+}
+
+const ID_BYTES: usize = 32;
+
+/// The class log and the timeline's part of it.
+fn log(
+    batch: &mut Batch<'_>,
+    envelope: &VerifiedEnvelope,
+    received_at: UnixMillis,
+) -> Result<ArrivalSeq, StoreError> {
+    let (id, class, timeline) = (envelope.id(), envelope.class(), envelope.prefix().timeline);
+    let before = read::head(batch, class)?;
+    let arrival = before.arrival.next();
+    let after = ClassHead {
+        arrival,
+        hash: before.hash.extend(class, arrival, &id),
+    };
+    let bytes = envelope.bytes();
+    let stored = Encoder::new()
+        .u64(arrival.0)
+        .i64(received_at.0)
+        .tail(bytes)
+        .finish();
+    batch.put(Table::Envelope, id.as_bytes().to_vec(), stored)?;
+    batch.put(Table::ClassHead, class_key(class), after.encode())?;
+    let row = Encoder::new()
+        .fixed(timeline.as_bytes())
+        .fixed(id.as_bytes())
+        .fixed(&after.hash.0)
+        .finish();
+    batch.put(Table::Arrival, arrival_key(class, arrival), row)?;
+
+    let before = read::timeline_head(batch, &timeline, class)?;
+    assert!(before.arrival < arrival, "a timeline's arrivals only grow");
+    let head = TimelineHead {
+        arrival,
+        envelopes: before.envelopes + 1,
+        bytes: before.bytes + bytes.len() as u64,
+    };
+    let row = IndexRow {
+        id,
+        received_at,
+        envelopes: head.envelopes,
+        bytes: head.bytes,
+    };
+    batch.put(
+        Table::TimelineArrival,
+        index_key(&timeline, class, arrival),
+        row.encode(),
+    )?;
+    batch.put(
+        Table::TimelineHead,
+        timeline_class_key(&timeline, class),
+        head.encode(),
+    )?;
+    Ok(arrival)
+}
+
+/// Moves the author's contiguous height over what is there now.
+fn raise_height(
+    batch: &mut Batch<'_>,
+    timeline: &TimelineId,
+    author: &AuthorKey,
+    seq: Seq,
+) -> Result<(), StoreError> {
+    let key = author_key(timeline, author);
+    let mut height = match batch.get(Table::AuthorHead, &key)? {
+        Some(bytes) => AuthorHeight::decode(*author, &key, &bytes)?,
+        None => AuthorHeight {
+            author: *author,
+            contiguous: Seq(0),
+            id: EnvelopeId::from_bytes([0; ID_BYTES]),
+            highest: Seq(0),
+        },
+    };
+    height.highest = height.highest.max(seq);
+    for _ in 0..HEIGHT_STEPS_MAX {
+        let next = height.contiguous.next();
+        let Some((first, _)) = read::author_ids(batch, timeline, author, next)? else {
+            break;
+        };
+        height.contiguous = next;
+        height.id = first;
+    }
+    batch.put(Table::AuthorHead, key, height.encode())
+}

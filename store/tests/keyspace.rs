@@ -1,0 +1,199 @@
+//! `KEYSPACE.md`, the catalog and the bytes on the disk say the same.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod fixture;
+
+use std::collections::BTreeMap;
+
+use fixture::{Author, hex, options};
+use khlong_crdt::class::{Class, Cursor};
+use khlong_crdt::envelope::Kind;
+use khlong_crdt::id::{ArrivalSeq, EnvelopeId, LogId, RelayKey, TimelineId};
+use khlong_crdt::receipt::StoredReceipt;
+use khlong_crdt::time::UnixMillis;
+use khlong_store::catalog::CATALOG;
+use khlong_store::engine::Durability;
+use khlong_store::engine::memory::MemoryDisk;
+use khlong_store::identity::Role;
+use khlong_store::key::{Decoder, Encoder, KeyRange};
+use khlong_store::store::Store;
+use khlong_store::table::{Compaction, Status, Table, Ttl};
+use khlong_store::tables::named::Named;
+use khlong_store::tables::quotas::{Scope, Use};
+use khlong_store::tables::{admission, cursors, named, outbox, quotas, receipts, timelines};
+
+#[test]
+fn keyspace_md_is_the_catalog() {
+    let document = include_str!("../KEYSPACE.md");
+    let rows: Vec<Vec<String>> = document
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| number"))
+        .map(|line| {
+            line.trim_matches('|')
+                .split('|')
+                .map(|cell| cell.trim().trim_matches('`').to_owned())
+                .collect()
+        })
+        .collect();
+    let catalog: Vec<Vec<String>> = CATALOG
+        .iter()
+        .map(|row| {
+            let compaction = match row.compaction {
+                Compaction::Leveled => "leveled",
+                Compaction::Universal => "universal",
+            };
+            let ttl = match row.ttl {
+                Ttl::None => "none",
+                Ttl::ExpiryClass => "expiry class",
+            };
+            let status = match row.status {
+                Status::Live => "live".to_owned(),
+                Status::Retired { since_schema } => format!("retired in schema {since_schema}"),
+            };
+            let (number, prefix) = (row.table.number().to_string(), row.prefix_bytes.to_string());
+            [
+                &number, row.name, row.key, row.value, compaction, &prefix, ttl, &status,
+            ]
+            .map(str::to_owned)
+            .to_vec()
+        })
+        .collect();
+    assert_eq!(rows, catalog);
+}
+
+#[test]
+fn names_and_numbers_are_unique() {
+    for row in CATALOG {
+        assert_eq!(Table::from_number(row.table.number()), Some(row.table));
+        assert_eq!(
+            CATALOG
+                .iter()
+                .filter(|other| other.name == row.name)
+                .count(),
+            1
+        );
+    }
+    assert_eq!(Table::from_number(200), None);
+}
+
+/// One row of every table, written through its typed table, and the keys that must come of it.
+#[test]
+fn golden_keys() {
+    let disk = MemoryDisk::new();
+    let mut store = Store::in_memory(&disk, &options(Role::Node)).unwrap();
+    let author = Author::number(1);
+    let timeline = TimelineId::from_bytes([0x11; 32]);
+    let relay = RelayKey::from_bytes([0x22; 32]);
+    let envelope = author.write(timeline, Kind::Change, 1, EnvelopeId::ZERO, b"body");
+    let mut batch = store.batch();
+    timelines::append(&mut batch, &envelope, UnixMillis(5)).unwrap();
+    admission::record(&mut batch, &timeline, ArrivalSeq(0x0102), &envelope.id()).unwrap();
+    outbox::push(&mut batch, &timeline, &envelope.id(), UnixMillis(6)).unwrap();
+    let cursor = Cursor {
+        log: LogId::from_bytes([3; 16]),
+        log_epoch: 1,
+        seq: ArrivalSeq(9),
+        hash: [4; 8],
+    };
+    cursors::put(&mut batch, &relay, Class::Bulk, &cursor).unwrap();
+    cursors::put_backfill(&mut batch, &relay, &timeline, Class::Text, ArrivalSeq(0)).unwrap();
+    let key = ed25519_dalek::SigningKey::from_bytes(&[9; 32]);
+    let receipt = StoredReceipt::sign(
+        &key,
+        LogId::from_bytes([3; 16]),
+        1,
+        UnixMillis(5),
+        &[envelope.id()],
+    );
+    receipts::put(&mut batch, &envelope.id(), &receipt).unwrap();
+    named::put(&mut batch, Named::Secret, b"device", vec![1]).unwrap();
+    named::put(&mut batch, Named::NodeState, b"relay/1", vec![1]).unwrap();
+    quotas::add(
+        &mut batch,
+        Scope::Author,
+        author.id().as_bytes(),
+        Use { bytes: 4, count: 1 },
+    )
+    .unwrap();
+    let writes = batch.into_writes();
+    store.commit(writes, Durability::Synced).unwrap();
+
+    let mut found: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    store
+        .for_each_row(&mut |table, key, _| {
+            found.entry(table.name()).or_default().push(hex(key));
+            Ok(())
+        })
+        .unwrap();
+    let (t, r, a, e) = (
+        "11".repeat(32),
+        "22".repeat(32),
+        hex(author.id().as_bytes()),
+        hex(envelope.id().as_bytes()),
+    );
+    let one = "0000000000000001";
+    let golden = BTreeMap::from([
+        (
+            "meta",
+            ["committed", "log", "outbox-count", "role", "schema"]
+                .map(|name| hex(name.as_bytes()))
+                .to_vec(),
+        ),
+        ("class_head", vec!["01".to_owned()]),
+        ("envelope", vec![e.clone()]),
+        ("arrival", vec![format!("01{one}")]),
+        ("timeline_arrival", vec![format!("{t}01{one}")]),
+        ("timeline_head", vec![format!("{t}01")]),
+        ("author_seq", vec![format!("{t}{a}{one}")]),
+        ("author_head", vec![format!("{t}{a}")]),
+        ("admission", vec![format!("{t}0000000000000102")]),
+        ("outbox", vec![format!("{t}{one}")]),
+        ("cursor", vec![format!("{r}02")]),
+        ("backfill", vec![format!("{r}{t}01")]),
+        ("receipt", vec![e]),
+        ("secret", vec![hex(b"device")]),
+        ("node_state", vec![hex(b"relay/1")]),
+        ("quota", vec![format!("02{a}")]),
+    ]);
+    assert_eq!(found, golden);
+    assert_eq!(golden.len(), CATALOG.len(), "every table has a golden key");
+}
+
+#[test]
+fn the_encoder_keeps_the_order_of_numbers() {
+    let key = |n: u64| Encoder::new().u8(1).u64(n).finish();
+    let numbers = [0, 1, 255, 256, 65_535, 1 << 32, u64::MAX];
+    assert!(numbers.map(key).is_sorted());
+    assert_eq!(
+        hex(&Encoder::new()
+            .u8(1)
+            .u32(2)
+            .i64(-1)
+            .fixed(&[7; 2])
+            .tail(b"x")
+            .finish()),
+        "0100000002ffffffffffffffff070778"
+    );
+}
+
+#[test]
+fn the_decoder_refuses_what_is_short_or_long() {
+    let bytes = Encoder::new().u8(1).u32(2).u64(3).i64(-4).finish();
+    let mut fields = Decoder::new(&bytes);
+    assert_eq!(
+        (fields.u8(), fields.u32(), fields.u64(), fields.i64()),
+        (Some(1), Some(2), Some(3), Some(-4))
+    );
+    assert_eq!(fields.end(), Some(()));
+    assert_eq!(fields.u8(), None);
+    assert_eq!(Decoder::new(&bytes).end(), None);
+    assert_eq!(Decoder::new(bytes.first_chunk::<3>().unwrap()).u32(), None);
+}
+
+#[test]
+fn a_prefix_ends_where_the_next_begins() {
+    assert_eq!(KeyRange::prefix(&[1, 0xff]).end, Some(vec![2]));
+    assert_eq!(KeyRange::prefix(&[0xff, 0xff]).end, None);
+    assert!(KeyRange::prefix(&[1, 2]).contains(&[1, 2, 0xff, 0xff]));
+    assert!(!KeyRange::prefix(&[1, 2]).contains(&[1, 3]));
+}

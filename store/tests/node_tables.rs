@@ -1,0 +1,201 @@
+//! The tables of a node: outbox, cursors, backfill, receipts, named rows.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod fixture;
+
+use ed25519_dalek::SigningKey;
+use fixture::options;
+use khlong_crdt::class::{Class, Cursor};
+use khlong_crdt::id::{ArrivalSeq, EnvelopeId, LogId, RelayKey, TimelineId};
+use khlong_crdt::receipt::StoredReceipt;
+use khlong_crdt::time::UnixMillis;
+use khlong_store::batch::Batch;
+use khlong_store::engine::Durability;
+use khlong_store::engine::memory::MemoryDisk;
+use khlong_store::error::StoreError;
+use khlong_store::identity::Role;
+use khlong_store::store::Store;
+use khlong_store::tables::named::{self, Named};
+use khlong_store::tables::outbox::{self, OutboxState};
+use khlong_store::tables::{cursors, receipts};
+
+fn store() -> Store {
+    Store::in_memory(&MemoryDisk::new(), &options(Role::Node)).unwrap()
+}
+
+fn write(store: &mut Store, change: impl FnOnce(&mut Batch<'_>) -> Result<(), StoreError>) {
+    let mut batch = store.batch();
+    change(&mut batch).unwrap();
+    let writes = batch.into_writes();
+    store.commit(writes, Durability::Synced).unwrap();
+}
+
+fn timeline(n: u8) -> TimelineId {
+    TimelineId::from_bytes([n; 32])
+}
+
+fn envelope(n: u8) -> EnvelopeId {
+    EnvelopeId::from_bytes([n; 32])
+}
+
+#[test]
+fn the_outbox_keeps_the_order_of_writing_and_the_refusals() {
+    let mut store = store();
+    write(&mut store, |batch| {
+        for n in 1..=3 {
+            assert_eq!(
+                outbox::push(batch, &timeline(1), &envelope(n), UnixMillis(i64::from(n)))?,
+                u64::from(n)
+            );
+        }
+        outbox::push(batch, &timeline(2), &envelope(9), UnixMillis(9)).map(|_| ())
+    });
+    assert_eq!(outbox::count(&store).unwrap(), 4);
+    let ids = |store: &Store, of: Option<u8>| {
+        let of = of.map(timeline);
+        outbox::list(store, of.as_ref(), 9)
+            .unwrap()
+            .iter()
+            .map(|entry| entry.id)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&store, Some(1)), [1, 2, 3].map(envelope));
+    assert_eq!(ids(&store, None).len(), 4);
+    assert_eq!(outbox::list(&store, None, 2).unwrap().len(), 2);
+
+    write(&mut store, |batch| {
+        let mut entry = outbox::get(batch, &timeline(1), 2)?.unwrap();
+        assert_eq!(
+            (entry.state, entry.attempts, entry.queued_at),
+            (OutboxState::Waiting, 0, UnixMillis(2))
+        );
+        entry.attempts += 1;
+        entry.next_attempt = UnixMillis(77);
+        entry.state = OutboxState::Refused { code: 12 };
+        outbox::update(batch, &entry)
+    });
+    let entry = outbox::get(&store, &timeline(1), 2).unwrap().unwrap();
+    assert_eq!(
+        (entry.state, entry.attempts, entry.next_attempt),
+        (OutboxState::Refused { code: 12 }, 1, UnixMillis(77))
+    );
+    write(&mut store, |batch| {
+        assert!(outbox::retry(batch, &timeline(1), 2)?);
+        assert!(!outbox::retry(batch, &timeline(1), 99)?);
+        assert!(outbox::remove(batch, &timeline(1), 1)?);
+        assert!(!outbox::remove(batch, &timeline(1), 1)?, "once");
+        Ok(())
+    });
+    let entry = outbox::get(&store, &timeline(1), 2).unwrap().unwrap();
+    assert_eq!(
+        (entry.state, entry.attempts, entry.next_attempt),
+        (OutboxState::Waiting, 1, UnixMillis(0))
+    );
+    assert_eq!(ids(&store, Some(1)), [2, 3].map(envelope));
+    assert_eq!(outbox::count(&store).unwrap(), 3);
+}
+
+#[test]
+fn cursors_and_backfills_are_kept_for_each_relay() {
+    let mut store = store();
+    let (one, two) = (RelayKey::from_bytes([1; 32]), RelayKey::from_bytes([2; 32]));
+    let cursor = Cursor {
+        log: LogId::from_bytes([9; 16]),
+        log_epoch: 3,
+        seq: ArrivalSeq(7),
+        hash: [4; 8],
+    };
+    write(&mut store, |batch| {
+        cursors::put(batch, &one, Class::Text, &cursor)?;
+        cursors::put_backfill(batch, &one, &timeline(1), Class::Text, ArrivalSeq(5))?;
+        cursors::put_backfill(batch, &one, &timeline(2), Class::Control, ArrivalSeq(0))?;
+        cursors::put_backfill(batch, &two, &timeline(1), Class::Text, ArrivalSeq(6))
+    });
+    assert_eq!(
+        cursors::get(&store, &one, Class::Text).unwrap(),
+        Some(cursor)
+    );
+    assert_eq!(cursors::get(&store, &one, Class::Bulk).unwrap(), None);
+    assert_eq!(cursors::get(&store, &two, Class::Text).unwrap(), None);
+    let expected = [
+        (timeline(1), Class::Text, ArrivalSeq(5)),
+        (timeline(2), Class::Control, ArrivalSeq(0)),
+    ];
+    assert_eq!(cursors::backfills(&store, &one).unwrap(), expected);
+    write(&mut store, |batch| {
+        cursors::remove_backfill(batch, &one, &timeline(1), Class::Text)?;
+        cursors::remove(batch, &one, Class::Text)
+    });
+    assert_eq!(cursors::backfills(&store, &one).unwrap(), [expected[1]]);
+    assert_eq!(cursors::backfills(&store, &two).unwrap().len(), 1);
+    assert_eq!(cursors::get(&store, &one, Class::Text).unwrap(), None);
+}
+
+#[test]
+fn receipts_are_kept_one_for_each_relay() {
+    let mut store = store();
+    let ids = [envelope(1), envelope(2)];
+    let sign = |relay: u8, at: i64| {
+        StoredReceipt::sign(
+            &SigningKey::from_bytes(&[relay; 32]),
+            LogId::from_bytes([1; 16]),
+            1,
+            UnixMillis(at),
+            &ids,
+        )
+    };
+    let (first, second, again) = (sign(1, 10), sign(2, 20), sign(1, 30));
+    write(&mut store, |batch| {
+        receipts::put(batch, &envelope(1), &first)
+    });
+    write(&mut store, |batch| {
+        receipts::put(batch, &envelope(1), &second)
+    });
+    assert_eq!(
+        receipts::get(&store, &envelope(1)).unwrap(),
+        [first, second.clone()]
+    );
+    write(&mut store, |batch| {
+        receipts::put(batch, &envelope(1), &again)
+    });
+    let kept = receipts::get(&store, &envelope(1)).unwrap();
+    assert_eq!(kept, [again, second]);
+    for receipt in &kept {
+        receipt.verify(&ids).unwrap();
+    }
+    assert!(receipts::get(&store, &envelope(2)).unwrap().is_empty());
+    write(&mut store, |batch| {
+        (3..9).try_for_each(|relay| receipts::put(batch, &envelope(1), &sign(relay, 1)))
+    });
+    assert_eq!(
+        receipts::get(&store, &envelope(1)).unwrap().len(),
+        receipts::RECEIPTS_PER_ENVELOPE_MAX
+    );
+}
+
+#[test]
+fn named_rows_are_listed_by_the_start_of_their_name() {
+    let mut store = store();
+    write(&mut store, |batch| {
+        named::put(batch, Named::NodeState, b"relay/b", vec![2])?;
+        named::put(batch, Named::NodeState, b"relay/a", vec![1])?;
+        named::put(batch, Named::NodeState, b"relays", vec![3])?;
+        named::put(batch, Named::Secret, b"relay/a", vec![4])
+    });
+    let expected = [
+        (b"relay/a".to_vec(), vec![1]),
+        (b"relay/b".to_vec(), vec![2]),
+    ];
+    assert_eq!(
+        named::list(&store, Named::NodeState, b"relay/").unwrap(),
+        expected
+    );
+    assert_eq!(
+        named::get(&store, Named::Secret, b"relay/a").unwrap(),
+        Some(vec![4])
+    );
+    write(&mut store, |batch| {
+        named::remove(batch, Named::Secret, b"relay/a")
+    });
+    assert_eq!(named::get(&store, Named::Secret, b"relay/a").unwrap(), None);
+}

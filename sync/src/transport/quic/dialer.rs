@@ -1,0 +1,135 @@
+//! The client's side: one UDP socket, many relays.
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use khlong_crdt::address::RelayAddress;
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{ClientConfig, ConnectionError, Endpoint};
+use rustls::client::Resumption;
+
+use super::error::{ConnectError, SetupError, close_number};
+use super::limits::QuicLimits;
+use super::link::Link;
+use super::verifier::PinnedKey;
+use crate::wire::code::ErrorCode;
+
+/// Opens links to relays. Dropping it ends the links that it made; a clone
+/// shares the socket.
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    endpoint: Endpoint,
+    limits: QuicLimits,
+}
+
+impl Dialer {
+    /// Binds a UDP socket on a free port; for both address families where the
+    /// system can do that. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// [`SetupError::Bind`] when there is no socket to be had.
+    pub fn bind(limits: QuicLimits) -> Result<Self, SetupError> {
+        let both = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let endpoint = Endpoint::client(both).or_else(|_| {
+            let v4 = SocketAddr::from(([0, 0, 0, 0], 0));
+            Endpoint::client(v4).map_err(|source| SetupError::Bind {
+                address: v4,
+                source,
+            })
+        })?;
+        Ok(Self { endpoint, limits })
+    }
+
+    /// Connects to a relay and opens the control stream; tries the addresses
+    /// of the host in the resolver's order.
+    ///
+    /// # Errors
+    /// The error of the last address tried; [`ConnectError::WrongKey`] at once.
+    pub async fn connect(&self, relay: &RelayAddress) -> Result<Link, ConnectError> {
+        let resolve = |source| ConnectError::Resolve {
+            host: relay.host.clone(),
+            source,
+        };
+        let found = tokio::net::lookup_host((relay.host.as_str(), relay.port)).await;
+        let mut last = resolve(None);
+        for address in found.map_err(|source| resolve(Some(source)))? {
+            match self.connect_to(address, relay).await {
+                Ok(link) => return Ok(link),
+                Err(error @ ConnectError::WrongKey { .. }) => return Err(error),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    async fn connect_to(
+        &self,
+        address: SocketAddr,
+        relay: &RelayAddress,
+    ) -> Result<Link, ConnectError> {
+        let (config, pin) = self.client_config(relay).map_err(ConnectError::Setup)?;
+        let address = self.mapped(address);
+        let unreachable = |source| ConnectError::Unreachable { address, source };
+        let connecting = self
+            .endpoint
+            .connect_with(config, address, super::SERVER_NAME)
+            .map_err(|_| unreachable(ConnectionError::LocallyClosed))?;
+        let connected = match tokio::time::timeout(self.limits.handshake(), connecting).await {
+            Ok(connected) => connected,
+            Err(_elapsed) => return Err(unreachable(ConnectionError::TimedOut)),
+        };
+        let connection = connected.map_err(|source| match (pin.refused(), source) {
+            (Some(found), _) => ConnectError::WrongKey {
+                address,
+                expected: relay.key,
+                found,
+            },
+            (None, ConnectionError::ConnectionClosed(close)) => ConnectError::Refused {
+                address,
+                reason: close.to_string(),
+            },
+            (None, source) => unreachable(source),
+        })?;
+        let (control_out, control_in) = connection.open_bi().await.map_err(unreachable)?;
+        Link::start(connection, control_out, control_in, self.limits, None)
+            .map_err(ConnectError::Setup)
+    }
+
+    fn client_config(
+        &self,
+        relay: &RelayAddress,
+    ) -> Result<(ClientConfig, Arc<PinnedKey>), SetupError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let pin = Arc::new(PinnedKey::new(relay.key, Arc::clone(&provider)));
+        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(SetupError::Tls)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::<PinnedKey>::clone(&pin))
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![super::ALPN.to_vec()];
+        tls.resumption = Resumption::disabled();
+        tls.enable_early_data = false;
+        let mut config = ClientConfig::new(Arc::new(
+            QuicClientConfig::try_from(tls).map_err(SetupError::Cipher)?,
+        ));
+        config.transport_config(Arc::new(self.limits.transport(0)));
+        Ok((config, pin))
+    }
+
+    /// A socket of both families takes IPv4 addresses in their mapped form.
+    fn mapped(&self, address: SocketAddr) -> SocketAddr {
+        match (address, self.endpoint.local_addr()) {
+            (SocketAddr::V4(v4), Ok(SocketAddr::V6(_))) => {
+                (v4.ip().to_ipv6_mapped(), v4.port()).into()
+            }
+            (address, _) => address,
+        }
+    }
+
+    /// Ends all links of this dialer and waits until their peers were told.
+    pub async fn close(self, code: Option<ErrorCode>) {
+        self.endpoint.close(close_number(code), b"");
+        let _ = tokio::time::timeout(self.limits.flush(), self.endpoint.wait_idle()).await;
+    }
+}

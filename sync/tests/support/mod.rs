@@ -1,0 +1,66 @@
+//! Sessions in pairs: both ends, their owners, and the bytes between them, in virtual time.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses its part of the harness"
+)]
+
+pub mod link;
+pub mod owners;
+pub mod pair;
+pub mod replica;
+
+use ed25519_dalek::SigningKey;
+use khlong_crdt::envelope::{Expiry, Kind, Prefix, VerifiedEnvelope};
+use khlong_crdt::id::{AuthorKey, EnvelopeId, EpochId, RelayKey, Seq, TimelineId};
+
+pub fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+pub fn author(seed: u8) -> AuthorKey {
+    AuthorKey::from_bytes(key(seed).verifying_key().to_bytes())
+}
+
+pub fn relay_key() -> SigningKey {
+    key(200)
+}
+
+pub fn relay() -> RelayKey {
+    RelayKey::from_bytes(relay_key().verifying_key().to_bytes())
+}
+
+pub fn timeline(n: u8) -> TimelineId {
+    TimelineId::from_bytes([n; 32])
+}
+
+/// An envelope whose content is of no concern to a session.
+pub fn envelope(kind: Kind, tl: TimelineId, seed: u8, seq: u64, body: &[u8]) -> VerifiedEnvelope {
+    let prev = if seq == 1 {
+        EnvelopeId::ZERO
+    } else {
+        EnvelopeId::from_bytes([7; 32])
+    };
+    let prefix = Prefix {
+        kind,
+        timeline: tl,
+        author: author(seed),
+        seq: Seq(seq),
+        prev,
+        epoch: EpochId::from_bytes([9; 32]),
+        expiry: Expiry::Keep,
+        refs: Vec::new(),
+    };
+    VerifiedEnvelope::sign(prefix, [3; 24], body, &key(seed)).unwrap()
+}
+
+/// A change of author `seed` in timeline `n`.
+pub fn change(n: u8, seed: u8, seq: u64) -> VerifiedEnvelope {
+    envelope(
+        Kind::Change,
+        timeline(n),
+        seed,
+        seq,
+        format!("change {seq} of {seed}").as_bytes(),
+    )
+}
