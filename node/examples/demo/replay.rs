@@ -132,12 +132,21 @@ impl Watch {
         count: usize,
         patience: Duration,
     ) -> Result<(), Failure> {
-        let counted = self.counts.get_mut(person).ok_or("there is no such person")?;
-        let reached = tokio::time::timeout(patience, counted.wait_for(|seen| *seen >= count)).await.is_ok();
+        let counted = self
+            .counts
+            .get_mut(person)
+            .ok_or("there is no such person")?;
+        let reached = tokio::time::timeout(patience, counted.wait_for(|seen| *seen >= count))
+            .await
+            .is_ok();
         if reached {
             return Ok(());
         }
-        Err(format!("only {} of {count} messages were announced", *counted.borrow()).into())
+        Err(format!(
+            "only {} of {count} messages were announced",
+            *counted.borrow()
+        )
+        .into())
     }
 
     /// How long each message took from its author until the last node had it;

@@ -56,8 +56,11 @@ pub(crate) async fn tell(binaries: &Path, folder: &Path) -> Result<(), Failure> 
     look_for_plaintext(&scene, folder)?;
     summary(&scene, &online, wire);
     by_hand(&scene);
-    println!("\nAll of it in {} s: {} holds what they wrote, and their logs.", begun.elapsed().as_secs(),
-        folder.display());
+    println!(
+        "\nAll of it in {} s: {} holds what they wrote, and their logs.",
+        begun.elapsed().as_secs(),
+        folder.display()
+    );
     Ok(())
 }
 

@@ -150,16 +150,31 @@ impl Peer {
             SessionEvent::Subscribed {
                 class,
                 cursor,
-                rewound,
                 refused,
+                positions,
                 ..
             } => {
-                if rewound {
-                    self.with_batch(|batch| cursors::put(batch, &relay, class, &cursor))?;
-                }
+                self.subscribed(relay, class, cursor, positions)?;
                 for (timeline, code) in refused {
-                    tracing::warn!(%timeline, ?code, "the relay refused a subscription");
+                    tracing::warn!(%timeline, %code, "the relay refused a subscription");
                 }
+                Ok(Vec::new())
+            }
+            SessionEvent::SubscriptionEnded {
+                timeline,
+                class,
+                code,
+                position,
+            } => {
+                if let Some(upto) = position {
+                    self.with_batch(|batch| {
+                        cursors::put_backfill(batch, &relay, &timeline, class, upto)
+                    })?;
+                }
+                if let Some(code) = code {
+                    tracing::warn!(%timeline, %code, "the relay ended a subscription");
+                }
+                self.merged(relay, timeline, class);
                 Ok(Vec::new())
             }
             SessionEvent::CaughtUp { class, cursor } => {
@@ -204,12 +219,41 @@ impl Peer {
             }
             | SessionEvent::Proved { .. }
             | SessionEvent::Goodbye { .. }
-            | SessionEvent::SubscriptionEnded { .. }
             | SessionEvent::Ephemeral { .. }
             | SessionEvent::Watching { .. }
             | SessionEvent::Unwatched { .. }
             | SessionEvent::Append { .. } => Ok(Vec::new()),
         }
+    }
+
+    /// Where the relay says that this node stands, in one batch: the class, and
+    /// each timeline whose history comes apart from it.
+    fn subscribed(
+        &mut self,
+        relay: RelayKey,
+        class: Class,
+        cursor: Cursor,
+        positions: Vec<(TimelineId, Option<ArrivalSeq>)>,
+    ) -> Result<(), NodeError> {
+        self.with_batch(|batch| {
+            cursors::put(batch, &relay, class, &cursor)?;
+            positions
+                .iter()
+                .try_for_each(|(timeline, position)| match position {
+                    Some(upto) => cursors::put_backfill(batch, &relay, timeline, class, *upto),
+                    None => cursors::remove_backfill(batch, &relay, timeline, class),
+                })
+        })?;
+        for (timeline, position) in positions {
+            if position.is_none() {
+                self.merged(relay, timeline, class);
+            } else {
+                self.progress(relay, |live| {
+                    live.backfilling.insert((timeline, class));
+                });
+            }
+        }
+        Ok(())
     }
 
     fn pushed(
@@ -382,10 +426,13 @@ impl Peer {
             })
             .collect();
         if !wanted.is_empty() {
+            let is_first = live.subscribed.is_empty();
             live.subscribed.extend(&wanted);
-            live.caught_up = [false; 4];
+            if is_first {
+                live.caught_up = [false; 4];
+            }
             let request = live.request();
-            let (input, backfilling) = self.subscription(relay, request, &wanted)?;
+            let (input, backfilling) = self.subscription(relay, request, &wanted, is_first)?;
             if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
                 live.backfilling.extend(backfilling);
             }
@@ -396,11 +443,16 @@ impl Peer {
     }
 
     /// Asks for `wanted` from where this node stands, and says which histories are on their way.
+    ///
+    /// Only the first subscription of a connection carries cursors: the stream
+    /// of a class has one position. A timeline that is asked for later brings a
+    /// place of its own for every class, until it has caught up with the stream.
     fn subscription(
         &mut self,
         relay: RelayKey,
         request: u64,
         wanted: &[TimelineId],
+        is_first: bool,
     ) -> Result<(Input, Vec<(TimelineId, Class)>), NodeError> {
         let (at, backfills) = self.with_batch(|batch| {
             let mut at = Vec::new();
@@ -409,25 +461,36 @@ impl Peer {
             }
             Ok((at, cursors::backfills(batch, &relay)?))
         })?;
-        let backfills_of = |timeline: TimelineId| {
-            let of = backfills.iter().filter(move |(of, _, _)| *of == timeline);
-            of.map(|(_, class, upto)| (*class, *upto))
+        let place = |timeline: TimelineId, class: Class| {
+            let known = backfills
+                .iter()
+                .find(|(of, at, _)| *of == timeline && *at == class);
+            let cursor = at.iter().find(|(of, _)| *of == class);
+            match (known, is_first) {
+                (Some((_, _, upto)), _) => Some(*upto),
+                (None, true) => None,
+                // Merged before, on another connection: it stands where the class stands.
+                (None, false) => Some(cursor.map_or(ArrivalSeq(0), |(_, cursor)| cursor.seq)),
+            }
         };
-        let backfilling = wanted
-            .iter()
-            .flat_map(|timeline| backfills_of(*timeline).map(|(class, _)| (*timeline, class)))
-            .collect();
-        let timelines = wanted
-            .iter()
-            .map(|timeline| TimelineSubscription {
+        let mut backfilling = Vec::new();
+        let mut timelines = Vec::new();
+        for timeline in wanted {
+            let backfill: Vec<(Class, ArrivalSeq)> = Class::ALL
+                .into_iter()
+                .filter_map(|class| Some((class, place(*timeline, class)?)))
+                .collect();
+            backfilling.extend(backfill.iter().map(|(class, _)| (*timeline, *class)));
+            timelines.push(TimelineSubscription {
                 timeline: *timeline,
-                backfill: backfills_of(*timeline).collect(),
-            })
-            .collect();
+                backfill,
+            });
+        }
+        let cursors = if is_first { at } else { Vec::new() };
         Ok((
             Input::Subscribe {
                 request,
-                cursors: at,
+                cursors,
                 timelines,
                 wake_up: None,
             },

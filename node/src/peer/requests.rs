@@ -24,8 +24,8 @@ use super::links::{Link, LinkState};
 use super::timelines::secret_row;
 use super::views::Names;
 use crate::api::{
-    Delivery, Event, IMPORT_BATCH_MESSAGES_MAX, ImportedLine, LOG_MESSAGES_DEFAULT, MessageView, Request,
-    Response,
+    Delivery, Event, IMPORT_BATCH_MESSAGES_MAX, ImportedLine, LOG_MESSAGES_DEFAULT, MessageView,
+    Request, Response,
 };
 use crate::error::NodeError;
 
