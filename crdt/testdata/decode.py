@@ -171,7 +171,7 @@ def envelope(data):
     header, signature = data[: r.at], r.take(64)
     need(1 <= kind <= 6 and expiry <= 5 and len(refs) <= 8, "kind, expiry or refs")
     need(seq > 0 and (seq == 1) == (prev == b"\0" * 32), "chain")
-    need(kind == 4 or (kind > 4) == (epoch == b"\0" * 32), "epoch")
+    need(kind > 3 or epoch != b"\0" * 32, "epoch")
     need(0 < body_len <= (1 << 20 if kind == 2 else 1 << 18) and len(data) - r.at in (0, body_len), "length")
     body = data[r.at :]
     need(not body or derive("envelope body", body) == body_hash, "body hash")

@@ -94,9 +94,6 @@ fn a_field_signed_anew_with_a_forbidden_value_is_refused() {
         forged(&|bad| bad.epoch = EpochId::ZERO),
         EnvelopeError::Epoch
     );
-    let key_op =
-        |bad: &mut Prefix| (bad.kind, bad.epoch) = (Kind::KeyOp, EpochId::from_bytes([1; 32]));
-    assert_eq!(forged(&key_op), EnvelopeError::Epoch);
     let many = vec![MediaRootId::ZERO; REFS_MAX + 1];
     assert_eq!(
         forged(&|bad| bad.refs.clone_from(&many)),

@@ -246,7 +246,10 @@ async fn run(
     loop {
         let event = tokio::select! {
             event = link.recv() => event,
-            _ = &mut closed => return link.close(None, "").await,
+            _ = &mut closed => {
+                link.close(None, "").await;
+                return;
+            }
         };
         let told = match event {
             LinkEvent::Frame(frame) => report.send(PeerInput::Frame { relay, frame }).await,

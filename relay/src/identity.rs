@@ -12,7 +12,9 @@ const PREFIX: &str = "key_";
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The text is no key.
-    #[error("`relay.key` is not a key (`{PREFIX}…`): it is mistyped or cut short; restore it from a backup")]
+    #[error(
+        "`relay.key` is not a key (`{PREFIX}…`): it is mistyped or cut short; restore it from a backup"
+    )]
     Malformed,
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
@@ -44,7 +46,10 @@ pub fn parse(key: &str) -> Result<SigningKey, KeyError> {
 pub fn create(path: &Path) -> Result<SigningKey, KeyError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(KeyError::Entropy)?;
-    let failed = |source| KeyError::Write { path: path.to_path_buf(), source };
+    let failed = |source| KeyError::Write {
+        path: path.to_path_buf(),
+        source,
+    };
     write_private(path, &text::encode(PREFIX, &seed)).map_err(failed)?;
     Ok(SigningKey::from_bytes(&seed))
 }

@@ -7,7 +7,9 @@ use clap::Parser as _;
 use khlong_relay::command::Arguments;
 
 fn main() -> ExitCode {
-    let Err(error) = Arguments::parse().execute() else { return ExitCode::SUCCESS };
+    let Err(error) = Arguments::parse().execute() else {
+        return ExitCode::SUCCESS;
+    };
     eprintln!("khlong-relay: {error}");
     let mut cause = error.source();
     while let Some(because) = cause {

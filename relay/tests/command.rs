@@ -27,14 +27,28 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn init(folder: &Path) -> RelayAddress {
-    let flags = ["init", "--host", "127.0.0.1", "--quic", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json"];
+    let flags = [
+        "init",
+        "--host",
+        "127.0.0.1",
+        "--quic",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+        "--json",
+    ];
     let made = output(folder, &flags);
     assert!(made.status.success(), "{}", text(&made.stderr));
     let data: Value = serde_json::from_slice(&made.stdout).unwrap();
     assert_eq!(data.get("schema_version"), Some(&Value::from(1)));
     // Port 0 is no address yet: the text ends in it.
     let address = data.get("address").unwrap().as_str().unwrap().to_owned();
-    address.strip_suffix(":0").map(|place| format!("{place}:1")).unwrap_or(address).parse().unwrap()
+    address
+        .strip_suffix(":0")
+        .map(|place| format!("{place}:1"))
+        .unwrap_or(address)
+        .parse()
+        .unwrap()
 }
 
 struct Running {
@@ -44,12 +58,24 @@ struct Running {
 
 impl Running {
     fn start(folder: &Path) -> Self {
-        let mut child = relay(folder).args(["run", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = relay(folder)
+            .args(["run", "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let ready = serde_json::from_str(&line).unwrap_or_else(|_| {
             let mut said = String::new();
-            child.stderr.as_mut().unwrap().read_to_string(&mut said).unwrap();
+            child
+                .stderr
+                .as_mut()
+                .unwrap()
+                .read_to_string(&mut said)
+                .unwrap();
             panic!("it does not serve: {said}")
         });
         Self { child, ready }
@@ -61,7 +87,11 @@ impl Running {
 
     fn get(&self, path: &str) -> String {
         let mut stream = std::net::TcpStream::connect(self.field("admin")).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n").unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -70,9 +100,20 @@ impl Running {
     /// Sends the signal and waits; what it said on standard error.
     fn stop(mut self, signal: &str) -> (Option<i32>, String) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
         let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut said)
+            .unwrap();
         (self.child.wait().unwrap().code(), said)
     }
 }
@@ -90,20 +131,29 @@ fn init_makes_a_private_key_a_commented_config_and_never_overwrites() {
     let made = output(&home, &["init", "--host", "relay.example.org"]);
     assert!(made.status.success(), "{}", text(&made.stderr));
     let address: RelayAddress = text(&made.stdout).trim().parse().unwrap();
-    assert_eq!((address.host.as_str(), address.port), ("relay.example.org", 4433));
+    assert_eq!(
+        (address.host.as_str(), address.port),
+        ("relay.example.org", 4433)
+    );
     let config = std::fs::read_to_string(home.join("relay.toml")).unwrap();
     assert!(config.contains("# reserve = \"256MiB\""), "{config}");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::metadata(home.join("relay.key")).unwrap().permissions().mode();
+        let mode = std::fs::metadata(home.join("relay.key"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
     let key = std::fs::read_to_string(home.join("relay.key")).unwrap();
     let again = output(&home, &["init"]);
     assert_eq!(again.status.code(), Some(3));
     assert!(text(&again.stderr).contains("exists already"));
-    assert_eq!(std::fs::read_to_string(home.join("relay.key")).unwrap(), key);
+    assert_eq!(
+        std::fs::read_to_string(home.join("relay.key")).unwrap(),
+        key
+    );
 }
 
 #[test]
@@ -123,7 +173,13 @@ fn every_line_that_init_comments_out_is_a_real_key_with_its_default() {
         .collect();
     assert_ne!(all, written);
     let load = |text: &str| {
-        khlong_relay::config::Config::parse(text, folder.path(), Default::default(), &Default::default()).unwrap()
+        khlong_relay::config::Config::parse(
+            text,
+            folder.path(),
+            Default::default(),
+            &Default::default(),
+        )
+        .unwrap()
     };
     assert_eq!(load(&all), load(&written));
 }
@@ -136,18 +192,43 @@ fn check_counts_the_rows_and_finds_a_slip_and_a_bad_key() {
     assert!(checked.status.success(), "{}", text(&checked.stderr));
     let data: Value = serde_json::from_slice(&checked.stdout).unwrap();
     let key = address.to_string().split_once('@').unwrap().0.to_owned();
-    assert!(data.get("address").unwrap().as_str().unwrap().starts_with(&key));
-    assert!(data.get("rows").unwrap().get("meta").unwrap().as_u64().unwrap() > 0);
+    assert!(
+        data.get("address")
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .starts_with(&key)
+    );
+    assert!(
+        data.get("rows")
+            .unwrap()
+            .get("meta")
+            .unwrap()
+            .as_u64()
+            .unwrap()
+            > 0
+    );
 
-    let slip = relay(folder.path()).arg("check").env("KHLONG_STORE__RESERV", "1GiB").output().unwrap();
+    let slip = relay(folder.path())
+        .arg("check")
+        .env("KHLONG_STORE__RESERV", "1GiB")
+        .output()
+        .unwrap();
     assert_eq!(slip.status.code(), Some(3));
-    assert!(text(&slip.stderr).contains("did you mean `store.reserve`?"), "{}", text(&slip.stderr));
+    assert!(
+        text(&slip.stderr).contains("did you mean `store.reserve`?"),
+        "{}",
+        text(&slip.stderr)
+    );
 
     let secret = std::fs::read_to_string(folder.path().join("relay.key")).unwrap();
     std::fs::write(folder.path().join("relay.key"), secret.get(..20).unwrap()).unwrap();
     let bad = output(folder.path(), &["check"]);
     assert_eq!(bad.status.code(), Some(3));
-    assert!(!text(&bad.stderr).contains(secret.get(..20).unwrap()), "the key stands in the message");
+    assert!(
+        !text(&bad.stderr).contains(secret.get(..20).unwrap()),
+        "the key stands in the message"
+    );
     assert_eq!(output(folder.path(), &["chekc"]).status.code(), Some(2));
 }
 
@@ -160,20 +241,34 @@ fn run_serves_health_resists_a_double_start_and_stops_in_good_order() {
         let served: RelayAddress = running.field("address").parse().unwrap();
         assert_eq!(served.key, address.key);
         assert_ne!(served.port, 0, "the bound port");
-        for (path, body) in [("/livez", "ok"), ("/startupz", "ok"), ("/readyz", "ok"), ("/metrics", "khlong_connections 0")] {
+        for (path, body) in [
+            ("/livez", "ok"),
+            ("/startupz", "ok"),
+            ("/readyz", "ok"),
+            ("/metrics", "khlong_connections 0"),
+        ] {
             let answer = running.get(path);
-            assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(body), "{path}: {answer}");
+            assert!(
+                answer.starts_with("HTTP/1.1 200") && answer.contains(body),
+                "{path}: {answer}"
+            );
         }
         assert!(running.get("/metrics").ends_with("# EOF\n"));
 
         let second = output(folder.path(), &["run"]);
         assert_eq!(second.status.code(), Some(1));
         let said = text(&second.stderr);
-        assert!(said.contains(&format!("process {}", running.child.id())), "{said}");
+        assert!(
+            said.contains(&format!("process {}", running.child.id())),
+            "{said}"
+        );
 
         let (code, said) = running.stop(signal);
         assert_eq!(code, Some(0), "{said}");
-        assert!(said.contains(&served.to_string()) && said.contains("stopped"), "{said}");
+        assert!(
+            said.contains(&served.to_string()) && said.contains("stopped"),
+            "{said}"
+        );
     }
 }
 
@@ -186,5 +281,8 @@ fn an_address_in_use_is_named_and_flags_win() {
     let failed = output(folder.path(), &["run", "--quic", &address]);
     assert_eq!(failed.status.code(), Some(1));
     let said = text(&failed.stderr);
-    assert!(said.contains(&address) && said.contains("another process uses it"), "{said}");
+    assert!(
+        said.contains(&address) && said.contains("another process uses it"),
+        "{said}"
+    );
 }

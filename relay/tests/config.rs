@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use khlong_relay::config::{ByteSize, Config, ConfigError, Environment, Flags, ListenFlags, Opening};
+use khlong_relay::config::{
+    ByteSize, Config, ConfigError, Environment, Flags, ListenFlags, Opening,
+};
 use tempfile::TempDir;
 
 fn folder_with_key() -> TempDir {
@@ -17,8 +19,15 @@ fn parse(text: &str, variables: &[(&str, &str)], flags: &Flags) -> Result<Config
     parse_in(folder.path(), text, variables, flags)
 }
 
-fn parse_in(folder: &Path, text: &str, variables: &[(&str, &str)], flags: &Flags) -> Result<Config, ConfigError> {
-    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+fn parse_in(
+    folder: &Path,
+    text: &str,
+    variables: &[(&str, &str)],
+    flags: &Flags,
+) -> Result<Config, ConfigError> {
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Config::parse(text, folder, Environment::from_pairs(variables), flags)
 }
 
@@ -28,75 +37,160 @@ fn an_empty_file_gives_the_defaults_and_reads_the_key_beside_it() {
     assert_eq!(config.listen.quic.port(), 4433);
     assert_eq!(config.store.reserve, ByteSize::mebibytes(256));
     assert_eq!(config.relay.key.as_deref(), Some("key_x"));
-    assert!(config.store.folder.is_absolute(), "relative to the file, not to the process");
+    assert!(
+        config.store.folder.is_absolute(),
+        "relative to the file, not to the process"
+    );
 }
 
 #[test]
 fn flags_win_over_environment_over_file_over_defaults() {
     let file = "[listen]\nquic = \"127.0.0.1:1\"\n[log]\nlevel = \"warn\"\n";
-    let quic = |variables: &[(&str, &str)], flags: &Flags| parse(file, variables, flags).unwrap().listen.quic.port();
+    let quic = |variables: &[(&str, &str)], flags: &Flags| {
+        parse(file, variables, flags).unwrap().listen.quic.port()
+    };
     assert_eq!(quic(&[], &Flags::default()), 1);
     let environment = [("KHLONG_LISTEN__QUIC", "127.0.0.1:2")];
     assert_eq!(quic(&environment, &Flags::default()), 2);
     let flags = Flags {
-        listen: ListenFlags { quic: Some("127.0.0.1:3".parse().unwrap()), admin: None },
+        listen: ListenFlags {
+            quic: Some("127.0.0.1:3".parse().unwrap()),
+            admin: None,
+        },
         ..Flags::default()
     };
     assert_eq!(quic(&environment, &flags), 3);
-    assert_eq!(parse(file, &environment, &flags).unwrap().log.level, "warn", "the rest of the file stays");
+    assert_eq!(
+        parse(file, &environment, &flags).unwrap().log.level,
+        "warn",
+        "the rest of the file stays"
+    );
 }
 
 #[test]
 fn a_mistyped_key_is_an_error_with_a_suggestion() {
-    let error = parse("[policy]\ntimeline_qouta = \"1GiB\"\n", &[], &Flags::default()).unwrap_err();
-    let ConfigError::UnknownKey { key, suggestion, .. } = &error else { panic!("{error}") };
-    assert_eq!((key.as_str(), suggestion.as_deref()), ("policy.timeline_qouta", Some("policy.timeline_quota")));
-    assert!(error.to_string().contains("did you mean `policy.timeline_quota`?"), "{error}");
+    let error = parse(
+        "[policy]\ntimeline_qouta = \"1GiB\"\n",
+        &[],
+        &Flags::default(),
+    )
+    .unwrap_err();
+    let ConfigError::UnknownKey {
+        key, suggestion, ..
+    } = &error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!(
+        (key.as_str(), suggestion.as_deref()),
+        ("policy.timeline_qouta", Some("policy.timeline_quota"))
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("did you mean `policy.timeline_quota`?"),
+        "{error}"
+    );
 
-    let error = parse("[lissten]\nquic = \"127.0.0.1:1\"\n", &[], &Flags::default()).unwrap_err();
-    assert!(error.to_string().contains("did you mean `listen`?"), "{error}");
+    let error = parse(
+        "[lissten]\nquic = \"127.0.0.1:1\"\n",
+        &[],
+        &Flags::default(),
+    )
+    .unwrap_err();
+    assert!(
+        error.to_string().contains("did you mean `listen`?"),
+        "{error}"
+    );
 
     let error = parse("", &[("KHLONG_LOG__LEVLE", "debug")], &Flags::default()).unwrap_err();
     assert!(error.to_string().contains("environment"), "{error}");
-    assert!(error.to_string().contains("did you mean `log.level`?"), "{error}");
+    assert!(
+        error.to_string().contains("did you mean `log.level`?"),
+        "{error}"
+    );
 }
 
 #[test]
 fn sizes_need_a_unit_and_numbers_may_come_from_the_environment() {
     let size = |text: &str| {
-        parse(&format!("[policy]\ntimeline_quota = {text}\n"), &[], &Flags::default())
-            .map(|config| config.policy.timeline_quota.0)
+        parse(
+            &format!("[policy]\ntimeline_quota = {text}\n"),
+            &[],
+            &Flags::default(),
+        )
+        .map(|config| config.policy.timeline_quota.0)
     };
     assert_eq!(size("\"20GiB\"").unwrap(), 20 << 30);
     assert_eq!(size("\"500 MB\"").unwrap(), 500_000_000);
     assert_eq!(size("\"7B\"").unwrap(), 7);
-    for wrong in ["\"20\"", "20", "\"GiB\"", "\"-1GiB\"", "\"20gib\"", "\"99999999TiB\""] {
+    for wrong in [
+        "\"20\"",
+        "20",
+        "\"GiB\"",
+        "\"-1GiB\"",
+        "\"20gib\"",
+        "\"99999999TiB\"",
+    ] {
         let error = size(wrong).unwrap_err();
-        assert!(error.to_string().contains("policy.timeline_quota"), "{wrong}: {error}");
+        assert!(
+            error.to_string().contains("policy.timeline_quota"),
+            "{wrong}: {error}"
+        );
     }
-    let config = parse("", &[("KHLONG_LIMITS__CONNECTIONS", "12")], &Flags::default()).unwrap();
+    let config = parse(
+        "",
+        &[("KHLONG_LIMITS__CONNECTIONS", "12")],
+        &Flags::default(),
+    )
+    .unwrap();
     assert_eq!(config.quic_limits().connections_max, 12);
     assert!(parse("[limits]\nconnections = 0\n", &[], &Flags::default()).is_err());
-    for size in [ByteSize(7), ByteSize(1 << 10), ByteSize::mebibytes(256), ByteSize(3 << 30)] {
+    for size in [
+        ByteSize(7),
+        ByteSize(1 << 10),
+        ByteSize::mebibytes(256),
+        ByteSize(3 << 30),
+    ] {
         assert_eq!(self::size_back(&size.to_string()), size.0, "{size}");
     }
 }
 
 fn size_back(text: &str) -> u64 {
-    parse(&format!("[policy]\ntimeline_quota = \"{text}\"\n"), &[], &Flags::default()).unwrap().policy.timeline_quota.0
+    parse(
+        &format!("[policy]\ntimeline_quota = \"{text}\"\n"),
+        &[],
+        &Flags::default(),
+    )
+    .unwrap()
+    .policy
+    .timeline_quota
+    .0
 }
 
 #[test]
 fn a_token_comes_from_its_key_its_file_or_the_environment_and_from_one_of_them_only() {
     let folder = folder_with_key();
     std::fs::write(folder.path().join("token"), "12345\n").unwrap();
-    let load = |text: &str, variables: &[(&str, &str)]| parse_in(folder.path(), text, variables, &Flags::default());
-    let from_file = load("[policy]\nopening = \"token\"\ntoken_file = \"token\"\n", &[]).unwrap();
+    let load = |text: &str, variables: &[(&str, &str)]| {
+        parse_in(folder.path(), text, variables, &Flags::default())
+    };
+    let from_file = load(
+        "[policy]\nopening = \"token\"\ntoken_file = \"token\"\n",
+        &[],
+    )
+    .unwrap();
     assert_eq!(from_file.policy.opening, Opening::Token);
     assert_eq!(from_file.policy.token.as_deref(), Some("12345"));
     // Digits stay text.
-    let environment = [("KHLONG_POLICY__TOKEN", "12345"), ("KHLONG_POLICY__OPENING", "token")];
-    assert_eq!(load("", &environment).unwrap().policy.token.as_deref(), Some("12345"));
+    let environment = [
+        ("KHLONG_POLICY__TOKEN", "12345"),
+        ("KHLONG_POLICY__OPENING", "token"),
+    ];
+    assert_eq!(
+        load("", &environment).unwrap().policy.token.as_deref(),
+        Some("12345")
+    );
     for wrong in [
         "[policy]\nopening = \"token\"\n",
         "[policy]\ntoken = \"x\"\n",

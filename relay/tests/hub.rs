@@ -1,5 +1,9 @@
 //! The hub in virtual time: real sessions, real signatures, an imaginary disk.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 mod support;
 
@@ -45,18 +49,35 @@ fn nothing_leaves_before_the_commit_and_the_receipt_covers_what_is_stored() {
     let envelope = admin.write("สวัสดี".as_bytes());
     let request = world.offer(conn, vec![envelope.clone()]);
     world.deliver_to_hub().unwrap();
-    assert!(!world.deliver_to_clients(), "something left before the commit");
-    assert!(timelines::get(world.hub.store(), &envelope.id()).unwrap().is_none());
+    assert!(
+        !world.deliver_to_clients(),
+        "something left before the commit"
+    );
+    assert!(
+        timelines::get(world.hub.store(), &envelope.id())
+            .unwrap()
+            .is_none()
+    );
 
     world.hub.commit(world.now()).unwrap();
     world.deliver_to_clients();
     let (outcomes, receipt) = &world.client(conn).acks[&request];
-    assert_eq!(*outcomes, [AppendOutcome::Stored { arrival: ArrivalSeq(1) }]);
-    let stored = timelines::get(world.hub.store(), &envelope.id()).unwrap().unwrap();
+    assert_eq!(
+        *outcomes,
+        [AppendOutcome::Stored {
+            arrival: ArrivalSeq(1)
+        }]
+    );
+    let stored = timelines::get(world.hub.store(), &envelope.id())
+        .unwrap()
+        .unwrap();
     let receipt = receipt.as_ref().unwrap();
     assert_eq!(receipt.relay, world.hub.relay_key());
     receipt.verify(&[envelope.id()]).unwrap();
-    assert_eq!(receipt.received_at, stored.received_at, "expiry counts from the receipt's date");
+    assert_eq!(
+        receipt.received_at, stored.received_at,
+        "expiry counts from the receipt's date"
+    );
 }
 
 #[test]
@@ -78,12 +99,23 @@ fn an_envelope_sent_twice_is_a_duplicate_at_the_same_place() {
     let envelope = admin.write(b"once");
     world.append(conn, vec![envelope.clone()]);
     let again = world.append(conn, vec![envelope.clone()]);
-    assert_eq!(again, [AppendOutcome::Duplicate { arrival: ArrivalSeq(1) }]);
+    assert_eq!(
+        again,
+        [AppendOutcome::Duplicate {
+            arrival: ArrivalSeq(1)
+        }]
+    );
     // Twice in one batch, before its commit.
     let other = admin.write(b"twice at once");
     let both = world.append(conn, vec![other.clone(), other]);
     let arrival = ArrivalSeq(2);
-    assert_eq!(both, [AppendOutcome::Stored { arrival }, AppendOutcome::Duplicate { arrival }]);
+    assert_eq!(
+        both,
+        [
+            AppendOutcome::Stored { arrival },
+            AppendOutcome::Duplicate { arrival }
+        ]
+    );
 }
 
 #[test]
@@ -101,11 +133,24 @@ fn a_failed_commit_ends_the_core_without_an_ack_and_everything_acknowledged_is_t
         world.offer(conn, vec![lost.clone()]);
         let failure = world.try_settle().unwrap_err();
         assert!(matches!(failure, HubFailure::Commit(_)), "{failure}");
-        assert_eq!(world.disk.fired(FaultKind::SyncError), 1 + u64::from(persisted), "the fault never happened");
-        assert_eq!(world.client(conn).acks.len(), acks_before, "an ack left although the commit failed");
+        assert_eq!(
+            world.disk.fired(FaultKind::SyncError),
+            1 + u64::from(persisted),
+            "the fault never happened"
+        );
+        assert_eq!(
+            world.client(conn).acks.len(),
+            acks_before,
+            "an ack left although the commit failed"
+        );
 
         world.rebuild();
-        assert!(timelines::get(world.hub.store(), &kept.id()).unwrap().is_some(), "an acknowledged envelope is gone");
+        assert!(
+            timelines::get(world.hub.store(), &kept.id())
+                .unwrap()
+                .is_some(),
+            "an acknowledged envelope is gone"
+        );
         let conn = world.connect(None);
         world.prove(conn, &admin);
         let outcome = world.append(conn, vec![lost])[0];
@@ -123,20 +168,45 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     let refused = admin.write(b"no room");
     let outcomes = world.append(conn, vec![refused.clone(), kept.clone()]);
     assert_eq!(refusal(&outcomes[0]), Some(ErrorCode::DiskFull));
-    assert!(matches!(outcomes[0], AppendOutcome::Refused { retry_after_ms: Some(1..), .. }));
-    assert_eq!(outcomes[1], AppendOutcome::Duplicate { arrival: ArrivalSeq(1) }, "what was here is still here");
+    assert!(matches!(
+        outcomes[0],
+        AppendOutcome::Refused {
+            retry_after_ms: Some(1..),
+            ..
+        }
+    ));
+    assert_eq!(
+        outcomes[1],
+        AppendOutcome::Duplicate {
+            arrival: ArrivalSeq(1)
+        },
+        "what was here is still here"
+    );
     assert!(world.hub.stats().disk_full);
 
     let reader = world.connect(None);
     world.prove(reader, &admin);
     world.subscribe(reader, admin.timeline, &BTreeMap::new());
-    assert_eq!(world.client(reader).inbox.texts(), [kept.id()], "reads go on");
+    assert_eq!(
+        world.client(reader).inbox.texts(),
+        [kept.id()],
+        "reads go on"
+    );
 
     world.disk.set_free_bytes(None);
     let outcomes = world.append(conn, vec![refused.clone()]);
-    assert_eq!(outcomes, [AppendOutcome::Stored { arrival: ArrivalSeq(2) }]);
+    assert_eq!(
+        outcomes,
+        [AppendOutcome::Stored {
+            arrival: ArrivalSeq(2)
+        }]
+    );
     assert!(!world.hub.stats().disk_full);
-    assert_eq!(world.client(reader).inbox.texts(), [kept.id(), refused.id()], "the reader missed nothing");
+    assert_eq!(
+        world.client(reader).inbox.texts(),
+        [kept.id(), refused.id()],
+        "the reader missed nothing"
+    );
 }
 
 #[test]
@@ -144,7 +214,10 @@ fn a_busy_engine_is_a_typed_refusal_and_not_the_end() {
     let (mut world, conn, mut admin) = opened(Policy::default());
     world.disk.inject(Fault::Stall);
     let envelope = admin.write(b"wait");
-    assert_eq!(refusal(&world.append(conn, vec![envelope.clone()])[0]), Some(ErrorCode::Busy));
+    assert_eq!(
+        refusal(&world.append(conn, vec![envelope.clone()])[0]),
+        Some(ErrorCode::Busy)
+    );
     assert_eq!(world.disk.fired(FaultKind::Stall), 1);
     assert!(world.append(conn, vec![envelope])[0].is_kept());
 }
@@ -215,7 +288,10 @@ fn a_slow_subscriber_gets_behind_and_then_catches_up() {
     assert_eq!(client.closed, None);
 
     while world.client(slow).inbox.texts().len() < written.len() {
-        assert!(!world.client(slow).unpulled.is_empty(), "pulling brought nothing");
+        assert!(
+            !world.client(slow).unpulled.is_empty(),
+            "pulling brought nothing"
+        );
         world.pull(slow);
     }
     assert_eq!(world.client(slow).inbox.texts(), written);
@@ -229,14 +305,26 @@ fn only_members_append_and_a_revoked_one_no_longer_does() {
     world.prove(mali_conn, &mali);
     let intro = mali.introduce();
     let early = world.append(mali_conn, vec![intro.clone()]);
-    assert_eq!(refusal(&early[0]), Some(ErrorCode::NotAdmitted), "before her grant");
+    assert_eq!(
+        refusal(&early[0]),
+        Some(ErrorCode::NotAdmitted),
+        "before her grant"
+    );
     world.append(conn, vec![grant]);
     let hello = mali.write(b"hello");
-    assert!(world.append(mali_conn, vec![intro, hello]).iter().all(AppendOutcome::is_kept));
+    assert!(
+        world
+            .append(mali_conn, vec![intro, hello])
+            .iter()
+            .all(AppendOutcome::is_kept)
+    );
     let revoke = admin.revoke(mali.principal());
     world.append(conn, vec![revoke]);
     let late = mali.write(b"after the removal");
-    assert_eq!(refusal(&world.append(mali_conn, vec![late])[0]), Some(ErrorCode::NotAdmitted));
+    assert_eq!(
+        refusal(&world.append(mali_conn, vec![late])[0]),
+        Some(ErrorCode::NotAdmitted)
+    );
 }
 
 #[test]
@@ -256,45 +344,69 @@ fn two_of_a_fork_are_kept_as_evidence_and_the_third_is_refused() {
     let second = admin.fork(b"another story", prev);
     let third = admin.fork(b"a third story", prev);
     let outcomes = world.append(conn, vec![first, second, third]);
-    assert!(outcomes[0].is_kept() && outcomes[1].is_kept(), "{outcomes:?}");
+    assert!(
+        outcomes[0].is_kept() && outcomes[1].is_kept(),
+        "{outcomes:?}"
+    );
     assert_eq!(refusal(&outcomes[2]), Some(ErrorCode::ForkEvidenceFull));
     assert_eq!(world.hub.stats().forks_seen, 1);
 }
 
 #[test]
 fn opening_a_timeline_needs_the_token_where_the_policy_says_so() {
-    let policy = Policy { opening: Opening::Token(b"khlong-san-saep".to_vec()), ..Policy::default() };
-    for (token, opens) in [(None, false), (Some(&b"wrong"[..]), false), (Some(&b"khlong-san-saep"[..]), true)] {
+    let policy = Policy {
+        opening: Opening::Token(b"khlong-san-saep".to_vec()),
+        ..Policy::default()
+    };
+    for (token, opens) in [
+        (None, false),
+        (Some(&b"wrong"[..]), false),
+        (Some(&b"khlong-san-saep"[..]), true),
+    ] {
         let mut world = World::new(policy.clone());
         let conn = world.connect(token);
         let (timeline, admin, _) = open(1);
         world.prove(conn, &admin);
         let outcome = world.append(conn, vec![timeline.genesis])[0];
-        let expected = if opens { None } else { Some(ErrorCode::OpeningRefused) };
+        let expected = if opens {
+            None
+        } else {
+            Some(ErrorCode::OpeningRefused)
+        };
         assert_eq!(refusal(&outcome), expected);
     }
 }
 
 #[test]
 fn a_full_timeline_takes_no_more_text_but_still_a_removal() {
-    let (mut world, conn, mut admin) =
-        opened(Policy { timeline_quota_bytes: 3_000, ..Policy::default() });
+    let (mut world, conn, mut admin) = opened(Policy {
+        timeline_quota_bytes: 3_000,
+        ..Policy::default()
+    });
     let (mali, grant) = admin.admit(7);
     world.append(conn, vec![grant]);
     let text = admin.write(&[7; 2_500]);
-    assert_eq!(refusal(&world.append(conn, vec![text])[0]), Some(ErrorCode::QuotaExceeded));
+    assert_eq!(
+        refusal(&world.append(conn, vec![text])[0]),
+        Some(ErrorCode::QuotaExceeded)
+    );
     let revoke = admin.revoke(mali.principal());
     assert!(world.append(conn, vec![revoke])[0].is_kept());
 }
 
 #[test]
 fn whoever_appends_too_fast_is_told_when_to_come_back() {
-    let rate = WriteRate { envelopes_per_minute: 10 };
-    let (mut world, conn, mut admin) = opened(Policy { write_rate: rate, ..Policy::default() });
+    let rate = WriteRate {
+        envelopes_per_minute: 10,
+    };
+    let (mut world, conn, mut admin) = opened(Policy {
+        write_rate: rate,
+        ..Policy::default()
+    });
     let batch: Vec<_> = (0..9_u8).map(|n| admin.write(&[n])).collect();
     let request = world.offer(conn, batch.clone());
     world.settle();
-    assert!(world.client(conn).acks.get(&request).is_none());
+    assert!(!world.client(conn).acks.contains_key(&request));
     let (_, code, retry_after_ms) = world.client(conn).refused[0];
     assert_eq!(code, ErrorCode::RateLimited);
     world.pass_ms(u64::from(retry_after_ms.unwrap()));
@@ -310,7 +422,10 @@ fn what_is_said_in_passing_reaches_watchers_and_is_stored_nowhere() {
     let commits = world.hub.store().stats().commits;
     world.say(conn, admin.timeline, b"typing");
     assert_eq!(world.client(watcher).ephemerals, [b"typing".to_vec()]);
-    assert!(world.client(conn).ephemerals.is_empty(), "it came back to its sender");
+    assert!(
+        world.client(conn).ephemerals.is_empty(),
+        "it came back to its sender"
+    );
     assert_eq!(world.hub.store().stats().commits, commits);
 }
 
@@ -335,7 +450,9 @@ fn a_silent_connection_is_closed_in_its_time_and_leaves_nothing_behind() {
     world.subscribe(conn, admin.timeline, &BTreeMap::new());
     assert_eq!(world.hub.stats().timelines_watched, 1);
     for _ in 0..10 {
-        let Some(deadline) = world.hub.next_deadline() else { break };
+        let Some(deadline) = world.hub.next_deadline() else {
+            break;
+        };
         world.micros = world.micros.max(deadline.0);
         world.hub.handle(world.now(), HubInput::Timeout).unwrap();
     }
@@ -363,6 +480,34 @@ fn classes_have_their_own_order() {
     let reader = world.connect(None);
     world.prove(reader, &admin);
     world.subscribe(reader, admin.timeline, &BTreeMap::new());
-    let per_class = |class| world.client(reader).inbox.ids.keys().filter(|(c, _)| *c == class).count();
+    let per_class = |class| {
+        world
+            .client(reader)
+            .inbox
+            .ids
+            .keys()
+            .filter(|(c, _)| *c == class)
+            .count()
+    };
     assert_eq!((per_class(Class::Control), per_class(Class::Text)), (3, 1));
+}
+
+#[test]
+fn bytes_that_are_no_frame_end_their_connection_with_a_word_and_no_other() {
+    let (mut world, conn, mut admin) = opened(Policy::default());
+    let broken = world.connect(None);
+    let error = khlong_sync::wire::decode(&[0xff; 9]).unwrap_err();
+    let undecodable = HubInput::Undecodable {
+        connection: broken,
+        error,
+    };
+    world.hub.handle(world.now(), undecodable).unwrap();
+    world.settle();
+    assert_eq!(
+        world.client(broken).closed,
+        Some(Some(ErrorCode::Malformed))
+    );
+    assert_eq!(world.hub.stats().frames_undecodable, 1);
+    let envelope = admin.write(b"meanwhile");
+    assert!(world.append(conn, vec![envelope])[0].is_kept());
 }

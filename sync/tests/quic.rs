@@ -25,7 +25,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 
-const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+const LOOPBACK: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn listen(limits: QuicLimits) -> (Listener, RelayAddress) {
@@ -33,7 +34,14 @@ fn listen(limits: QuicLimits) -> (Listener, RelayAddress) {
     let listener = Listener::bind(LOOPBACK, &Identity::from_seed(&seed).unwrap(), limits).unwrap();
     let key = RelayKey::from_bytes(SigningKey::from_bytes(&seed).verifying_key().to_bytes());
     let port = listener.local_addr().unwrap().port();
-    (listener, RelayAddress { key, host: "127.0.0.1".to_owned(), port })
+    (
+        listener,
+        RelayAddress {
+            key,
+            host: "127.0.0.1".to_owned(),
+            port,
+        },
+    )
 }
 
 async fn pair(limits: QuicLimits) -> (Listener, Dialer, Link, Link) {
@@ -50,18 +58,25 @@ async fn pair(limits: QuicLimits) -> (Listener, Dialer, Link, Link) {
 
 /// Handshakes go on while somebody accepts, so this runs beside the client.
 async fn accept(mut listener: Listener) -> (Listener, Link) {
-    let link = tokio::time::timeout(PATIENCE, listener.accept()).await.expect("nobody came").unwrap();
+    let link = tokio::time::timeout(PATIENCE, listener.accept())
+        .await
+        .expect("nobody came")
+        .unwrap();
     (listener, link)
 }
 
 async fn event(link: &mut Link) -> LinkEvent {
-    tokio::time::timeout(PATIENCE, link.recv()).await.expect("nothing came")
+    tokio::time::timeout(PATIENCE, link.recv())
+        .await
+        .expect("nothing came")
 }
 
 async fn frame(link: &mut Link) -> Frame {
     match event(link).await {
         LinkEvent::Frame(frame) => frame,
-        other => panic!("instead of a frame: {other:?}"),
+        other @ (LinkEvent::Undecodable(_) | LinkEvent::Closed(_)) => {
+            panic!("instead of a frame: {other:?}")
+        }
     }
 }
 
@@ -70,7 +85,10 @@ fn ping(nonce: u64) -> Frame {
 }
 
 fn ephemeral(payload: Vec<u8>) -> Frame {
-    Frame::Ephemeral(Ephemeral { timeline: TimelineId::from_bytes([8; 32]), payload })
+    Frame::Ephemeral(Ephemeral {
+        timeline: TimelineId::from_bytes([8; 32]),
+        payload,
+    })
 }
 
 #[tokio::test]
@@ -79,8 +97,15 @@ async fn frames_travel_in_order_both_ways_and_both_ends_have_one_channel_binding
     assert_eq!(client.exporter(), server.exporter());
     assert_ne!(client.exporter(), [0; 32]);
     for nonce in 1..=200 {
-        client.sender().send(Lane::Control, ping(nonce)).await.unwrap();
-        server.sender().try_send(Lane::Control, ping(1_000 + nonce)).unwrap();
+        client
+            .sender()
+            .send(Lane::Control, ping(nonce))
+            .await
+            .unwrap();
+        server
+            .sender()
+            .try_send(Lane::Control, ping(1_000 + nonce))
+            .unwrap();
     }
     for nonce in 1..=200 {
         assert_eq!(frame(&mut server).await, ping(nonce));
@@ -94,7 +119,11 @@ async fn frames_travel_in_order_both_ways_and_both_ends_have_one_channel_binding
 async fn the_largest_ephemeral_fits_a_datagram() {
     let (_listener, _dialer, client, mut server) = pair(QuicLimits::default()).await;
     let largest = ephemeral(vec![7; khlong_sync::limits::EPHEMERAL_BYTES_MAX]);
-    client.sender().send(Lane::Ephemeral, largest.clone()).await.unwrap();
+    client
+        .sender()
+        .send(Lane::Ephemeral, largest.clone())
+        .await
+        .unwrap();
     assert_eq!(frame(&mut server).await, largest);
     assert_eq!(client.stats().datagrams_dropped, 0);
 }
@@ -103,7 +132,11 @@ async fn the_largest_ephemeral_fits_a_datagram() {
 async fn a_graceful_close_brings_everything_that_was_queued_and_its_code() {
     let (_listener, _dialer, client, mut server) = pair(QuicLimits::default()).await;
     for nonce in 1..=50 {
-        client.sender().send(Lane::Control, ping(nonce)).await.unwrap();
+        client
+            .sender()
+            .send(Lane::Control, ping(nonce))
+            .await
+            .unwrap();
     }
     let reading = tokio::spawn(async move {
         for nonce in 1..=50 {
@@ -111,27 +144,53 @@ async fn a_graceful_close_brings_everything_that_was_queued_and_its_code() {
         }
         event(&mut server).await
     });
-    client.close(Some(ErrorCode::ShuttingDown), "good night").await;
-    let LinkEvent::Closed(closed) = reading.await.unwrap() else { panic!("no end") };
+    client
+        .close(Some(ErrorCode::ShuttingDown), "good night")
+        .await;
+    let LinkEvent::Closed(closed) = reading.await.unwrap() else {
+        panic!("no end")
+    };
     let reason = "good night".to_owned();
-    assert_eq!(closed, Closed::ByPeer { code: Some(ErrorCode::ShuttingDown), reason });
+    assert_eq!(
+        closed,
+        Closed::ByPeer {
+            code: Some(ErrorCode::ShuttingDown),
+            reason
+        }
+    );
 }
 
 #[tokio::test]
 async fn dropping_a_link_ends_the_connection() {
     let (_listener, _dialer, client, mut server) = pair(QuicLimits::default()).await;
     drop(client);
-    assert!(matches!(event(&mut server).await, LinkEvent::Closed(Closed::ByPeer { code: None, .. })));
-    assert!(matches!(event(&mut server).await, LinkEvent::Closed(_)), "and stays so");
+    assert!(matches!(
+        event(&mut server).await,
+        LinkEvent::Closed(Closed::ByPeer { code: None, .. })
+    ));
+    assert!(
+        matches!(event(&mut server).await, LinkEvent::Closed(_)),
+        "and stays so"
+    );
 }
 
 #[tokio::test]
 async fn nobody_answers_is_said_in_the_end() {
-    let limits = QuicLimits { handshake_ms: 200, ..QuicLimits::default() };
-    let silent = std::net::UdpSocket::bind(LOOPBACK).unwrap();
+    let limits = QuicLimits {
+        handshake_ms: 200,
+        ..QuicLimits::default()
+    };
+    let silent = tokio::net::UdpSocket::bind(LOOPBACK).await.unwrap();
     let (_, address) = listen(QuicLimits::default());
-    let address = RelayAddress { port: silent.local_addr().unwrap().port(), ..address };
-    let error = Dialer::bind(limits).unwrap().connect(&address).await.unwrap_err();
+    let address = RelayAddress {
+        port: silent.local_addr().unwrap().port(),
+        ..address
+    };
+    let error = Dialer::bind(limits)
+        .unwrap()
+        .connect(&address)
+        .await
+        .unwrap_err();
     assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
 }
 
@@ -139,6 +198,8 @@ async fn nobody_answers_is_said_in_the_end() {
 struct Raw {
     connection: quinn::Connection,
     control: quinn::SendStream,
+    /// Dropping it would tell the listener of the stream.
+    _answers: quinn::RecvStream,
     _endpoint: quinn::Endpoint,
 }
 
@@ -155,9 +216,17 @@ impl Raw {
         let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
         let endpoint = quinn::Endpoint::client(LOOPBACK).unwrap();
         let to = SocketAddr::from(([127, 0, 0, 1], address.port));
-        let connection = endpoint.connect_with(config, to, "x.invalid").unwrap().await?;
-        let (control, _) = connection.open_bi().await?;
-        Ok(Self { connection, control, _endpoint: endpoint })
+        let connection = endpoint
+            .connect_with(config, to, "x.invalid")
+            .unwrap()
+            .await?;
+        let (control, _answers) = connection.open_bi().await?;
+        Ok(Self {
+            connection,
+            control,
+            _answers,
+            _endpoint: endpoint,
+        })
     }
 }
 
@@ -211,35 +280,61 @@ async fn garbage_an_oversize_length_and_a_frame_that_never_ends_are_typed_errors
     let garbage = fed(&[0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff], QuicLimits::default()).await;
     assert!(matches!(garbage, LinkEvent::Undecodable(_)), "{garbage:?}");
     let oversize = fed(&[0xff, 0xff, 0xff, 0xff], QuicLimits::default()).await;
-    assert!(matches!(oversize, LinkEvent::Undecodable(WireError::Oversize { .. })), "{oversize:?}");
+    assert!(
+        matches!(oversize, LinkEvent::Undecodable(WireError::Oversize { .. })),
+        "{oversize:?}"
+    );
     // The peer stays and sends nothing more.
-    let limits = QuicLimits { partial_frame_ms: 200, ..QuicLimits::default() };
+    let limits = QuicLimits {
+        partial_frame_ms: 200,
+        ..QuicLimits::default()
+    };
     let slow = fed(&[0, 0, 1, 0, 1, 2, 3], limits).await;
-    assert!(matches!(slow, LinkEvent::Undecodable(WireError::Slow { .. })), "{slow:?}");
+    assert!(
+        matches!(slow, LinkEvent::Undecodable(WireError::Slow { .. })),
+        "{slow:?}"
+    );
 }
 
 #[tokio::test]
-async fn a_frame_on_the_wrong_stream_and_a_stream_of_no_class_end_the_connection() {
+async fn a_frame_on_the_wrong_stream_a_stream_of_no_class_and_a_second_one_end_the_connection() {
     let mut text_stream = vec![1_u8];
     text_stream.extend(encode_framed(&ping(1)));
-    for bytes in [text_stream, vec![200]] {
+    for streams in [vec![text_stream], vec![vec![200]], vec![vec![1], vec![1]]] {
         let (listener, address) = listen(QuicLimits::default());
         let accepting = tokio::spawn(accept(listener));
         let mut raw = Raw::connect(&address, ALPN).await.unwrap();
-        raw.control.write_all(&encode_framed(&ping(1))).await.unwrap();
+        raw.control
+            .write_all(&encode_framed(&ping(1)))
+            .await
+            .unwrap();
         let (_listener, mut link) = accepting.await.unwrap();
         assert_eq!(frame(&mut link).await, ping(1));
-        let mut stream = raw.connection.open_uni().await.unwrap();
-        stream.write_all(&bytes).await.unwrap();
+        let mut opened = Vec::new();
+        for bytes in streams {
+            let mut stream = raw.connection.open_uni().await.unwrap();
+            stream.write_all(&bytes).await.unwrap();
+            opened.push(stream);
+        }
         let ended = event(&mut link).await;
-        let here = matches!(ended, LinkEvent::Closed(Closed::Here { code: Some(ErrorCode::Protocol), .. }));
+        let here = matches!(
+            ended,
+            LinkEvent::Closed(Closed::Here {
+                code: Some(ErrorCode::Protocol),
+                ..
+            })
+        );
         assert!(here, "{ended:?}");
     }
 }
 
 #[tokio::test]
 async fn another_protocol_gets_no_connection_and_a_handshake_that_stops_is_forgotten() {
-    let limits = QuicLimits { handshake_ms: 200, handshakes_max: 1, ..QuicLimits::default() };
+    let limits = QuicLimits {
+        handshake_ms: 200,
+        handshakes_max: 1,
+        ..QuicLimits::default()
+    };
     let (listener, address) = listen(limits);
     let accepting = tokio::spawn(accept(listener));
     assert!(Raw::connect(&address, b"h3").await.is_err());
@@ -248,7 +343,11 @@ async fn another_protocol_gets_no_connection_and_a_handshake_that_stops_is_forgo
     let ended = tokio::time::timeout(PATIENCE, silent.connection.closed()).await;
     assert!(ended.is_ok(), "the listener waits for ever");
     let mut honest = Raw::connect(&address, ALPN).await.unwrap();
-    honest.control.write_all(&encode_framed(&ping(5))).await.unwrap();
+    honest
+        .control
+        .write_all(&encode_framed(&ping(5)))
+        .await
+        .unwrap();
     let (_listener, mut link) = accepting.await.unwrap();
     assert_eq!(frame(&mut link).await, ping(5));
 }

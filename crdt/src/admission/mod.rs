@@ -4,6 +4,8 @@
 //! returns, so the order of grants and revocations does not matter. A relay's
 //! verdict is spam control; members judge by the encrypted membership log.
 
+mod absorb;
+mod body;
 mod ledger;
 mod op;
 mod state;
@@ -11,7 +13,8 @@ mod state;
 use crate::id::{AuthorKey, PrincipalKey};
 use crate::reader::Truncated;
 
-pub use self::op::{AuthBody, ClearOp, Cut, History, Rights, TimelineKind};
+pub use self::body::AuthBody;
+pub use self::op::{ClearOp, Cut, History, Rights, TimelineKind};
 pub use self::state::Admission;
 
 /// Why an author may not do something.

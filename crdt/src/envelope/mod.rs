@@ -39,8 +39,8 @@ pub enum EnvelopeError {
     /// Sequence number 0, or `prev` is zero although seq is above 1, or the reverse.
     #[error("sequence number and previous id contradict each other")]
     Chain,
-    /// A change, fragment or receipt that names no epoch, or a key-op or notice that names one.
-    #[error("a body under an epoch key must name the epoch, and no other may")]
+    /// A change, fragment or receipt that names no epoch.
+    #[error("a sealed body must name its epoch")]
     Epoch,
     /// A body of no bytes or more than its kind allows.
     #[error("a body of {length} bytes is outside 1 to {limit}; split it")]

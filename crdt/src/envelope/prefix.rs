@@ -72,14 +72,6 @@ impl Kind {
             Self::AuthOp | Self::KeyOp | Self::Notice => false,
         }
     }
-
-    /// Whether the prefix may name an epoch. An auth-op does so if it has a sealed part.
-    const fn allows_epoch(self) -> bool {
-        match self {
-            Self::Change | Self::Fragment | Self::Receipt | Self::AuthOp => true,
-            Self::KeyOp | Self::Notice => false,
-        }
-    }
 }
 
 impl TryFrom<u8> for Kind {
@@ -248,8 +240,7 @@ impl Prefix {
         if self.seq == Seq::ZERO || (self.seq == Seq(1)) != self.prev.is_zero() {
             return Err(EnvelopeError::Chain);
         }
-        let (needs, allows) = (self.kind.needs_epoch(), self.kind.allows_epoch());
-        if (needs && self.epoch.is_zero()) || (!allows && !self.epoch.is_zero()) {
+        if self.kind.needs_epoch() && self.epoch.is_zero() {
             return Err(EnvelopeError::Epoch);
         }
         if self.refs.len() > REFS_MAX {

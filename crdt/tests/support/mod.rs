@@ -6,6 +6,8 @@
     reason = "each test file uses a part of it, and a test stops at the first surprise"
 )]
 
+pub(crate) mod group;
+
 use ed25519_dalek::{Signer, SigningKey};
 use khlong_crdt::{
     admission::{AuthBody, ClearOp, Cut, History, Rights, TimelineKind},

@@ -71,21 +71,21 @@ async fn write_one(
             body,
             reply_to: None,
         };
-        match client.request(&request).await? {
-            Response::Written {
-                message: Some(message),
-                delivery,
-                ..
-            } => {
-                wrote.push(Wrote {
-                    message,
-                    at,
-                    durable_in: at.elapsed(),
-                    delivery,
-                });
-            }
-            other => return Err(format!("the node answered {other:?} to a message").into()),
-        }
+        let response = client.request(&request).await?;
+        let Response::Written {
+            message: Some(message),
+            delivery,
+            ..
+        } = response
+        else {
+            return Err(format!("the node answered {response:?} to a message").into());
+        };
+        wrote.push(Wrote {
+            message,
+            at,
+            durable_in: at.elapsed(),
+            delivery,
+        });
         tokio::time::sleep(TYPING_PAUSE).await;
     }
     Ok(wrote)

@@ -72,12 +72,10 @@ impl Gate {
             Self::Socket(client) => client.request(&request).await?,
             Self::Folder(node) => node.request(request).await,
         };
-        match response {
-            Response::Refused { message, exit_code } => {
-                Err(CliError::Refused { message, exit_code })
-            }
-            answer => Ok(answer),
+        if let Response::Refused { message, exit_code } = response {
+            return Err(CliError::Refused { message, exit_code });
         }
+        Ok(response)
     }
 
     /// Waits until nothing is queued for a relay in reach and all it has is here; whether in time.

@@ -255,11 +255,11 @@ async fn open_timeline(gate: &mut Gate, found: &Found) -> Result<String, CliErro
         kind: "group".to_owned(),
         relays: Vec::new(),
     };
-    match gate.ask(request).await? {
-        // Named by id from here on: another timeline may have the same title.
-        Response::Timeline { timeline } => Ok(timeline.id),
-        _ => Err(CliError::Unexpected),
-    }
+    let Response::Timeline { timeline } = gate.ask(request).await? else {
+        return Err(CliError::Unexpected);
+    };
+    // Named by id from here on: another timeline may have the same title.
+    Ok(timeline.id)
 }
 
 /// Cuts where either limit is reached; a batch holds at least one message.

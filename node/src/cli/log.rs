@@ -67,12 +67,13 @@ pub(super) async fn page(
         from: Some(from),
         limit: Some(limit),
     };
-    match gate.ask(request).await? {
-        Response::Messages {
-            timeline, messages, ..
-        } => Ok((timeline, messages)),
-        _ => Err(CliError::Unexpected),
-    }
+    let Response::Messages {
+        timeline, messages, ..
+    } = gate.ask(request).await?
+    else {
+        return Err(CliError::Unexpected);
+    };
+    Ok((timeline, messages))
 }
 
 /// Shows what arrives and what changes until the node stops or the reader goes.

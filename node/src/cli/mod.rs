@@ -201,7 +201,15 @@ async fn write(
         ),
         Response::Timeline { timeline } => (timeline.id.clone(), None),
         Response::Invite { timeline, .. } => (timeline.clone(), None),
-        _ => (String::new(), None),
+        Response::Id { .. }
+        | Response::Relays { .. }
+        | Response::Timelines { .. }
+        | Response::Messages { .. }
+        | Response::Status { .. }
+        | Response::Outbox { .. }
+        | Response::Imported { .. }
+        | Response::Digest { .. }
+        | Response::Refused { .. } => (String::new(), None),
     };
     let written = Written {
         timeline: &timeline,

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 use super::Run;
 use super::error::CliError;
 use super::gate::Gate;
-use crate::daemon::{self, socket};
+use crate::daemon;
 
 /// What is logged unless `KHLONG_LOG` says otherwise (`info`, `debug`, `khlong_node=trace`…).
 const LOG_DEFAULT: &str = "info";
@@ -41,7 +41,6 @@ pub(super) async fn run(run: &Run) -> Result<(), CliError> {
             run.home.display()
         ))),
         Gate::Folder(node) => {
-            tracing::info!(socket = %socket::path(&run.home).display(), "the daemon runs");
             daemon::serve(node, &run.home, shutdown).await?;
             tracing::info!("the daemon has stopped");
             Ok(())

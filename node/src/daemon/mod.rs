@@ -36,6 +36,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), NodeError> {
     let listener = socket::bind(home)?;
+    tracing::info!(socket = %socket::path(home).display(), "the daemon runs");
     let permits = Arc::new(Semaphore::new(DAEMON_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);

@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::NodeOptions;
 use crate::api::{Event, Request, Response};
+use crate::backup::RESTORED_FILE;
 use crate::error::{NodeError, described};
 use crate::link::{LinkId, Links};
 use crate::peer::{Peer, PeerInput, PeerOutput};
@@ -264,6 +265,15 @@ impl Driver {
 
 fn open_peer(options: &NodeOptions, now: Now) -> Result<Peer, NodeError> {
     let mut peer = Peer::open(&options.home, options.passphrase.clone(), entropy()?, now)?;
+    let marker = options.home.join(RESTORED_FILE);
+    if marker.exists() {
+        peer.renew_authors(now)?;
+        std::fs::remove_file(&marker).map_err(|source| NodeError::Io {
+            action: "removing",
+            path: marker,
+            source,
+        })?;
+    }
     peer.go_online(now, options.online);
     Ok(peer)
 }

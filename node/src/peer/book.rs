@@ -80,11 +80,17 @@ impl Book {
             .filter_map(|entry| entry.address.parse().ok())
     }
 
-    /// Followed timelines that `relay` carries.
+    /// Whether this node wants to hear of the timeline.
+    pub(crate) fn follows(&self, timeline: TimelineId) -> bool {
+        self.timelines
+            .get(&timeline.to_string())
+            .is_some_and(|entry| entry.followed)
+    }
+
+    /// Timelines that `relay` carries, those that were left included.
     pub(crate) fn carried_by(&self, relay: RelayKey) -> Vec<TimelineId> {
         self.timelines
             .iter()
-            .filter(|(_, entry)| entry.followed)
             .filter(|(_, entry)| {
                 entry.relays.iter().any(|address| {
                     address

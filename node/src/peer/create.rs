@@ -4,12 +4,17 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
 use khlong_crdt::address::RelayAddress;
-use khlong_crdt::id::{LogId, TimelineId};
+use khlong_crdt::admission::ClearOp;
+use khlong_crdt::envelope::{Expiry, Kind};
+use khlong_crdt::id::{EnvelopeId, EpochId, LogId, Seq, TimelineId};
 use khlong_crdt::time::Now;
+use khlong_document::keys::author::AuthorSecret;
 use khlong_document::keys::device::DeviceSecret;
 use khlong_document::keys::user::{UserCard, UserGenesis, UserSecret};
+use khlong_document::seal::{SealRequest, seal_auth_op};
 use khlong_document::secret_store::sealed_file::PassphraseCost;
 use khlong_document::secret_store::{FileStore, SecretStore as _};
+use khlong_document::timeline::write::WriteError;
 use khlong_store::batch::Overlay;
 use khlong_store::engine::Durability;
 use khlong_store::engine::rocks::RocksOptions;
@@ -22,7 +27,7 @@ use zeroize::Zeroizing;
 
 use super::Peer;
 use super::book::{BOOK_ROW, Book};
-use super::timelines::{load, load_outbox};
+use super::timelines::{load, load_outbox, secret_row};
 use super::vault::{MASTER_KEY_BYTES, Vault};
 use crate::error::NodeError;
 
@@ -68,11 +73,6 @@ impl Peer {
         if key_file.exists() {
             return Err(NodeError::AlreadyInitialised(home.to_owned()));
         }
-        std::fs::create_dir_all(home).map_err(|source| NodeError::Io {
-            action: "making the folder",
-            path: home.to_owned(),
-            source,
-        })?;
         let mut rng = ChaCha20Rng::from_seed(entropy);
         let mut master = Zeroizing::new([0; MASTER_KEY_BYTES]);
         rng.fill_bytes(&mut *master);
@@ -171,6 +171,55 @@ impl Peer {
             peer.link_to(now, address);
         }
         Ok(peer)
+    }
+
+    /// Begins a new author key in every timeline that can be written. A copy of
+    /// the folder may have written on under the old keys, and two devices with
+    /// one key would fork its chain. Commits before it returns.
+    ///
+    /// # Errors
+    /// What the folder refused; drop the peer and open it again.
+    pub fn renew_authors(&mut self, now: Now) -> Result<(), NodeError> {
+        let ids: Vec<TimelineId> = self.timelines.keys().copied().collect();
+        for id in ids {
+            let Some(timeline) = self
+                .timelines
+                .get(&id)
+                .filter(|timeline| timeline.is_ready())
+            else {
+                continue;
+            };
+            let mut secrets = timeline.secrets().clone();
+            secrets.author = AuthorSecret::generate(&mut self.rng);
+            let author = secrets.author.public();
+            let introduction = ClearOp::Author {
+                principal: secrets.principal.public(),
+                author,
+                signature: secrets.principal.certify_author(id, author),
+            };
+            let request = SealRequest {
+                kind: Kind::AuthOp,
+                timeline: id,
+                seq: Seq::FIRST,
+                prev: EnvelopeId::ZERO,
+                epoch_id: EpochId::ZERO,
+                expiry: Expiry::Keep,
+                refs: Vec::new(),
+            };
+            let random = self.random();
+            let envelope = seal_auth_op(request, &[introduction], None, &secrets.author, random)
+                .map_err(|error| NodeError::Write(WriteError::Seal(error)))?;
+            let name = secret_row(id);
+            let nonce = self.random();
+            let row = self.vault.seal(&name, &secrets.to_bytes(), nonce);
+            self.with_batch(|batch| named::put(batch, Named::Secret, name.as_bytes(), row))?;
+            self.queue(now, &envelope)?;
+            // In one batch, so that neither is there without the other.
+            self.commit(now)?;
+            self.timelines
+                .insert(id, load(&self.store, &self.vault, id)?);
+        }
+        Ok(())
     }
 
     /// Copies the store, as it was committed last, into the new folder `target`.

@@ -68,7 +68,8 @@ impl Live {
             subscribed: BTreeSet::new(),
             next_request: 1,
             backfilling: BTreeSet::new(),
-            caught_up: [false; 4],
+            // Of a relay that carries nothing there is nothing to wait for.
+            caught_up: [true; 4],
         }
     }
 
@@ -141,7 +142,7 @@ impl Link {
             LinkState::Off => ("off", false),
             LinkState::Waiting(_) => ("waiting", false),
             LinkState::Connecting => ("connecting", false),
-            LinkState::Up(live) => ("connected", live.is_caught_up()),
+            LinkState::Up(live) => ("connected", live.ready && live.is_caught_up()),
         };
         RelayView {
             address: self.address.to_string(),

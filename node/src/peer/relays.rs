@@ -375,7 +375,15 @@ impl Peer {
     pub(super) fn offer_outbox(&mut self, now: Now) -> Result<(), NodeError> {
         let relays: Vec<RelayKey> = self.links.keys().copied().collect();
         for relay in relays {
-            let carried = self.book.carried_by(relay);
+            // What was left is still said goodbye to.
+            let carried: Vec<TimelineId> = self
+                .book
+                .carried_by(relay)
+                .into_iter()
+                .filter(|timeline| {
+                    self.book.follows(*timeline) || self.outbox.of(*timeline).next().is_some()
+                })
+                .collect();
             let inputs = self.wishes(now, relay, &carried)?;
             for input in inputs {
                 self.drive(now, relay, input)?;
@@ -414,10 +422,28 @@ impl Peer {
                 });
             }
         }
+        let left: Vec<TimelineId> = live
+            .subscribed
+            .iter()
+            .copied()
+            .filter(|timeline| !self.book.follows(*timeline))
+            .collect();
+        for timeline in left {
+            live.subscribed.remove(&timeline);
+            live.backfilling.retain(|(of, _)| *of != timeline);
+            inputs.push(Input::Unsubscribe { timeline });
+        }
+        let missing = |timeline: &TimelineId| {
+            self.book.follows(*timeline) && !live.subscribed.contains(timeline)
+        };
+        if carried.iter().any(missing) {
+            live.caught_up = [false; 4];
+        }
         // Before a relay knows the author it would refuse to show the timeline.
         let wanted: Vec<TimelineId> = carried
             .iter()
             .copied()
+            .filter(|timeline| self.book.follows(*timeline))
             .filter(|timeline| !live.subscribed.contains(timeline))
             .filter(|timeline| {
                 self.outbox

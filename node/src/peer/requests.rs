@@ -83,21 +83,7 @@ impl Peer {
                 timeline,
                 body,
                 reply_to,
-            } => {
-                let id = self.resolve(&timeline)?;
-                let reply_to = reply_to
-                    .map(|target| self.resolve_message(id, &target))
-                    .transpose()?;
-                let draft = Draft::Message {
-                    body,
-                    reply_to,
-                    attachments: Vec::new(),
-                    origin: None,
-                    import_key: None,
-                    sent_at: now.wall,
-                };
-                self.write_one(now, id, None, draft)
-            }
+            } => self.send(now, &timeline, body, reply_to.as_deref()),
             Request::Edit {
                 timeline,
                 message,
@@ -115,16 +101,7 @@ impl Peer {
                 message,
                 emoji,
                 remove,
-            } => {
-                let id = self.resolve(&timeline)?;
-                let target = self.resolve_message(id, &message)?;
-                let draft = if remove {
-                    Draft::Unreact { target, emoji }
-                } else {
-                    Draft::React { target, emoji }
-                };
-                self.write_one(now, id, Some(target), draft)
-            }
+            } => self.react(now, &timeline, &message, emoji, remove),
             Request::Read { timeline } => self.read(now, &timeline),
             Request::Log {
                 timeline,
@@ -155,6 +132,46 @@ impl Peer {
             Request::Import { timeline, messages } => self.import(now, &timeline, messages),
             Request::Digest { timeline } => self.digest(&timeline),
         }
+    }
+
+    fn send(
+        &mut self,
+        now: Now,
+        timeline: &str,
+        body: String,
+        reply_to: Option<&str>,
+    ) -> Result<Response, NodeError> {
+        let id = self.resolve(timeline)?;
+        let reply_to = reply_to
+            .map(|target| self.resolve_message(id, target))
+            .transpose()?;
+        let draft = Draft::Message {
+            body,
+            reply_to,
+            attachments: Vec::new(),
+            origin: None,
+            import_key: None,
+            sent_at: now.wall,
+        };
+        self.write_one(now, id, None, draft)
+    }
+
+    fn react(
+        &mut self,
+        now: Now,
+        timeline: &str,
+        message: &str,
+        emoji: String,
+        remove: bool,
+    ) -> Result<Response, NodeError> {
+        let id = self.resolve(timeline)?;
+        let target = self.resolve_message(id, message)?;
+        let draft = if remove {
+            Draft::Unreact { target, emoji }
+        } else {
+            Draft::React { target, emoji }
+        };
+        self.write_one(now, id, Some(target), draft)
     }
 
     fn identity(&self) -> Response {

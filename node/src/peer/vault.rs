@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::error::NodeError;
 
 /// Bytes of the master key.
-pub const MASTER_KEY_BYTES: usize = 32;
+pub(crate) const MASTER_KEY_BYTES: usize = 32;
 
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;

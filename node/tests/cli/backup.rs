@@ -27,7 +27,7 @@ fn a_node_comes_back_from_its_backup() {
         0,
         "the keys are in it"
     );
-    node.json(&["send", &timeline, "after the backup", "--wait", "none"]);
+    let original = node.json(&["send", &timeline, "after the backup", "--wait", "none"]);
 
     assert!(restore(&backup, &home).status.success());
     let run = |arguments: &[&str]| {
@@ -44,7 +44,20 @@ fn a_node_comes_back_from_its_backup() {
         log.contains("before the backup") && !log.contains("after the backup"),
         "{log}"
     );
-    run(&["send", &timeline, "written anew", "--wait", "none"]);
+    let anew = run(&[
+        "send",
+        &timeline,
+        "written anew",
+        "--wait",
+        "none",
+        "--json",
+    ]);
+    let original = original["envelope"].as_str().unwrap();
+    let (author, _) = original.split_once(':').unwrap();
+    assert!(
+        anew.contains("aut_") && !anew.contains(author),
+        "two devices with one author key would fork its chain: {anew}"
+    );
     assert!(run(&["log", &timeline]).contains("written anew"));
     assert_eq!(
         restore(&backup, &home).status.code(),

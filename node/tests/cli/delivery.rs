@@ -125,6 +125,29 @@ fn a_message_reaches_a_follower_at_once() {
     assert_eq!(hers, his);
 }
 
+/// A connection of which only one side knows any more would look alive for a
+/// minute and a half; the restarted relay says at once that it forgot it.
+#[test]
+fn a_daemon_finds_a_relay_that_was_killed_and_came_back() {
+    let mut relay = Relay::start();
+    let mali = relay.node("mali");
+    let timeline =
+        text(&mali.json(&["timeline", "new", "restart", "--wait", "stored"])["timeline"]["id"]);
+    let _daemon = mali.daemon();
+    mali.json(&["send", &timeline, "before", "--wait", "stored"]);
+    relay.kill();
+    relay.restart();
+    mali.json(&[
+        "send",
+        &timeline,
+        "after",
+        "--wait",
+        "stored",
+        "--timeout",
+        "40s",
+    ]);
+}
+
 #[test]
 fn sync_without_a_relay_in_reach_is_exit_5() {
     let mut relay = Relay::start();

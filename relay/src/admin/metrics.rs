@@ -8,16 +8,18 @@ use std::time::Duration;
 use khlong_store::engine::EngineStats;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, text};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::hub::HubStats;
 
 /// From an SSD's fsync to a disk that hangs, in seconds.
-const COMMIT_BUCKETS: [f64; 10] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0, 10.0];
+const COMMIT_BUCKETS: [f64; 10] = [
+    0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0, 10.0,
+];
 
 /// What the relay is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +70,19 @@ impl Metrics {
         });
         let mut registry = Registry::with_prefix("khlong");
         let commits = Histogram::new(COMMIT_BUCKETS);
-        registry.register_with_unit("commit", "Time of one commit with its fsync", Unit::Seconds, commits.clone());
+        registry.register_with_unit(
+            "commit",
+            "Time of one commit with its fsync",
+            Unit::Seconds,
+            commits.clone(),
+        );
         registry.register_collector(Box::new(Published(Arc::clone(&snapshot))));
-        Self { stopping: AtomicBool::new(false), registry, commits, snapshot }
+        Self {
+            stopping: AtomicBool::new(false),
+            registry,
+            commits,
+            snapshot,
+        }
     }
 
     /// What the relay is doing.
@@ -120,7 +132,9 @@ impl Metrics {
 
     pub(crate) fn add_udp_bytes(&self, sent: u64, received: u64) {
         self.snapshot.udp_sent.fetch_add(sent, Ordering::Relaxed);
-        self.snapshot.udp_received.fetch_add(received, Ordering::Relaxed);
+        self.snapshot
+            .udp_received
+            .fetch_add(received, Ordering::Relaxed);
     }
 }
 
@@ -142,17 +156,34 @@ impl Collector for Published {
         }
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let outside = [
-            ("hub_failures", "Hubs given up after a failed commit or read", load(&self.0.failures)),
-            ("connections_turned_away", "Connections over a limit", load(&self.0.turned_away)),
-            ("udp_sent_bytes", "UDP payload sent to clients", load(&self.0.udp_sent)),
-            ("udp_received_bytes", "UDP payload received from clients", load(&self.0.udp_received)),
+            (
+                "hub_failures",
+                "Hubs given up after a failed commit or read",
+                load(&self.0.failures),
+            ),
+            (
+                "connections_turned_away",
+                "Connections over a limit",
+                load(&self.0.turned_away),
+            ),
+            (
+                "udp_sent_bytes",
+                "UDP payload sent to clients",
+                load(&self.0.udp_sent),
+            ),
+            (
+                "udp_received_bytes",
+                "UDP payload received from clients",
+                load(&self.0.udp_received),
+            ),
         ];
         for (name, help, value) in counters(&hub, &engine).into_iter().chain(outside) {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             ConstCounter::new(value).encode(metric)?;
         }
         let help = "Envelopes refused, by the protocol's error code";
-        let mut family = encoder.encode_descriptor("envelopes_refused", help, None, MetricType::Counter)?;
+        let mut family =
+            encoder.encode_descriptor("envelopes_refused", help, None, MetricType::Counter)?;
         for (code, value) in &hub.envelopes_refused {
             let labels = [("code", code.to_string())];
             ConstCounter::new(*value).encode(family.encode_family(&labels)?)?;
@@ -164,28 +195,84 @@ impl Collector for Published {
 fn gauges(hub: &HubStats, engine: &EngineStats) -> [(&'static str, &'static str, u64); 5] {
     [
         ("connections", "Connections now", hub.connections),
-        ("timelines_watched", "Timelines that somebody watches now", hub.timelines_watched),
-        ("disk_full", "1 while writes are refused for want of space", u64::from(hub.disk_full)),
-        ("store_disk_bytes", "Bytes of all files of the store", engine.disk_bytes),
-        ("store_free_bytes", "Bytes that the file system has left", engine.free_bytes),
+        (
+            "timelines_watched",
+            "Timelines that somebody watches now",
+            hub.timelines_watched,
+        ),
+        (
+            "disk_full",
+            "1 while writes are refused for want of space",
+            u64::from(hub.disk_full),
+        ),
+        (
+            "store_disk_bytes",
+            "Bytes of all files of the store",
+            engine.disk_bytes,
+        ),
+        (
+            "store_free_bytes",
+            "Bytes that the file system has left",
+            engine.free_bytes,
+        ),
     ]
 }
 
 fn counters(hub: &HubStats, engine: &EngineStats) -> [(&'static str, &'static str, u64); 14] {
     [
-        ("connections_opened", "Connections that finished the handshake", hub.connections_opened),
-        ("frames_received", "Frames decoded and verified", hub.frames_received),
-        ("frames_undecodable", "Frames that were neither", hub.frames_undecodable),
-        ("sessions_failed", "Sessions ended by an error", hub.sessions_failed),
+        (
+            "connections_opened",
+            "Connections that finished the handshake",
+            hub.connections_opened,
+        ),
+        (
+            "frames_received",
+            "Frames decoded and verified",
+            hub.frames_received,
+        ),
+        (
+            "frames_undecodable",
+            "Frames that were neither",
+            hub.frames_undecodable,
+        ),
+        (
+            "sessions_failed",
+            "Sessions ended by an error",
+            hub.sessions_failed,
+        ),
         ("commits", "Commits that wrote something", hub.commits),
-        ("wal_syncs", "Syncs of the write-ahead log", engine.wal_syncs),
+        (
+            "wal_syncs",
+            "Syncs of the write-ahead log",
+            engine.wal_syncs,
+        ),
         ("envelopes_stored", "Envelopes stored", hub.envelopes_stored),
-        ("envelope_stored_bytes", "Bytes of envelopes stored", hub.envelope_bytes_stored),
-        ("envelopes_duplicate", "Envelopes that were here already", hub.envelopes_duplicate),
-        ("forks", "Authors caught writing one number twice", hub.forks_seen),
+        (
+            "envelope_stored_bytes",
+            "Bytes of envelopes stored",
+            hub.envelope_bytes_stored,
+        ),
+        (
+            "envelopes_duplicate",
+            "Envelopes that were here already",
+            hub.envelopes_duplicate,
+        ),
+        (
+            "forks",
+            "Authors caught writing one number twice",
+            hub.forks_seen,
+        ),
         ("timelines_opened", "Timelines opened", hub.timelines_opened),
         ("acks", "Appends answered after their commit", hub.acks),
-        ("arrivals_fanned_out", "Entries handed to live subscribers", hub.arrivals_fanned_out),
-        ("ephemerals_relayed", "Ephemeral messages passed on", hub.ephemerals_relayed),
+        (
+            "arrivals_fanned_out",
+            "Entries handed to live subscribers",
+            hub.arrivals_fanned_out,
+        ),
+        (
+            "ephemerals_relayed",
+            "Ephemeral messages passed on",
+            hub.ephemerals_relayed,
+        ),
     ]
 }

@@ -31,7 +31,10 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, quitting: onesh
     let until = async {
         let _ = quitting.await;
     };
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
+    if let Err(error) = axum::serve(listener, router)
+        .with_graceful_shutdown(until)
+        .await
+    {
         tracing::error!(%error, "the operators' address is no longer served");
     }
 }
@@ -50,7 +53,9 @@ async fn readyz(Shared(metrics): Shared<Arc<Metrics>>) -> Response {
         State::Rebuilding => unready("a commit failed; the hub is built again from disk\n"),
         State::Stopping => unready("shutting down\n"),
         // Readers are still served, so a balancer must not take the relay out.
-        State::Ready if metrics.is_disk_full() => "ok; the disk is full: writes are refused, reads go on\n".into_response(),
+        State::Ready if metrics.is_disk_full() => {
+            "ok; the disk is full: writes are refused, reads go on\n".into_response()
+        }
         State::Ready => "ok\n".into_response(),
     }
 }

@@ -13,12 +13,18 @@ use crate::{identity, server};
 pub(super) fn execute(arguments: &Arguments) -> Result<(), CommandError> {
     let config = arguments.load(&Flags::default())?;
     super::run::check_filter(&config.log.level)?;
-    let key = identity::parse(config.relay.key.as_deref().unwrap_or_default()).map_err(CommandError::Key)?;
+    let key = identity::parse(config.relay.key.as_deref().unwrap_or_default())
+        .map_err(CommandError::Key)?;
     if !config.store.folder.exists() {
         let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-        return Err(CommandError::File { action: "find", path: config.store.folder, source });
+        return Err(CommandError::File {
+            action: "find",
+            path: config.store.folder,
+            source,
+        });
     }
-    let store = server::open_store(&config.store.folder, config.rocks_options(), false).map_err(CommandError::Server)?;
+    let store = server::open_store(&config.store.folder, config.rocks_options(), false)
+        .map_err(CommandError::Server)?;
     let mut rows: BTreeMap<&'static str, u64> = BTreeMap::new();
     store
         .for_each_row(&mut |table, _key, _value| {
@@ -26,7 +32,11 @@ pub(super) fn execute(arguments: &Arguments) -> Result<(), CommandError> {
             Ok(())
         })
         .map_err(CommandError::Check)?;
-    let EngineStats { disk_bytes, free_bytes, .. } = store.stats();
+    let EngineStats {
+        disk_bytes,
+        free_bytes,
+        ..
+    } = store.stats();
     let log = store.identity();
     let address = RelayAddress {
         key: identity::public(&key),
@@ -47,7 +57,9 @@ pub(super) fn execute(arguments: &Arguments) -> Result<(), CommandError> {
     } else {
         print(&address.to_string());
         let total: u64 = rows.values().sum();
-        eprintln!("the configuration and {total} rows are good; {disk_bytes} bytes on disk, {free_bytes} free");
+        eprintln!(
+            "the configuration and {total} rows are good; {disk_bytes} bytes on disk, {free_bytes} free"
+        );
     }
     Ok(())
 }

@@ -69,7 +69,9 @@ impl CommandError {
         match self {
             Self::Config(_) | Self::LogLevel { .. } | Self::Exists { .. } | Self::Host { .. } => 3,
             Self::Key(KeyError::Malformed) => 3,
-            Self::Key(KeyError::Entropy(_) | KeyError::Write { .. }) | Self::File { .. } | Self::Process(_) => 1,
+            Self::Key(KeyError::Entropy(_) | KeyError::Write { .. })
+            | Self::File { .. }
+            | Self::Process(_) => 1,
             Self::Check(error) | Self::Server(ServerError::Store(error)) => error.exit_code(),
             Self::Server(
                 ServerError::Quic(_)

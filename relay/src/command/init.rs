@@ -16,10 +16,17 @@ pub(super) fn execute(arguments: &Arguments, init: &Init) -> Result<(), CommandE
     if path.exists() {
         return Err(CommandError::Exists { path: path.clone() });
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or_else(|| Path::new("."));
     let failed = |action, path: &Path| {
         let path = path.to_path_buf();
-        move |source| CommandError::File { action, path, source }
+        move |source| CommandError::File {
+            action,
+            path,
+            source,
+        }
     };
     checked_host(init)?;
     std::fs::create_dir_all(folder).map_err(failed("make", folder))?;
@@ -29,13 +36,20 @@ pub(super) fn execute(arguments: &Arguments, init: &Init) -> Result<(), CommandE
     }
     let text = template(init);
     // Through the same door as `run`, so that what is written is what works.
-    let config = Config::parse(&text, folder, Environment::default(), &Flags::default()).map_err(CommandError::Config)?;
-    let key = identity::parse(config.relay.key.as_deref().unwrap_or_default()).map_err(CommandError::Key)?;
-    let store = server::open_store(&config.store.folder, config.rocks_options(), false).map_err(CommandError::Server)?;
+    let config = Config::parse(&text, folder, Environment::default(), &Flags::default())
+        .map_err(CommandError::Config)?;
+    let key = identity::parse(config.relay.key.as_deref().unwrap_or_default())
+        .map_err(CommandError::Key)?;
+    let store = server::open_store(&config.store.folder, config.rocks_options(), false)
+        .map_err(CommandError::Server)?;
     drop(store);
     std::fs::write(path, text).map_err(failed("write", path))?;
 
-    let address = RelayAddress { key: identity::public(&key), host: init.host.clone(), port: config.public_port() };
+    let address = RelayAddress {
+        key: identity::public(&key),
+        host: init.host.clone(),
+        port: config.public_port(),
+    };
     if arguments.json {
         let data = json!({
             "schema_version": SCHEMA_VERSION,
@@ -46,7 +60,11 @@ pub(super) fn execute(arguments: &Arguments, init: &Init) -> Result<(), CommandE
         print(&data.to_string());
     } else {
         print(&address.to_string());
-        eprintln!("wrote {} and {}; keep a copy of the key: it is the relay's name", path.display(), key_path.display());
+        eprintln!(
+            "wrote {} and {}; keep a copy of the key: it is the relay's name",
+            path.display(),
+            key_path.display()
+        );
         eprintln!("next: khlong-relay --config {} run", path.display());
     }
     Ok(())
@@ -55,10 +73,18 @@ pub(super) fn execute(arguments: &Arguments, init: &Init) -> Result<(), CommandE
 /// A host that could not stand in the address would be found out by clients only.
 fn checked_host(init: &Init) -> Result<(), CommandError> {
     let key = khlong_crdt::id::RelayKey::from_bytes([0; 32]);
-    let text = RelayAddress { key, host: init.host.clone(), port: 1 }.to_string();
+    let text = RelayAddress {
+        key,
+        host: init.host.clone(),
+        port: 1,
+    }
+    .to_string();
     match text.parse::<RelayAddress>() {
         Ok(_) => Ok(()),
-        Err(source) => Err(CommandError::Host { host: init.host.clone(), source }),
+        Err(source) => Err(CommandError::Host {
+            host: init.host.clone(),
+            source,
+        }),
     }
 }
 

@@ -25,7 +25,13 @@ pub(crate) const SCHEMA_VERSION: u32 = 1;
 #[command(name = "khlong-relay", version, arg_required_else_help = true)]
 pub struct Arguments {
     /// The configuration file; paths in it are relative to its folder.
-    #[arg(long, global = true, env = "KHLONG_RELAY_CONFIG", default_value = "relay.toml", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "KHLONG_RELAY_CONFIG",
+        default_value = "relay.toml",
+        value_name = "FILE"
+    )]
     pub config: PathBuf,
     /// Data on standard output as one JSON object.
     #[arg(long, global = true)]
@@ -98,8 +104,13 @@ impl Arguments {
 impl Run {
     fn flags(&self) -> Flags {
         Flags {
-            listen: ListenFlags { quic: self.quic, admin: self.admin },
-            log: LogFlags { level: self.log.clone() },
+            listen: ListenFlags {
+                quic: self.quic,
+                admin: self.admin,
+            },
+            log: LogFlags {
+                level: self.log.clone(),
+            },
         }
     }
 }

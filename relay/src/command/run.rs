@@ -15,13 +15,18 @@ pub(super) fn execute(arguments: &Arguments, run: &Run) -> Result<(), CommandErr
     let config = arguments.load(&run.flags())?;
     start_log(check_filter(&config.log.level)?);
     let options = options(&config, run.accept_loss)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::Process)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(CommandError::Process)?;
     runtime.block_on(serve(options, arguments.json))
 }
 
 /// Whether the log filter is one.
 pub(super) fn check_filter(level: &str) -> Result<EnvFilter, CommandError> {
-    EnvFilter::try_new(level).map_err(|_| CommandError::LogLevel { level: level.to_owned() })
+    EnvFilter::try_new(level).map_err(|_| CommandError::LogLevel {
+        level: level.to_owned(),
+    })
 }
 
 async fn serve(options: ServerOptions, json: bool) -> Result<(), CommandError> {
@@ -56,7 +61,8 @@ async fn serve(options: ServerOptions, json: bool) -> Result<(), CommandError> {
 
 fn options(config: &Config, accept_loss: bool) -> Result<ServerOptions, CommandError> {
     Ok(ServerOptions {
-        key: identity::parse(config.relay.key.as_deref().unwrap_or_default()).map_err(CommandError::Key)?,
+        key: identity::parse(config.relay.key.as_deref().unwrap_or_default())
+            .map_err(CommandError::Key)?,
         folder: config.store.folder.clone(),
         sizes: config.rocks_options(),
         accept_loss,
@@ -65,12 +71,19 @@ fn options(config: &Config, accept_loss: bool) -> Result<ServerOptions, CommandE
         admin: config.listen.admin,
         limits: config.quic_limits(),
         public_host: config.relay.host.clone(),
-        public_port: config.relay.port.and_then(|port| u16::try_from(port.0).ok()),
+        public_port: config
+            .relay
+            .port
+            .and_then(|port| u16::try_from(port.0).ok()),
     })
 }
 
 fn start_log(filter: EnvFilter) {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colored = !plain && std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colored).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colored)
+        .init();
 }

@@ -23,13 +23,18 @@ impl Config {
     pub fn policy(&self) -> Policy {
         let opening = match self.policy.opening {
             Opening::Open => hub::Opening::Open,
-            Opening::Token => hub::Opening::Token(self.policy.token.clone().unwrap_or_default().into_bytes()),
+            Opening::Token => {
+                hub::Opening::Token(self.policy.token.clone().unwrap_or_default().into_bytes())
+            }
         };
-        let envelopes_per_minute = u32::try_from(self.policy.envelopes_per_minute.0).unwrap_or(u32::MAX);
+        let envelopes_per_minute =
+            u32::try_from(self.policy.envelopes_per_minute.0).unwrap_or(u32::MAX);
         Policy {
             opening,
             timeline_quota_bytes: self.policy.timeline_quota.0,
-            write_rate: WriteRate { envelopes_per_minute },
+            write_rate: WriteRate {
+                envelopes_per_minute,
+            },
         }
     }
 

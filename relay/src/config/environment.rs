@@ -25,7 +25,8 @@ impl Environment {
     pub fn from_pairs(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let ours = variables.into_iter().filter_map(|(name, value)| {
             let path = name.strip_prefix(PREFIX)?;
-            path.contains(SEPARATOR).then(|| (path.to_ascii_lowercase().replace(SEPARATOR, "."), value))
+            path.contains(SEPARATOR)
+                .then(|| (path.to_ascii_lowercase().replace(SEPARATOR, "."), value))
         });
         Self(ours.collect())
     }

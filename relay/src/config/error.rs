@@ -64,28 +64,43 @@ pub enum ConfigError {
 impl ConfigError {
     pub(super) fn from_figment(error: &figment::Error) -> Self {
         // Values of secrets are not repeated; figment names only their kind.
-        let origin = error.metadata.as_ref().map_or_else(|| "the configuration".to_owned(), |from| {
-            if from.name.contains("TOML") { "the file".to_owned() } else { format!("the {}", from.name) }
-        });
-        let path = error.path.join(".");
-        match &error.kind {
-            Kind::UnknownField(name, known) => {
-                let inside = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-                // figment's path may already end in the unknown name.
-                let section = path.strip_suffix(name.as_str()).map(|rest| rest.trim_end_matches('.'));
-                let inside = |name: &str| match section {
-                    Some("") => name.to_owned(),
-                    Some(section) => format!("{section}.{name}"),
-                    None => inside(name),
-                };
-                let suggestion = nearest(name, known).map(inside);
-                Self::UnknownKey { key: inside(name), origin, suggestion }
-            }
-            kind => Self::Value {
-                key: if path.is_empty() { "(the whole)".to_owned() } else { path },
-                origin,
-                reason: kind.to_string(),
+        let origin = error.metadata.as_ref().map_or_else(
+            || "the configuration".to_owned(),
+            |from| {
+                if from.name.contains("TOML") {
+                    "the file".to_owned()
+                } else {
+                    format!("the {}", from.name)
+                }
             },
+        );
+        let path = error.path.join(".");
+        let Kind::UnknownField(name, known) = &error.kind else {
+            let key = if path.is_empty() {
+                "(the whole)".to_owned()
+            } else {
+                path
+            };
+            return Self::Value {
+                key,
+                origin,
+                reason: error.kind.to_string(),
+            };
+        };
+        // figment's path ends in the unknown name, or in its section.
+        let section = match path.strip_suffix(name.as_str()) {
+            Some(section) => section.trim_end_matches('.'),
+            None => &path,
+        };
+        let inside = |name: &str| match section {
+            "" => name.to_owned(),
+            section => format!("{section}.{name}"),
+        };
+        let suggestion = nearest(name, known).map(inside);
+        Self::UnknownKey {
+            key: inside(name),
+            origin,
+            suggestion,
         }
     }
 }

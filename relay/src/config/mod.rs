@@ -136,7 +136,12 @@ impl Default for Listen {
 
 impl Default for Identity {
     fn default() -> Self {
-        Self { host: "localhost".to_owned(), port: None, key: None, key_file: None }
+        Self {
+            host: "localhost".to_owned(),
+            port: None,
+            key: None,
+            key_file: None,
+        }
     }
 }
 
@@ -165,13 +170,18 @@ impl Default for PolicySection {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: Count(10_000), connections_per_address: Count(256) }
+        Self {
+            connections: Count(10_000),
+            connections_per_address: Count(256),
+        }
     }
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: "info".to_owned() }
+        Self {
+            level: "info".to_owned(),
+        }
     }
 }
 
@@ -210,8 +220,10 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]; every one says which key.
     pub fn load(path: &Path, environment: Environment, flags: &Flags) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_path_buf(),
+            source,
+        })?;
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
         Self::parse(&text, folder, environment, flags)
     }
@@ -250,35 +262,69 @@ impl Config {
         if relay.key.is_none() && relay.key_file.is_none() {
             relay.key_file = Some(PathBuf::from("relay.key"));
         }
-        one_of(&mut relay.key, relay.key_file.as_deref(), "relay.key", folder)?;
+        one_of(
+            &mut relay.key,
+            relay.key_file.as_deref(),
+            "relay.key",
+            folder,
+        )?;
         let policy = &mut self.policy;
-        one_of(&mut policy.token, policy.token_file.as_deref(), "policy.token", folder)
+        one_of(
+            &mut policy.token,
+            policy.token_file.as_deref(),
+            "policy.token",
+            folder,
+        )
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let invalid = |key, reason: &str| Err(ConfigError::Invalid { key, reason: reason.to_owned() });
+        let invalid = |key, reason: &str| {
+            Err(ConfigError::Invalid {
+                key,
+                reason: reason.to_owned(),
+            })
+        };
         match (self.policy.opening, self.policy.token.as_deref()) {
             (Opening::Token, None | Some("")) => {
-                return invalid("policy.token", "opening = \"token\" needs a token: set token or token_file");
+                return invalid(
+                    "policy.token",
+                    "opening = \"token\" needs a token: set token or token_file",
+                );
             }
             (Opening::Open, Some(_)) => {
-                return invalid("policy.token", "a token has no effect while opening = \"open\": remove one of them");
+                return invalid(
+                    "policy.token",
+                    "a token has no effect while opening = \"open\": remove one of them",
+                );
             }
             (Opening::Token, Some(token)) if token.len() > TOKEN_BYTES_MAX => {
                 return invalid("policy.token", "a token has at most 64 bytes");
             }
             (Opening::Token, Some(_)) | (Opening::Open, None) => {}
         }
-        if self.relay.port.is_some_and(|port| port.0 == 0 || port.0 > u64::from(u16::MAX)) {
+        if self
+            .relay
+            .port
+            .is_some_and(|port| port.0 == 0 || port.0 > u64::from(u16::MAX))
+        {
             return invalid("relay.port", "a port is a number from 1 to 65535");
         }
         if self.relay.host.is_empty() {
-            return invalid("relay.host", "name the host by which clients reach this relay");
+            return invalid(
+                "relay.host",
+                "name the host by which clients reach this relay",
+            );
         }
         for (key, count) in [
-            ("policy.envelopes_per_minute", self.policy.envelopes_per_minute),
+            (
+                "policy.envelopes_per_minute",
+                self.policy.envelopes_per_minute,
+            ),
             ("limits.connections", self.limits.connections),
-            ("limits.connections_per_address", self.limits.connections_per_address),
+            (
+                "limits.connections_per_address",
+                self.limits.connections_per_address,
+            ),
         ] {
             if count.0 == 0 || count.0 > u64::from(u32::MAX) {
                 return invalid(key, "a number from 1 to 4294967295 is needed");
@@ -311,8 +357,11 @@ fn one_of(
         });
     }
     let path = folder.join(file);
-    let text = std::fs::read_to_string(&path)
-        .map_err(|source| ConfigError::SecretFile { key, path, source })?;
+    let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::SecretFile {
+        key,
+        path,
+        source,
+    })?;
     *value = Some(text.trim_end_matches(['\r', '\n']).to_owned());
     Ok(())
 }

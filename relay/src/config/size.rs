@@ -29,7 +29,9 @@ impl ByteSize {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let (number, unit) = UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))?;
+        let (number, unit) = UNITS
+            .iter()
+            .find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))?;
         let number: u64 = number.trim_end().parse().ok()?;
         Some(Self(number.checked_mul(*unit)?))
     }
@@ -63,7 +65,11 @@ impl<'de> Deserialize<'de> for ByteSize {
                 f.write_str("a size with its unit, such as \"20GiB\"")
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<ByteSize, E> {
-                ByteSize::parse(text).ok_or_else(|| E::custom(format!("`{text}` is not a size with its unit, such as \"20GiB\"")))
+                ByteSize::parse(text).ok_or_else(|| {
+                    E::custom(format!(
+                        "`{text}` is not a size with its unit, such as \"20GiB\""
+                    ))
+                })
             }
         }
         deserializer.deserialize_any(Text)
@@ -92,10 +98,14 @@ impl<'de> Deserialize<'de> for Count {
                 Ok(Count(number))
             }
             fn visit_i64<E: Error>(self, number: i64) -> Result<Count, E> {
-                u64::try_from(number).map(Count).map_err(|_| E::custom("the number is negative"))
+                u64::try_from(number)
+                    .map(Count)
+                    .map_err(|_| E::custom("the number is negative"))
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<Count, E> {
-                text.parse().map(Count).map_err(|_| E::custom(format!("`{text}` is not a whole number")))
+                text.parse()
+                    .map(Count)
+                    .map_err(|_| E::custom(format!("`{text}` is not a whole number")))
             }
         }
         deserializer.deserialize_any(Number)

@@ -69,7 +69,14 @@ impl Hub {
 
     fn acknowledge(&mut self, now: Now, pending: Vec<Pending>) -> Result<(), HubFailure> {
         let identity = self.store.identity();
-        for Pending { connection, request, received_at, envelopes, outcomes } in pending {
+        for Pending {
+            connection,
+            request,
+            received_at,
+            envelopes,
+            outcomes,
+        } in pending
+        {
             let mut kept = Vec::with_capacity(envelopes.len());
             for (envelope, outcome) in envelopes.iter().zip(&outcomes) {
                 match outcome {
@@ -85,10 +92,19 @@ impl Hub {
                     AppendOutcome::Refused { code, .. } => self.stats.refuse(*code),
                 }
             }
-            let receipt = (!kept.is_empty())
-                .then(|| StoredReceipt::sign(&self.key, identity.log, identity.epoch, received_at, &kept));
+            let receipt = (!kept.is_empty()).then(|| {
+                StoredReceipt::sign(&self.key, identity.log, identity.epoch, received_at, &kept)
+            });
             self.stats.acks += 1;
-            self.step(now, connection, Input::Acknowledge { request, outcomes, receipt })?;
+            self.step(
+                now,
+                connection,
+                Input::Acknowledge {
+                    request,
+                    outcomes,
+                    receipt,
+                },
+            )?;
         }
         Ok(())
     }
@@ -118,15 +134,26 @@ impl Hub {
         code: ErrorCode,
         retry_after_ms: u32,
     ) -> Result<(), HubFailure> {
-        let refused = AppendOutcome::Refused { code, retry_after_ms: Some(retry_after_ms) };
+        let refused = AppendOutcome::Refused {
+            code,
+            retry_after_ms: Some(retry_after_ms),
+        };
         let mut answers = Vec::with_capacity(pending.len());
         for mut append in pending {
             for (envelope, outcome) in append.envelopes.iter().zip(&mut append.outcomes) {
                 *outcome = match *outcome {
-                    AppendOutcome::Refused { code, retry_after_ms } => AppendOutcome::Refused { code, retry_after_ms },
+                    AppendOutcome::Refused {
+                        code,
+                        retry_after_ms,
+                    } => AppendOutcome::Refused {
+                        code,
+                        retry_after_ms,
+                    },
                     AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
                         match timelines::get(&self.store, &envelope.id()) {
-                            Ok(Some(stored)) => AppendOutcome::Duplicate { arrival: stored.arrival },
+                            Ok(Some(stored)) => AppendOutcome::Duplicate {
+                                arrival: stored.arrival,
+                            },
                             Ok(None) => refused,
                             Err(error) if is_fatal(&error) => return Err(HubFailure::Read(error)),
                             Err(_) => refused,

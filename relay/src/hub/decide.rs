@@ -33,7 +33,14 @@ struct Decision {
 
 impl Decision {
     fn refused(code: ErrorCode) -> Self {
-        Self { outcome: AppendOutcome::Refused { code, retry_after_ms: None }, forked: false, opened: false }
+        Self {
+            outcome: AppendOutcome::Refused {
+                code,
+                retry_after_ms: None,
+            },
+            forked: false,
+            opened: false,
+        }
     }
 }
 
@@ -46,16 +53,33 @@ impl Hub {
         request: u64,
         envelopes: Vec<VerifiedEnvelope>,
     ) -> Result<(), HubFailure> {
-        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
-        let taken = connection.allowance.take(self.policy.write_rate, now.monotonic, envelopes.len());
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return Ok(());
+        };
+        let taken =
+            connection
+                .allowance
+                .take(self.policy.write_rate, now.monotonic, envelopes.len());
         let may_open = connection.may_open;
         if let Err(retry_after_ms) = taken {
             self.stats.refuse(ErrorCode::RateLimited);
             let message = "this connection appends faster than the relay allows".to_owned();
             let retry_after_ms = Some(retry_after_ms);
-            return self.step(now, id, Input::Refuse { request, code: ErrorCode::RateLimited, message, retry_after_ms });
+            return self.step(
+                now,
+                id,
+                Input::Refuse {
+                    request,
+                    code: ErrorCode::RateLimited,
+                    message,
+                    retry_after_ms,
+                },
+            );
         }
-        let bytes: usize = envelopes.iter().map(|envelope| envelope.bytes().len() + ROW_BYTES_MAX).sum();
+        let bytes: usize = envelopes
+            .iter()
+            .map(|envelope| envelope.bytes().len() + ROW_BYTES_MAX)
+            .sum();
         if self.overlay.bytes() + bytes > BATCH_BYTES_MAX {
             self.commit(now)?;
         }
@@ -86,12 +110,22 @@ impl Hub {
             self.stats.forks_seen += u64::from(decision.forked);
             self.stats.timelines_opened += u64::from(decision.opened);
             if let AppendOutcome::Stored { arrival } = decision.outcome {
-                self.arrivals.push(Arrival { arrival, received_at: now.wall, envelope: envelope.clone() });
+                self.arrivals.push(Arrival {
+                    arrival,
+                    received_at: now.wall,
+                    envelope: envelope.clone(),
+                });
             }
             outcomes.push(decision.outcome);
         }
         self.overlay = batch.into_overlay();
-        self.pending.push(Pending { connection, request, received_at: now.wall, envelopes, outcomes });
+        self.pending.push(Pending {
+            connection,
+            request,
+            received_at: now.wall,
+            envelopes,
+            outcomes,
+        });
         Ok(())
     }
 }
@@ -104,8 +138,14 @@ fn decide(
     may_open: bool,
 ) -> Result<Decision, StoreError> {
     if let Some(stored) = timelines::get(batch, &envelope.id())? {
-        let outcome = AppendOutcome::Duplicate { arrival: stored.arrival };
-        return Ok(Decision { outcome, forked: false, opened: false });
+        let outcome = AppendOutcome::Duplicate {
+            arrival: stored.arrival,
+        };
+        return Ok(Decision {
+            outcome,
+            forked: false,
+            opened: false,
+        });
     }
     if envelope.body().is_none() {
         // A header alone would take the place of the real thing for ever.
@@ -117,14 +157,18 @@ fn decide(
     let admitted = match known {
         None if !is_genesis(envelope) => Err(ErrorCode::UnknownTimeline),
         None if !may_open => Err(ErrorCode::OpeningRefused),
-        None => Admission::open(envelope).map(|_| ()).map_err(|error| code_of(&error)),
+        None => Admission::open(envelope)
+            .map(|_| ())
+            .map_err(|error| code_of(&error)),
         Some(admission) if prefix.kind == Kind::AuthOp => {
             let mut next = Admission::clone(&admission);
-            next.apply(envelope, received_at).map_err(|error| code_of(&error))
+            next.apply(envelope, received_at)
+                .map_err(|error| code_of(&error))
         }
-        Some(admission) => {
-            admission.admits(envelope.header(), received_at).map(|_| ()).map_err(code_of_refusal)
-        }
+        Some(admission) => admission
+            .admits(envelope.header(), received_at)
+            .map(|_| ())
+            .map_err(code_of_refusal),
     };
     if let Err(code) = admitted {
         return Ok(Decision::refused(code));
@@ -147,27 +191,55 @@ fn store(
             if prefix.kind == Kind::AuthOp {
                 admission::record(batch, &prefix.timeline, arrival, &envelope.id())?;
             }
-            let more = quotas::Use { bytes: envelope.bytes().len() as u64, count: 1 };
-            quotas::add(batch, quotas::Scope::Timeline, prefix.timeline.as_bytes(), more)?;
-            Ok(Decision { outcome: AppendOutcome::Stored { arrival }, forked, opened })
+            let more = quotas::Use {
+                bytes: envelope.bytes().len() as u64,
+                count: 1,
+            };
+            quotas::add(
+                batch,
+                quotas::Scope::Timeline,
+                prefix.timeline.as_bytes(),
+                more,
+            )?;
+            Ok(Decision {
+                outcome: AppendOutcome::Stored { arrival },
+                forked,
+                opened,
+            })
         }
-        timelines::Appended::Duplicate { arrival } => {
-            Ok(Decision { outcome: AppendOutcome::Duplicate { arrival }, forked: false, opened: false })
-        }
+        timelines::Appended::Duplicate { arrival } => Ok(Decision {
+            outcome: AppendOutcome::Duplicate { arrival },
+            forked: false,
+            opened: false,
+        }),
         timelines::Appended::ThirdFork => Ok(Decision::refused(ErrorCode::ForkEvidenceFull)),
     }
 }
 
-fn is_over_quota(batch: &Batch<'_>, policy: &Policy, envelope: &VerifiedEnvelope) -> Result<bool, StoreError> {
-    let stored = quotas::get(batch, quotas::Scope::Timeline, envelope.prefix().timeline.as_bytes())?;
-    let reserve = if envelope.class() == Class::Control { CONTROL_RESERVE_BYTES } else { 0 };
+fn is_over_quota(
+    batch: &Batch<'_>,
+    policy: &Policy,
+    envelope: &VerifiedEnvelope,
+) -> Result<bool, StoreError> {
+    let stored = quotas::get(
+        batch,
+        quotas::Scope::Timeline,
+        envelope.prefix().timeline.as_bytes(),
+    )?;
+    let reserve = if envelope.class() == Class::Control {
+        CONTROL_RESERVE_BYTES
+    } else {
+        0
+    };
     let quota = policy.timeline_quota_bytes.saturating_add(reserve);
     Ok(stored.bytes.saturating_add(envelope.bytes().len() as u64) > quota)
 }
 
 fn is_genesis(envelope: &VerifiedEnvelope) -> bool {
     let prefix = envelope.prefix();
-    prefix.kind == Kind::AuthOp && prefix.seq == Seq(1) && prefix.author.as_bytes() == prefix.timeline.as_bytes()
+    prefix.kind == Kind::AuthOp
+        && prefix.seq == Seq(1)
+        && prefix.author.as_bytes() == prefix.timeline.as_bytes()
 }
 
 fn code_of(error: &AdmissionError) -> ErrorCode {

@@ -20,6 +20,7 @@
 mod commit;
 mod connection;
 mod decide;
+mod message;
 mod policy;
 mod stats;
 
@@ -36,12 +37,11 @@ use khlong_sync::replica::Arrival;
 use khlong_sync::session::error::SessionError;
 use khlong_sync::session::input::Input;
 use khlong_sync::session::output::{Event, Output};
-use khlong_sync::wire::WireError;
 use khlong_sync::wire::code::ErrorCode;
-use khlong_sync::wire::frame::{Frame, Lane};
 
 use self::commit::Pending;
 use self::connection::Connection;
+pub use self::message::{ConnectionId, HubFailure, HubInput, HubOutput};
 pub use self::policy::{Opening, Policy, WriteRate};
 pub use self::stats::HubStats;
 
@@ -50,84 +50,6 @@ pub const BATCH_INPUTS_MAX: usize = 64;
 
 /// What the inputs of one batch may hold: 128 MiB, and as much again may wait in a driver's queue.
 const _: () = assert!(BATCH_INPUTS_MAX * khlong_sync::limits::FRAME_BYTES_MAX <= 128 * 1024 * 1024);
-
-/// One connection of this process; the driver numbers them, never twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId(pub u64);
-
-impl fmt::Display for ConnectionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "connection {}", self.0)
-    }
-}
-
-/// What goes into a hub.
-#[derive(Debug)]
-pub enum HubInput {
-    /// A connection stands.
-    Connected {
-        /// Which.
-        connection: ConnectionId,
-        /// Its channel binding.
-        exporter: [u8; 32],
-    },
-    /// A frame came, decoded and verified.
-    Frame {
-        /// On which connection.
-        connection: ConnectionId,
-        /// The frame.
-        frame: Frame,
-    },
-    /// Something came that is no frame.
-    Undecodable {
-        /// On which connection.
-        connection: ConnectionId,
-        /// What is wrong with it.
-        error: WireError,
-    },
-    /// A connection is gone.
-    Disconnected {
-        /// Which.
-        connection: ConnectionId,
-    },
-    /// A deadline may have passed.
-    Timeout,
-    /// Commit, acknowledge, and say goodbye to everybody.
-    ShutDown,
-}
-
-/// What comes out of a hub; all of it may leave.
-#[derive(Debug)]
-pub enum HubOutput {
-    /// Send a frame.
-    Send {
-        /// To whom.
-        connection: ConnectionId,
-        /// On which lane.
-        lane: Lane,
-        /// The frame.
-        frame: Frame,
-    },
-    /// Close after what was sent; nothing follows for this connection.
-    Close {
-        /// Which.
-        connection: ConnectionId,
-        /// Why; `None`: nothing is wrong.
-        code: Option<ErrorCode>,
-    },
-}
-
-/// The hub cannot go on: what the disk holds is not known. Drop it, close the
-/// connections without an answer, open the store again, build a new one.
-#[derive(Debug, thiserror::Error)]
-pub enum HubFailure {
-    /// A commit failed or its fate is unknown.
-    #[error("a commit failed; nothing of it was acknowledged")]
-    Commit(#[source] StoreError),
-    /// The disk cannot be read.
-    #[error("the store cannot be read")]
-    Read(#[source] StoreError),
-}
 
 /// The core. Drain [`Hub::poll_output`] after every [`Hub::handle`] and
 /// [`Hub::commit`]; only then read [`Hub::next_deadline`].
@@ -149,7 +71,10 @@ pub struct Hub {
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub").field("connections", &self.connections.len()).field("stats", &self.stats).finish_non_exhaustive()
+        f.debug_struct("Hub")
+            .field("connections", &self.connections.len())
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
     }
 }
 
@@ -185,8 +110,12 @@ impl Hub {
     /// [`HubFailure`]: drop the hub, nothing that it still holds may leave.
     pub fn handle(&mut self, now: Now, input: HubInput) -> Result<(), HubFailure> {
         match input {
-            HubInput::Connected { connection, exporter } => {
-                self.connections.insert(connection, Connection::new(now, &self.policy));
+            HubInput::Connected {
+                connection,
+                exporter,
+            } => {
+                self.connections
+                    .insert(connection, Connection::new(now, &self.policy));
                 self.stats.connections_opened += 1;
                 self.step(now, connection, Input::Connected { exporter })?;
             }
@@ -242,30 +171,41 @@ impl Hub {
             .take_while(|(deadline, _)| *deadline <= now.monotonic)
             .map(|(_, connection)| *connection)
             .collect();
-        due.into_iter().try_for_each(|connection| self.step(now, connection, Input::Timeout))
+        due.into_iter()
+            .try_for_each(|connection| self.step(now, connection, Input::Timeout))
     }
 
     fn shut_down(&mut self, now: Now) -> Result<(), HubFailure> {
         self.commit(now)?;
         let all: Vec<_> = self.connections.keys().copied().collect();
         let code = Some(ErrorCode::ShuttingDown);
-        all.into_iter().try_for_each(|connection| self.step(now, connection, Input::Close { code }))
+        all.into_iter()
+            .try_for_each(|connection| self.step(now, connection, Input::Close { code }))
     }
 
     /// Gives one input to one session and takes everything out of it. Inputs
     /// for a connection that is gone are dropped.
     fn step(&mut self, now: Now, id: ConnectionId, input: Input) -> Result<(), HubFailure> {
-        let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return Ok(());
+        };
         let handled = connection.session.handle(now, input, &self.store);
         let mut closed = false;
         while let Some(output) = connection.session.poll_output() {
             match output {
                 Output::Send(lane, frame) => {
-                    self.outputs.push_back(HubOutput::Send { connection: id, lane, frame });
+                    self.outputs.push_back(HubOutput::Send {
+                        connection: id,
+                        lane,
+                        frame,
+                    });
                 }
                 Output::Event(event) => self.events.push_back((id, event)),
                 Output::Close { code } => {
-                    self.outputs.push_back(HubOutput::Close { connection: id, code });
+                    self.outputs.push_back(HubOutput::Close {
+                        connection: id,
+                        code,
+                    });
                     closed = true;
                 }
             }
@@ -282,7 +222,10 @@ impl Hub {
         }
         if let Err(error) = handled {
             if !closed {
-                self.outputs.push_back(HubOutput::Close { connection: id, code: Some(error.code()) });
+                self.outputs.push_back(HubOutput::Close {
+                    connection: id,
+                    code: Some(error.code()),
+                });
                 closed = true;
             }
             self.session_ended(id, error)?;
@@ -297,7 +240,9 @@ impl Hub {
     fn session_ended(&mut self, id: ConnectionId, error: SessionError) -> Result<(), HubFailure> {
         self.stats.sessions_failed += 1;
         tracing::debug!(connection = id.0, %error, "a session ended");
-        let SessionError::Replica(replica) = error else { return Ok(()) };
+        let SessionError::Replica(replica) = error else {
+            return Ok(());
+        };
         match replica.source.downcast::<StoreError>() {
             Ok(source) if is_fatal(&source) => Err(HubFailure::Read(*source)),
             Ok(source) => {
@@ -320,7 +265,10 @@ impl Hub {
                         connection.may_open = self.policy.opening.permits(hello.token.as_deref());
                     }
                 }
-                Event::Watching { timeline, wake_up: _ } => {
+                Event::Watching {
+                    timeline,
+                    wake_up: _,
+                } => {
                     self.watchers.entry(timeline).or_default().insert(id);
                     if let Some(connection) = self.connections.get_mut(&id) {
                         connection.watched.insert(timeline);
@@ -334,8 +282,12 @@ impl Hub {
                     }
                     self.unwatch(id, timeline);
                 }
-                Event::Append { request, envelopes } => self.propose(now, id, request, envelopes)?,
-                Event::Ephemeral { timeline, payload } => self.pass_on(now, id, timeline, &payload)?,
+                Event::Append { request, envelopes } => {
+                    self.propose(now, id, request, envelopes)?
+                }
+                Event::Ephemeral { timeline, payload } => {
+                    self.pass_on(now, id, timeline, &payload)?
+                }
                 // Nothing to decide, or events of a client's session.
                 Event::Proved { .. }
                 | Event::Goodbye { .. }
@@ -353,16 +305,34 @@ impl Hub {
         Ok(())
     }
 
-    fn pass_on(&mut self, now: Now, from: ConnectionId, timeline: TimelineId, payload: &[u8]) -> Result<(), HubFailure> {
+    fn pass_on(
+        &mut self,
+        now: Now,
+        from: ConnectionId,
+        timeline: TimelineId,
+        payload: &[u8],
+    ) -> Result<(), HubFailure> {
         let watching = self.watchers.get(&timeline).cloned().unwrap_or_default();
-        watching.into_iter().filter(|id| *id != from).try_for_each(|id| {
-            self.stats.ephemerals_relayed += 1;
-            self.step(now, id, Input::RelayEphemeral { timeline, payload: payload.to_vec() })
-        })
+        watching
+            .into_iter()
+            .filter(|id| *id != from)
+            .try_for_each(|id| {
+                self.stats.ephemerals_relayed += 1;
+                self.step(
+                    now,
+                    id,
+                    Input::RelayEphemeral {
+                        timeline,
+                        payload: payload.to_vec(),
+                    },
+                )
+            })
     }
 
     fn forget(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.remove(&id) else { return };
+        let Some(connection) = self.connections.remove(&id) else {
+            return;
+        };
         if let Some(deadline) = connection.deadline {
             self.deadlines.remove(&(deadline, id));
         }

@@ -26,7 +26,9 @@ impl Default for Policy {
         Self {
             opening: Opening::Open,
             timeline_quota_bytes: 1 << 30,
-            write_rate: WriteRate { envelopes_per_minute: 60_000 },
+            write_rate: WriteRate {
+                envelopes_per_minute: 60_000,
+            },
         }
     }
 }
@@ -71,7 +73,10 @@ pub struct WriteRate {
 
 impl WriteRate {
     pub(super) fn full(self, now: Monotonic) -> Allowance {
-        Allowance { left_micros: MINUTE_MICROS, counted: now }
+        Allowance {
+            left_micros: MINUTE_MICROS,
+            counted: now,
+        }
     }
 
     /// What one envelope costs, in microseconds of the rate.
@@ -90,17 +95,26 @@ pub(super) struct Allowance {
 impl Allowance {
     /// Takes `envelopes` out, or says in how many milliseconds that works. A
     /// request of more than a minute's worth takes all of a full minute.
-    pub(super) fn take(&mut self, rate: WriteRate, now: Monotonic, envelopes: usize) -> Result<(), u32> {
+    pub(super) fn take(
+        &mut self,
+        rate: WriteRate,
+        now: Monotonic,
+        envelopes: usize,
+    ) -> Result<(), u32> {
         let gained = now.0.saturating_sub(self.counted.0);
         self.left_micros = self.left_micros.saturating_add(gained).min(MINUTE_MICROS);
         self.counted = self.counted.max(now);
-        let cost = (envelopes as u64).saturating_mul(rate.cost_micros()).min(MINUTE_MICROS);
+        let cost = (envelopes as u64)
+            .saturating_mul(rate.cost_micros())
+            .min(MINUTE_MICROS);
         match self.left_micros.checked_sub(cost) {
             Some(left) => {
                 self.left_micros = left;
                 Ok(())
             }
-            None => Err(u32::try_from((cost - self.left_micros).div_ceil(1_000)).unwrap_or(u32::MAX)),
+            None => {
+                Err(u32::try_from((cost - self.left_micros).div_ceil(1_000)).unwrap_or(u32::MAX))
+            }
         }
     }
 }

@@ -11,11 +11,26 @@ use crate::admin::Metrics;
 use crate::hub::{ConnectionId, HubInput};
 
 /// Ends when the link does, or when the driver closes it.
-pub(super) async fn serve(mut link: Link, id: ConnectionId, inputs: mpsc::Sender<DriverInput>, metrics: Arc<Metrics>) {
+pub(super) async fn serve(
+    mut link: Link,
+    id: ConnectionId,
+    inputs: mpsc::Sender<DriverInput>,
+    metrics: Arc<Metrics>,
+) {
     let (close, mut closed) = oneshot::channel();
-    let mut counted = Counted { metrics, before: LinkStats::default() };
-    let attached = Attached { sender: link.sender(), close };
-    let connected = DriverInput::Connected { connection: id, exporter: link.exporter(), attached };
+    let mut counted = Counted {
+        metrics,
+        before: LinkStats::default(),
+    };
+    let attached = Attached {
+        sender: link.sender(),
+        close,
+    };
+    let connected = DriverInput::Connected {
+        connection: id,
+        exporter: link.exporter(),
+        attached,
+    };
     if inputs.send(connected).await.is_err() {
         return;
     }
@@ -24,10 +39,22 @@ pub(super) async fn serve(mut link: Link, id: ConnectionId, inputs: mpsc::Sender
             code = &mut closed => break code,
             event = link.recv() => event,
         };
-        counted.count(&link);
+        counted.count(link.stats());
         let (input, is_last) = match event {
-            LinkEvent::Frame(frame) => (HubInput::Frame { connection: id, frame }, false),
-            LinkEvent::Undecodable(error) => (HubInput::Undecodable { connection: id, error }, false),
+            LinkEvent::Frame(frame) => (
+                HubInput::Frame {
+                    connection: id,
+                    frame,
+                },
+                false,
+            ),
+            LinkEvent::Undecodable(error) => (
+                HubInput::Undecodable {
+                    connection: id,
+                    error,
+                },
+                false,
+            ),
             LinkEvent::Closed(_) => (HubInput::Disconnected { connection: id }, true),
         };
         // A full queue holds back this connection's reading, in its turn.
@@ -41,9 +68,8 @@ pub(super) async fn serve(mut link: Link, id: ConnectionId, inputs: mpsc::Sender
     };
     // An error here: the driver let go of the connection without an answer.
     let code = code.unwrap_or(Some(ErrorCode::Internal));
-    let sender = link.sender();
-    link.close(code, "").await;
-    counted.count_sender(sender.stats());
+    let stats = link.close(code, "").await;
+    counted.count(stats);
 }
 
 /// Adds to the relay's totals what a link has cost since the last look.
@@ -53,14 +79,12 @@ struct Counted {
 }
 
 impl Counted {
-    fn count(&mut self, link: &Link) {
-        self.count_sender(link.stats());
-    }
-
-    fn count_sender(&mut self, now: LinkStats) {
+    fn count(&mut self, now: LinkStats) {
         self.metrics.add_udp_bytes(
-            now.udp_sent_bytes.saturating_sub(self.before.udp_sent_bytes),
-            now.udp_received_bytes.saturating_sub(self.before.udp_received_bytes),
+            now.udp_sent_bytes
+                .saturating_sub(self.before.udp_sent_bytes),
+            now.udp_received_bytes
+                .saturating_sub(self.before.udp_received_bytes),
         );
         self.before = now;
     }

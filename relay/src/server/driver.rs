@@ -33,7 +33,11 @@ pub(super) struct Attached {
 #[derive(Debug)]
 pub(super) enum DriverInput {
     /// A connection with its way back.
-    Connected { connection: ConnectionId, exporter: [u8; 32], attached: Attached },
+    Connected {
+        connection: ConnectionId,
+        exporter: [u8; 32],
+        attached: Attached,
+    },
     /// Anything else for the hub.
     Hub(HubInput),
     /// Finish and end the thread.
@@ -58,15 +62,32 @@ impl Driver {
         queued: mpsc::Receiver<DriverInput>,
         metrics: Arc<Metrics>,
     ) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
         let (end, ended) = oneshot::channel::<()>();
-        let thread = std::thread::Builder::new().name("hub".to_owned()).spawn(move || {
-            let _end = end;
-            let clock = Clock::start();
-            let seats = BTreeMap::new();
-            runtime.block_on(Loop { open, queued, metrics, clock, seats }.run(hub));
-        })?;
-        Ok(Self { thread: Some(thread), ended, is_over: false })
+        let thread = std::thread::Builder::new()
+            .name("hub".to_owned())
+            .spawn(move || {
+                let _end = end;
+                let clock = Clock::start();
+                let seats = BTreeMap::new();
+                runtime.block_on(
+                    Loop {
+                        open,
+                        queued,
+                        metrics,
+                        clock,
+                        seats,
+                    }
+                    .run(hub),
+                );
+            })?;
+        Ok(Self {
+            thread: Some(thread),
+            ended,
+            is_over: false,
+        })
     }
 
     /// Ends when the thread has; the store is closed then.
@@ -108,19 +129,21 @@ impl Loop {
                 gauges_due = Instant::now() + GAUGES_EVERY;
             }
             self.metrics.publish_hub(hub.stats());
-            let wake = hub.next_deadline().map_or(gauges_due, |at| self.clock.instant(at).min(gauges_due));
+            let wake = hub
+                .next_deadline()
+                .map_or(gauges_due, |at| self.clock.instant(at).min(gauges_due));
             tokio::select! {
                 taken = self.queued.recv_many(&mut inputs, BATCH_INPUTS_MAX) => if taken == 0 { return },
                 () = tokio::time::sleep_until(wake.into()) => {}
             }
             match self.turn(&mut hub, &mut inputs) {
                 Ok(Turn::Next) => {}
-                Ok(Turn::Last) => {
-                    self.metrics.publish_hub(hub.stats());
-                    return;
-                }
+                Ok(Turn::Last) => return,
                 Err(failure) => {
-                    tracing::error!(error = &failure as &dyn std::error::Error, "the hub ends; it is built again from disk");
+                    tracing::error!(
+                        error = &failure as &dyn std::error::Error,
+                        "the hub ends; it is built again from disk"
+                    );
                     self.metrics.count_failure();
                     // Nothing that it still held leaves: neither acks nor pushes.
                     drop(hub);
@@ -138,14 +161,27 @@ impl Loop {
     fn turn(&mut self, hub: &mut Hub, inputs: &mut Vec<DriverInput>) -> Result<Turn, HubFailure> {
         let now = self.clock.now();
         let mut turn = Turn::Next;
-        if hub.next_deadline().is_some_and(|deadline| deadline <= now.monotonic) {
+        if hub
+            .next_deadline()
+            .is_some_and(|deadline| deadline <= now.monotonic)
+        {
             hub.handle(now, HubInput::Timeout)?;
         }
         for input in inputs.drain(..) {
             match input {
-                DriverInput::Connected { connection, exporter, attached } => {
+                DriverInput::Connected {
+                    connection,
+                    exporter,
+                    attached,
+                } => {
                     self.seats.insert(connection, attached);
-                    hub.handle(now, HubInput::Connected { connection, exporter })?;
+                    hub.handle(
+                        now,
+                        HubInput::Connected {
+                            connection,
+                            exporter,
+                        },
+                    )?;
                 }
                 DriverInput::Hub(input) => {
                     if let HubInput::Disconnected { connection } = &input {
@@ -165,6 +201,8 @@ impl Loop {
         if hub.stats().commits > commits {
             self.metrics.observe_commit(began.elapsed());
         }
+        // Before the release: whoever has an ack finds it counted.
+        self.metrics.publish_hub(hub.stats());
         self.release(hub);
         Ok(turn)
     }
@@ -172,10 +210,17 @@ impl Loop {
     fn release(&mut self, hub: &mut Hub) {
         while let Some(output) = hub.poll_output() {
             match output {
-                HubOutput::Send { connection, lane, frame } => {
-                    let Some(seat) = self.seats.get(&connection) else { continue };
+                HubOutput::Send {
+                    connection,
+                    lane,
+                    frame,
+                } => {
+                    let Some(seat) = self.seats.get(&connection) else {
+                        continue;
+                    };
                     if seat.sender.try_send(lane, frame) == Err(SendError::Full) {
-                        seat.sender.abort(Some(ErrorCode::Busy), "you do not read what you asked for");
+                        seat.sender
+                            .abort(Some(ErrorCode::Busy), "you do not read what you asked for");
                         self.seats.remove(&connection);
                     }
                 }
@@ -191,7 +236,8 @@ impl Loop {
 
     fn cut_all(&mut self) {
         for seat in std::mem::take(&mut self.seats).into_values() {
-            seat.sender.abort(Some(ErrorCode::Internal), "the relay starts anew");
+            seat.sender
+                .abort(Some(ErrorCode::Internal), "the relay starts anew");
         }
     }
 
@@ -206,7 +252,10 @@ impl Loop {
                     return Some(hub);
                 }
                 Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the folder cannot be opened again yet");
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the folder cannot be opened again yet"
+                    );
                 }
             }
             let again = tokio::time::Instant::now() + REOPEN_AFTER;
@@ -214,7 +263,9 @@ impl Loop {
             while let Ok(input) = tokio::time::timeout_at(again, self.queued.recv()).await {
                 match input {
                     Some(DriverInput::Connected { attached, .. }) => {
-                        attached.sender.abort(Some(ErrorCode::Internal), "the relay starts anew");
+                        attached
+                            .sender
+                            .abort(Some(ErrorCode::Internal), "the relay starts anew");
                     }
                     Some(DriverInput::Hub(_)) => {}
                     Some(DriverInput::ShutDown) | None => return None,

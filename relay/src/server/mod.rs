@@ -1,8 +1,8 @@
 //! Sockets, a thread and a clock around the hub. No decisions.
 //!
-//! One thread owns the hub ([`driver`]): it drains a bounded queue of inputs,
+//! One thread owns the hub (`driver`): it drains a bounded queue of inputs,
 //! handles up to `BATCH_INPUTS_MAX`, commits once, releases. One task for each
-//! connection ([`connection`]) moves frames between a link and that queue. Every
+//! connection (`connection`) moves frames between a link and that queue. Every
 //! task and the thread end with [`Server::run`].
 
 mod clock;
@@ -92,6 +92,9 @@ pub enum ServerError {
     DriverGone,
 }
 
+/// Opens the relay's store: at the start, and again after a failure.
+pub type OpenStore = Box<dyn FnMut() -> Result<Store, ServerError> + Send>;
+
 /// A relay that listens and is about to serve.
 #[derive(Debug)]
 pub struct Server {
@@ -111,14 +114,43 @@ impl Server {
     /// # Errors
     /// [`ServerError`]; nothing is left running.
     pub async fn start(options: ServerOptions) -> Result<Self, ServerError> {
+        let mut on_disk = options.clone();
+        let open = move || {
+            let store = open_store(&on_disk.folder, on_disk.sizes, on_disk.accept_loss)?;
+            // The operator accepted what is gone now, not what will go later.
+            on_disk.accept_loss = false;
+            Ok(store)
+        };
+        Self::start_on(Box::new(open), options).await
+    }
+
+    /// The same on a store of the caller's, which `open` opens: now, and again
+    /// after a failed commit. Folder, sizes and `accept_loss` are not looked at.
+    ///
+    /// # Errors
+    /// [`ServerError`]; nothing is left running.
+    pub async fn start_on(
+        mut open: OpenStore,
+        options: ServerOptions,
+    ) -> Result<Self, ServerError> {
         let key = options.key.clone();
-        let hub = open_hub(&options)?;
+        let policy = options.policy.clone();
+        let hub_key = key.clone();
+        let mut open_hub = move || Ok(Hub::new(open()?, hub_key.clone(), policy.clone()));
+        let hub = open_hub()?;
         let identity = Identity::from_seed(key.as_bytes()).map_err(ServerError::Quic)?;
-        let listener = Listener::bind(options.quic, &identity, options.limits).map_err(ServerError::Quic)?;
-        let quic = listener
-            .local_addr()
-            .map_err(|source| ServerError::Quic(SetupError::Bind { address: options.quic, source }))?;
-        let failed = |source| ServerError::Admin { address: options.admin, source };
+        let listener =
+            Listener::bind(options.quic, &identity, options.limits).map_err(ServerError::Quic)?;
+        let quic = listener.local_addr().map_err(|source| {
+            ServerError::Quic(SetupError::Bind {
+                address: options.quic,
+                source,
+            })
+        })?;
+        let failed = |source| ServerError::Admin {
+            address: options.admin,
+            source,
+        };
         let admin = TcpListener::bind(options.admin).await.map_err(failed)?;
         let operators = admin.local_addr().map_err(failed)?;
         let address = RelayAddress {
@@ -128,10 +160,18 @@ impl Server {
         };
         let metrics = Arc::new(Metrics::new(listener.turned_away()));
         let (inputs, queued) = mpsc::channel(INPUTS_QUEUED_MAX);
-        let reopen = ServerOptions { accept_loss: false, ..options };
-        let open = move || open_hub(&reopen);
-        let driver = Driver::start(hub, Box::new(open), queued, Arc::clone(&metrics)).map_err(ServerError::Thread)?;
-        Ok(Self { listener, admin, driver, inputs, metrics, address, quic, operators })
+        let driver = Driver::start(hub, Box::new(open_hub), queued, Arc::clone(&metrics))
+            .map_err(ServerError::Thread)?;
+        Ok(Self {
+            listener,
+            admin,
+            driver,
+            inputs,
+            metrics,
+            address,
+            quic,
+            operators,
+        })
     }
 
     /// What clients are given.
@@ -158,7 +198,14 @@ impl Server {
     /// # Errors
     /// [`ServerError::DriverGone`].
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServerError> {
-        let Self { mut listener, admin, mut driver, inputs, metrics, .. } = self;
+        let Self {
+            mut listener,
+            admin,
+            mut driver,
+            inputs,
+            metrics,
+            ..
+        } = self;
         let mut connections = JoinSet::new();
         let mut next = 0_u64;
         let (quit, quitting) = tokio::sync::oneshot::channel::<()>();
@@ -194,18 +241,22 @@ impl Server {
     }
 }
 
-fn open_hub(options: &ServerOptions) -> Result<Hub, ServerError> {
-    let store = open_store(&options.folder, options.sizes, options.accept_loss)?;
-    Ok(Hub::new(store, options.key.clone(), options.policy.clone()))
-}
-
 /// Opens a relay's folder, or makes it.
 ///
 /// # Errors
 /// [`ServerError::Store`], [`ServerError::Entropy`].
-pub fn open_store(folder: &std::path::Path, sizes: RocksOptions, accept_loss: bool) -> Result<Store, ServerError> {
+pub fn open_store(
+    folder: &std::path::Path,
+    sizes: RocksOptions,
+    accept_loss: bool,
+) -> Result<Store, ServerError> {
     let mut log = [0; 16];
     getrandom::fill(&mut log).map_err(ServerError::Entropy)?;
-    let open = OpenOptions { role: Role::Relay, fresh_log_id: LogId::from_bytes(log), accept_loss, sizes };
+    let open = OpenOptions {
+        role: Role::Relay,
+        fresh_log_id: LogId::from_bytes(log),
+        accept_loss,
+        sizes,
+    };
     Store::open(folder, &open).map_err(ServerError::Store)
 }

@@ -18,7 +18,7 @@ use khlong_sync::session::output::{Event, Output};
 use khlong_sync::transport::quic::dialer::Dialer;
 use khlong_sync::transport::quic::error::Closed;
 use khlong_sync::transport::quic::link::{Link, LinkEvent};
-use khlong_sync::wire::frame::{AppendOutcome, TimelineSubscription};
+use khlong_sync::wire::frame::{AppendOutcome, Frame, TimelineSubscription};
 
 use super::Author;
 use super::virtual_world::open_store;
@@ -39,30 +39,90 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(dialer: &Dialer, relay: &RelayAddress) -> Self {
-        let link = dialer.connect(relay).await.unwrap();
+        Self::try_connect(dialer, relay)
+            .await
+            .expect("the relay does not take us")
+    }
+
+    /// `None` if the connection ends before the handshake of the session does.
+    pub async fn try_connect(dialer: &Dialer, relay: &RelayAddress) -> Option<Self> {
+        let link = dialer.connect(relay).await.ok()?;
         let began = std::time::Instant::now();
-        let role = Role::Client { relay: relay.key, token: None };
+        let role = Role::Client {
+            relay: relay.key,
+            token: None,
+        };
         let session = Session::new(role, SessionConfig::default(), Monotonic(0));
         let replica = open_store(&MemoryDisk::new(), StoreRole::Node);
         let exporter = link.exporter();
-        let mut client = Self { link, session, replica, began, events: Default::default(), cursors: BTreeMap::new(), requests: 0 };
+        let mut client = Self {
+            link,
+            session,
+            replica,
+            began,
+            events: Default::default(),
+            cursors: BTreeMap::new(),
+            requests: 0,
+        };
         client.give(Input::Connected { exporter }).await;
-        client.wait(|event| matches!(event, Event::Ready { .. }).then_some(())).await;
-        client
+        match tokio::time::timeout(PATIENCE, client.link.recv())
+            .await
+            .expect("nothing came")
+        {
+            LinkEvent::Frame(frame) => client.give(Input::Frame(frame)).await,
+            LinkEvent::Undecodable(_) | LinkEvent::Closed(_) => return None,
+        }
+        client.session.is_ready().then_some(client)
+    }
+
+    /// Appends without waiting for the answer.
+    pub async fn offer(&mut self, envelopes: Vec<VerifiedEnvelope>) {
+        self.requests += 1;
+        self.give(Input::Append {
+            request: self.requests,
+            envelopes,
+        })
+        .await;
+    }
+
+    /// Everything that still comes, and how it ends.
+    pub async fn rest(&mut self) -> (Vec<Frame>, Closed) {
+        let mut frames = Vec::new();
+        loop {
+            match tokio::time::timeout(PATIENCE, self.link.recv())
+                .await
+                .expect("the connection stays")
+            {
+                LinkEvent::Frame(frame) => frames.push(frame),
+                LinkEvent::Undecodable(error) => panic!("{error}"),
+                LinkEvent::Closed(closed) => return (frames, closed),
+            }
+        }
     }
 
     pub async fn prove(&mut self, author: &Author) {
         let signature = author.proof(&self.link.exporter());
         let (timeline, author) = (author.timeline, author.author());
-        self.give(Input::Prove { timeline, author, signature }).await;
+        self.give(Input::Prove {
+            timeline,
+            author,
+            signature,
+        })
+        .await;
     }
 
     pub async fn append(&mut self, envelopes: Vec<VerifiedEnvelope>) -> Vec<AppendOutcome> {
         self.requests += 1;
         let wanted = self.requests;
-        self.give(Input::Append { request: wanted, envelopes }).await;
+        self.give(Input::Append {
+            request: wanted,
+            envelopes,
+        })
+        .await;
         self.wait(|event| match event {
-            Event::Acked { request, outcomes, .. } if *request == wanted => Some(outcomes.clone()),
+            Event::Acked {
+                request, outcomes, ..
+            } if *request == wanted => Some(outcomes.clone()),
             _ => None,
         })
         .await
@@ -70,10 +130,25 @@ impl Client {
 
     pub async fn subscribe(&mut self, timeline: TimelineId, cursors: Vec<(Class, Cursor)>) {
         self.requests += 1;
-        let all = || Class::ALL.into_iter().map(|class| (class, ArrivalSeq(0))).collect();
-        let backfill = if cursors.is_empty() { all() } else { Vec::new() };
+        let all = || {
+            Class::ALL
+                .into_iter()
+                .map(|class| (class, ArrivalSeq(0)))
+                .collect()
+        };
+        let backfill = if cursors.is_empty() {
+            all()
+        } else {
+            Vec::new()
+        };
         let timelines = vec![TimelineSubscription { timeline, backfill }];
-        self.give(Input::Subscribe { request: self.requests, cursors, timelines, wake_up: None }).await;
+        self.give(Input::Subscribe {
+            request: self.requests,
+            cursors,
+            timelines,
+            wake_up: None,
+        })
+        .await;
     }
 
     /// Reads until `count` texts have come; returns their ids in order.
@@ -82,13 +157,21 @@ impl Client {
         while ids.len() < count {
             let (class, backfill, entries, cursor) = self
                 .wait(|event| match event {
-                    Event::Pushed { class, backfill, entries, cursor } => {
-                        Some((*class, *backfill, entries.clone(), *cursor))
-                    }
+                    Event::Pushed {
+                        class,
+                        backfill,
+                        entries,
+                        cursor,
+                    } => Some((*class, *backfill, entries.clone(), *cursor)),
                     _ => None,
                 })
                 .await;
-            self.give(Input::Pulled { class, backfill, cursor: cursor.seq }).await;
+            self.give(Input::Pulled {
+                class,
+                backfill,
+                cursor: cursor.seq,
+            })
+            .await;
             if class == Class::Text {
                 ids.extend(entries.iter().map(|entry| entry.envelope.id()));
             }
@@ -104,7 +187,9 @@ impl Client {
                     return found;
                 }
             }
-            let event = tokio::time::timeout(PATIENCE, self.link.recv()).await.expect("nothing came");
+            let event = tokio::time::timeout(PATIENCE, self.link.recv())
+                .await
+                .expect("nothing came");
             match event {
                 LinkEvent::Frame(frame) => self.give(Input::Frame(frame)).await,
                 other => panic!("instead of a frame: {other:?}"),
@@ -119,16 +204,24 @@ impl Client {
 
     async fn give(&mut self, input: Input) {
         let micros = self.began.elapsed().as_micros() as u64;
-        let now = Now { monotonic: Monotonic(micros), wall: UnixMillis(1_790_000_000_000) };
+        let now = Now {
+            monotonic: Monotonic(micros),
+            wall: UnixMillis(1_790_000_000_000),
+        };
         self.session.handle(now, input, &self.replica).unwrap();
         let sender = self.link.sender();
         while let Some(output) = self.session.poll_output() {
             match output {
-                Output::Send(lane, frame) => sender.send(lane, frame).await.unwrap(),
+                Output::Send(lane, frame) => drop(sender.send(lane, frame).await),
                 Output::Event(event) => {
                     if let Event::Subscribed { class, cursor, .. }
                     | Event::CaughtUp { class, cursor }
-                    | Event::Pushed { class, backfill: None, cursor, .. } = &event
+                    | Event::Pushed {
+                        class,
+                        backfill: None,
+                        cursor,
+                        ..
+                    } = &event
                     {
                         self.cursors.insert(*class, *cursor);
                     }
@@ -143,7 +236,9 @@ impl Client {
 /// Reads a link to its end.
 pub async fn closed(link: &mut Link) -> Closed {
     loop {
-        let event = tokio::time::timeout(PATIENCE, link.recv()).await.expect("the connection stays");
+        let event = tokio::time::timeout(PATIENCE, link.recv())
+            .await
+            .expect("the connection stays");
         if let LinkEvent::Closed(closed) = event {
             return closed;
         }

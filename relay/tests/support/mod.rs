@@ -1,8 +1,16 @@
 //! Timelines and clients for the tests of the relay: real sessions, real signatures.
 
-#[allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(
+    unreachable_pub,
+    reason = "a module of tests is reached by its test file only"
+)]
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test picks one event of many"
+)]
+
 pub mod client;
-#[allow(dead_code, reason = "each test file uses its part")]
 pub mod virtual_world;
 
 use std::collections::BTreeMap;
@@ -18,7 +26,6 @@ use khlong_sync::session::proof::proof_bytes;
 
 /// A timeline with one admin and members that it admitted.
 pub struct Timeline {
-    pub id: TimelineId,
     pub genesis: VerifiedEnvelope,
 }
 
@@ -54,14 +61,26 @@ pub fn open(seed: u64) -> (Timeline, Author, VerifiedEnvelope) {
         nonce: [7; 16],
     };
     let body = AuthBody::encode(&[genesis], &[]).unwrap();
-    let prefix = prefix(Kind::AuthOp, id, &timeline_key, Seq(1), EnvelopeId::from_bytes([0; 32]));
+    let prefix = prefix(
+        Kind::AuthOp,
+        id,
+        &timeline_key,
+        Seq(1),
+        EnvelopeId::from_bytes([0; 32]),
+    );
     let genesis = VerifiedEnvelope::sign(prefix, [0; 24], &body, &timeline_key).unwrap();
     let mut admin = Author::new(id, secret(seed, "admin author"), principal);
     let intro = admin.introduce();
-    (Timeline { id, genesis }, admin, intro)
+    (Timeline { genesis }, admin, intro)
 }
 
-fn prefix(kind: Kind, timeline: TimelineId, key: &SigningKey, seq: Seq, prev: EnvelopeId) -> Prefix {
+fn prefix(
+    kind: Kind,
+    timeline: TimelineId,
+    key: &SigningKey,
+    seq: Seq,
+    prev: EnvelopeId,
+) -> Prefix {
     let epoch = if kind.needs_epoch() { [9; 32] } else { [0; 32] };
     Prefix {
         kind,
@@ -77,7 +96,13 @@ fn prefix(kind: Kind, timeline: TimelineId, key: &SigningKey, seq: Seq, prev: En
 
 impl Author {
     fn new(timeline: TimelineId, key: SigningKey, principal: SigningKey) -> Self {
-        Self { timeline, key, principal, seq: Seq(0), prev: EnvelopeId::from_bytes([0; 32]) }
+        Self {
+            timeline,
+            key,
+            principal,
+            seq: Seq(0),
+            prev: EnvelopeId::from_bytes([0; 32]),
+        }
     }
 
     pub fn author(&self) -> AuthorKey {
@@ -91,14 +116,28 @@ impl Author {
     /// The first envelope of every author.
     pub fn introduce(&mut self) -> VerifiedEnvelope {
         let (principal, author) = (self.principal(), self.author());
-        let message = [SIGN_AUTHOR, self.timeline.as_bytes(), principal.as_bytes(), author.as_bytes()].concat();
+        let message = [
+            SIGN_AUTHOR,
+            self.timeline.as_bytes(),
+            principal.as_bytes(),
+            author.as_bytes(),
+        ]
+        .concat();
         let signature = self.principal.sign(&message).to_bytes();
-        self.auth_op(&[ClearOp::Author { principal, author, signature }])
+        self.auth_op(&[ClearOp::Author {
+            principal,
+            author,
+            signature,
+        }])
     }
 
     /// A member that this admin admits: its author, and the grant to send before its introduction.
     pub fn admit(&mut self, seed: u64) -> (Author, VerifiedEnvelope) {
-        let member = Author::new(self.timeline, secret(seed, "member author"), secret(seed, "member"));
+        let member = Author::new(
+            self.timeline,
+            secret(seed, "member author"),
+            secret(seed, "member"),
+        );
         let grant = ClearOp::Grant {
             principal: member.principal(),
             rights: Rights::MEMBER,
@@ -111,7 +150,10 @@ impl Author {
     }
 
     pub fn revoke(&mut self, principal: PrincipalKey) -> VerifiedEnvelope {
-        self.auth_op(&[ClearOp::Revoke { principal, cuts: Vec::new() }])
+        self.auth_op(&[ClearOp::Revoke {
+            principal,
+            cuts: Vec::new(),
+        }])
     }
 
     pub fn auth_op(&mut self, ops: &[ClearOp]) -> VerifiedEnvelope {
@@ -135,7 +177,9 @@ impl Author {
     }
 
     pub fn proof(&self, exporter: &[u8; 32]) -> [u8; 64] {
-        self.key.sign(&proof_bytes(exporter, &self.timeline, &self.author())).to_bytes()
+        self.key
+            .sign(&proof_bytes(exporter, &self.timeline, &self.author()))
+            .to_bytes()
     }
 
     fn seal(&mut self, kind: Kind, body: &[u8]) -> VerifiedEnvelope {
@@ -161,7 +205,10 @@ pub struct Inbox {
 
 impl Inbox {
     pub fn take(&mut self, class: Class, arrival: u64, id: EnvelopeId, in_stream: bool) {
-        assert!(self.ids.insert((class, arrival), id).is_none(), "arrival {arrival} came twice");
+        assert!(
+            self.ids.insert((class, arrival), id).is_none(),
+            "arrival {arrival} came twice"
+        );
         if in_stream {
             let last = self.last.entry(class).or_default();
             self.order_broken |= arrival <= *last;
@@ -170,6 +217,10 @@ impl Inbox {
     }
 
     pub fn texts(&self) -> Vec<EnvelopeId> {
-        self.ids.iter().filter(|((class, _), _)| *class == Class::Text).map(|(_, id)| *id).collect()
+        self.ids
+            .iter()
+            .filter(|((class, _), _)| *class == Class::Text)
+            .map(|(_, id)| *id)
+            .collect()
     }
 }

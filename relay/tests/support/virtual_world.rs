@@ -29,8 +29,16 @@ pub fn relay_key() -> SigningKey {
 }
 
 pub fn open_store(disk: &MemoryDisk, role: StoreRole) -> Store {
-    let sizes = RocksOptions { reserve_bytes: RESERVE_BYTES, ..RocksOptions::default() };
-    let options = OpenOptions { role, fresh_log_id: LogId::from_bytes([5; 16]), accept_loss: false, sizes };
+    let sizes = RocksOptions {
+        reserve_bytes: RESERVE_BYTES,
+        ..RocksOptions::default()
+    };
+    let options = OpenOptions {
+        role,
+        fresh_log_id: LogId::from_bytes([5; 16]),
+        accept_loss: false,
+        sizes,
+    };
     Store::in_memory(disk, &options).unwrap()
 }
 
@@ -65,20 +73,42 @@ pub struct Client {
 impl World {
     pub fn new(policy: Policy) -> Self {
         let disk = MemoryDisk::new();
-        let hub = Hub::new(open_store(&disk, StoreRole::Relay), relay_key(), policy.clone());
-        Self { disk, hub, clients: BTreeMap::new(), micros: 1_000_000, policy, next: 0 }
+        let hub = Hub::new(
+            open_store(&disk, StoreRole::Relay),
+            relay_key(),
+            policy.clone(),
+        );
+        Self {
+            disk,
+            hub,
+            clients: BTreeMap::new(),
+            micros: 1_000_000,
+            policy,
+            next: 0,
+        }
     }
 
     /// What a driver does after a failure: all connections cut, the hub built from disk.
     pub fn rebuild(&mut self) {
         self.clients.clear();
         // The old one goes first: it has the disk open.
-        self.hub = Hub::new(open_store(&MemoryDisk::new(), StoreRole::Relay), relay_key(), self.policy.clone());
-        self.hub = Hub::new(open_store(&self.disk, StoreRole::Relay), relay_key(), self.policy.clone());
+        self.hub = Hub::new(
+            open_store(&MemoryDisk::new(), StoreRole::Relay),
+            relay_key(),
+            self.policy.clone(),
+        );
+        self.hub = Hub::new(
+            open_store(&self.disk, StoreRole::Relay),
+            relay_key(),
+            self.policy.clone(),
+        );
     }
 
     pub fn now(&self) -> Now {
-        Now { monotonic: Monotonic(self.micros), wall: UnixMillis(1_790_000_000_000 + (self.micros / 1_000) as i64) }
+        Now {
+            monotonic: Monotonic(self.micros),
+            wall: UnixMillis(1_790_000_000_000 + (self.micros / 1_000) as i64),
+        }
     }
 
     pub fn pass_ms(&mut self, ms: u64) {
@@ -90,7 +120,10 @@ impl World {
         let id = ConnectionId(self.next);
         let mut exporter = [0; 32];
         exporter[..8].copy_from_slice(&self.next.to_be_bytes());
-        let role = Role::Client { relay: self.hub.relay_key(), token: token.map(<[u8]>::to_vec) };
+        let role = Role::Client {
+            relay: self.hub.relay_key(),
+            token: token.map(<[u8]>::to_vec),
+        };
         let client = Client {
             session: Session::new(role, SessionConfig::default(), self.now().monotonic),
             inbox: Inbox::default(),
@@ -108,14 +141,24 @@ impl World {
             requests: 0,
         };
         self.clients.insert(id, client);
-        self.hub.handle(self.now(), HubInput::Connected { connection: id, exporter }).unwrap();
+        self.hub
+            .handle(
+                self.now(),
+                HubInput::Connected {
+                    connection: id,
+                    exporter,
+                },
+            )
+            .unwrap();
         self.give(id, Input::Connected { exporter });
         self.settle();
         id
     }
 
     pub fn disconnect(&mut self, id: ConnectionId) -> Client {
-        self.hub.handle(self.now(), HubInput::Disconnected { connection: id }).unwrap();
+        self.hub
+            .handle(self.now(), HubInput::Disconnected { connection: id })
+            .unwrap();
         self.clients.remove(&id).unwrap()
     }
 
@@ -126,21 +169,47 @@ impl World {
     pub fn prove(&mut self, id: ConnectionId, author: &Author) {
         let signature = author.proof(&self.clients[&id].exporter);
         let (timeline, author) = (author.timeline, author.author());
-        self.give(id, Input::Prove { timeline, author, signature });
+        self.give(
+            id,
+            Input::Prove {
+                timeline,
+                author,
+                signature,
+            },
+        );
         self.settle();
     }
 
     /// Subscribes from the very beginning, or from `cursors` with everything merged.
-    pub fn subscribe(&mut self, id: ConnectionId, timeline: TimelineId, cursors: &BTreeMap<Class, Cursor>) {
+    pub fn subscribe(
+        &mut self,
+        id: ConnectionId,
+        timeline: TimelineId,
+        cursors: &BTreeMap<Class, Cursor>,
+    ) {
         let backfill = if cursors.is_empty() {
-            Class::ALL.into_iter().map(|class| (class, ArrivalSeq(0))).collect()
+            Class::ALL
+                .into_iter()
+                .map(|class| (class, ArrivalSeq(0)))
+                .collect()
         } else {
             Vec::new()
         };
-        let cursors = cursors.iter().map(|(class, cursor)| (*class, *cursor)).collect();
+        let cursors = cursors
+            .iter()
+            .map(|(class, cursor)| (*class, *cursor))
+            .collect();
         let request = self.request(id);
         let timelines = vec![TimelineSubscription { timeline, backfill }];
-        self.give(id, Input::Subscribe { request, cursors, timelines, wake_up: None });
+        self.give(
+            id,
+            Input::Subscribe {
+                request,
+                cursors,
+                timelines,
+                wake_up: None,
+            },
+        );
         self.settle();
     }
 
@@ -152,21 +221,38 @@ impl World {
     }
 
     /// Appends and waits for the answer.
-    pub fn append(&mut self, id: ConnectionId, envelopes: Vec<VerifiedEnvelope>) -> Vec<AppendOutcome> {
+    pub fn append(
+        &mut self,
+        id: ConnectionId,
+        envelopes: Vec<VerifiedEnvelope>,
+    ) -> Vec<AppendOutcome> {
         let request = self.offer(id, envelopes);
         self.settle();
         self.clients[&id].acks[&request].0.clone()
     }
 
     pub fn say(&mut self, id: ConnectionId, timeline: TimelineId, payload: &[u8]) {
-        self.give(id, Input::Ephemeral { timeline, payload: payload.to_vec() });
+        self.give(
+            id,
+            Input::Ephemeral {
+                timeline,
+                payload: payload.to_vec(),
+            },
+        );
         self.settle();
     }
 
     pub fn pull(&mut self, id: ConnectionId) {
         let unpulled = std::mem::take(&mut self.clients.get_mut(&id).unwrap().unpulled);
         for (class, backfill, cursor) in unpulled {
-            self.give(id, Input::Pulled { class, backfill, cursor });
+            self.give(
+                id,
+                Input::Pulled {
+                    class,
+                    backfill,
+                    cursor,
+                },
+            );
         }
         self.settle();
     }
@@ -194,7 +280,13 @@ impl World {
         for (id, client) in &mut self.clients {
             for frame in client.drain() {
                 moved = true;
-                self.hub.handle(now, HubInput::Frame { connection: *id, frame })?;
+                self.hub.handle(
+                    now,
+                    HubInput::Frame {
+                        connection: *id,
+                        frame,
+                    },
+                )?;
             }
         }
         Ok(moved)
@@ -206,7 +298,11 @@ impl World {
         while let Some(output) = self.hub.poll_output() {
             moved = true;
             match output {
-                HubOutput::Send { connection, lane, frame } => {
+                HubOutput::Send {
+                    connection,
+                    lane,
+                    frame,
+                } => {
                     assert_eq!(lane, frame.lane());
                     if self.clients.contains_key(&connection) {
                         self.give(connection, Input::Frame(frame));
@@ -261,19 +357,45 @@ impl Client {
 
     fn on_event(&mut self, now: Now, event: Event) {
         match event {
-            Event::Acked { request, outcomes, receipt } => {
-                assert!(self.acks.insert(request, (outcomes, receipt)).is_none(), "two acks of one request");
+            Event::Acked {
+                request,
+                outcomes,
+                receipt,
+            } => {
+                assert!(
+                    self.acks.insert(request, (outcomes, receipt)).is_none(),
+                    "two acks of one request"
+                );
             }
-            Event::Refused { request, code, retry_after_ms, .. } => self.refused.push((request, code, retry_after_ms)),
-            Event::Pushed { class, backfill, entries, cursor } => {
+            Event::Refused {
+                request,
+                code,
+                retry_after_ms,
+                ..
+            } => self.refused.push((request, code, retry_after_ms)),
+            Event::Pushed {
+                class,
+                backfill,
+                entries,
+                cursor,
+            } => {
                 for entry in &entries {
-                    self.inbox.take(class, entry.arrival.0, entry.envelope.id(), backfill.is_none());
+                    self.inbox.take(
+                        class,
+                        entry.arrival.0,
+                        entry.envelope.id(),
+                        backfill.is_none(),
+                    );
                 }
                 if backfill.is_none() {
                     self.cursors.insert(class, cursor);
                 }
                 if self.pulls {
-                    let pulled = Input::Pulled { class, backfill, cursor: cursor.seq };
+                    let pulled = Input::Pulled {
+                        class,
+                        backfill,
+                        cursor: cursor.seq,
+                    };
                     self.session.handle(now, pulled, &self.replica).unwrap();
                 } else {
                     self.unpulled.push((class, backfill, cursor.seq));

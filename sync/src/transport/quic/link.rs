@@ -1,7 +1,7 @@
 //! One connection: lanes out, frames in.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) limits: QuicLimits,
     /// What `Monotonic` counts from.
     began: tokio::time::Instant,
+    /// One bit for each class whose stream the peer has opened.
+    pub(crate) classes_opened: AtomicU8,
     datagrams_dropped: AtomicU64,
     closed_here: Mutex<Option<(Option<ErrorCode>, String)>>,
 }
@@ -103,7 +105,8 @@ impl Shared {
 #[derive(Clone, Debug)]
 pub struct LinkSender {
     shared: Arc<Shared>,
-    lanes: [mpsc::Sender<Frame>; STREAM_LANES],
+    /// Boxed: an empty queue has room for 32 at once, and most links are idle.
+    lanes: [mpsc::Sender<Box<Frame>>; STREAM_LANES],
 }
 
 impl LinkSender {
@@ -117,10 +120,12 @@ impl LinkSender {
         let Some(queue) = self.queue(lane) else {
             return self.send_datagram(&frame);
         };
-        queue.try_send(frame).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => SendError::Full,
-            mpsc::error::TrySendError::Closed(_) => SendError::Closed,
-        })
+        queue
+            .try_send(Box::new(frame))
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => SendError::Full,
+                mpsc::error::TrySendError::Closed(_) => SendError::Closed,
+            })
     }
 
     /// Queues a frame and waits for room. Cancel-safe: a cancelled send sent
@@ -132,7 +137,10 @@ impl LinkSender {
         let Some(queue) = self.queue(lane) else {
             return self.send_datagram(&frame);
         };
-        queue.send(frame).await.map_err(|_| SendError::Closed)
+        queue
+            .send(Box::new(frame))
+            .await
+            .map_err(|_| SendError::Closed)
     }
 
     /// Ends the connection at once, without waiting for what is queued.
@@ -152,7 +160,7 @@ impl LinkSender {
         }
     }
 
-    fn queue(&self, lane: Lane) -> Option<&mpsc::Sender<Frame>> {
+    fn queue(&self, lane: Lane) -> Option<&mpsc::Sender<Box<Frame>>> {
         self.lanes.get(index(lane)?)
     }
 
@@ -198,6 +206,7 @@ impl Link {
             connection,
             limits,
             began: tokio::time::Instant::now(),
+            classes_opened: AtomicU8::new(0),
             datagrams_dropped: AtomicU64::new(0),
             closed_here: Mutex::new(None),
         });
@@ -264,8 +273,9 @@ impl Link {
 
     /// Sends what is queued, waits (bounded) until the peer has it, and
     /// closes. Other senders of this link are closed first by the caller, or
-    /// their queues are cut off when the wait ends.
-    pub async fn close(mut self, code: Option<ErrorCode>, reason: &str) {
+    /// their queues are cut off when the wait ends. Returns what the connection
+    /// has cost.
+    pub async fn close(mut self, code: Option<ErrorCode>, reason: &str) -> LinkStats {
         let shared = Arc::clone(&self.sender.shared);
         self.readers.abort_all();
         // The writers end once no sender is left.
@@ -276,6 +286,7 @@ impl Link {
         let flushed = async { while self.writers.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(shared.limits.flush(), flushed).await;
         shared.close(code, reason);
+        self.stats()
     }
 }
 

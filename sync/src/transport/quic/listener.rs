@@ -95,7 +95,7 @@ impl Listener {
     }
 
     fn begin(&mut self, incoming: Incoming) {
-        let under_way = self.handshakes.len(); eprintln!("begin {under_way} {}", incoming.remote_address());
+        let under_way = self.handshakes.len();
         if under_way >= self.limits.handshakes_max
             || self.endpoint.open_connections() >= self.limits.connections_max
         {
@@ -127,10 +127,10 @@ impl Listener {
             {
                 Ok(Ok(link)) => Some(link),
                 Ok(Err(error)) => {
-                    eprintln!("failed {error:?}"); debug!(%error, "a handshake failed");
+                    debug!(%error, "a handshake failed");
                     None
                 }
-                Err(_elapsed) => {eprintln!("elapsed"); None}
+                Err(_elapsed) => None,
             }
         });
     }

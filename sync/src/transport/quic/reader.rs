@@ -3,6 +3,7 @@
 //! A full queue stops reading, so QUIC's flow control slows the peer down.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use khlong_crdt::class::Class;
@@ -107,6 +108,10 @@ async fn read_class(
         return Err(ReadError::WrongStream);
     };
     let class = Class::try_from(byte).map_err(|_| ReadError::WrongStream)?;
+    let bit = 1 << class as u8;
+    if shared.classes_opened.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+        return Err(ReadError::WrongStream);
+    }
     read_stream(shared, incoming, Decoder::new(), Lane::Class(class), frames).await
 }
 

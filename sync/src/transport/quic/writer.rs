@@ -14,7 +14,7 @@ use crate::wire::frame::Frame;
 pub(crate) async fn control(
     shared: Arc<Shared>,
     stream: SendStream,
-    queued: mpsc::Receiver<Frame>,
+    queued: mpsc::Receiver<Box<Frame>>,
 ) {
     let _ = stream.set_priority(CONTROL_PRIORITY);
     write(&shared, stream, queued, None).await;
@@ -22,7 +22,11 @@ pub(crate) async fn control(
 
 /// A class lane. Its stream is opened by its first frame: an idle link has
 /// one stream.
-pub(crate) async fn class(shared: Arc<Shared>, class: Class, mut queued: mpsc::Receiver<Frame>) {
+pub(crate) async fn class(
+    shared: Arc<Shared>,
+    class: Class,
+    mut queued: mpsc::Receiver<Box<Frame>>,
+) {
     let Some(first) = queued.recv().await else {
         return;
     };
@@ -40,17 +44,14 @@ pub(crate) async fn class(shared: Arc<Shared>, class: Class, mut queued: mpsc::R
 async fn write(
     shared: &Shared,
     mut stream: SendStream,
-    mut queued: mpsc::Receiver<Frame>,
-    first: Option<Frame>,
+    mut queued: mpsc::Receiver<Box<Frame>>,
+    first: Option<Box<Frame>>,
 ) {
     let mut next = first;
-    loop {
-        let Some(frame) = (match next.take() {
-            Some(frame) => Some(frame),
-            None => queued.recv().await,
-        }) else {
-            break;
-        };
+    while let Some(frame) = match next.take() {
+        Some(frame) => Some(frame),
+        None => queued.recv().await,
+    } {
         if stream
             .write_chunk(crate::wire::encode_framed(&frame).into())
             .await

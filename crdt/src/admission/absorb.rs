@@ -1,0 +1,322 @@
+//! How an auth-op enters the admission state: whole, or not at all.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Admission, AdmissionError, AuthBody, ClearOp, Refusal, Rights,
+    ledger::{Grant, Handover, Place, Settled, Standing},
+};
+use crate::{
+    context::{SIGN_AUTHOR, SIGN_HANDOVER, SIGN_INBOX},
+    envelope::{Kind, VerifiedEnvelope},
+    id::{PrincipalKey, Seq},
+    limits::{
+        ADMISSION_OPS_MAX, AUTHORS_PER_PRINCIPAL_MAX, GRANTS_PER_PRINCIPAL_MAX, PRINCIPALS_MAX,
+    },
+    signature,
+    time::UnixMillis,
+};
+
+/// What to do about a second handover of one principal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum SecondHandover {
+    Refuse,
+    HonourLowerId,
+}
+
+/// An auth-op on its way in.
+struct Incoming<'a> {
+    envelope: &'a VerifiedEnvelope,
+    writer: PrincipalKey,
+    received_at: UnixMillis,
+}
+
+impl Admission {
+    pub(super) fn absorb(
+        &mut self,
+        envelope: &VerifiedEnvelope,
+        received_at: UnixMillis,
+        second: SecondHandover,
+    ) -> Result<(), AdmissionError> {
+        if envelope.id() == self.genesis {
+            return Ok(());
+        }
+        let prefix = envelope.prefix();
+        if prefix.kind != Kind::AuthOp {
+            return Err(AdmissionError::NotAuthOp);
+        }
+        if prefix.timeline != self.timeline {
+            return Err(AdmissionError::OtherTimeline);
+        }
+        if prefix.author.as_bytes() == prefix.timeline.as_bytes() {
+            return Err(AdmissionError::SecondGenesis);
+        }
+        let body = AuthBody::decode(envelope.body().ok_or(AdmissionError::Pruned)?)?;
+        let mut next = self.clone();
+        let incoming = Incoming {
+            envelope,
+            writer: next.introduce(envelope, &body.ops)?,
+            received_at,
+        };
+        for (index, op) in body.ops.iter().enumerate() {
+            next.record(&incoming, index, op, second)?;
+        }
+        let settled = next.ledger.settle(next.founder);
+        next.check(&incoming, &body.ops, &settled)?;
+        next.standing = settled.standing;
+        *self = next;
+        Ok(())
+    }
+
+    /// The writer: by the certificate in its first envelope, and only there.
+    fn introduce(
+        &mut self,
+        envelope: &VerifiedEnvelope,
+        ops: &[ClearOp],
+    ) -> Result<PrincipalKey, AdmissionError> {
+        let author = envelope.author();
+        let mut certificates = ops.iter().filter_map(|op| match op {
+            ClearOp::Author { principal, .. } => Some(*principal),
+            ClearOp::Genesis { .. }
+            | ClearOp::Grant { .. }
+            | ClearOp::Revoke { .. }
+            | ClearOp::Inbox { .. }
+            | ClearOp::Handover { .. } => None,
+        });
+        let certificate = certificates.next();
+        let handovers = ops
+            .iter()
+            .filter(|op| matches!(op, ClearOp::Handover { .. }))
+            .count();
+        if handovers > 1 {
+            return Err(AdmissionError::Introduction);
+        }
+        if certificates.next().is_some() || certificate.is_some() != (envelope.seq() == Seq::FIRST)
+        {
+            return Err(AdmissionError::Introduction);
+        }
+        let known = self.authors.get(&author).copied();
+        match (certificate, known) {
+            (Some(principal), Some(owner)) if principal != owner => {
+                Err(AdmissionError::AuthorTaken(author))
+            }
+            (_, Some(owner)) => Ok(owner),
+            (None, None) => Err(AdmissionError::Refused(Refusal::UnknownAuthor)),
+            (Some(principal), None) => {
+                let others = self.authors.values().filter(|owner| **owner == principal);
+                full(
+                    "author keys of one principal",
+                    others.count() + 1,
+                    AUTHORS_PER_PRINCIPAL_MAX,
+                )?;
+                self.authors.insert(author, principal);
+                Ok(principal)
+            }
+        }
+    }
+
+    fn record(
+        &mut self,
+        incoming: &Incoming<'_>,
+        index: usize,
+        op: &ClearOp,
+        second: SecondHandover,
+    ) -> Result<(), AdmissionError> {
+        let (writer, at) = (incoming.writer, incoming.received_at);
+        match op {
+            ClearOp::Genesis { .. } => return Err(AdmissionError::SecondGenesis),
+            ClearOp::Grant {
+                principal,
+                rights,
+                expiry,
+                quota_class,
+                one_use,
+            } => {
+                let grant = Grant {
+                    rights: *rights,
+                    expiry: *expiry,
+                    quota_class: *quota_class,
+                    one_use: *one_use,
+                };
+                self.ledger
+                    .grant(writer, incoming.place(index), at, (*principal, grant));
+            }
+            ClearOp::Revoke { principal, cuts } => {
+                self.ledger
+                    .revoke(writer, incoming.place(index), at, (*principal, cuts));
+            }
+            ClearOp::Author {
+                principal,
+                author,
+                signature,
+            } => {
+                if *author != incoming.envelope.author() {
+                    return Err(AdmissionError::BadCertificate);
+                }
+                let statement = self.statement(SIGN_AUTHOR, principal, author.as_bytes());
+                certified(principal, &statement, signature)?;
+            }
+            ClearOp::Inbox {
+                principal,
+                inbox,
+                signature,
+            } => {
+                if *principal != writer {
+                    return Err(AdmissionError::BadCertificate);
+                }
+                let statement = self.statement(SIGN_INBOX, principal, inbox.as_bytes());
+                certified(principal, &statement, signature)?;
+                let kept = self.inboxes.entry(writer).or_insert(*inbox);
+                // Two of one principal: the lower one, so that their order does not matter.
+                *kept = (*kept).min(*inbox);
+            }
+            ClearOp::Handover {
+                from,
+                to,
+                from_signature,
+                to_signature,
+            } => {
+                if *to != writer || incoming.envelope.seq() != Seq::FIRST {
+                    return Err(AdmissionError::Introduction);
+                }
+                let statement = self.statement(SIGN_HANDOVER, from, to.as_bytes());
+                certified(from, &statement, from_signature)?;
+                certified(to, &statement, to_signature)?;
+                self.hand_over(*from, incoming.handover(index), second)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_over(
+        &mut self,
+        from: PrincipalKey,
+        handover: Handover,
+        second: SecondHandover,
+    ) -> Result<(), AdmissionError> {
+        if let Some(old) = self.ledger.handover(&from) {
+            if old.place.id == handover.place.id {
+                return Ok(());
+            }
+            if second == SecondHandover::Refuse || old.place.id < handover.place.id {
+                return Err(AdmissionError::AlreadyHandedOver(from));
+            }
+        }
+        self.ledger.hand_over(from, handover);
+        Ok(())
+    }
+
+    /// Every op must count (a handover by way of its author), and the writer must be somebody, at the latest by its own ops.
+    fn check(
+        &self,
+        incoming: &Incoming<'_>,
+        ops: &[ClearOp],
+        settled: &Settled,
+    ) -> Result<(), AdmissionError> {
+        let envelope = incoming.envelope;
+        let nobody = Standing::default();
+        let writer = settled.standing.get(&incoming.writer).unwrap_or(&nobody);
+        self.ledger
+            .check_author(&settled.standing, &envelope.author())
+            .map_err(AdmissionError::Refused)?;
+        for (index, op) in ops.iter().enumerate() {
+            match op {
+                ClearOp::Grant { principal, .. } | ClearOp::Revoke { principal, .. } => {
+                    if !settled.effective.contains(&incoming.place(index)) {
+                        return Err(incoming.why_void(writer, *principal));
+                    }
+                    let grants = settled
+                        .standing
+                        .get(principal)
+                        .map_or(0, Standing::grant_count);
+                    full("grants of one principal", grants, GRANTS_PER_PRINCIPAL_MAX)?;
+                }
+                ClearOp::Genesis { .. }
+                | ClearOp::Author { .. }
+                | ClearOp::Inbox { .. }
+                | ClearOp::Handover { .. } => {}
+            }
+        }
+        if !writer.covers(&envelope.author(), envelope.seq(), &envelope.id()) {
+            return resigned(ops, incoming.writer);
+        }
+        writer
+            .permits(Rights::NONE, incoming.received_at)
+            .map_err(AdmissionError::Refused)?;
+        let everybody: BTreeSet<_> = settled
+            .standing
+            .keys()
+            .chain(self.authors.values())
+            .collect();
+        full("principals", everybody.len(), PRINCIPALS_MAX)?;
+        full("admission ops", self.ledger.len(), ADMISSION_OPS_MAX)
+    }
+
+    fn statement(&self, domain: &[u8], first: &PrincipalKey, second: &[u8; 32]) -> Vec<u8> {
+        [
+            domain,
+            self.timeline.as_bytes(),
+            first.as_bytes(),
+            &second[..],
+        ]
+        .concat()
+    }
+}
+
+impl Incoming<'_> {
+    fn place(&self, index: usize) -> Place {
+        Place {
+            author: self.envelope.author(),
+            seq: self.envelope.seq(),
+            id: self.envelope.id(),
+            index,
+        }
+    }
+
+    fn handover(&self, index: usize) -> Handover {
+        Handover {
+            to: self.writer,
+            place: self.place(index),
+            at: self.received_at,
+        }
+    }
+
+    fn why_void(&self, writer: &Standing, target: PrincipalKey) -> AdmissionError {
+        let envelope = self.envelope;
+        if !writer.covers(&envelope.author(), envelope.seq(), &envelope.id()) {
+            return AdmissionError::Refused(Refusal::Revoked);
+        }
+        match writer.permits(Rights::ADMIN, self.received_at) {
+            Err(refusal) => AdmissionError::Refused(refusal),
+            Ok(()) => AdmissionError::Senior(target),
+        }
+    }
+}
+
+/// A resignation lies beyond its own cut, and counts all the same.
+fn resigned(ops: &[ClearOp], writer: PrincipalKey) -> Result<(), AdmissionError> {
+    let only_resigns = ops
+        .iter()
+        .all(|op| matches!(op, ClearOp::Revoke { principal, .. } if *principal == writer));
+    if only_resigns {
+        Ok(())
+    } else {
+        Err(AdmissionError::Refused(Refusal::Revoked))
+    }
+}
+
+fn full(what: &'static str, count: usize, limit: usize) -> Result<(), AdmissionError> {
+    if count > limit {
+        return Err(AdmissionError::Full { what, limit });
+    }
+    Ok(())
+}
+
+fn certified(
+    principal: &PrincipalKey,
+    statement: &[u8],
+    signature: &[u8; 64],
+) -> Result<(), AdmissionError> {
+    signature::verify(principal.as_bytes(), statement, signature)
+        .map_err(|_| AdmissionError::BadCertificate)
+}
