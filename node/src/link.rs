@@ -22,6 +22,10 @@ use crate::error::described;
 use crate::node::Order;
 use crate::peer::PeerInput;
 
+/// Default 4 s: QUIC repeats its first packet after 1, 2, 4, 8 … s, so an attempt
+/// begun while a relay restarts would find it late; a fresh one finds it at once.
+const HANDSHAKE_MS: u32 = 4_000;
+
 /// Tells a link from an earlier one to the same relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LinkId(u64);
@@ -99,7 +103,11 @@ impl Links {
             return Ok(dialer.clone());
         }
         let _inside = self.runtime.enter();
-        let dialer = Dialer::bind(QuicLimits::default()).map_err(|error| described(&error))?;
+        let limits = QuicLimits {
+            handshake_ms: HANDSHAKE_MS,
+            ..QuicLimits::default()
+        };
+        let dialer = Dialer::bind(limits).map_err(|error| described(&error))?;
         self.dialer = Some(dialer.clone());
         Ok(dialer)
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -250,10 +250,17 @@ fn until(what: &str, mut done: impl FnMut() -> Result<bool, Failure>) -> Result<
     Ok(())
 }
 
-/// A port that is free for UDP and TCP now.
+/// A port that is free for UDP and TCP, below the range that the system hands
+/// out by itself: no client takes it while the relay is down.
 fn free_port() -> Result<u16, Failure> {
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
-    Ok(socket.local_addr()?.port())
+    let first = (std::process::id() % 12_000) as u16;
+    (0..12_000)
+        .map(|step| 20_000 + (first + step) % 12_000)
+        .find(|port| {
+            let address = ("127.0.0.1", *port);
+            UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok()
+        })
+        .ok_or_else(|| "no port between 20,000 and 31,999 is free".into())
 }
 
 /// Relative where that is shorter, since a person types it.

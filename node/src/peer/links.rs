@@ -12,8 +12,8 @@ use crate::api::RelayView;
 
 /// First pause after a failed attempt; doubled at each further one.
 pub(crate) const RETRY_FIRST_MS: u64 = 250;
-/// Longest pause: a relay that is back is found within half a minute.
-pub(crate) const RETRY_MAX_MS: u64 = 30_000;
+/// Longest pause: a relay that is back is found within ten seconds.
+pub(crate) const RETRY_MAX_MS: u64 = 10_000;
 const _: () = assert!(RETRY_FIRST_MS < RETRY_MAX_MS);
 
 /// Where a connection stands.

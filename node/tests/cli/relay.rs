@@ -1,9 +1,10 @@
 //! A relay, as the process that operators run.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -89,6 +90,7 @@ impl Relay {
 
     fn is_ready(&self) -> bool {
         let asked = TcpStream::connect(&self.admin).and_then(|mut stream| {
+            stream.set_read_timeout(Some(START_MAX))?;
             write!(
                 stream,
                 "GET /readyz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
@@ -111,11 +113,17 @@ fn binary() -> PathBuf {
     path
 }
 
-/// A port that is free for UDP now, and for TCP very likely.
+/// An address that is free for UDP and TCP. It lies below the range that the
+/// system hands out by itself (from 32,768 on Linux): no client takes it while
+/// the relay is down, and no probe of it can connect to itself.
 fn free_address() -> String {
-    UdpSocket::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = (std::process::id() % 1_000) as u16 * 12;
+    loop {
+        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let address = format!("127.0.0.1:{port}");
+        if UdpSocket::bind(&address).is_ok() && TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
 }

@@ -66,6 +66,10 @@ impl Driver {
             .enable_time()
             .build()?;
         let (end, ended) = oneshot::channel::<()>();
+        // Before the thread runs: whoever was told that the relay serves may ask at once.
+        metrics.publish_hub(hub.stats());
+        metrics.publish_engine(hub.store().stats());
+        metrics.set_state(State::Ready);
         let thread = std::thread::Builder::new()
             .name("hub".to_owned())
             .spawn(move || {
@@ -122,7 +126,6 @@ impl Loop {
     async fn run(mut self, mut hub: Hub) {
         let mut inputs = Vec::with_capacity(BATCH_INPUTS_MAX);
         let mut gauges_due = Instant::now();
-        self.metrics.set_state(State::Ready);
         loop {
             if gauges_due <= Instant::now() {
                 self.metrics.publish_engine(hub.store().stats());
