@@ -8,6 +8,8 @@
 mod driver;
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -43,6 +45,8 @@ pub struct NodeOptions {
 /// [`Node::stop`] is called or the last handle is dropped.
 #[derive(Clone, Debug)]
 pub struct Node {
+    /// Taken by whoever stops the node first.
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
     orders: mpsc::Sender<Order>,
     events: broadcast::Sender<Event>,
     idle: watch::Receiver<bool>,
@@ -91,7 +95,7 @@ impl Node {
         let runtime = tokio::runtime::Handle::current();
         let for_links = orders.downgrade();
         let for_driver = events.clone();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("khlong-node".to_owned())
             .spawn(move || {
                 match Driver::open(options, runtime, queue, for_links, for_driver, idle_sender) {
@@ -110,6 +114,7 @@ impl Node {
             })?;
         outcome.await.unwrap_or(Err(NodeError::DaemonGone))?;
         Ok(Self {
+            thread: Arc::new(Mutex::new(Some(thread))),
             orders,
             events,
             idle,
@@ -165,6 +170,11 @@ impl Node {
         let (done, stopped) = oneshot::channel();
         if self.orders.send(Order::Stop { done }).await.is_ok() {
             let _ = stopped.await;
+        }
+        // The process must not end while the store is still closing.
+        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
     }
 
