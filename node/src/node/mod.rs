@@ -45,11 +45,29 @@ pub struct NodeOptions {
 /// [`Node::stop`] is called or the last handle is dropped.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Taken by whoever stops the node first.
-    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
     orders: mpsc::Sender<Order>,
     events: broadcast::Sender<Event>,
     idle: watch::Receiver<bool>,
+    /// Last, so that the queue is closed before the thread is waited for.
+    thread: Arc<DriverThread>,
+}
+
+/// The process must not end while the store is still closing, whichever way out it takes.
+#[derive(Debug)]
+struct DriverThread(Mutex<Option<JoinHandle<()>>>);
+
+impl DriverThread {
+    fn take(&self) -> Option<JoinHandle<()>> {
+        self.0.lock().ok()?.take()
+    }
+}
+
+impl Drop for DriverThread {
+    fn drop(&mut self) {
+        if let Some(thread) = self.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 /// What [`Events::next`] heard.
@@ -114,7 +132,7 @@ impl Node {
             })?;
         outcome.await.unwrap_or(Err(NodeError::DaemonGone))?;
         Ok(Self {
-            thread: Arc::new(Mutex::new(Some(thread))),
+            thread: Arc::new(DriverThread(Mutex::new(Some(thread)))),
             orders,
             events,
             idle,
@@ -171,9 +189,7 @@ impl Node {
         if self.orders.send(Order::Stop { done }).await.is_ok() {
             let _ = stopped.await;
         }
-        // The process must not end while the store is still closing.
-        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
-        if let Some(thread) = thread {
+        if let Some(thread) = self.thread.take() {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
     }
