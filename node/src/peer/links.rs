@@ -42,6 +42,8 @@ pub(crate) struct Live {
     pub(crate) proven: BTreeSet<TimelineId>,
     /// Timelines that were asked for here.
     pub(crate) subscribed: BTreeSet<TimelineId>,
+    /// A class stream takes its cursor once a connection, whatever is left later.
+    pub(crate) has_subscribed: bool,
     pub(crate) next_request: u64,
     /// Histories that are not here whole yet.
     pub(crate) backfilling: BTreeSet<(TimelineId, Class)>,
@@ -66,6 +68,7 @@ impl Live {
             offer_after: None,
             proven: BTreeSet::new(),
             subscribed: BTreeSet::new(),
+            has_subscribed: false,
             next_request: 1,
             backfilling: BTreeSet::new(),
             // Of a relay that carries nothing there is nothing to wait for.

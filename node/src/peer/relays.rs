@@ -452,7 +452,7 @@ impl Peer {
             })
             .collect();
         if !wanted.is_empty() {
-            let is_first = live.subscribed.is_empty();
+            let is_first = !std::mem::replace(&mut live.has_subscribed, true);
             live.subscribed.extend(&wanted);
             if is_first {
                 live.caught_up = [false; 4];
@@ -480,23 +480,40 @@ impl Peer {
         wanted: &[TimelineId],
         is_first: bool,
     ) -> Result<(Input, Vec<(TimelineId, Class)>), NodeError> {
+        let followed = self.book.carried_by(relay).into_iter();
+        let left_out: Vec<TimelineId> = followed
+            .filter(|timeline| self.book.follows(*timeline) && !wanted.contains(timeline))
+            .collect();
         let (at, backfills) = self.with_batch(|batch| {
             let mut at = Vec::new();
             for class in Class::ALL {
                 at.extend(cursors::get(batch, &relay, class)?.map(|cursor| (class, cursor)));
             }
-            Ok((at, cursors::backfills(batch, &relay)?))
+            let backfills = cursors::backfills(batch, &relay)?;
+            // The cursors will pass what is left out now: note where it stands.
+            for timeline in left_out.iter().filter(|_| is_first) {
+                for class in Class::ALL {
+                    let has_place = backfills
+                        .iter()
+                        .any(|(of, at, _)| of == timeline && *at == class);
+                    if !has_place {
+                        let cursor = at.iter().find(|(of, _)| *of == class);
+                        let upto = cursor.map_or(ArrivalSeq(0), |(_, cursor)| cursor.seq);
+                        cursors::put_backfill(batch, &relay, timeline, class, upto)?;
+                    }
+                }
+            }
+            Ok((at, backfills))
         })?;
         let place = |timeline: TimelineId, class: Class| {
             let known = backfills
                 .iter()
                 .find(|(of, at, _)| *of == timeline && *at == class);
-            let cursor = at.iter().find(|(of, _)| *of == class);
             match (known, is_first) {
                 (Some((_, _, upto)), _) => Some(*upto),
                 (None, true) => None,
-                // Merged before, on another connection: it stands where the class stands.
-                (None, false) => Some(cursor.map_or(ArrivalSeq(0), |(_, cursor)| cursor.seq)),
+                // No place is known: all of it again, since what is here already adds nothing.
+                (None, false) => Some(ArrivalSeq(0)),
             }
         };
         let mut backfilling = Vec::new();
