@@ -285,7 +285,7 @@ pub enum Delivery {
     Delivered,
     /// Another member has read it.
     Read,
-    /// A relay refused it for good; see `khlong outbox ls`.
+    /// Every relay that carries the timeline refused it for good; see `khlong outbox ls`.
     Refused,
     /// Written by another member.
     Received,
@@ -376,8 +376,19 @@ pub struct OutboxView {
     pub seq: u64,
     /// Bytes.
     pub bytes: u64,
-    /// The relay's reason, when it refused it.
+    /// When it was written, RFC 3339, UTC.
+    pub queued_at: String,
+    /// How often a relay answered an attempt with a refusal.
+    pub attempts: u32,
+    /// Name of the relay's error, when every relay that carries the timeline
+    /// refused it for good: only [`Request::OutboxRetry`] offers it again.
     pub refused: Option<String>,
+    /// Name of the relay's error, when it is offered again without being asked to.
+    pub put_off: Option<String>,
+    /// Number of that error on the wire (`sync/PROTOCOL.md` §7).
+    pub code: Option<u32>,
+    /// When the relay that put it off is asked again, RFC 3339, UTC.
+    pub next_attempt: Option<String>,
 }
 
 /// Something happened on a node.

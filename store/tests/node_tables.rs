@@ -15,6 +15,7 @@ use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::error::StoreError;
 use khlong_store::identity::Role;
 use khlong_store::store::Store;
+use khlong_store::table::Table;
 use khlong_store::tables::named::{self, Named};
 use khlong_store::tables::outbox::{self, OutboxState};
 use khlong_store::tables::{cursors, receipts};
@@ -43,56 +44,76 @@ fn the_outbox_keeps_the_order_of_writing_and_the_refusals() {
     let mut store = store();
     write(&mut store, |batch| {
         for n in 1..=3 {
+            let entry = outbox::push(batch, &timeline(1), &envelope(n), UnixMillis(i64::from(n)))?;
             assert_eq!(
-                outbox::push(batch, &timeline(1), &envelope(n), UnixMillis(i64::from(n)))?,
-                u64::from(n)
+                (entry.n, entry.state, entry.attempts, entry.queued_at),
+                (
+                    u64::from(n),
+                    OutboxState::Waiting,
+                    0,
+                    UnixMillis(i64::from(n))
+                )
             );
         }
         outbox::push(batch, &timeline(2), &envelope(9), UnixMillis(9)).map(|_| ())
     });
-    assert_eq!(outbox::count(&store).unwrap(), 4);
-    let ids = |store: &Store, of: Option<u8>| {
-        let of = of.map(timeline);
-        outbox::list(store, of.as_ref(), 9)
-            .unwrap()
-            .iter()
-            .map(|entry| entry.id)
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(ids(&store, Some(1)), [1, 2, 3].map(envelope));
-    assert_eq!(ids(&store, None).len(), 4);
-    assert_eq!(outbox::list(&store, None, 2).unwrap().len(), 2);
+    let listed = outbox::list(&store).unwrap();
+    let ids: Vec<_> = listed.iter().map(|entry| entry.id).collect();
+    assert_eq!(ids, [1, 2, 3, 9].map(envelope));
 
-    write(&mut store, |batch| {
-        let mut entry = outbox::get(batch, &timeline(1), 2)?.unwrap();
-        assert_eq!(
-            (entry.state, entry.attempts, entry.queued_at),
-            (OutboxState::Waiting, 0, UnixMillis(2))
-        );
+    let mut expected = listed;
+    for (entry, state) in expected.iter_mut().zip([
+        OutboxState::PutOff { code: 13 },
+        OutboxState::Refused { code: 12 },
+    ]) {
         entry.attempts += 1;
         entry.next_attempt = UnixMillis(77);
-        entry.state = OutboxState::Refused { code: 12 };
-        outbox::update(batch, &entry)
-    });
-    let entry = outbox::get(&store, &timeline(1), 2).unwrap().unwrap();
-    assert_eq!(
-        (entry.state, entry.attempts, entry.next_attempt),
-        (OutboxState::Refused { code: 12 }, 1, UnixMillis(77))
-    );
+        entry.state = state;
+    }
     write(&mut store, |batch| {
-        assert!(outbox::retry(batch, &timeline(1), 2)?);
-        assert!(!outbox::retry(batch, &timeline(1), 99)?);
+        expected
+            .iter()
+            .try_for_each(|entry| outbox::update(batch, entry))
+    });
+    assert_eq!(outbox::list(&store).unwrap(), expected);
+    // KEYSPACE.md: id ‖ attempts ‖ next attempt ‖ state ‖ refusal code ‖ queued_at.
+    let row = |id: u8, attempts: u8, next: u8, state: u8, code: u8, queued: u8| {
+        let n = |width: usize, n: u8| [vec![0; width - 1], vec![n]].concat();
+        let (attempts, next) = (n(4, attempts), n(8, next));
+        [
+            vec![id; 32],
+            attempts,
+            next,
+            vec![state],
+            n(4, code),
+            n(8, queued),
+        ]
+        .concat()
+    };
+    let mut rows = Vec::new();
+    store
+        .for_each_row(&mut |table, _, payload| {
+            if table == Table::Outbox {
+                rows.push(payload.to_vec());
+            }
+            Ok(())
+        })
+        .unwrap();
+    let golden = [
+        row(1, 1, 77, 2, 13, 1),
+        row(2, 1, 77, 1, 12, 2),
+        row(3, 0, 0, 0, 0, 3),
+        row(9, 0, 0, 0, 0, 9),
+    ];
+    assert_eq!(rows, golden);
+
+    write(&mut store, |batch| {
         assert!(outbox::remove(batch, &timeline(1), 1)?);
         assert!(!outbox::remove(batch, &timeline(1), 1)?, "once");
         Ok(())
     });
-    let entry = outbox::get(&store, &timeline(1), 2).unwrap().unwrap();
-    assert_eq!(
-        (entry.state, entry.attempts, entry.next_attempt),
-        (OutboxState::Waiting, 1, UnixMillis(0))
-    );
-    assert_eq!(ids(&store, Some(1)), [2, 3].map(envelope));
-    assert_eq!(outbox::count(&store).unwrap(), 3);
+    expected.remove(0);
+    assert_eq!(outbox::list(&store).unwrap(), expected);
 }
 
 #[test]

@@ -12,6 +12,11 @@ pub(super) fn short(id: &str) -> &str {
     id.get(..ID_CHARACTERS.min(id.len())).unwrap_or(id)
 }
 
+/// A time of an answer, up to the minute.
+fn minute(rfc3339: &str) -> String {
+    rfc3339.get(..16).unwrap_or(rfc3339).replace('T', " ")
+}
+
 pub(super) fn delivery(delivery: Delivery) -> &'static str {
     match delivery {
         Delivery::Queued => "queued",
@@ -33,11 +38,7 @@ pub(super) fn message(
     } else {
         short(&message.id)
     };
-    let when = message
-        .sent_at
-        .get(..16)
-        .unwrap_or(&message.sent_at)
-        .replace('T', " ");
+    let when = minute(&message.sent_at);
     let mut head = format!("{when}  {id}  {}", escaped(&message.author));
     if let Some(network) = &message.origin {
         head.push_str(&format!(" ({})", escaped(network)));
@@ -121,15 +122,28 @@ pub(super) fn relay(output: Output, view: &RelayView) -> Result<(), CliError> {
 }
 
 pub(super) fn outbox_entry(output: Output, entry: &OutboxView) -> Result<(), CliError> {
-    let refused = entry
-        .refused
-        .as_ref()
-        .map_or_else(String::new, |reason| format!("  refused: {reason}"));
     let (timeline, envelope) = (short(&entry.timeline), short(&entry.envelope));
-    output.line(&format!(
-        "{timeline}  {envelope}  #{}  {} bytes{refused}",
-        entry.seq, entry.bytes
-    ))
+    let mut line = format!(
+        "{timeline}  {envelope}  #{}  {} bytes  since {}",
+        entry.seq,
+        entry.bytes,
+        minute(&entry.queued_at)
+    );
+    if let Some(reason) = &entry.refused {
+        line.push_str(&format!("  refused: {reason}"));
+    }
+    if let Some(reason) = &entry.put_off {
+        line.push_str(&format!("  put off: {reason}"));
+    }
+    if let Some(next) = &entry.next_attempt {
+        line.push_str(&format!(", again at {}", minute(next)));
+    }
+    match entry.attempts {
+        0 => {}
+        1 => line.push_str("  (1 attempt)"),
+        many => line.push_str(&format!("  ({many} attempts)")),
+    }
+    output.line(&line)
 }
 
 /// A text as a QR code of half-height blocks, for the terminal of who scans it.

@@ -87,6 +87,17 @@ impl Book {
             .is_some_and(|entry| entry.followed)
     }
 
+    /// Relays that carry `timeline`.
+    pub(crate) fn carriers_of(&self, timeline: TimelineId) -> Vec<RelayKey> {
+        let entry = self.timelines.get(&timeline.to_string());
+        entry
+            .into_iter()
+            .flat_map(|entry| &entry.relays)
+            .filter_map(|address| address.parse::<RelayAddress>().ok())
+            .map(|address| address.key)
+            .collect()
+    }
+
     /// Timelines that `relay` carries, those that were left included.
     pub(crate) fn carried_by(&self, relay: RelayKey) -> Vec<TimelineId> {
         self.timelines

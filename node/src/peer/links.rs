@@ -6,8 +6,11 @@ use khlong_crdt::address::RelayAddress;
 use khlong_crdt::class::Class;
 use khlong_crdt::id::TimelineId;
 use khlong_crdt::time::Monotonic;
+use khlong_sync::limits::RETRY_AFTER_MS_DEFAULT;
 use khlong_sync::session::Session;
 
+use super::outbox::Place;
+use super::pauses::Pauses;
 use crate::api::RelayView;
 
 /// First pause after a failed attempt; doubled at each further one.
@@ -35,27 +38,24 @@ pub(crate) struct Live {
     pub(crate) ready: bool,
     /// The one append that waits for its answer. One at a time keeps the order
     /// of a chain across priority classes; each takes what has gathered meanwhile.
-    pub(crate) in_flight: Option<(u64, Vec<Offered>)>,
-    /// After a refusal that passes: nothing is offered before.
+    pub(crate) in_flight: Option<(u64, Vec<Place>)>,
+    /// After a refusal that concerns the relay as a whole: nothing is offered before.
     pub(crate) offer_after: Option<Monotonic>,
+    /// After refusals that concern one timeline.
+    pub(crate) pauses: Pauses,
     /// Timelines for which the author key in use was proven here.
     pub(crate) proven: BTreeSet<TimelineId>,
     /// Timelines that were asked for here.
     pub(crate) subscribed: BTreeSet<TimelineId>,
     /// A class stream takes its cursor once a connection, whatever is left later.
     pub(crate) has_subscribed: bool,
+    /// A followed timeline still has to be asked for.
+    pub(crate) lacks_subscription: bool,
     pub(crate) next_request: u64,
     /// Histories that are not here whole yet.
     pub(crate) backfilling: BTreeSet<(TimelineId, Class)>,
     /// Classes whose log is here up to the relay's head.
     pub(crate) caught_up: [bool; 4],
-}
-
-/// One entry of the outbox, inside an append.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Offered {
-    pub(crate) timeline: TimelineId,
-    pub(crate) n: u64,
 }
 
 impl Live {
@@ -66,9 +66,11 @@ impl Live {
             ready: false,
             in_flight: None,
             offer_after: None,
+            pauses: Pauses::default(),
             proven: BTreeSet::new(),
             subscribed: BTreeSet::new(),
             has_subscribed: false,
+            lacks_subscription: false,
             next_request: 1,
             backfilling: BTreeSet::new(),
             // Of a relay that carries nothing there is nothing to wait for.
@@ -78,7 +80,16 @@ impl Live {
 
     /// Whether everything that the relay has is here.
     pub(crate) fn is_caught_up(&self) -> bool {
-        self.backfilling.is_empty() && self.caught_up.iter().all(|done| *done)
+        !self.lacks_subscription
+            && self.backfilling.is_empty()
+            && self.caught_up.iter().all(|done| *done)
+    }
+
+    /// Offers nothing for a while; returns how long, in milliseconds.
+    pub(crate) fn pause(&mut self, now: Monotonic, asked_ms: Option<u32>) -> u64 {
+        let pause_ms = u64::from(asked_ms.unwrap_or(RETRY_AFTER_MS_DEFAULT));
+        self.offer_after = Some(now.after_ms(pause_ms));
+        pause_ms
     }
 
     pub(crate) fn request(&mut self) -> u64 {
@@ -135,6 +146,7 @@ impl Link {
                 .next_deadline()
                 .into_iter()
                 .chain(live.offer_after)
+                .chain(live.pauses.next_deadline())
                 .min(),
             LinkState::Off | LinkState::Connecting => None,
         }

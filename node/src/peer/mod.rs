@@ -12,6 +12,7 @@ mod create;
 mod find;
 mod links;
 mod outbox;
+mod pauses;
 mod relays;
 mod requests;
 mod timelines;

@@ -3,68 +3,171 @@
 //! An envelope is sealed once and offered until some relay signs for it; after
 //! a lost connection the same bytes are offered again, and the relay answers
 //! "duplicate", so nothing is written twice and nothing is lost.
+//!
+//! A refusal never takes an entry out. One relay's word keeps it from that
+//! relay only; when every relay that carries the timeline has refused it for
+//! good, it waits for its user: see `store/KEYSPACE.md`, outbox.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use khlong_crdt::id::{EnvelopeId, Seq, TimelineId};
+use khlong_crdt::class::Class;
+use khlong_crdt::envelope::VerifiedEnvelope;
+use khlong_crdt::id::{RelayKey, Seq, TimelineId};
+use khlong_crdt::time::UnixMillis;
+use khlong_store::tables::outbox::{OutboxEntry, OutboxState};
+use khlong_sync::wire::code::ErrorCode;
+
+/// Where an entry stands: its timeline, and its place in that one's outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) timeline: TimelineId,
+    pub(crate) n: u64,
+}
 
 /// One waiting envelope.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
-    pub(crate) envelope: EnvelopeId,
+    /// The row, as it is on the disk or waits for the commit.
+    pub(crate) entry: OutboxEntry,
     /// Place in its author's chain.
     pub(crate) seq: Seq,
-    /// A relay's word that offering it again is useless as things stand.
-    pub(crate) refused: Option<String>,
+    pub(crate) class: Class,
+    pub(crate) bytes: u64,
+    /// Relays that said, since the node started, that offering it again is useless.
+    refused_by: BTreeSet<RelayKey>,
 }
 
-/// By timeline and place in its outbox; the `outbox` table in memory.
+impl Waiting {
+    pub(crate) fn new(entry: OutboxEntry, envelope: &VerifiedEnvelope) -> Self {
+        Self {
+            entry,
+            seq: envelope.prefix().seq,
+            class: envelope.class(),
+            bytes: envelope.bytes().len() as u64,
+            refused_by: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        Place {
+            timeline: self.entry.timeline,
+            n: self.entry.n,
+        }
+    }
+
+    /// Whether it waits for its user: no relay is offered it.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self.entry.state, OutboxState::Refused { .. })
+    }
+
+    /// Whether `relay` may be offered it.
+    pub(crate) fn is_for(&self, relay: RelayKey) -> bool {
+        !self.is_refused() && !self.refused_by.contains(&relay)
+    }
+
+    /// Whether a relay has said no and it was not offered again since.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.entry.state != OutboxState::Waiting
+    }
+
+    fn set(&mut self, state: OutboxState, next_attempt: UnixMillis) -> OutboxEntry {
+        self.entry.state = state;
+        self.entry.next_attempt = next_attempt;
+        self.entry
+    }
+}
+
+/// The `outbox` table in memory. What
+/// changes an entry returns the row to write.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    waiting: BTreeMap<(TimelineId, u64), Waiting>,
+    waiting: BTreeMap<Place, Waiting>,
 }
 
 impl Outbox {
-    pub(crate) fn insert(&mut self, timeline: TimelineId, n: u64, waiting: Waiting) {
-        self.waiting.insert((timeline, n), waiting);
+    pub(crate) fn insert(&mut self, waiting: Waiting) {
+        self.waiting.insert(waiting.place(), waiting);
     }
 
-    pub(crate) fn remove(&mut self, timeline: TimelineId, n: u64) -> Option<Waiting> {
-        self.waiting.remove(&(timeline, n))
+    pub(crate) fn remove(&mut self, place: Place) -> Option<Waiting> {
+        self.waiting.remove(&place)
     }
 
-    pub(crate) fn refuse(&mut self, timeline: TimelineId, n: u64, reason: String) {
-        if let Some(waiting) = self.waiting.get_mut(&(timeline, n)) {
-            waiting.refused = Some(reason);
-        }
-    }
-
-    /// Offer refused ones again.
-    pub(crate) fn forgive(&mut self) {
-        for waiting in self.waiting.values_mut() {
-            waiting.refused = None;
-        }
-    }
-
-    pub(crate) fn of(&self, timeline: TimelineId) -> impl Iterator<Item = (u64, &Waiting)> {
-        self.waiting
-            .range((timeline, 0)..=(timeline, u64::MAX))
-            .map(|((_, n), waiting)| (*n, waiting))
-    }
-
-    pub(crate) fn all(&self) -> impl Iterator<Item = (TimelineId, u64, &Waiting)> {
-        self.waiting
+    /// `relay` said that offering it there again is useless as things stand.
+    /// `carriers` are the relays that carry the timeline.
+    pub(crate) fn refuse(
+        &mut self,
+        place: Place,
+        relay: RelayKey,
+        code: ErrorCode,
+        carriers: &[RelayKey],
+    ) -> Option<OutboxEntry> {
+        let waiting = self.waiting.get_mut(&place)?;
+        waiting.entry.attempts = waiting.entry.attempts.saturating_add(1);
+        waiting.refused_by.insert(relay);
+        let code = code.number();
+        let nobody_is_left = carriers
             .iter()
-            .map(|((timeline, n), waiting)| (*timeline, *n, waiting))
+            .all(|carrier| waiting.refused_by.contains(carrier));
+        let state = if nobody_is_left {
+            OutboxState::Refused { code }
+        } else {
+            OutboxState::PutOff { code }
+        };
+        Some(waiting.set(state, UnixMillis(0)))
+    }
+
+    /// A relay cannot take it now and is asked again at `next_attempt`.
+    pub(crate) fn put_off(
+        &mut self,
+        place: Place,
+        code: ErrorCode,
+        next_attempt: UnixMillis,
+    ) -> Option<OutboxEntry> {
+        let waiting = self.waiting.get_mut(&place)?;
+        waiting.entry.attempts = waiting.entry.attempts.saturating_add(1);
+        let code = code.number();
+        Some(waiting.set(OutboxState::PutOff { code }, next_attempt))
+    }
+
+    /// Everything that was refused may be offered again, to every relay.
+    pub(crate) fn forgive(&mut self) -> Vec<OutboxEntry> {
+        let held_up = self.waiting.values_mut().filter(|w| w.is_held_up());
+        held_up
+            .map(|waiting| {
+                waiting.refused_by.clear();
+                waiting.set(OutboxState::Waiting, UnixMillis(0))
+            })
+            .collect()
+    }
+
+    pub(crate) fn of(&self, timeline: TimelineId) -> impl Iterator<Item = &Waiting> {
+        let at = |n| Place { timeline, n };
+        self.waiting
+            .range(at(0)..=at(u64::MAX))
+            .map(|(_, waiting)| waiting)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Waiting> {
+        self.waiting.values()
+    }
+
+    /// What a relay must have before it knows one's author key: the beginning of the chain.
+    pub(crate) fn introduction(&self, timeline: TimelineId) -> impl Iterator<Item = &Waiting> {
+        self.of(timeline)
+            .filter(|waiting| waiting.seq <= Seq::FIRST)
     }
 
     /// The waiting envelope at a place of one's own chain; the genesis, which
     /// the timeline's key signed, is none of one's own.
     pub(crate) fn at_seq(&self, timeline: TimelineId, seq: Seq) -> Option<&Waiting> {
         self.of(timeline)
-            .map(|(_, waiting)| waiting)
             .filter(|waiting| waiting.seq == seq)
             .last()
+    }
+
+    pub(crate) fn class_at(&self, place: Place) -> Option<Class> {
+        self.waiting.get(&place).map(|waiting| waiting.class)
     }
 
     pub(crate) fn len(&self) -> u64 {

@@ -1,23 +1,26 @@
 //! What a relay says, and what it is asked.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use khlong_crdt::class::{Class, Cursor};
 use khlong_crdt::id::{ArrivalSeq, RelayKey, TimelineId};
 use khlong_crdt::receipt::StoredReceipt;
-use khlong_crdt::time::Now;
+use khlong_crdt::time::{Now, UnixMillis};
+use khlong_store::tables::outbox::OutboxEntry;
 use khlong_store::tables::{cursors, outbox, receipts};
-use khlong_sync::limits::{APPEND_BYTES_MAX, APPEND_ENVELOPES_MAX, RETRY_AFTER_MS_DEFAULT};
+use khlong_sync::limits::{APPEND_BYTES_MAX, APPEND_ENVELOPES_MAX};
 use khlong_sync::replica::Arrival;
 use khlong_sync::session::Session;
 use khlong_sync::session::config::{Role, SessionConfig};
 use khlong_sync::session::input::Input;
 use khlong_sync::session::output::{Event as SessionEvent, Output};
 use khlong_sync::session::proof::proof_bytes;
+use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::{AppendOutcome, Frame, TimelineSubscription};
 use rand_core::Rng as _;
 
-use super::links::{Link, LinkState, Live, Offered};
+use super::links::{Link, LinkState, Live};
+use super::outbox::{Place, Waiting};
 use super::{Peer, PeerOutput};
 use crate::api::Event;
 use crate::error::NodeError;
@@ -84,6 +87,7 @@ impl Peer {
                     if live.offer_after.is_some_and(|at| at <= now.monotonic) {
                         live.offer_after = None;
                     }
+                    live.pauses.run_out(now.monotonic);
                     self.drive(now, relay, Input::Timeout)?;
                 }
                 LinkState::Off | LinkState::Connecting => {}
@@ -157,6 +161,8 @@ impl Peer {
                 self.subscribed(relay, class, cursor, positions)?;
                 for (timeline, code) in refused {
                     tracing::warn!(%timeline, %code, "the relay refused a subscription");
+                    // What is not shown is nothing to wait for.
+                    self.merged(relay, timeline, class);
                 }
                 Ok(Vec::new())
             }
@@ -202,7 +208,7 @@ impl Peer {
                 retry_after_ms,
             } => {
                 tracing::warn!(?code, %message, "the relay refused a request");
-                self.put_off(now, relay, request, retry_after_ms);
+                self.request_refused(now, relay, request, code, retry_after_ms)?;
                 Ok(Vec::new())
             }
             SessionEvent::Totals {
@@ -293,54 +299,110 @@ impl Peer {
         let Some((_, offered)) = live.in_flight.take_if(|(waiting, _)| *waiting == request) else {
             return Ok(());
         };
-        for (offered, outcome) in offered.iter().zip(outcomes) {
-            match outcome {
+        for (place, outcome) in offered.iter().zip(outcomes) {
+            match *outcome {
                 AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
-                    self.stored_at_relay(*offered, receipt.as_ref())?;
+                    self.stored_at_relay(relay, *place, receipt.as_ref())?;
                 }
                 AppendOutcome::Refused {
                     code,
                     retry_after_ms,
                 } if code.is_retryable() => {
-                    self.put_off(now, relay, request, *retry_after_ms);
+                    self.put_off(now, relay, *place, code, retry_after_ms)?;
                 }
                 AppendOutcome::Refused { code, .. } => {
-                    self.outbox
-                        .refuse(offered.timeline, offered.n, code.to_string());
+                    let carriers = self.book.carriers_of(place.timeline);
+                    let entry = self.outbox.refuse(*place, relay, code, &carriers);
+                    self.write_back(entry)?;
                 }
             }
         }
-        for timeline in offered.iter().map(|offered| offered.timeline) {
-            self.emit(Event::Delivery {
-                timeline: timeline.to_string(),
-            });
-        }
+        self.tell_delivery(&offered);
         Ok(())
     }
 
     fn stored_at_relay(
         &mut self,
-        offered: Offered,
+        relay: RelayKey,
+        place: Place,
         receipt: Option<&StoredReceipt>,
     ) -> Result<(), NodeError> {
-        let Some(waiting) = self.outbox.remove(offered.timeline, offered.n) else {
+        let Some(waiting) = self.outbox.remove(place) else {
             return Ok(());
         };
+        if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
+            live.pauses.end(place.timeline, waiting.class);
+        }
         self.with_batch(|batch| {
-            outbox::remove(batch, &offered.timeline, offered.n)?;
+            outbox::remove(batch, &place.timeline, place.n)?;
             receipt.map_or(Ok(()), |receipt| {
-                receipts::put(batch, &waiting.envelope, receipt)
+                receipts::put(batch, &waiting.entry.id, receipt)
             })
         })
     }
 
-    fn put_off(&mut self, now: Now, relay: RelayKey, request: u64, retry_after_ms: Option<u32>) {
-        let Some(live) = self.links.get_mut(&relay).and_then(|link| link.live()) else {
-            return;
+    /// One envelope is refused for now: the timeline pauses if the reason lies
+    /// in it, else the whole relay.
+    fn put_off(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        place: Place,
+        code: ErrorCode,
+        retry_after_ms: Option<u32>,
+    ) -> Result<(), NodeError> {
+        let class = self.outbox.class_at(place);
+        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
+            return Ok(());
         };
-        live.in_flight.take_if(|(waiting, _)| *waiting == request);
-        let pause = retry_after_ms.unwrap_or(RETRY_AFTER_MS_DEFAULT);
-        live.offer_after = Some(now.monotonic.after_ms(u64::from(pause)));
+        let is_of_timeline = matches!(code, ErrorCode::QuotaExceeded | ErrorCode::Internal);
+        let pause_ms = match class.filter(|_| is_of_timeline) {
+            Some(class) => live
+                .pauses
+                .begin(place.timeline, class, now.monotonic, retry_after_ms),
+            None => live.pause(now.monotonic, retry_after_ms),
+        };
+        let entry = self.outbox.put_off(place, code, later(now, pause_ms));
+        self.write_back(entry)
+    }
+
+    /// A whole request is refused: nothing is offered for a while. What an
+    /// append held is put off whatever the code, since no single envelope was judged.
+    fn request_refused(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        request: u64,
+        code: ErrorCode,
+        retry_after_ms: Option<u32>,
+    ) -> Result<(), NodeError> {
+        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
+            return Ok(());
+        };
+        let in_flight = live.in_flight.take_if(|(waiting, _)| *waiting == request);
+        let pause_ms = live.pause(now.monotonic, retry_after_ms);
+        let offered = in_flight.map_or_else(Vec::new, |(_, offered)| offered);
+        for place in &offered {
+            let entry = self.outbox.put_off(*place, code, later(now, pause_ms));
+            self.write_back(entry)?;
+        }
+        self.tell_delivery(&offered);
+        Ok(())
+    }
+
+    fn write_back(&mut self, entry: Option<OutboxEntry>) -> Result<(), NodeError> {
+        entry.map_or(Ok(()), |entry| {
+            self.with_batch(|batch| outbox::update(batch, &entry))
+        })
+    }
+
+    fn tell_delivery(&mut self, offered: &[Place]) {
+        let timelines: BTreeSet<TimelineId> = offered.iter().map(|place| place.timeline).collect();
+        for timeline in timelines {
+            self.emit(Event::Delivery {
+                timeline: timeline.to_string(),
+            });
+        }
     }
 
     fn set_caught_up(&mut self, relay: RelayKey, class: Class, done: bool) {
@@ -433,23 +495,20 @@ impl Peer {
             live.backfilling.retain(|(of, _)| *of != timeline);
             inputs.push(Input::Unsubscribe { timeline });
         }
-        let missing = |timeline: &TimelineId| {
-            self.book.follows(*timeline) && !live.subscribed.contains(timeline)
+        // A timeline that the relay does not let in yet is nothing to wait for.
+        let is_missing = |timeline: &TimelineId| {
+            self.book.follows(*timeline)
+                && !live.subscribed.contains(timeline)
+                && !self.outbox.introduction(*timeline).any(Waiting::is_held_up)
         };
-        if carried.iter().any(missing) {
-            live.caught_up = [false; 4];
-        }
+        let lacks_subscription = carried.iter().any(is_missing);
         // Before a relay knows the author it would refuse to show the timeline.
         let wanted: Vec<TimelineId> = carried
             .iter()
             .copied()
             .filter(|timeline| self.book.follows(*timeline))
             .filter(|timeline| !live.subscribed.contains(timeline))
-            .filter(|timeline| {
-                self.outbox
-                    .of(*timeline)
-                    .all(|(_, waiting)| waiting.seq.0 > 1)
-            })
+            .filter(|timeline| self.outbox.introduction(*timeline).next().is_none())
             .collect();
         if !wanted.is_empty() {
             let is_first = !std::mem::replace(&mut live.has_subscribed, true);
@@ -464,6 +523,7 @@ impl Peer {
             }
             inputs.push(input);
         }
+        self.progress(relay, |live| live.lacks_subscription = lacks_subscription);
         inputs.extend(self.next_append(now, relay, carried)?);
         Ok(inputs)
     }
@@ -553,26 +613,19 @@ impl Peer {
         if live.in_flight.is_some() || live.offer_after.is_some_and(|at| at > now.monotonic) {
             return Ok(None);
         }
-        let waiting: Vec<(Offered, _)> = carried
+        let waiting: Vec<(Place, _)> = carried
             .iter()
             .flat_map(|timeline| {
                 self.outbox
                     .of(*timeline)
-                    .filter(|(_, waiting)| waiting.refused.is_none())
-                    .map(|(n, waiting)| {
-                        (
-                            Offered {
-                                timeline: *timeline,
-                                n,
-                            },
-                            waiting.envelope,
-                        )
-                    })
+                    .filter(|waiting| waiting.is_for(relay))
+                    .filter(|waiting| !live.pauses.holds(*timeline, waiting.class))
+                    .map(|waiting| (waiting.place(), waiting.entry.id))
             })
             .take(APPEND_ENVELOPES_MAX)
             .collect();
         let (mut offered, mut envelopes, mut bytes) = (Vec::new(), Vec::new(), 0);
-        for (entry, id) in waiting {
+        for (place, id) in waiting {
             let Some(envelope) = self.stored_or_staged(&id)? else {
                 continue;
             };
@@ -580,7 +633,7 @@ impl Peer {
             if bytes > APPEND_BYTES_MAX && !envelopes.is_empty() {
                 break;
             }
-            offered.push(entry);
+            offered.push(place);
             envelopes.push(envelope);
         }
         if envelopes.is_empty() {
@@ -593,4 +646,9 @@ impl Peer {
         live.in_flight = Some((request, offered));
         Ok(Some(Input::Append { request, envelopes }))
     }
+}
+
+fn later(now: Now, pause_ms: u64) -> UnixMillis {
+    let pause_ms = i64::try_from(pause_ms).unwrap_or(i64::MAX);
+    UnixMillis(now.wall.0.saturating_add(pause_ms))
 }

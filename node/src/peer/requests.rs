@@ -21,6 +21,7 @@ use khlong_store::tables::{cursors, outbox};
 use super::Peer;
 use super::book::{RELAYS_MAX, RelayEntry, TimelineEntry};
 use super::links::{Link, LinkState};
+use super::outbox::{Place, Waiting};
 use super::timelines::secret_row;
 use super::views::Names;
 use crate::api::{
@@ -117,17 +118,7 @@ impl Peer {
             Request::OutboxLs => Ok(Response::Outbox {
                 entries: self.outbox_views(),
             }),
-            Request::OutboxRetry => {
-                self.outbox.forgive();
-                for link in self.links.values_mut() {
-                    if let Some(live) = link.live() {
-                        live.offer_after = None;
-                    }
-                }
-                Ok(Response::Outbox {
-                    entries: self.outbox_views(),
-                })
-            }
+            Request::OutboxRetry => self.outbox_retry(),
             Request::OutboxDrop { timeline } => self.outbox_drop(&timeline),
             Request::Import { timeline, messages } => self.import(now, &timeline, messages),
             Request::Digest { timeline } => self.digest(&timeline),
@@ -527,12 +518,27 @@ impl Peer {
         })
     }
 
+    fn outbox_retry(&mut self) -> Result<Response, NodeError> {
+        for entry in self.outbox.forgive() {
+            self.with_batch(|batch| outbox::update(batch, &entry))?;
+        }
+        for link in self.links.values_mut() {
+            if let Some(live) = link.live() {
+                live.offer_after = None;
+                live.pauses.end_all();
+            }
+        }
+        Ok(Response::Outbox {
+            entries: self.outbox_views(),
+        })
+    }
+
     fn outbox_drop(&mut self, timeline: &str) -> Result<Response, NodeError> {
         let id = self.resolve(timeline)?;
-        let places: Vec<u64> = self.outbox.of(id).map(|(n, _)| n).collect();
-        for n in places {
-            self.outbox.remove(id, n);
-            self.with_batch(|batch| outbox::remove(batch, &id, n).map(|_| ()))?;
+        let places: Vec<Place> = self.outbox.of(id).map(Waiting::place).collect();
+        for place in places {
+            self.outbox.remove(place);
+            self.with_batch(|batch| outbox::remove(batch, &id, place.n).map(|_| ()))?;
         }
         Ok(Response::Outbox {
             entries: self.outbox_views(),

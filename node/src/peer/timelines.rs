@@ -65,30 +65,16 @@ pub(super) fn load(store: &Store, vault: &Vault, id: TimelineId) -> Result<Timel
 pub(super) fn load_outbox(store: &Store) -> Result<Outbox, NodeError> {
     let batch = store.batch();
     let mut waiting = Outbox::default();
-    for entry in outbox::list(&batch, None, usize::MAX).map_err(NodeError::Store)? {
+    for entry in outbox::list(&batch).map_err(NodeError::Store)? {
         let Some(stored) = get(&batch, &entry.id).map_err(NodeError::Store)? else {
             continue;
         };
-        let seq = stored.envelope.prefix().seq;
-        waiting.insert(
-            entry.timeline,
-            entry.n,
-            Waiting {
-                envelope: entry.id,
-                seq,
-                refused: None,
-            },
-        );
+        waiting.insert(Waiting::new(entry, &stored.envelope));
     }
     Ok(waiting)
 }
 
 impl Peer {
-    pub(super) fn stored(&self, id: &EnvelopeId) -> Result<Option<VerifiedEnvelope>, NodeError> {
-        let stored = get(&self.store.batch(), id).map_err(NodeError::Store)?;
-        Ok(stored.map(|stored| stored.envelope))
-    }
-
     /// An envelope, also when it waits for the commit.
     pub(super) fn stored_or_staged(
         &mut self,
@@ -102,20 +88,11 @@ impl Peer {
     /// Keeps an envelope of one's own and queues it for the relays.
     pub(super) fn queue(&mut self, now: Now, envelope: &VerifiedEnvelope) -> Result<(), NodeError> {
         let (timeline, id) = (envelope.timeline(), envelope.id());
-        let n = self.with_batch(|batch| {
+        let entry = self.with_batch(|batch| {
             append(batch, envelope, now.wall)?;
             outbox::push(batch, &timeline, &id, now.wall)
         })?;
-        let seq = envelope.prefix().seq;
-        self.outbox.insert(
-            timeline,
-            n,
-            Waiting {
-                envelope: id,
-                seq,
-                refused: None,
-            },
-        );
+        self.outbox.insert(Waiting::new(entry, envelope));
         Ok(())
     }
 

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use khlong_crdt::id::{PrincipalKey, Seq, TimelineId};
 use khlong_document::timeline::Timeline;
 use khlong_document::timeline::message::Message;
+use khlong_store::tables::outbox::OutboxState;
+use khlong_sync::wire::code::ErrorCode;
 
 use super::Peer;
+use super::outbox::Waiting;
 use crate::api::{Delivery, MessageView, OutboxView, ReactionView, TimelineView};
 
 /// Letters of a key shown where no nickname is known.
@@ -99,27 +102,36 @@ impl Peer {
     /// Queued, refused, or stored: what the outbox knows of one's own envelope.
     pub(super) fn queue_state(&self, timeline: TimelineId, seq: Seq) -> Delivery {
         match self.outbox.at_seq(timeline, seq) {
-            Some(waiting) if waiting.refused.is_some() => Delivery::Refused,
+            Some(waiting) if waiting.is_refused() => Delivery::Refused,
             Some(_) => Delivery::Queued,
             None => Delivery::Stored,
         }
     }
 
     pub(super) fn outbox_views(&self) -> Vec<OutboxView> {
-        self.outbox
-            .all()
-            .map(|(timeline, _, waiting)| OutboxView {
-                timeline: timeline.to_string(),
-                envelope: waiting.envelope.to_string(),
-                seq: waiting.seq.0,
-                bytes: self
-                    .stored(&waiting.envelope)
-                    .ok()
-                    .flatten()
-                    .map_or(0, |envelope| envelope.bytes().len() as u64),
-                refused: waiting.refused.clone(),
-            })
-            .collect()
+        self.outbox.all().map(outbox_view).collect()
+    }
+}
+
+fn outbox_view(waiting: &Waiting) -> OutboxView {
+    let entry = &waiting.entry;
+    let name = |code| ErrorCode::from_number(code).to_string();
+    let (refused, put_off, code) = match entry.state {
+        OutboxState::Waiting => (None, None, None),
+        OutboxState::Refused { code } => (Some(name(code)), None, Some(code)),
+        OutboxState::PutOff { code } => (None, Some(name(code)), Some(code)),
+    };
+    OutboxView {
+        timeline: entry.timeline.to_string(),
+        envelope: entry.id.to_string(),
+        seq: waiting.seq.0,
+        bytes: waiting.bytes,
+        queued_at: rfc3339(entry.queued_at.0),
+        attempts: entry.attempts,
+        refused,
+        put_off,
+        code,
+        next_attempt: (entry.next_attempt.0 > 0).then(|| rfc3339(entry.next_attempt.0)),
     }
 }
 

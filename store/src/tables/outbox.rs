@@ -3,7 +3,8 @@
 //!
 //! The envelope itself lies in table `envelope`; a row here says what happened
 //! to it so far. Rows go when a receipt is stored or the user drops them, never
-//! because a relay refused.
+//! because a relay refused. The node holds the table in memory; these functions
+//! write each change of it through.
 
 use std::ops::ControlFlow;
 
@@ -24,9 +25,16 @@ use crate::table::Table;
 pub enum OutboxState {
     /// Nobody has refused it: it goes out at the next chance.
     Waiting,
-    /// A relay refused it for good, with the wire's error code; only `retry` sends it again.
+    /// Every relay that carries its timeline refused it for good; it goes out
+    /// again only when its user says so.
     Refused {
-        /// The error code on the wire.
+        /// The error code on the wire, of the relay that spoke last.
+        code: u32,
+    },
+    /// A relay refused it, but the reason may pass or another relay may take
+    /// it: it goes out again by itself.
+    PutOff {
+        /// The error code on the wire, of the relay that spoke last.
         code: u32,
     },
 }
@@ -40,9 +48,9 @@ pub struct OutboxEntry {
     pub n: u64,
     /// The envelope.
     pub id: EnvelopeId,
-    /// How often it was sent.
+    /// How often a relay answered an attempt with a refusal.
     pub attempts: u32,
-    /// Not before this time.
+    /// When the relay that put it off is asked again; 0 = at the next chance.
     pub next_attempt: UnixMillis,
     /// What the relays said.
     pub state: OutboxState,
@@ -52,9 +60,10 @@ pub struct OutboxEntry {
 
 const STATE_WAITING: u8 = 0;
 const STATE_REFUSED: u8 = 1;
+const STATE_PUT_OFF: u8 = 2;
 const META_COUNT: &[u8] = b"outbox-count";
 
-/// Puts an envelope at the end of its timeline's outbox and returns its place.
+/// Puts an envelope at the end of its timeline's outbox and returns its entry.
 ///
 /// # Errors
 /// [`StoreError::TableFull`] at [`OUTBOX_ENTRIES_MAX`] entries.
@@ -63,7 +72,7 @@ pub fn push(
     timeline: &TimelineId,
     id: &EnvelopeId,
     queued_at: UnixMillis,
-) -> Result<u64, StoreError> {
+) -> Result<OutboxEntry, StoreError> {
     let count = count(batch)?;
     if count >= OUTBOX_ENTRIES_MAX {
         return Err(StoreError::TableFull {
@@ -92,10 +101,10 @@ pub fn push(
     };
     set_count(batch, count + 1)?;
     update(batch, &entry)?;
-    Ok(n)
+    Ok(entry)
 }
 
-/// Writes an entry back: after an attempt, a refusal, or the user's `retry`.
+/// Writes an entry back: after a refusal, or when its user wants it sent again.
 ///
 /// # Errors
 /// [`StoreError::BatchFull`].
@@ -103,6 +112,7 @@ pub fn update(batch: &mut Batch<'_>, entry: &OutboxEntry) -> Result<(), StoreErr
     let (state, code) = match entry.state {
         OutboxState::Waiting => (STATE_WAITING, 0),
         OutboxState::Refused { code } => (STATE_REFUSED, code),
+        OutboxState::PutOff { code } => (STATE_PUT_OFF, code),
     };
     let row = Encoder::new()
         .fixed(entry.id.as_bytes())
@@ -110,20 +120,6 @@ pub fn update(batch: &mut Batch<'_>, entry: &OutboxEntry) -> Result<(), StoreErr
         .i64(entry.next_attempt.0);
     let row = row.u8(state).u32(code).i64(entry.queued_at.0).finish();
     batch.put(Table::Outbox, entry_key(&entry.timeline, entry.n), row)
-}
-
-/// Makes an entry waiting again, due at once. `false` if it is not there.
-///
-/// # Errors
-/// From reading or writing the row.
-pub fn retry(batch: &mut Batch<'_>, timeline: &TimelineId, n: u64) -> Result<bool, StoreError> {
-    let Some(mut entry) = get(batch, timeline, n)? else {
-        return Ok(false);
-    };
-    entry.state = OutboxState::Waiting;
-    entry.next_attempt = UnixMillis(0);
-    update(batch, &entry)?;
-    Ok(true)
 }
 
 /// Takes an entry out: it was stored, or the user dropped it. `false` if it is not there.
@@ -141,42 +137,17 @@ pub fn remove(batch: &mut Batch<'_>, timeline: &TimelineId, n: u64) -> Result<bo
     Ok(true)
 }
 
-/// One entry.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] if the row is damaged.
-pub fn get(
-    rows: &dyn Rows,
-    timeline: &TimelineId,
-    n: u64,
-) -> Result<Option<OutboxEntry>, StoreError> {
-    let key = entry_key(timeline, n);
-    rows.get(Table::Outbox, &key)?
-        .map(|payload| decode_entry(&key, &payload))
-        .transpose()
-}
-
-/// At most `max_entries` entries of one timeline, or of all, in order.
+/// Every entry, by timeline and place; at most [`OUTBOX_ENTRIES_MAX`] exist.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] if a row is damaged.
-pub fn list(
-    rows: &dyn Rows,
-    timeline: Option<&TimelineId>,
-    max_entries: usize,
-) -> Result<Vec<OutboxEntry>, StoreError> {
+pub fn list(rows: &dyn Rows) -> Result<Vec<OutboxEntry>, StoreError> {
     let mut found = Vec::new();
-    let range = timeline.map_or_else(KeyRange::all, |timeline| {
-        KeyRange::prefix(timeline.as_bytes())
-    });
     rows.scan(
         Table::Outbox,
-        &range,
+        &KeyRange::all(),
         Direction::Forward,
         &mut |key, payload| {
-            if found.len() >= max_entries {
-                return Ok(ControlFlow::Break(()));
-            }
             found.push(decode_entry(key, payload)?);
             Ok(ControlFlow::Continue(()))
         },
@@ -184,11 +155,7 @@ pub fn list(
     Ok(found)
 }
 
-/// How many entries wait, over all timelines.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] if the counter is damaged.
-pub fn count(rows: &dyn Rows) -> Result<u64, StoreError> {
+fn count(rows: &dyn Rows) -> Result<u64, StoreError> {
     match rows.get(Table::Meta, META_COUNT)? {
         Some(bytes) => decode(Table::Meta, META_COUNT, &bytes, |fields| fields.u64()),
         None => Ok(0),
@@ -222,6 +189,7 @@ fn decode_entry(key: &[u8], payload: &[u8]) -> Result<OutboxEntry, StoreError> {
         let state = match (fields.u8()?, fields.u32()?) {
             (STATE_WAITING, 0) => OutboxState::Waiting,
             (STATE_REFUSED, code) => OutboxState::Refused { code },
+            (STATE_PUT_OFF, code) => OutboxState::PutOff { code },
             _ => return None,
         };
         Some(OutboxEntry {
