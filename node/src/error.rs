@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use khlong_document::timeline::write::WriteError;
 use khlong_store::error::StoreError;
+use khlong_sync::wire::code::ErrorCode;
 
 /// Exit codes of the command line; scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,15 @@ pub enum NodeError {
         /// How long.
         waited_ms: u64,
     },
+    /// What was waited for will not come before somebody acts: a relay said no.
+    #[error(
+        "the relay refused it ({code}); {}, then run `khlong outbox retry`; until then it stays in the outbox",
+        remedy(*code)
+    )]
+    RefusedByRelay {
+        /// What the relay said.
+        code: ErrorCode,
+    },
     /// The daemon went away.
     #[error("the daemon closed the connection; see its log")]
     DaemonGone,
@@ -116,6 +126,7 @@ impl NodeError {
             }
             Self::Store(error) => ExitCode::of_store(error),
             Self::TimedOut { .. } => ExitCode::TimedOut,
+            Self::RefusedByRelay { code } => ExitCode::of_refusal(*code),
         }
     }
 
@@ -127,6 +138,35 @@ impl NodeError {
 }
 
 impl ExitCode {
+    /// What a relay's refusal means to a script.
+    #[must_use]
+    pub fn of_refusal(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::Unproven
+            | ErrorCode::BadProof
+            | ErrorCode::UnknownTimeline
+            | ErrorCode::NotAdmitted
+            | ErrorCode::AlreadyHandedOver
+            | ErrorCode::OpeningRefused => Self::Untrusted,
+            ErrorCode::RateLimited | ErrorCode::TooManyInFlight => Self::RateLimited,
+            ErrorCode::QuotaExceeded | ErrorCode::DiskFull => Self::Full,
+            ErrorCode::VersionUnsupported => Self::Incompatible,
+            ErrorCode::Malformed | ErrorCode::InvalidEnvelope | ErrorCode::ForkEvidenceFull => {
+                Self::Integrity
+            }
+            ErrorCode::LimitExceeded
+            | ErrorCode::Protocol
+            | ErrorCode::Busy
+            | ErrorCode::HandshakeTimeout
+            | ErrorCode::IdleTimeout
+            | ErrorCode::ShuttingDown
+            | ErrorCode::Internal
+            | ErrorCode::BackfillRequired
+            | ErrorCode::SlowFrame
+            | ErrorCode::Unknown(_) => Self::Failure,
+        }
+    }
+
     fn of_store(error: &StoreError) -> Self {
         let code = error.exit_code();
         let known = [
@@ -139,6 +179,25 @@ impl ExitCode {
             .into_iter()
             .find(|known| *known as u8 == code)
             .unwrap_or(Self::Failure)
+    }
+}
+
+/// What to do about a relay's refusal, as the middle of a sentence.
+fn remedy(code: ErrorCode) -> &'static str {
+    match ExitCode::of_refusal(code) {
+        ExitCode::Untrusted if code == ErrorCode::OpeningRefused => {
+            "give the token of its operator by `khlong relay add ADDRESS --token-file FILE`"
+        }
+        ExitCode::Untrusted => "ask a member who may invite for a new link",
+        ExitCode::RateLimited => "wait a minute",
+        ExitCode::Full => "ask its operator for room",
+        ExitCode::Incompatible => "bring it and this node to one version",
+        ExitCode::Integrity => "compare this node's folder with a backup",
+        ExitCode::Ok
+        | ExitCode::Failure
+        | ExitCode::Usage
+        | ExitCode::Config
+        | ExitCode::TimedOut => "look at its operator's log",
     }
 }
 

@@ -8,8 +8,10 @@ use super::args::{Format, Import};
 use super::error::CliError;
 use super::gate::Gate;
 use super::progress::Progress;
+use super::wait::Drained;
 use super::{Run, wait};
 use crate::api::{IMPORT_BATCH_MESSAGES_MAX, ImportedLine, Request, Response};
+use crate::error::NodeError;
 use crate::import::{
     ImportedMessage, SkippedLine, irc_day_files, parse_irc, parse_line, read_export,
 };
@@ -197,15 +199,16 @@ async fn settle(gate: &mut Gate, patience: super::Patience) -> Result<(), CliErr
     let mut listener = gate.subscribe().await?;
     let progress = Progress::new("sending");
     let drained = wait::drain(gate, &mut listener, patience.timeout, &progress).await?;
-    if !drained && patience.want.is_some() {
-        let waited_ms = u64::try_from(patience.timeout.as_millis()).unwrap_or(u64::MAX);
-        return Err(crate::error::NodeError::TimedOut {
+    let waited_ms = u64::try_from(patience.timeout.as_millis()).unwrap_or(u64::MAX);
+    match drained {
+        Drained::Refused(obstacle) if patience.want.is_some() => Err(obstacle.error().into()),
+        Drained::Late if patience.want.is_some() => Err(NodeError::TimedOut {
             what: "stored",
             waited_ms,
         }
-        .into());
+        .into()),
+        Drained::Empty | Drained::Late | Drained::Refused(_) => Ok(()),
     }
-    Ok(())
 }
 
 async fn write_all(gate: &mut Gate, found: &Found, import: &Import) -> Result<Summary, CliError> {

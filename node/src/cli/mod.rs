@@ -192,15 +192,17 @@ async fn write(
     let mut listener = gate.subscribe().await?;
     let is_message = matches!(request, Request::Send { .. });
     let mut response = gate.ask(request).await?;
-    let (timeline, message) = match &response {
+    let (timeline, message, envelope) = match &response {
         Response::Written {
-            timeline, message, ..
-        } => (
-            timeline.clone(),
-            if is_message { message.clone() } else { None },
-        ),
-        Response::Timeline { timeline } => (timeline.id.clone(), None),
-        Response::Invite { timeline, .. } => (timeline.clone(), None),
+            timeline,
+            message,
+            envelope,
+            ..
+        } if is_message => (timeline.clone(), message.clone(), envelope.clone()),
+        Response::Written { timeline, .. } | Response::Invite { timeline, .. } => {
+            (timeline.clone(), None, None)
+        }
+        Response::Timeline { timeline } => (timeline.id.clone(), None, None),
         Response::Id { .. }
         | Response::Relays { .. }
         | Response::Timelines { .. }
@@ -209,11 +211,13 @@ async fn write(
         | Response::Outbox { .. }
         | Response::Imported { .. }
         | Response::Digest { .. }
-        | Response::Refused { .. } => (String::new(), None),
+        | Response::Refused { .. } => (String::new(), None, None),
     };
+    let seq = envelope.and_then(|envelope| envelope.rsplit_once(':')?.1.parse().ok());
     let written = Written {
         timeline: &timeline,
         message: message.as_deref(),
+        seq,
     };
     let come = wait::settle(gate, &mut listener, patience, &written).await?;
     if let (Response::Written { delivery, .. }, Some(come)) = (&mut response, come) {

@@ -6,6 +6,7 @@ use super::args::{Outbox, Patience};
 use super::error::CliError;
 use super::gate::Gate;
 use super::progress::Progress;
+use super::wait::Drained;
 use super::{Run, setup, show, wait};
 use crate::api::{Request, Response};
 use crate::error::NodeError;
@@ -29,8 +30,11 @@ async fn synced(gate: &mut Gate, timeout: Duration) -> Result<(), CliError> {
     let begun = Instant::now();
     let mut listener = gate.subscribe().await?;
     let progress = Progress::new("sending");
-    wait::drain(gate, &mut listener, timeout, &progress).await?;
+    let drained = wait::drain(gate, &mut listener, timeout, &progress).await?;
     drop(progress);
+    if let Drained::Refused(obstacle) = drained {
+        return Err(obstacle.error().into());
+    }
     loop {
         let left = timeout.saturating_sub(begun.elapsed());
         gate.wait_idle(left).await?;

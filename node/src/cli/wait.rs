@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use khlong_sync::wire::code::ErrorCode;
+
 use super::args::{Patience, WaitFor};
 use super::error::CliError;
 use super::gate::{Gate, Listener};
 use super::progress::Progress;
-use crate::api::{Delivery, Request, Response};
+use crate::api::{Delivery, OutboxView, Request, Response};
 use crate::error::{ExitCode, NodeError};
 
 /// What was written, as far as waiting needs it.
@@ -14,6 +16,8 @@ pub(super) struct Written<'a> {
     pub(super) timeline: &'a str,
     /// Present for a new message: only messages can be delivered and read.
     pub(super) message: Option<&'a str>,
+    /// Place of that message's envelope in the own chain.
+    pub(super) seq: Option<u64>,
 }
 
 /// Waits as the command was told, and says how far it came. Without `--wait`
@@ -47,26 +51,30 @@ async fn insist(
     let begun = Instant::now();
     loop {
         let delivery = reached(gate, written).await?.unwrap_or(Delivery::Queued);
-        if delivery == Delivery::Refused {
-            return Err(CliError::Refused {
-                message: "the relay refused it; `khlong outbox ls` tells why".to_owned(),
-                exit_code: ExitCode::Untrusted as u8,
-            });
-        }
-        if delivery >= wanted(want) {
+        if delivery != Delivery::Refused && delivery >= wanted(want) {
             return Ok(delivery);
+        }
+        let obstacle = match delivery {
+            Delivery::Queued | Delivery::Refused => obstacle(gate, written).await?,
+            Delivery::Stored | Delivery::Delivered | Delivery::Read | Delivery::Received => None,
+        };
+        if let Some(obstacle) = obstacle
+            && obstacle.needs_somebody()
+            && (obstacle.for_good || everyone_answered(gate).await?)
+        {
+            return Err(obstacle.error().into());
         }
         let left = timeout.saturating_sub(begun.elapsed());
         match tokio::time::timeout(left, listener.next()).await {
             Ok(Some(_)) => {}
             Ok(None) => return Err(NodeError::DaemonGone.into()),
             Err(_) => {
-                let waited_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-                return Err(NodeError::TimedOut {
+                let late = NodeError::TimedOut {
                     what: name(want),
-                    waited_ms,
-                }
-                .into());
+                    waited_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+                };
+                let why = obstacle.filter(Obstacle::tells_more_than_late);
+                return Err(why.map_or(late, |obstacle| obstacle.error()).into());
             }
         }
     }
@@ -95,28 +103,93 @@ async fn reached(gate: &mut Gate, written: &Written<'_>) -> Result<Option<Delive
     if queued.sum::<u64>() == 0 {
         return Ok(Some(Delivery::Stored));
     }
-    let Response::Outbox { entries } = gate.ask(Request::OutboxLs).await? else {
-        return Err(CliError::Unexpected);
-    };
-    let refused = entries
-        .iter()
-        .filter(|entry| timeline.is_empty() || entry.timeline == timeline)
-        .any(|entry| entry.refused.is_some());
-    Ok(Some(if refused {
-        Delivery::Refused
-    } else {
-        Delivery::Queued
+    let obstacle = obstacle(gate, written).await?;
+    Ok(Some(match obstacle {
+        Some(Obstacle { for_good: true, .. }) => Delivery::Refused,
+        Some(_) | None => Delivery::Queued,
     }))
 }
 
+/// Why something is not stored: what a relay said against it.
+#[derive(Clone, Copy)]
+pub(super) struct Obstacle {
+    code: ErrorCode,
+    /// Nothing changes before somebody acts on it.
+    for_good: bool,
+}
+
+impl Obstacle {
+    fn of(entry: &OutboxView) -> Option<Self> {
+        let code = ErrorCode::from_number(entry.code?);
+        let for_good = entry.refused.is_some();
+        Some(Self { code, for_good })
+    }
+
+    /// Whether waiting alone does not help: a refusal for good, or want of room,
+    /// which an operator has to make.
+    fn needs_somebody(&self) -> bool {
+        self.for_good || ExitCode::of_refusal(self.code) == ExitCode::Full
+    }
+
+    /// Whether scripts tell it apart: else "timed out" says as much.
+    fn tells_more_than_late(&self) -> bool {
+        ExitCode::of_refusal(self.code) != ExitCode::Failure
+    }
+
+    pub(super) fn error(self) -> NodeError {
+        NodeError::RefusedByRelay { code: self.code }
+    }
+}
+
+/// What holds up the message, or anything of the timeline.
+async fn obstacle(gate: &mut Gate, written: &Written<'_>) -> Result<Option<Obstacle>, CliError> {
+    let Response::Outbox { entries } = gate.ask(Request::OutboxLs).await? else {
+        return Err(CliError::Unexpected);
+    };
+    let of_timeline =
+        |entry: &&OutboxView| written.timeline.is_empty() || entry.timeline == written.timeline;
+    let first = || entries.iter().filter(of_timeline).find_map(Obstacle::of);
+    let Some(seq) = written.seq else {
+        return Ok(first());
+    };
+    let own = entries.iter().filter(of_timeline);
+    let own = own.filter(|entry| entry.seq == seq).find_map(Obstacle::of);
+    Ok(match own {
+        // The relay does not know the timeline, because it refused what opens it.
+        Some(own) if own.code == ErrorCode::UnknownTimeline => first(),
+        Some(_) => own,
+        // Behind what is put off others wait too; a refusal for good concerns its envelope only.
+        None => first().filter(|obstacle| !obstacle.for_good),
+    })
+}
+
+/// Whether a relay is in reach and none is being asked any more.
+async fn everyone_answered(gate: &mut Gate) -> Result<bool, CliError> {
+    if !gate.wait_idle(Duration::ZERO).await? {
+        return Ok(false);
+    }
+    let Response::Relays { relays } = gate.ask(Request::RelayLs).await? else {
+        return Err(CliError::Unexpected);
+    };
+    Ok(relays.iter().any(|relay| relay.state == "connected"))
+}
+
+/// How waiting for an empty outbox ended.
+pub(super) enum Drained {
+    Empty,
+    /// Time was up.
+    Late,
+    /// Everything that is left is refused.
+    Refused(Obstacle),
+}
+
 /// Waits until the outbox is empty, or time is up, and shows how it shrinks.
-/// Whether it is empty.
 pub(super) async fn drain(
     gate: &mut Gate,
     listener: &mut Listener,
     timeout: Duration,
     progress: &Progress,
-) -> Result<bool, CliError> {
+) -> Result<Drained, CliError> {
     let begun = Instant::now();
     let mut total = 0;
     loop {
@@ -126,15 +199,36 @@ pub(super) async fn drain(
         total = total.max(queued);
         progress.set(total, total - queued);
         if queued == 0 {
-            return Ok(true);
+            return Ok(Drained::Empty);
+        }
+        // The outbox may be long: it is looked through only when nothing moves.
+        if everyone_answered(gate).await?
+            && let Some(obstacle) = whole_obstacle(gate).await?
+        {
+            return Ok(Drained::Refused(obstacle));
         }
         let left = timeout.saturating_sub(begun.elapsed());
         match tokio::time::timeout(left, listener.next()).await {
             Ok(Some(_)) => {}
             Ok(None) => return Err(NodeError::DaemonGone.into()),
-            Err(_) => return Ok(false),
+            Err(_) => return Ok(Drained::Late),
         }
     }
+}
+
+/// The first refusal, if nothing of the outbox can go out before somebody acts.
+async fn whole_obstacle(gate: &mut Gate) -> Result<Option<Obstacle>, CliError> {
+    let Response::Outbox { entries } = gate.ask(Request::OutboxLs).await? else {
+        return Err(CliError::Unexpected);
+    };
+    let mut first = None;
+    for entry in &entries {
+        match Obstacle::of(entry) {
+            Some(obstacle) if obstacle.needs_somebody() => first = first.or(Some(obstacle)),
+            Some(_) | None => return Ok(None),
+        }
+    }
+    Ok(first)
 }
 
 fn wanted(want: WaitFor) -> Delivery {

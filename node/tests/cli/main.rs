@@ -12,5 +12,6 @@ mod delivery;
 mod imports;
 mod node;
 mod offline;
+mod refusals;
 mod relay;
 mod setup;

@@ -1,5 +1,6 @@
 //! A relay, as the process that operators run.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -18,17 +19,25 @@ pub(crate) struct Relay {
     quic: String,
     admin: String,
     pub(crate) address: String,
+    /// Settings over those of the file, as environment variables.
+    settings: BTreeMap<&'static str, &'static str>,
     running: Option<Running>,
 }
 
 impl Relay {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With settings such as `("KHLONG_POLICY__TIMELINE_QUOTA", "4KiB")`.
+    pub(crate) fn start_with(settings: &[(&'static str, &'static str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut relay = Self {
             folder,
             quic: free_address(),
             admin: free_address(),
             address: String::new(),
+            settings: settings.iter().copied().collect(),
             running: None,
         };
         let addresses = [
@@ -48,6 +57,12 @@ impl Relay {
         relay.address = String::from_utf8(made.stdout).unwrap().trim().to_owned();
         relay.restart();
         relay
+    }
+
+    /// The operator changes a setting and starts the relay again.
+    pub(crate) fn restart_with(&mut self, name: &'static str, value: &'static str) {
+        self.settings.insert(name, value);
+        self.restart();
     }
 
     /// SIGKILL.
@@ -81,6 +96,7 @@ impl Relay {
     fn command(&self, command: &str) -> Command {
         let mut relay = Command::new(binary());
         relay
+            .envs(&self.settings)
             .arg("--config")
             .arg(self.folder.path().join("relay.toml"))
             .arg(command)
