@@ -1,0 +1,192 @@
+//! What is offered to a relay, and what became of it.
+
+use std::collections::BTreeSet;
+
+use khlong_crdt::id::{RelayKey, TimelineId};
+use khlong_crdt::receipt::StoredReceipt;
+use khlong_crdt::time::{Now, UnixMillis};
+use khlong_store::tables::outbox::OutboxEntry;
+use khlong_store::tables::{outbox, receipts};
+use khlong_sync::limits::{APPEND_BYTES_MAX, APPEND_ENVELOPES_MAX};
+use khlong_sync::session::input::Input;
+use khlong_sync::wire::code::ErrorCode;
+use khlong_sync::wire::frame::AppendOutcome;
+
+use crate::api::Event;
+use crate::error::NodeError;
+use crate::peer::Peer;
+use crate::peer::links::Link;
+use crate::peer::outbox::Place;
+
+impl Peer {
+    pub(super) fn next_append(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        carried: &[TimelineId],
+    ) -> Result<Option<Input>, NodeError> {
+        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
+            return Ok(None);
+        };
+        if live.in_flight.is_some() || live.offer_after.is_some_and(|at| at > now.monotonic) {
+            return Ok(None);
+        }
+        let waiting: Vec<(Place, _)> = carried
+            .iter()
+            .flat_map(|timeline| {
+                self.outbox
+                    .of(*timeline)
+                    .filter(|waiting| waiting.is_for(relay))
+                    .filter(|waiting| !live.pauses.holds(*timeline, waiting.class))
+                    .map(|waiting| (waiting.place(), waiting.entry.id))
+            })
+            .take(APPEND_ENVELOPES_MAX)
+            .collect();
+        let (mut offered, mut envelopes, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for (place, id) in waiting {
+            let Some(envelope) = self.stored_or_staged(&id)? else {
+                continue;
+            };
+            bytes += envelope.bytes().len();
+            if bytes > APPEND_BYTES_MAX && !envelopes.is_empty() {
+                break;
+            }
+            offered.push(place);
+            envelopes.push(envelope);
+        }
+        if envelopes.is_empty() {
+            return Ok(None);
+        }
+        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
+            return Ok(None);
+        };
+        let request = live.request();
+        live.in_flight = Some((request, offered));
+        Ok(Some(Input::Append { request, envelopes }))
+    }
+
+    pub(super) fn acked(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        request: u64,
+        outcomes: &[AppendOutcome],
+        receipt: Option<StoredReceipt>,
+    ) -> Result<(), NodeError> {
+        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
+            return Ok(());
+        };
+        let Some((_, offered)) = live.in_flight.take_if(|(waiting, _)| *waiting == request) else {
+            return Ok(());
+        };
+        for (place, outcome) in offered.iter().zip(outcomes) {
+            match *outcome {
+                AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
+                    self.stored_at_relay(relay, *place, receipt.as_ref())?;
+                }
+                AppendOutcome::Refused {
+                    code,
+                    retry_after_ms,
+                } if code.is_retryable() => {
+                    self.put_off(now, relay, *place, code, retry_after_ms)?;
+                }
+                AppendOutcome::Refused { code, .. } => {
+                    let carriers = self.book.carriers_of(place.timeline);
+                    let entry = self.outbox.refuse(*place, relay, code, &carriers);
+                    self.write_back(entry)?;
+                }
+            }
+        }
+        self.tell_delivery(&offered);
+        Ok(())
+    }
+
+    fn stored_at_relay(
+        &mut self,
+        relay: RelayKey,
+        place: Place,
+        receipt: Option<&StoredReceipt>,
+    ) -> Result<(), NodeError> {
+        let Some(waiting) = self.outbox.remove(place) else {
+            return Ok(());
+        };
+        if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
+            live.pauses.end(place.timeline, waiting.class);
+        }
+        self.with_batch(|batch| {
+            outbox::remove(batch, &place.timeline, place.n)?;
+            receipt.map_or(Ok(()), |receipt| {
+                receipts::put(batch, &waiting.entry.id, receipt)
+            })
+        })
+    }
+
+    /// One envelope is refused for now: the timeline pauses if the reason lies
+    /// in it, else the whole relay.
+    fn put_off(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        place: Place,
+        code: ErrorCode,
+        retry_after_ms: Option<u32>,
+    ) -> Result<(), NodeError> {
+        let class = self.outbox.class_at(place);
+        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
+            return Ok(());
+        };
+        let is_of_timeline = matches!(code, ErrorCode::QuotaExceeded | ErrorCode::Internal);
+        let pause_ms = match class.filter(|_| is_of_timeline) {
+            Some(class) => live
+                .pauses
+                .begin(place.timeline, class, now.monotonic, retry_after_ms),
+            None => live.pause(now.monotonic, retry_after_ms),
+        };
+        let entry = self.outbox.put_off(place, code, later(now, pause_ms));
+        self.write_back(entry)
+    }
+
+    /// A whole request is refused: nothing is offered for a while. What an
+    /// append held is put off whatever the code, since no single envelope was judged.
+    pub(super) fn request_refused(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        request: u64,
+        code: ErrorCode,
+        retry_after_ms: Option<u32>,
+    ) -> Result<(), NodeError> {
+        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
+            return Ok(());
+        };
+        let in_flight = live.in_flight.take_if(|(waiting, _)| *waiting == request);
+        let pause_ms = live.pause(now.monotonic, retry_after_ms);
+        let offered = in_flight.map_or_else(Vec::new, |(_, offered)| offered);
+        for place in &offered {
+            let entry = self.outbox.put_off(*place, code, later(now, pause_ms));
+            self.write_back(entry)?;
+        }
+        self.tell_delivery(&offered);
+        Ok(())
+    }
+
+    fn write_back(&mut self, entry: Option<OutboxEntry>) -> Result<(), NodeError> {
+        entry.map_or(Ok(()), |entry| {
+            self.with_batch(|batch| outbox::update(batch, &entry))
+        })
+    }
+
+    fn tell_delivery(&mut self, offered: &[Place]) {
+        let timelines: BTreeSet<TimelineId> = offered.iter().map(|place| place.timeline).collect();
+        for timeline in timelines {
+            self.emit(Event::Delivery {
+                timeline: timeline.to_string(),
+            });
+        }
+    }
+}
+
+fn later(now: Now, pause_ms: u64) -> UnixMillis {
+    let pause_ms = i64::try_from(pause_ms).unwrap_or(i64::MAX);
+    UnixMillis(now.wall.0.saturating_add(pause_ms))
+}

@@ -1,0 +1,293 @@
+//! What a relay says, and what it is asked.
+
+mod appends;
+mod subscriptions;
+
+use std::collections::VecDeque;
+
+use khlong_crdt::id::{RelayKey, TimelineId};
+use khlong_crdt::time::Now;
+use khlong_store::tables::cursors;
+use khlong_sync::session::Session;
+use khlong_sync::session::config::{Role, SessionConfig};
+use khlong_sync::session::input::Input;
+use khlong_sync::session::output::{Event as SessionEvent, Output};
+use khlong_sync::session::proof::proof_bytes;
+use khlong_sync::wire::frame::Frame;
+use rand_core::Rng as _;
+
+use super::links::{Link, LinkState, Live};
+use super::{Peer, PeerOutput};
+use crate::api::Event;
+use crate::error::NodeError;
+
+impl Peer {
+    pub(super) fn connected(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        exporter: [u8; 32],
+    ) -> Result<(), NodeError> {
+        let Some(link) = self.links.get_mut(&relay) else {
+            return Ok(());
+        };
+        let role = Role::Client {
+            relay,
+            token: link.token.clone(),
+        };
+        let session = Session::new(role, SessionConfig::default(), now.monotonic);
+        link.state = LinkState::Up(Box::new(Live::new(session, exporter)));
+        self.drive(now, relay, Input::Connected { exporter })
+    }
+
+    pub(super) fn lost(&mut self, now: Now, relay: RelayKey, reason: String) {
+        let jitter = self.rng.next_u64();
+        let Some(link) = self.links.get_mut(&relay) else {
+            return;
+        };
+        if matches!(link.state, LinkState::Off) {
+            return;
+        }
+        link.back_off(now.monotonic, reason, jitter);
+        let relay = link.view();
+        self.emit(Event::Relay { relay });
+    }
+
+    pub(super) fn frame(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        frame: Frame,
+    ) -> Result<(), NodeError> {
+        self.drive(now, relay, Input::Frame(frame))
+    }
+
+    pub(super) fn run_timers(&mut self, now: Now) -> Result<(), NodeError> {
+        let due: Vec<RelayKey> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.next_deadline().is_some_and(|at| at <= now.monotonic))
+            .map(|(relay, _)| *relay)
+            .collect();
+        for relay in due {
+            let Some(link) = self.links.get_mut(&relay) else {
+                continue;
+            };
+            match link.state {
+                LinkState::Waiting(_) => {
+                    link.state = LinkState::Connecting;
+                    let address = link.address.clone();
+                    self.held.push(PeerOutput::Connect { relay, address });
+                }
+                LinkState::Up(ref mut live) => {
+                    if live.offer_after.is_some_and(|at| at <= now.monotonic) {
+                        live.offer_after = None;
+                    }
+                    live.pauses.run_out(now.monotonic);
+                    self.drive(now, relay, Input::Timeout)?;
+                }
+                LinkState::Off | LinkState::Connecting => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Proves, subscribes and appends whatever each connection still lacks.
+    pub(super) fn offer_outbox(&mut self, now: Now) -> Result<(), NodeError> {
+        let relays: Vec<RelayKey> = self.links.keys().copied().collect();
+        for relay in relays {
+            // What was left is still said goodbye to.
+            let carried: Vec<TimelineId> = self
+                .book
+                .carried_by(relay)
+                .into_iter()
+                .filter(|timeline| {
+                    self.book.follows(*timeline) || self.outbox.of(*timeline).next().is_some()
+                })
+                .collect();
+            let inputs = self.wishes(now, relay, &carried)?;
+            for input in inputs {
+                self.drive(now, relay, input)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn wishes(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        carried: &[TimelineId],
+    ) -> Result<Vec<Input>, NodeError> {
+        let link = self.links.get_mut(&relay);
+        if !link.and_then(Link::live).is_some_and(|live| live.ready) {
+            return Ok(Vec::new());
+        }
+        let mut inputs = self.missing_proofs(relay, carried);
+        inputs.extend(self.unsubscriptions(relay));
+        inputs.extend(self.missing_subscription(relay, carried)?);
+        inputs.extend(self.next_append(now, relay, carried)?);
+        Ok(inputs)
+    }
+
+    fn missing_proofs(&mut self, relay: RelayKey, carried: &[TimelineId]) -> Vec<Input> {
+        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
+            return Vec::new();
+        };
+        let mut inputs = Vec::new();
+        for timeline in carried {
+            let Some(open) = self.timelines.get(timeline) else {
+                continue;
+            };
+            if live.proven.insert(*timeline) {
+                let author = open.author();
+                let signature =
+                    open.secrets()
+                        .author
+                        .sign(&proof_bytes(&live.exporter, timeline, &author));
+                inputs.push(Input::Prove {
+                    timeline: *timeline,
+                    author,
+                    signature,
+                });
+            }
+        }
+        inputs
+    }
+
+    /// Gives the session one input and carries out what it asks, until it asks nothing more.
+    fn drive(&mut self, now: Now, relay: RelayKey, input: Input) -> Result<(), NodeError> {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
+                return Ok(());
+            };
+            let outcome = live.session.handle(now, input, &self.store);
+            let mut outputs = Vec::new();
+            while let Some(output) = live.session.poll_output() {
+                outputs.push(output);
+            }
+            for output in outputs {
+                match output {
+                    Output::Send(lane, frame) => {
+                        self.held.push(PeerOutput::Send { relay, lane, frame })
+                    }
+                    Output::Event(event) => inputs.extend(self.session_event(now, relay, event)?),
+                    Output::Close { .. } => self.held.push(PeerOutput::Disconnect { relay }),
+                }
+            }
+            if let Err(error) = outcome {
+                self.held.push(PeerOutput::Disconnect { relay });
+                self.lost(now, relay, error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// What a session tells, and what it is to be told in turn.
+    fn session_event(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        event: SessionEvent,
+    ) -> Result<Vec<Input>, NodeError> {
+        match event {
+            SessionEvent::Ready { .. } => {
+                if let Some(link) = self.links.get_mut(&relay) {
+                    link.failures = 0;
+                    link.last_error = None;
+                    if let Some(live) = link.live() {
+                        live.ready = true;
+                    }
+                    let relay = link.view();
+                    self.emit(Event::Relay { relay });
+                }
+                Ok(Vec::new())
+            }
+            SessionEvent::Pushed {
+                class,
+                backfill,
+                entries,
+                cursor,
+            } => self.pushed(relay, class, backfill, &entries, cursor),
+            SessionEvent::Subscribed {
+                class,
+                cursor,
+                refused,
+                positions,
+                ..
+            } => {
+                self.subscribed(relay, class, cursor, positions)?;
+                for (timeline, code) in refused {
+                    tracing::warn!(%timeline, %code, "the relay refused a subscription");
+                    // What is not shown is nothing to wait for.
+                    self.merged(relay, timeline, class);
+                }
+                Ok(Vec::new())
+            }
+            SessionEvent::SubscriptionEnded {
+                timeline,
+                class,
+                code,
+                position,
+            } => {
+                if let Some(upto) = position {
+                    self.with_batch(|batch| {
+                        cursors::put_backfill(batch, &relay, &timeline, class, upto)
+                    })?;
+                }
+                if let Some(code) = code {
+                    tracing::warn!(%timeline, %code, "the relay ended a subscription");
+                }
+                self.merged(relay, timeline, class);
+                Ok(Vec::new())
+            }
+            SessionEvent::CaughtUp { class, cursor } => {
+                self.with_batch(|batch| cursors::put(batch, &relay, class, &cursor))?;
+                self.set_caught_up(relay, class, true);
+                Ok(Vec::new())
+            }
+            SessionEvent::BackfillDone { timeline, class } => {
+                self.with_batch(|batch| cursors::remove_backfill(batch, &relay, &timeline, class))?;
+                self.merged(relay, timeline, class);
+                Ok(Vec::new())
+            }
+            SessionEvent::Acked {
+                request,
+                outcomes,
+                receipt,
+            } => {
+                self.acked(now, relay, request, &outcomes, receipt)?;
+                Ok(Vec::new())
+            }
+            SessionEvent::Refused {
+                request,
+                code,
+                message,
+                retry_after_ms,
+            } => {
+                tracing::warn!(?code, %message, "the relay refused a request");
+                self.request_refused(now, relay, request, code, retry_after_ms)?;
+                Ok(Vec::new())
+            }
+            SessionEvent::Totals {
+                class,
+                backfill: None,
+                ..
+            }
+            | SessionEvent::Behind { class, .. } => {
+                self.set_caught_up(relay, class, false);
+                Ok(Vec::new())
+            }
+            SessionEvent::Totals {
+                backfill: Some(_), ..
+            }
+            | SessionEvent::Proved { .. }
+            | SessionEvent::Goodbye { .. }
+            | SessionEvent::Ephemeral { .. }
+            | SessionEvent::Watching { .. }
+            | SessionEvent::Unwatched { .. }
+            | SessionEvent::Append { .. } => Ok(Vec::new()),
+        }
+    }
+}

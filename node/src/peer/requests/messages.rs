@@ -1,0 +1,168 @@
+//! Writing: messages and what changes them, receipts, imports.
+
+use khlong_crdt::id::{MessageId, Seq, TimelineId};
+use khlong_crdt::time::{Now, UnixMillis};
+use khlong_document::timeline::draft::Draft;
+use khlong_document::timeline::message::{Origin, imported_id};
+
+use super::unknown_timeline;
+use crate::api::{Delivery, Event, IMPORT_BATCH_MESSAGES_MAX, ImportedLine, Response};
+use crate::error::NodeError;
+use crate::peer::Peer;
+
+impl Peer {
+    pub(super) fn send(
+        &mut self,
+        now: Now,
+        timeline: &str,
+        body: String,
+        reply_to: Option<&str>,
+    ) -> Result<Response, NodeError> {
+        let id = self.resolve(timeline)?;
+        let reply_to = reply_to
+            .map(|target| self.resolve_message(id, target))
+            .transpose()?;
+        let draft = Draft::Message {
+            body,
+            reply_to,
+            attachments: Vec::new(),
+            origin: None,
+            import_key: None,
+            sent_at: now.wall,
+        };
+        self.write_one(now, id, None, draft)
+    }
+
+    pub(super) fn react(
+        &mut self,
+        now: Now,
+        timeline: &str,
+        message: &str,
+        emoji: String,
+        remove: bool,
+    ) -> Result<Response, NodeError> {
+        let id = self.resolve(timeline)?;
+        let target = self.resolve_message(id, message)?;
+        let draft = if remove {
+            Draft::Unreact { target, emoji }
+        } else {
+            Draft::React { target, emoji }
+        };
+        self.write_one(now, id, Some(target), draft)
+    }
+
+    pub(super) fn read(&mut self, now: Now, timeline: &str) -> Result<Response, NodeError> {
+        let id = self.resolve(timeline)?;
+        let open = self
+            .timelines
+            .get_mut(&id)
+            .ok_or_else(|| unknown_timeline(timeline))?;
+        open.read_all();
+        let receipt = open
+            .write_receipt(now.wall, &mut self.rng)
+            .map_err(NodeError::Write)?;
+        let read = open.message_count() as u64;
+        if let Some(entry) = self.book.timelines.get_mut(&id.to_string()) {
+            entry.read_messages = read;
+        }
+        self.save_book()?;
+        if let Some(envelope) = &receipt {
+            self.queue(now, envelope)?;
+        }
+        Ok(self.written(id, None, receipt.map(|envelope| envelope.prefix().seq)))
+    }
+
+    pub(super) fn import(
+        &mut self,
+        now: Now,
+        timeline: &str,
+        lines: Vec<ImportedLine>,
+    ) -> Result<Response, NodeError> {
+        let id = self.resolve(timeline)?;
+        if lines.len() > IMPORT_BATCH_MESSAGES_MAX {
+            return Err(NodeError::Usage(format!(
+                "at most {IMPORT_BATCH_MESSAGES_MAX} messages a request"
+            )));
+        }
+        let open = self
+            .timelines
+            .get(&id)
+            .ok_or_else(|| unknown_timeline(timeline))?;
+        let offered = lines.len() as u64;
+        let mut drafts = Vec::new();
+        for line in lines {
+            let key = import_key(&line.import_key)?;
+            if open.message(&imported_id(&id, &key)).is_none() {
+                drafts.push(Draft::Message {
+                    body: line.body,
+                    reply_to: None,
+                    attachments: Vec::new(),
+                    origin: Some(Origin {
+                        network: line.network,
+                        sender: line.sender,
+                    }),
+                    import_key: Some(key),
+                    sent_at: UnixMillis(line.sent_at_ms),
+                });
+            }
+        }
+        let imported = drafts.len() as u64;
+        if !drafts.is_empty() {
+            self.write(now, id, &drafts)?;
+        }
+        Ok(Response::Imported {
+            timeline: id.to_string(),
+            imported,
+            known: offered - imported,
+        })
+    }
+
+    pub(super) fn write_one(
+        &mut self,
+        now: Now,
+        id: TimelineId,
+        message: Option<MessageId>,
+        draft: Draft,
+    ) -> Result<Response, NodeError> {
+        let is_new = message.is_none();
+        let seq = self.write(now, id, &[draft])?;
+        let newest = self.timelines.get(&id).and_then(|open| {
+            let count = open.message_count();
+            open.messages(count.saturating_sub(1)..count)
+                .last()
+                .map(|message| message.id)
+        });
+        let concerned = if is_new { newest } else { message };
+        if let Some(message) = concerned {
+            let (timeline, message) = (id.to_string(), message.to_string());
+            self.emit(if is_new {
+                Event::Message { timeline, message }
+            } else {
+                Event::Changed { timeline, message }
+            });
+        }
+        Ok(self.written(id, concerned, Some(seq)))
+    }
+
+    fn written(&self, id: TimelineId, message: Option<MessageId>, seq: Option<Seq>) -> Response {
+        let author = self
+            .timelines
+            .get(&id)
+            .map(|open| open.author().to_string())
+            .unwrap_or_default();
+        Response::Written {
+            timeline: id.to_string(),
+            message: message.map(|message| message.to_string()),
+            envelope: seq.map(|seq| format!("{author}:{}", seq.0)),
+            delivery: seq.map_or(Delivery::Stored, |seq| self.queue_state(id, seq)),
+        }
+    }
+}
+
+fn import_key(text: &str) -> Result<[u8; 16], NodeError> {
+    data_encoding::HEXLOWER_PERMISSIVE
+        .decode(text.as_bytes())
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| NodeError::Usage("an import key is 16 bytes, hexadecimal".to_owned()))
+}

@@ -1,0 +1,225 @@
+//! Opening, joining, inviting to and leaving timelines.
+
+use khlong_crdt::address::InviteLink;
+use khlong_crdt::admission::{History, Rights, TimelineKind};
+use khlong_crdt::class::Class;
+use khlong_crdt::envelope::VerifiedEnvelope;
+use khlong_crdt::id::{ArrivalSeq, TimelineId};
+use khlong_crdt::time::{Now, UnixMillis};
+use khlong_document::keys::invite::InviteSecret;
+use khlong_document::keys::user::UserCard;
+use khlong_document::membership::joining::join;
+use khlong_document::membership::opening::open_timeline;
+use khlong_document::membership::role::Role;
+use khlong_document::membership::secrets::TimelineSecrets;
+use khlong_document::timeline::Timeline;
+use khlong_document::timeline::draft::Draft;
+use khlong_document::timeline::write::InviteTerms;
+use khlong_store::tables::cursors;
+use khlong_store::tables::named::{self, Named};
+
+use super::{malformed, relay_address, unknown_timeline};
+use crate::api::Response;
+use crate::error::NodeError;
+use crate::peer::Peer;
+use crate::peer::book::TimelineEntry;
+use crate::peer::timelines::secret_row;
+
+impl Peer {
+    pub(super) fn timeline_new(
+        &mut self,
+        now: Now,
+        title: String,
+        kind: &str,
+        relays: Vec<String>,
+    ) -> Result<Response, NodeError> {
+        let kind = TimelineKind::ALL
+            .into_iter()
+            .find(|known| known.name() == kind && *known != TimelineKind::Own)
+            .ok_or_else(|| {
+                NodeError::Usage(format!(
+                    "`{kind}` is no kind: direct, group, channel or public"
+                ))
+            })?;
+        let relays = if relays.is_empty() {
+            self.book
+                .relays
+                .iter()
+                .map(|entry| entry.address.clone())
+                .collect()
+        } else {
+            relays
+                .iter()
+                .map(|address| relay_address(address).map(|known| known.to_string()))
+                .collect::<Result<_, _>>()?
+        };
+        let opened = open_timeline(kind, History::Full, &mut self.rng);
+        let id = opened.timeline;
+        self.follow(now, id, &opened.secrets, relays)?;
+        self.queue_all(now, &opened.envelopes)?;
+        let nickname = self.book.nickname.clone();
+        self.write(now, id, &[Draft::Title(title), Draft::Nickname(nickname)])?;
+        Ok(Response::Timeline {
+            timeline: self.timeline_view(id),
+        })
+    }
+
+    pub(super) fn timeline_join(&mut self, now: Now, link: &str) -> Result<Response, NodeError> {
+        let link: InviteLink = link
+            .parse()
+            .map_err(|error| malformed("the invite link", &error))?;
+        let id = link.timeline;
+        if self.timelines.contains_key(&id) {
+            return Err(NodeError::Usage(
+                "this node is in that timeline already".to_owned(),
+            ));
+        }
+        let invite = InviteSecret::from_payload(id, &link.secret, Some(&self.user))
+            .map_err(|error| malformed("the invite link", &error))?;
+        let joined = join(id, &invite, &mut self.rng);
+        let relays = link.relays.iter().map(ToString::to_string).collect();
+        self.follow(now, id, &joined.secrets, relays)?;
+        if let Some(entry) = self.book.timelines.get_mut(&id.to_string()) {
+            entry.introduce = true;
+        }
+        self.save_book()?;
+        self.queue_all(now, &joined.envelopes)?;
+        Ok(Response::Timeline {
+            timeline: self.timeline_view(id),
+        })
+    }
+
+    /// Keeps, queues and shows what begins one's part in a timeline.
+    fn queue_all(&mut self, now: Now, envelopes: &[VerifiedEnvelope]) -> Result<(), NodeError> {
+        for envelope in envelopes {
+            self.queue(now, envelope)?;
+            let id = envelope.timeline();
+            let events = self
+                .timelines
+                .get_mut(&id)
+                .map(|timeline| timeline.receive(envelope, now.wall));
+            self.report(id, events.unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Keeps the keys of a timeline, and its place in the book.
+    fn follow(
+        &mut self,
+        now: Now,
+        id: TimelineId,
+        secrets: &TimelineSecrets,
+        relays: Vec<String>,
+    ) -> Result<(), NodeError> {
+        let name = secret_row(id);
+        let nonce = self.random();
+        let sealed = self.vault.seal(&name, &secrets.to_bytes(), nonce);
+        self.with_batch(|batch| named::put(batch, Named::Secret, name.as_bytes(), sealed))?;
+        for address in &relays {
+            let address = relay_address(address)?;
+            for class in Class::ALL {
+                self.with_batch(|batch| {
+                    cursors::put_backfill(batch, &address.key, &id, class, ArrivalSeq(0))
+                })?;
+            }
+            self.link_to(now, address);
+        }
+        let entry = TimelineEntry {
+            relays,
+            followed: true,
+            introduce: false,
+            read_messages: 0,
+        };
+        self.book.timelines.insert(id.to_string(), entry);
+        self.timelines
+            .insert(id, Timeline::new(id, secrets.clone()));
+        self.save_book()
+    }
+
+    pub(super) fn timeline_invite(
+        &mut self,
+        now: Now,
+        timeline: &str,
+        to: Option<&str>,
+        read_only: bool,
+        expires_in_s: u64,
+    ) -> Result<Response, NodeError> {
+        let id = self.resolve(timeline)?;
+        let card: Option<UserCard> = to
+            .map(|card| {
+                card.parse()
+                    .map_err(|error| malformed("the contact card", &error))
+            })
+            .transpose()?;
+        let (rights, role) = if read_only {
+            (Rights::READ, Role::Reader)
+        } else {
+            (Rights::READ.union(Rights::APPEND), Role::Member)
+        };
+        let expires = i64::try_from(expires_in_s)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(1_000);
+        let expiry = if expires_in_s == 0 {
+            UnixMillis(0)
+        } else {
+            UnixMillis(now.wall.0.saturating_add(expires))
+        };
+        let open = self
+            .timelines
+            .get_mut(&id)
+            .ok_or_else(|| unknown_timeline(timeline))?;
+        let terms = InviteTerms {
+            rights,
+            role,
+            expiry,
+            quota_class: 0,
+            target: card.as_ref(),
+        };
+        let (envelopes, payload) = open
+            .invite(&terms, now.wall, &mut self.rng)
+            .map_err(NodeError::Write)?;
+        for envelope in &envelopes {
+            self.queue(now, envelope)?;
+        }
+        let relays = self
+            .book
+            .timelines
+            .get(&id.to_string())
+            .map_or(&[][..], |entry| &entry.relays);
+        let relays = relays
+            .iter()
+            .map(|address| relay_address(address))
+            .collect::<Result<Vec<_>, _>>()?;
+        if relays.is_empty() {
+            return Err(NodeError::Usage(
+                "an invite names a relay; run `khlong relay add` first".to_owned(),
+            ));
+        }
+        let link = InviteLink {
+            relays,
+            timeline: id,
+            secret: payload,
+        }
+        .to_string();
+        Ok(Response::Invite {
+            timeline: id.to_string(),
+            link,
+        })
+    }
+
+    pub(super) fn timeline_leave(
+        &mut self,
+        now: Now,
+        timeline: &str,
+    ) -> Result<Response, NodeError> {
+        let id = self.resolve(timeline)?;
+        self.write(now, id, &[Draft::Leave])?;
+        if let Some(entry) = self.book.timelines.get_mut(&id.to_string()) {
+            entry.followed = false;
+        }
+        self.save_book()?;
+        Ok(Response::Timeline {
+            timeline: self.timeline_view(id),
+        })
+    }
+}
