@@ -125,6 +125,22 @@ fn a_message_reaches_a_follower_at_once() {
     assert_eq!(hers, his);
 }
 
+#[test]
+fn a_follower_sees_each_own_message_and_change_once() {
+    let mali = Node::new("mali");
+    let timeline = mali.open_timeline("once");
+    mali.json(&["send", &timeline, "before", "--wait", "none"]);
+    let _daemon = mali.daemon();
+    let (_follower, mut arriving) = mali.stream(&["--json", "log", &timeline, "--follow"]);
+    assert!(next_line(&mut arriving).contains("before"));
+    let message = text(&mali.json(&["send", &timeline, "first"])["message"]);
+    assert!(next_line(&mut arriving).contains("first"));
+    mali.json(&["edit", &timeline, &message, "second"]);
+    assert!(next_line(&mut arriving).contains("second"));
+    mali.json(&["send", &timeline, "third"]);
+    assert!(next_line(&mut arriving).contains("third"));
+}
+
 /// A connection of which only one side knows any more would look alive for a
 /// minute and a half; the restarted relay says at once that it forgot it.
 #[test]

@@ -6,7 +6,7 @@ use khlong_document::timeline::draft::Draft;
 use khlong_document::timeline::message::{Origin, imported_id};
 
 use super::unknown_timeline;
-use crate::api::{Delivery, Event, IMPORT_BATCH_MESSAGES_MAX, ImportedLine, Response};
+use crate::api::{Delivery, IMPORT_BATCH_MESSAGES_MAX, ImportedLine, Response};
 use crate::error::NodeError;
 use crate::peer::Peer;
 
@@ -133,14 +133,6 @@ impl Peer {
                 .map(|message| message.id)
         });
         let concerned = if is_new { newest } else { message };
-        if let Some(message) = concerned {
-            let (timeline, message) = (id.to_string(), message.to_string());
-            self.emit(if is_new {
-                Event::Message { timeline, message }
-            } else {
-                Event::Changed { timeline, message }
-            });
-        }
         Ok(self.written(id, concerned, Some(seq)))
     }
 
