@@ -18,7 +18,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::peer::{KEY_FILE, STORE_FOLDER};
+use crate::folder::{KEY_FILE, STORE_FOLDER};
 
 /// Name of the list of files.
 pub const MANIFEST_FILE: &str = "MANIFEST.json";

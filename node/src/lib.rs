@@ -1,14 +1,16 @@
 //! The client: everything of a node but the decisions of the layers below.
 //!
-//! [`peer`] decides and does no I/O; [`node`] drives it on a thread of its own
-//! and moves frames; [`daemon`] offers a node through a socket; [`cli`] is the
-//! program `khlong`. All of them speak [`api`].
+//! [`peer`] decides and does no I/O; [`folder`] keeps one with its keys on a disk;
+//! [`node`] drives it on a thread of its own and moves frames; [`daemon`] offers a
+//! node through a socket; [`cli`] is the program `khlong`. All of them speak
+//! [`api`]. A simulator drives [`peer`] itself, on a store in memory.
 
 pub mod api;
 pub mod backup;
 pub mod cli;
 pub mod daemon;
 pub mod error;
+pub mod folder;
 pub mod import;
 mod link;
 pub mod node;

@@ -7,8 +7,8 @@ use super::gate::passphrase_of;
 use super::output::Output;
 use super::show;
 use crate::api::{RelayView, Request, Response};
+use crate::folder::{self, KeyProtection};
 use crate::node::entropy;
-use crate::peer::{KeyProtection, Peer};
 
 pub(super) async fn init(run: &Run, init: Init) -> Result<(), CliError> {
     let protection = match (&run.passphrase_file, init.plain_keys) {
@@ -25,7 +25,7 @@ pub(super) async fn init(run: &Run, init: Init) -> Result<(), CliError> {
         .nickname
         .or_else(account)
         .ok_or_else(|| CliError::Usage("give --nickname".to_owned()))?;
-    Peer::init(&run.home, &nickname, protection, entropy()?)?;
+    folder::init(&run.home, &nickname, &protection, entropy()?)?;
     id(run, false).await
 }
 

@@ -11,6 +11,7 @@ use super::NodeOptions;
 use crate::api::{Event, Request, Response};
 use crate::backup::RESTORED_FILE;
 use crate::error::{NodeError, described};
+use crate::folder;
 use crate::link::{LinkId, Links};
 use crate::peer::{Peer, PeerInput, PeerOutput};
 
@@ -264,7 +265,7 @@ impl Driver {
 }
 
 fn open_peer(options: &NodeOptions, now: Now) -> Result<Peer, NodeError> {
-    let mut peer = Peer::open(&options.home, options.passphrase.clone(), entropy()?, now)?;
+    let mut peer = folder::open(&options.home, options.passphrase.clone(), entropy()?, now)?;
     let marker = options.home.join(RESTORED_FILE);
     if marker.exists() {
         peer.renew_authors(now)?;

@@ -1,4 +1,4 @@
-//! Making a node, and opening one.
+//! Making a node on a store, and opening one.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -6,77 +6,46 @@ use std::path::Path;
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::admission::ClearOp;
 use khlong_crdt::envelope::{Expiry, Kind};
-use khlong_crdt::id::{EnvelopeId, EpochId, LogId, Seq, TimelineId};
+use khlong_crdt::id::{EnvelopeId, EpochId, Seq, TimelineId};
 use khlong_crdt::time::Now;
 use khlong_document::keys::author::AuthorSecret;
 use khlong_document::keys::device::DeviceSecret;
 use khlong_document::keys::user::{UserCard, UserGenesis, UserSecret};
 use khlong_document::seal::{SealRequest, seal_auth_op};
-use khlong_document::secret_store::sealed_file::PassphraseCost;
-use khlong_document::secret_store::{FileStore, SecretStore as _};
 use khlong_document::timeline::write::WriteError;
 use khlong_store::batch::Overlay;
 use khlong_store::engine::Durability;
-use khlong_store::engine::rocks::RocksOptions;
-use khlong_store::identity::Role;
-use khlong_store::store::{OpenOptions, Store};
+use khlong_store::store::Store;
 use khlong_store::tables::named::{self, Named};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
-use zeroize::Zeroizing;
 
 use super::Peer;
 use super::book::{BOOK_ROW, Book};
 use super::timelines::{load, load_outbox, secret_row};
-use super::vault::{MASTER_KEY_BYTES, Vault};
+use super::vault::{MasterKey, Vault};
 use crate::error::NodeError;
-
-/// File with the master key, in the node's folder.
-pub const KEY_FILE: &str = "keys";
-/// Folder of the store, in the node's folder.
-pub const STORE_FOLDER: &str = "store";
 
 const USER_ROW: &str = "user";
 const DEVICE_ROW: &str = "device";
 
-/// What guards the master key at rest.
-pub enum KeyProtection {
-    /// A passphrase, stretched by Argon2id.
-    Passphrase(Zeroizing<Vec<u8>>),
-    /// Only the file's mode, 0600. Chosen explicitly.
-    Plain,
-}
-
-impl KeyProtection {
-    fn store(&self, path: std::path::PathBuf) -> FileStore {
-        match self {
-            Self::Passphrase(passphrase) => {
-                FileStore::sealed(path, passphrase, PassphraseCost::default())
-            }
-            Self::Plain => FileStore::plain(path),
-        }
-    }
-}
-
 impl Peer {
-    /// Makes a node in `home`: master key, store, user and device.
+    /// Makes a node on a store of its own: user and device, sealed by `master`.
+    /// One durable commit; whatever an attempt that was cut off left is overwritten,
+    /// so the caller must know that no node lives there.
+    ///
+    /// The store may be a folder or a `MemoryDisk`; `entropy` must never be used
+    /// for another node, or both have the same keys.
     ///
     /// # Errors
-    /// [`NodeError::AlreadyInitialised`], or what the folder refused.
-    pub fn init(
-        home: &Path,
+    /// [`NodeError::Store`]: what the store refused.
+    pub fn create_on(
+        store: &mut Store,
+        master: &MasterKey,
         nickname: &str,
-        protection: KeyProtection,
         entropy: [u8; 32],
     ) -> Result<(), NodeError> {
-        let key_file = home.join(KEY_FILE);
-        if key_file.exists() {
-            return Err(NodeError::AlreadyInitialised(home.to_owned()));
-        }
         let mut rng = ChaCha20Rng::from_seed(entropy);
-        let mut master = Zeroizing::new([0; MASTER_KEY_BYTES]);
-        rng.fill_bytes(&mut *master);
-        let mut store = open_store(home, &mut rng)?;
         let (user, device) = (
             UserSecret::generate(&mut rng),
             DeviceSecret::generate(&mut rng),
@@ -84,7 +53,7 @@ impl Peer {
         let mut nonce = [0; 16];
         rng.fill_bytes(&mut nonce);
         let card = UserCard::new(UserGenesis::create(&device, &user, nonce));
-        let vault = Vault::new(&master);
+        let vault = Vault::new(master);
         let mut batch = store.batch();
         for (name, secret) in [(USER_ROW, user.to_bytes()), (DEVICE_ROW, device.to_bytes())] {
             let mut nonce = [0; 24];
@@ -103,41 +72,26 @@ impl Peer {
         let writes = batch.into_writes();
         store
             .commit(writes, Durability::Synced)
-            .map_err(NodeError::Store)?;
-        // Last: a folder with a key file is whole.
-        protection
-            .store(key_file)
-            .save(&*master, &mut rng)
-            .map_err(|error| NodeError::Keys(error.to_string()))
+            .map(|_| ())
+            .map_err(NodeError::Store)
     }
 
-    /// Opens the node in `home` and loads its timelines. It starts offline.
+    /// Opens the node on `store` and loads its timelines. It starts offline:
+    /// call [`Peer::go_online`], then [`Peer::commit`].
+    ///
+    /// `entropy` seeds every key, nonce and back-off of this peer. Each opening
+    /// needs its own; equal ones and equal inputs give equal outputs.
     ///
     /// # Errors
-    /// [`NodeError::NotInitialised`], [`NodeError::Keys`], or what the folder refused.
-    pub fn open(
-        home: &Path,
-        passphrase: Option<Zeroizing<Vec<u8>>>,
+    /// [`NodeError::Settings`] where no node lives, [`NodeError::Secret`] with
+    /// another node's master key, or what the store refused.
+    pub fn open_on(
+        store: Store,
+        master: &MasterKey,
         entropy: [u8; 32],
         now: Now,
     ) -> Result<Self, NodeError> {
-        let key_file = home.join(KEY_FILE);
-        if !key_file.exists() {
-            return Err(NodeError::NotInitialised(home.to_owned()));
-        }
-        let protection = passphrase.map_or(KeyProtection::Plain, KeyProtection::Passphrase);
-        let master = protection
-            .store(key_file)
-            .load()
-            .map_err(|error| NodeError::Keys(error.to_string()))?;
-        let master: Option<[u8; MASTER_KEY_BYTES]> = master
-            .as_deref()
-            .and_then(|bytes| bytes.as_slice().try_into().ok());
-        let master =
-            Zeroizing::new(master.ok_or_else(|| NodeError::Keys("it holds no key".to_owned()))?);
-        let vault = Vault::new(&master);
-        let mut rng = ChaCha20Rng::from_seed(entropy);
-        let store = open_store(home, &mut rng)?;
+        let vault = Vault::new(master);
         let row = named::get(&store.batch(), Named::NodeState, BOOK_ROW.as_bytes())
             .map_err(NodeError::Store)?
             .ok_or_else(|| NodeError::Settings {
@@ -156,7 +110,7 @@ impl Peer {
         let mut peer = Self {
             store,
             vault,
-            rng,
+            rng: ChaCha20Rng::from_seed(entropy),
             user,
             book,
             timelines,
@@ -242,18 +196,6 @@ impl Peer {
             )
             .collect()
     }
-}
-
-fn open_store(home: &Path, rng: &mut ChaCha20Rng) -> Result<Store, NodeError> {
-    let mut log = [0; 16];
-    rng.fill_bytes(&mut log);
-    let options = OpenOptions {
-        role: Role::Node,
-        fresh_log_id: LogId::from_bytes(log),
-        accept_loss: false,
-        sizes: RocksOptions::default(),
-    };
-    Store::open(&home.join(STORE_FOLDER), &options).map_err(NodeError::Store)
 }
 
 fn user_secret(store: &Store, vault: &Vault) -> Result<UserSecret, NodeError> {

@@ -1,11 +1,27 @@
 //! The node's sans-IO core: timelines, outbox, relays.
 //!
-//! Time and entropy are arguments; sockets, threads and clocks belong to the
-//! driver (`crate::node`) or to a simulator. Contract: after any number of
-//! [`Peer::request`] and [`Peer::handle`] call [`Peer::commit`] once, then
-//! drain [`Peer::poll_output`], then read [`Peer::next_deadline`]. Nothing
-//! leaves before the batch that it speaks of is durable. When a commit fails,
-//! drop the peer and open it again from the disk: it never retries an fsync.
+//! Time, entropy, the store and the master key are arguments; sockets, threads,
+//! files and clocks belong to the driver (`crate::node`, `crate::folder`) or to a
+//! simulator. Both run this same type:
+//!
+//! ```text
+//! Peer::create_on(&mut store, &master, "mali", entropy)?;     once
+//! let mut peer = Peer::open_on(store, &master, entropy, now)?;
+//! peer.go_online(now, true);
+//! loop {
+//!     peer.request(now, request); peer.handle(now, input)?;   any number of them
+//!     peer.commit(now)?;                                      one durable batch
+//!     while let Some(output) = peer.poll_output() { … }       only now may anything leave
+//!     sleep until peer.next_deadline(), then PeerInput::Timeout
+//! }
+//! ```
+//!
+//! Nothing leaves, and no answer may be shown, before the batch that it speaks of
+//! is durable. When [`Peer::handle`] or [`Peer::commit`] fails, drop the peer and
+//! open it again from the disk: it never retries an fsync.
+//!
+//! The same store, entropy, times and inputs give byte-identical outputs, so that
+//! a failed simulation can be run again from its seed.
 
 mod book;
 mod create;
@@ -41,13 +57,13 @@ use self::vault::Vault;
 use crate::api::Event;
 use crate::error::NodeError;
 
-pub use self::create::{KEY_FILE, KeyProtection, STORE_FOLDER};
+pub use self::vault::{MASTER_KEY_BYTES, MasterKey};
 
 /// Events that wait for the driver; the oldest go first, since every event can be asked for again.
 const EVENTS_MAX: usize = 4_096;
 
 /// What a driver tells the core.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum PeerInput {
     /// A connection stands.
     Connected {
@@ -82,7 +98,7 @@ pub enum PeerInput {
 }
 
 /// What the core asks of its driver.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum PeerOutput {
     /// Connect, and answer with `Connected` or `ConnectFailed`.
     Connect {
@@ -167,6 +183,12 @@ impl Peer {
     /// The next thing for the driver to do.
     pub fn poll_output(&mut self) -> Option<PeerOutput> {
         self.released.pop_front()
+    }
+
+    /// What is committed; for drivers that look, for checkers and for tests.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// When [`PeerInput::Timeout`] is due.

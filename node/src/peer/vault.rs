@@ -2,7 +2,9 @@
 //!
 //! The master key itself lives behind the `SecretStore` (a file sealed by a
 //! passphrase, or a 0600 file chosen explicitly), so that a copied database
-//! folder without it opens nothing new.
+//! folder without it opens nothing new. The peer takes it as an argument.
+
+use std::fmt;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -11,11 +13,30 @@ use zeroize::Zeroizing;
 use crate::error::NodeError;
 
 /// Bytes of the master key.
-pub(crate) const MASTER_KEY_BYTES: usize = 32;
+pub const MASTER_KEY_BYTES: usize = 32;
 
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;
 const CONTEXT: &str = "khlong.network 2026-11 node vault v1";
+
+/// The key that seals every secret of one node at rest: 32 random bytes. Wiped
+/// from memory when dropped, and never shown.
+#[derive(Clone)]
+pub struct MasterKey(Zeroizing<[u8; MASTER_KEY_BYTES]>);
+
+impl MasterKey {
+    /// From a key file, or, in a simulation, from its seed.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; MASTER_KEY_BYTES]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey(redacted)")
+    }
+}
 
 /// Seals and opens rows of the `secret` table.
 pub(crate) struct Vault {
@@ -23,8 +44,8 @@ pub(crate) struct Vault {
 }
 
 impl Vault {
-    pub(crate) fn new(master: &[u8; MASTER_KEY_BYTES]) -> Self {
-        let key = Zeroizing::new(blake3::derive_key(CONTEXT, master));
+    pub(crate) fn new(master: &MasterKey) -> Self {
+        let key = Zeroizing::new(blake3::derive_key(CONTEXT, &*master.0));
         Self {
             cipher: XChaCha20Poly1305::new((&*key).into()),
         }

@@ -1,0 +1,114 @@
+//! A peer on any store: what it needs is in its arguments, and nothing else counts.
+
+use khlong_crdt::time::{Monotonic, Now, UnixMillis};
+use khlong_node::api::{Request, Response};
+use khlong_node::error::NodeError;
+use khlong_node::peer::{MasterKey, Peer};
+use khlong_store::engine::memory::MemoryDisk;
+use khlong_store::identity::Role;
+
+use crate::disk::{NodeDisk, WALL_START_MS, open_store};
+
+fn at(micros: u64) -> Now {
+    Now {
+        monotonic: Monotonic(micros),
+        wall: UnixMillis(WALL_START_MS + (micros / 1_000) as i64),
+    }
+}
+
+fn ask(peer: &mut Peer, now: Now, request: Request) -> Response {
+    let response = peer.request(now, request);
+    peer.commit(now).unwrap();
+    assert!(
+        !matches!(response, Response::Refused { .. }),
+        "{response:?}"
+    );
+    response
+}
+
+fn write_some(peer: &mut Peer) {
+    let new = Request::TimelineNew {
+        title: "canal".to_owned(),
+        kind: "group".to_owned(),
+        relays: Vec::new(),
+    };
+    ask(peer, at(1_000), new);
+    for (n, body) in [(2, "สวัสดี"), (3, "น้ำขึ้น")] {
+        let send = Request::Send {
+            timeline: "canal".to_owned(),
+            body: body.to_owned(),
+            reply_to: None,
+        };
+        ask(peer, at(n * 1_000), send);
+    }
+}
+
+fn bodies(peer: &mut Peer) -> Vec<String> {
+    let log = Request::Log {
+        timeline: "canal".to_owned(),
+        from: None,
+        limit: None,
+    };
+    let Response::Messages { messages, .. } = ask(peer, at(9_000), log) else {
+        panic!("no messages")
+    };
+    messages.into_iter().map(|message| message.body).collect()
+}
+
+/// Every row as it lies on the disk.
+fn rows(peer: &Peer) -> Vec<(String, Vec<u8>, Vec<u8>)> {
+    let mut rows = Vec::new();
+    peer.store()
+        .for_each_row(&mut |table, key, row| {
+            rows.push((format!("{table:?}"), key.to_vec(), row.to_vec()));
+            Ok(())
+        })
+        .unwrap();
+    rows
+}
+
+#[test]
+fn a_node_in_memory_outlives_its_process() {
+    let mut node = NodeDisk::with_node("mali", 1);
+    let mut peer = node.open(at(0)).unwrap();
+    write_some(&mut peer);
+    assert_eq!(peer.next_deadline(), None, "offline, nothing is ever due");
+    drop(peer);
+    node.disk.crash();
+    let mut peer = node.open(at(0)).unwrap();
+    assert_eq!(bodies(&mut peer), ["สวัสดี", "น้ำขึ้น"]);
+}
+
+#[test]
+fn equal_entropy_and_inputs_leave_equal_bytes() {
+    let run = |seed| {
+        let mut node = NodeDisk::with_node("mali", seed);
+        let mut peer = node.open(at(0)).unwrap();
+        write_some(&mut peer);
+        let mut outputs = Vec::new();
+        while let Some(output) = peer.poll_output() {
+            outputs.push(output);
+        }
+        (rows(&peer), outputs)
+    };
+    let (once, again, other) = (run(1), run(1), run(2));
+    assert!(once.0.len() > 10 && !once.1.is_empty());
+    assert_eq!(
+        once, again,
+        "keys, nonces, ids and events, all from the seed"
+    );
+    assert_ne!(once, other, "and only from it");
+}
+
+#[test]
+fn what_is_no_node_of_this_key_is_refused() {
+    let mut node = NodeDisk::with_node("mali", 1);
+    drop(node.open(at(0)).unwrap());
+    let open = |disk: &MemoryDisk, master: &MasterKey| {
+        Peer::open_on(open_store(disk, Role::Node), master, [1; 32], at(0)).err()
+    };
+    let foreign = open(&node.disk, &MasterKey::from_bytes([9; 32]));
+    assert!(matches!(foreign, Some(NodeError::Secret { .. })));
+    let empty = open(&MemoryDisk::new(), &node.master());
+    assert!(matches!(empty, Some(NodeError::Settings { .. })));
+}
