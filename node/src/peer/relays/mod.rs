@@ -167,6 +167,7 @@ impl Peer {
             while let Some(output) = live.session.poll_output() {
                 outputs.push(output);
             }
+            let has_ended = live.session.is_closed();
             for output in outputs {
                 match output {
                     Output::Send(lane, frame) => {
@@ -176,9 +177,14 @@ impl Peer {
                     Output::Close { .. } => self.held.push(PeerOutput::Disconnect { relay }),
                 }
             }
-            if let Err(error) = outcome {
-                self.held.push(PeerOutput::Disconnect { relay });
-                self.lost(now, relay, error.to_string());
+            match outcome {
+                Err(error) => {
+                    self.held.push(PeerOutput::Disconnect { relay });
+                    self.lost(now, relay, error.to_string());
+                }
+                // In good order: the driver, told to disconnect, reports nothing more.
+                Ok(()) if has_ended => self.lost(now, relay, "the relay said goodbye".to_owned()),
+                Ok(()) => {}
             }
         }
         Ok(())
