@@ -120,6 +120,7 @@ impl Peer {
             overlay: Overlay::default(),
             held: Vec::new(),
             released: VecDeque::new(),
+            failed: None,
         };
         for address in peer.known_relays() {
             peer.link_to(now, address);

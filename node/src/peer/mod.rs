@@ -142,6 +142,8 @@ pub struct Peer {
     /// Waits for the commit.
     held: Vec<PeerOutput>,
     released: VecDeque<PeerOutput>,
+    /// The folder failed under a request; the next commit says so.
+    failed: Option<NodeError>,
 }
 
 impl Peer {
@@ -168,9 +170,13 @@ impl Peer {
     /// Makes everything since the last commit durable, then releases what may leave.
     ///
     /// # Errors
-    /// When the folder refused the batch. Nothing is released; drop the peer.
+    /// When the folder refused the batch, or failed under a request before it.
+    /// Nothing is released; drop the peer.
     pub fn commit(&mut self, _now: Now) -> Result<(), NodeError> {
         let overlay = std::mem::take(&mut self.overlay);
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         if !overlay.is_empty() {
             self.store
                 .commit(overlay.into_writes(), Durability::Synced)

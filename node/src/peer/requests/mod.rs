@@ -19,14 +19,21 @@ use crate::error::NodeError;
 
 impl Peer {
     /// Answers a request. What it wrote is durable after [`Peer::commit`]; an
-    /// answer must not be shown before that.
+    /// answer must not be shown before that. When the folder fails meanwhile, the
+    /// commit fails.
     pub fn request(&mut self, now: Now, request: Request) -> Response {
-        let response = self
-            .answer(now, request)
-            .unwrap_or_else(|error| refused(&error));
-        match self.owe_receipts(now).and_then(|()| self.offer_outbox(now)) {
-            Ok(()) => response,
-            Err(error) => refused(&error),
+        let answered = self.answer(now, request);
+        let offered = self.owe_receipts(now).and_then(|()| self.offer_outbox(now));
+        match (answered, offered) {
+            (Ok(response), Ok(())) => response,
+            (_, Err(error)) | (Err(error), Ok(())) => {
+                let response = refused(&error);
+                // What is half done must not be committed, and memory is ahead of the disk.
+                if matches!(error, NodeError::Store(_)) {
+                    self.failed = Some(error);
+                }
+                response
+            }
         }
     }
 
