@@ -7,11 +7,9 @@ use khlong_crdt::time::{Monotonic, Now, UnixMillis};
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use super::NodeOptions;
+use super::open::OpenPeer;
 use crate::api::{Event, Request, Response};
-use crate::backup::RESTORED_FILE;
 use crate::error::{NodeError, described};
-use crate::folder;
 use crate::link::{LinkId, Links};
 use crate::peer::{Peer, PeerInput, PeerOutput};
 
@@ -48,7 +46,8 @@ pub(crate) enum Order {
 }
 
 pub(super) struct Driver {
-    options: NodeOptions,
+    open: OpenPeer,
+    online: bool,
     runtime: Handle,
     clock: Clock,
     /// Absent only while it is being opened again.
@@ -69,7 +68,8 @@ struct Turn {
 
 impl Driver {
     pub(super) fn open(
-        options: NodeOptions,
+        mut open: OpenPeer,
+        online: bool,
         runtime: Handle,
         queue: mpsc::Receiver<Order>,
         orders: mpsc::WeakSender<Order>,
@@ -78,9 +78,10 @@ impl Driver {
     ) -> Result<Self, NodeError> {
         let clock = Clock::start();
         let links = Links::new(runtime.clone(), orders);
-        let peer = open_peer(&options, clock.now())?;
+        let peer = open_peer(&mut open, online, clock.now())?;
         Ok(Self {
-            options,
+            open,
+            online,
             runtime,
             clock,
             peer: Some(peer),
@@ -223,7 +224,7 @@ impl Driver {
         self.links.drop_all();
         self.peer = None;
         for _ in 0..REOPEN_ATTEMPTS_MAX {
-            match open_peer(&self.options, self.clock.now()) {
+            match open_peer(&mut self.open, self.online, self.clock.now()) {
                 Ok(peer) => {
                     self.peer = Some(peer);
                     return self.commit_after_reopen();
@@ -264,27 +265,10 @@ impl Driver {
     }
 }
 
-fn open_peer(options: &NodeOptions, now: Now) -> Result<Peer, NodeError> {
-    let mut peer = folder::open(&options.home, options.passphrase.clone(), entropy()?, now)?;
-    let marker = options.home.join(RESTORED_FILE);
-    if marker.exists() {
-        peer.renew_authors(now)?;
-        std::fs::remove_file(&marker).map_err(|source| NodeError::Io {
-            action: "removing",
-            path: marker,
-            source,
-        })?;
-    }
-    peer.go_online(now, options.online);
+fn open_peer(open: &mut OpenPeer, online: bool, now: Now) -> Result<Peer, NodeError> {
+    let mut peer = open(now)?;
+    peer.go_online(now, online);
     Ok(peer)
-}
-
-/// 32 bytes from the operating system.
-pub(crate) fn entropy() -> Result<[u8; 32], NodeError> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| NodeError::Keys(format!("the system gives no randomness: {error}")))?;
-    Ok(bytes)
 }
 
 /// The only place where a node looks at a clock.

@@ -6,6 +6,7 @@
 //! and one fsync serves all who wait for it.
 
 mod driver;
+mod open;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -18,7 +19,9 @@ use zeroize::Zeroizing;
 use crate::api::{Event, Request, Response};
 use crate::error::{ExitCode, NodeError};
 use driver::Driver;
-pub(crate) use driver::{Order, entropy};
+pub(crate) use driver::Order;
+pub use open::OpenPeer;
+pub(crate) use open::entropy;
 
 /// Requests and frames that wait for the driver. Frames are at most 2 MiB and
 /// come from links that wait when the queue is full.
@@ -27,6 +30,9 @@ pub const NODE_QUEUE_MAX: usize = 64;
 /// Events kept for a listener that is slower than the node; older ones are
 /// counted as [`Heard::Missed`].
 pub const NODE_EVENTS_MAX: usize = 1_024;
+
+/// Name of the driver's thread.
+const THREAD: &str = "khlong-node";
 
 const _: () = assert!(NODE_QUEUE_MAX >= driver::BATCH_INPUTS_MAX);
 
@@ -105,18 +111,36 @@ impl Node {
     /// What opening the folder said: no node there, a wrong passphrase, another
     /// process that holds it, damaged rows.
     pub async fn open(options: NodeOptions) -> Result<Self, NodeError> {
+        let online = options.online;
+        Self::open_on(open::in_folder(options), online).await
+    }
+
+    /// Opens whatever `open` opens, as [`Node::open`] opens a folder: a store in
+    /// memory, for programs that keep nothing and for tests that let a disk fail.
+    ///
+    /// # Errors
+    /// What `open` said.
+    pub async fn open_on(open: OpenPeer, online: bool) -> Result<Self, NodeError> {
         let (orders, queue) = mpsc::channel(NODE_QUEUE_MAX);
         let (events, _) = broadcast::channel(NODE_EVENTS_MAX);
         let (idle_sender, idle) = watch::channel(false);
         let (opened, outcome) = oneshot::channel();
-        let home = options.home.clone();
         let runtime = tokio::runtime::Handle::current();
         let for_links = orders.downgrade();
         let for_driver = events.clone();
         let thread = std::thread::Builder::new()
-            .name("khlong-node".to_owned())
+            .name(THREAD.to_owned())
             .spawn(move || {
-                match Driver::open(options, runtime, queue, for_links, for_driver, idle_sender) {
+                let driver = Driver::open(
+                    open,
+                    online,
+                    runtime,
+                    queue,
+                    for_links,
+                    for_driver,
+                    idle_sender,
+                );
+                match driver {
                     Ok(driver) => {
                         if opened.send(Ok(())).is_ok() {
                             driver.run();
@@ -126,8 +150,8 @@ impl Node {
                 }
             })
             .map_err(|source| NodeError::Io {
-                action: "could not start the thread of",
-                path: home,
+                action: "could not start the thread",
+                path: THREAD.into(),
                 source,
             })?;
         outcome.await.unwrap_or(Err(NodeError::DaemonGone))?;
