@@ -126,3 +126,27 @@ fn a_backup_cannot_write_outside_the_new_folder() {
         Some(3)
     );
 }
+
+/// A command that failed before it had stopped its node ended the process while
+/// the database was closing: 18 of 25 runs died by a signal.
+#[test]
+fn a_refused_command_ends_with_its_exit_code_every_time() {
+    const RUNS: u32 = 20;
+    let node = Node::new("mali");
+    let timeline = node.open_timeline("kept");
+    let taken = node.beside("taken");
+    fs::create_dir(&taken).unwrap();
+    for run in 1..=RUNS {
+        // `run` panics where there is no exit code, as after a signal.
+        let said = node.run(&["backup", taken.to_str().unwrap()]);
+        assert_eq!(said.code, 3, "run {run}: {}", said.stderr);
+        assert!(
+            said.stdout.is_empty() && said.stderr.contains("exists already"),
+            "run {run}: {}{}",
+            said.stdout,
+            said.stderr
+        );
+    }
+    assert_eq!(fs::read_dir(&taken).unwrap().count(), 0);
+    assert!(node.bodies(&timeline).is_empty(), "the node still opens");
+}
