@@ -7,7 +7,8 @@ use khlong_node::peer::{MasterKey, Peer};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::identity::Role;
 
-use crate::disk::{NodeDisk, WALL_START_MS, open_store};
+use crate::WALL_START_MS;
+use crate::disk::{NodeDisk, open_store};
 
 fn at(micros: u64) -> Now {
     Now {

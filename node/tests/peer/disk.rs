@@ -9,9 +9,6 @@ use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::identity::Role;
 use khlong_store::store::{OpenOptions, Store};
 
-/// Where everything begins: 2026-09-21, a Monday.
-pub(crate) const WALL_START_MS: i64 = 1_790_000_000_000;
-
 /// Bytes that the engine keeps free; below it commits answer "disk full".
 const RESERVE_BYTES: u64 = 1_024;
 
