@@ -50,7 +50,7 @@ impl KeyProtection {
 /// Makes a node in `home`: master key, store, user and device.
 ///
 /// # Errors
-/// [`NodeError::AlreadyInitialised`], or what the folder refused.
+/// [`NodeError::AlreadyInitialised`], [`NodeError::Usage`] for the nickname, or what the folder refused.
 pub fn init(
     home: &Path,
     nickname: &str,

@@ -22,6 +22,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 
 use super::Peer;
 use super::book::{BOOK_ROW, Book};
+use super::find::check_nickname;
 use super::timelines::{load, load_outbox, secret_row};
 use super::vault::{MasterKey, Vault};
 use crate::error::NodeError;
@@ -38,13 +39,15 @@ impl Peer {
     /// for another node, or both have the same keys.
     ///
     /// # Errors
-    /// [`NodeError::Store`]: what the store refused.
+    /// [`NodeError::Usage`] for a nickname that is empty or too long,
+    /// [`NodeError::Store`] for what the store refused.
     pub fn create_on(
         store: &mut Store,
         master: &MasterKey,
         nickname: &str,
         entropy: [u8; 32],
     ) -> Result<(), NodeError> {
+        check_nickname(nickname)?;
         let mut rng = ChaCha20Rng::from_seed(entropy);
         let (user, device) = (
             UserSecret::generate(&mut rng),

@@ -3,6 +3,7 @@
 use khlong_crdt::id::{MessageId, Seq, TimelineId};
 use khlong_crdt::time::Now;
 use khlong_document::timeline::draft::Draft;
+use khlong_document::timeline::limits::{NICKNAME_BYTES_MAX, TITLE_BYTES_MAX};
 use rand_core::Rng as _;
 
 use super::Peer;
@@ -211,4 +212,26 @@ impl Peer {
         self.rng.fill_bytes(&mut bytes);
         bytes
     }
+}
+
+/// Before anything is begun that would need it: a refusal must leave nothing behind.
+pub(super) fn check_title(title: &str) -> Result<(), NodeError> {
+    if title.len() > TITLE_BYTES_MAX {
+        return Err(NodeError::Usage(format!(
+            "a title has at most {TITLE_BYTES_MAX} bytes, this one {}",
+            title.len()
+        )));
+    }
+    Ok(())
+}
+
+/// The same of a nickname, which every timeline is told.
+pub(super) fn check_nickname(nickname: &str) -> Result<(), NodeError> {
+    if nickname.is_empty() || nickname.len() > NICKNAME_BYTES_MAX {
+        return Err(NodeError::Usage(format!(
+            "a nickname has 1 to {NICKNAME_BYTES_MAX} bytes, this one {}",
+            nickname.len()
+        )));
+    }
+    Ok(())
 }

@@ -113,3 +113,63 @@ fn what_is_no_node_of_this_key_is_refused() {
     let empty = open(&MemoryDisk::new(), &node.master());
     assert!(matches!(empty, Some(NodeError::Settings { .. })));
 }
+
+#[test]
+fn a_refused_request_changes_nothing() {
+    let mut node = NodeDisk::with_node("mali", 1);
+    let mut peer = node.open(at(0)).unwrap();
+    write_some(&mut peer);
+    let before = rows(&peer);
+    while peer.poll_output().is_some() {}
+    let too_long = "ก".repeat(400);
+    let requests = [
+        Request::TimelineNew {
+            title: too_long.clone(),
+            kind: "group".to_owned(),
+            relays: Vec::new(),
+        },
+        Request::TimelineRename {
+            timeline: "canal".to_owned(),
+            title: too_long.clone(),
+        },
+        Request::Nickname {
+            nickname: too_long.clone(),
+        },
+        Request::TimelineInvite {
+            timeline: "canal".to_owned(),
+            to: None,
+            read_only: false,
+            expires_in_s: 0,
+        },
+        Request::Send {
+            timeline: "canal".to_owned(),
+            body: too_long.repeat(100),
+            reply_to: None,
+        },
+    ];
+    let create = Peer::create_on(
+        &mut open_store(&MemoryDisk::new(), Role::Node),
+        &node.master(),
+        &too_long,
+        [1; 32],
+    );
+    assert!(matches!(create, Err(NodeError::Usage(_))), "{create:?}");
+    for request in requests {
+        let asked: String = format!("{request:?}").chars().take(60).collect();
+        let response = peer.request(at(10_000), request);
+        peer.commit(at(10_000)).unwrap();
+        assert!(matches!(response, Response::Refused { .. }), "{response:?}");
+        assert!(rows(&peer) == before, "{asked}");
+        assert!(peer.poll_output().is_none(), "{asked}");
+    }
+    assert_eq!(
+        bodies(&mut peer).len(),
+        2,
+        "and memory is where the disk is"
+    );
+    drop(peer);
+    let nickname = Request::Nickname {
+        nickname: "มะลิ".to_owned(),
+    };
+    ask(&mut node.open(at(0)).unwrap(), at(20_000), nickname);
+}

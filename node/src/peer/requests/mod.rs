@@ -13,6 +13,7 @@ use khlong_document::timeline::Timeline;
 use khlong_document::timeline::draft::Draft;
 
 use super::Peer;
+use super::find::check_nickname;
 use super::links::Link;
 use crate::api::{Request, Response};
 use crate::error::NodeError;
@@ -127,6 +128,7 @@ impl Peer {
     }
 
     fn nickname(&mut self, now: Now, nickname: String) -> Result<Response, NodeError> {
+        check_nickname(&nickname)?;
         self.book.nickname.clone_from(&nickname);
         self.save_book()?;
         let ids: Vec<TimelineId> = self.timelines.keys().copied().collect();

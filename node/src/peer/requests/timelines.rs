@@ -23,6 +23,7 @@ use crate::api::Response;
 use crate::error::NodeError;
 use crate::peer::Peer;
 use crate::peer::book::TimelineEntry;
+use crate::peer::find::check_title;
 use crate::peer::timelines::secret_row;
 
 impl Peer {
@@ -53,6 +54,7 @@ impl Peer {
                 .map(|address| relay_address(address).map(|known| known.to_string()))
                 .collect::<Result<_, _>>()?
         };
+        check_title(&title)?;
         let opened = open_timeline(kind, History::Full, &mut self.rng);
         let id = opened.timeline;
         self.follow(now, id, &opened.secrets, relays)?;
@@ -145,6 +147,20 @@ impl Peer {
         expires_in_s: u64,
     ) -> Result<Response, NodeError> {
         let id = self.resolve(timeline)?;
+        let relays = self
+            .book
+            .timelines
+            .get(&id.to_string())
+            .map_or(&[][..], |entry| &entry.relays);
+        let relays = relays
+            .iter()
+            .map(|address| relay_address(address))
+            .collect::<Result<Vec<_>, _>>()?;
+        if relays.is_empty() {
+            return Err(NodeError::Usage(
+                "an invite names a relay; run `khlong relay add` first".to_owned(),
+            ));
+        }
         let card: Option<UserCard> = to
             .map(|card| {
                 card.parse()
@@ -180,20 +196,6 @@ impl Peer {
             .map_err(NodeError::Write)?;
         for envelope in &envelopes {
             self.queue(now, envelope)?;
-        }
-        let relays = self
-            .book
-            .timelines
-            .get(&id.to_string())
-            .map_or(&[][..], |entry| &entry.relays);
-        let relays = relays
-            .iter()
-            .map(|address| relay_address(address))
-            .collect::<Result<Vec<_>, _>>()?;
-        if relays.is_empty() {
-            return Err(NodeError::Usage(
-                "an invite names a relay; run `khlong relay add` first".to_owned(),
-            ));
         }
         let link = InviteLink {
             relays,
