@@ -76,7 +76,7 @@ fn an_append_whose_ack_was_lost_is_a_duplicate_and_nothing_is_there_twice() {
 fn a_relay_that_vanishes_without_a_word_is_left_and_found_again() {
     let mut net = Net::new(23, &["mali", "ton"]);
     pair(&mut net);
-    net.post.swallow(Some("mali"));
+    net.silence("mali");
     let connections = net.people["mali"].connected_at.len();
     net.at("mali").send("canal", "into the void");
     // Three keep-alive intervals of 30 s.

@@ -9,6 +9,7 @@
 
 mod border;
 mod conversation;
+mod course;
 mod disk;
 mod failed_commit;
 mod faults;

@@ -83,7 +83,7 @@ fn a_relay_that_answered_is_soon_tried_again() {
 fn a_relay_that_only_accepts_connections_resets_nothing() {
     let mut net = Net::new(43, &["mali"]);
     net.settle();
-    net.post.swallow(Some("mali"));
+    net.silence("mali");
     net.hang_up("mali", "for the test");
     let dialled = net.people["mali"].dialled_at.len();
     // Each attempt connects, and ends with the handshake's 10 s.

@@ -133,6 +133,13 @@ impl At<'_> {
         members
     }
 
+    /// Whether the timeline is here and is more than an invitation.
+    pub(crate) fn can_write(&mut self, title: &str) -> bool {
+        let timelines = self.timelines().into_iter();
+        let mut named = timelines.filter(|timeline| timeline.title == title);
+        named.any(|timeline| timeline.members.contains(&self.name.to_owned()))
+    }
+
     /// Whether it is connected and has everything that the relay has.
     pub(crate) fn has_caught_up(&mut self) -> bool {
         match self.ask(Request::RelayLs) {

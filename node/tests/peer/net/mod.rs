@@ -25,7 +25,7 @@ use khlong_sync::wire::frame::Frame;
 use self::at::At;
 use self::person::Person;
 pub(crate) use self::post::Fate;
-use self::post::Way;
+use self::post::{Carried, Way};
 use self::post::{Parcel, Post};
 use self::relay::Relay;
 use crate::WALL_START_MS;
@@ -110,9 +110,19 @@ impl Net {
         self.node_takes(name, vec![PeerInput::Disconnected { relay, reason }]);
     }
 
+    /// Frames of this person vanish, and nobody is told, until [`Net::heal`].
+    pub(crate) fn silence(&mut self, name: &'static str) {
+        if let Some(other) = self.post.swallow(Some(name)).filter(|other| *other != name) {
+            self.hang_up(other, "it was silent");
+        }
+    }
+
     pub(crate) fn heal(&mut self) {
         self.cut_off.clear();
-        self.post.swallow(None);
+        // A stream has no holes: one that lost frames never carries others.
+        if let Some(name) = self.post.swallow(None) {
+            self.hang_up(name, "it was silent");
+        }
     }
 
     /// Power goes at a node: what was not durable is gone, and so is the connection.
@@ -176,7 +186,11 @@ impl Net {
             if self.post.carried.len() == sent && self.is_quiet() {
                 return;
             }
-            assert!(self.micros < end, "the world does not settle");
+            assert!(
+                self.micros < end,
+                "the world does not settle: {}",
+                self.state()
+            );
         }
     }
 
@@ -456,6 +470,28 @@ impl Net {
             .wire
             .take_if(|wire| *wire == connection)
             .map(|_| name)
+    }
+
+    /// What a reader of a failed run wants to know.
+    fn state(&mut self) -> String {
+        let names: Vec<_> = self.people.keys().copied().collect();
+        let running = names
+            .into_iter()
+            .filter(|name| self.people[name].peer.is_some())
+            .collect::<Vec<_>>();
+        let mut state = String::new();
+        for name in running {
+            let said = self.at(name).ask(Request::Status);
+            let waiting = self.at(name).ask(Request::OutboxLs);
+            state.push_str(&format!("\n{name}: {said:?}\n{waiting:?}"));
+        }
+        for carried in self.post.carried.iter().rev().take(20) {
+            let Carried {
+                name, way, sent_at, ..
+            } = carried;
+            state.push_str(&format!("\n{sent_at} {name} {way:?} {:?}", carried.fate));
+        }
+        state
     }
 
     fn is_quiet(&mut self) -> bool {

@@ -21,7 +21,7 @@ pub(crate) struct Person {
     /// Frames that are still handled before power goes, between one and its commit.
     pub(crate) crash_at_frame: Option<u64>,
     pub(crate) crashes: u64,
-    /// Titles of timelines that were left.
+    /// Whether it has left some timeline: its cursors may pass what it does not keep.
     pub(crate) has_left: bool,
     pub(super) wire: Option<ConnectionId>,
     /// Answers to earlier attempts do not count.

@@ -87,9 +87,9 @@ impl Post {
         }
     }
 
-    /// From now on frames of this person vanish, and nobody is told.
-    pub(crate) fn swallow(&mut self, name: Option<&'static str>) {
-        self.swallowed = name;
+    /// From now on frames of this person vanish, and nobody is told. Whose did before.
+    pub(super) fn swallow(&mut self, name: Option<&'static str>) -> Option<&'static str> {
+        std::mem::replace(&mut self.swallowed, name)
     }
 
     /// Everything sent that `wanted` describes.
