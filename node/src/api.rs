@@ -144,8 +144,11 @@ pub enum Request {
     Import {
         /// Which timeline.
         timeline: String,
-        /// At most [`IMPORT_BATCH_MESSAGES_MAX`].
+        /// At most [`IMPORT_BATCH_MESSAGES_MAX`]. Those with one key are one message.
         messages: Vec<ImportedLine>,
+        /// Only count what would be written.
+        #[serde(default)]
+        dry_run: bool,
     },
     /// Hashes by which two replicas of a timeline are compared.
     Digest {
@@ -247,9 +250,9 @@ pub enum Response {
     Imported {
         /// Which timeline.
         timeline: String,
-        /// Newly written.
+        /// Newly written, or to be written after a dry run.
         imported: u64,
-        /// Here already, by an earlier import.
+        /// Here already by an earlier import, or twice in the request.
         known: u64,
     },
     /// Answer to [`Request::Digest`].

@@ -320,7 +320,7 @@ pub(super) struct Import {
     /// Exports: LINE `.txt` files, or IRC day files `YYYY-MM-DD.txt` and folders of them
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
-    /// Where to write them [default: a new timeline with the title of the export]
+    /// Where to write them [default: where an earlier import of it went, else a new timeline with its title]
     #[arg(long)]
     pub(super) timeline: Option<String>,
     /// Only the messages of this sender; may be repeated

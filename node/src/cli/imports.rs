@@ -1,5 +1,6 @@
 //! `import`: another network's export, signed by this node.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -28,7 +29,9 @@ struct Found {
     skipped: Vec<SkippedLine>,
     lossy_lines: u32,
     /// Left out by `--only`.
-    others: u64,
+    others: Vec<ImportedMessage>,
+    /// In more than one of the files.
+    repeated: u64,
 }
 
 /// One skipped line, as JSON.
@@ -45,13 +48,13 @@ struct Skipped<'a> {
 #[derive(Serialize)]
 struct Summary {
     imported: u64,
-    /// Here already, by an earlier import.
+    /// Here already by an earlier import, or in more than one file.
     known: u64,
     /// Lines that became no message.
     skipped: u64,
     /// Messages of senders that `--only` left out.
     others: u64,
-    /// Absent in a dry run that would open a new one.
+    /// Absent when none was opened: in a dry run, or without a message.
     timeline: Option<String>,
     dry_run: bool,
 }
@@ -111,13 +114,17 @@ fn read(import: &Import) -> Result<Found, CliError> {
         found.lossy_lines = found.lossy_lines.saturating_add(parsed.lossy_lines);
         progress.set(total, done);
     }
+    let (read, mut keys) = (found.messages.len(), BTreeSet::new());
+    found
+        .messages
+        .retain(|message| keys.insert(message.import_key));
+    found.repeated = (read - found.messages.len()) as u64;
     if !import.only.is_empty() {
-        let before = found.messages.len();
-        found
+        (found.messages, found.others) = found
             .messages
-            .retain(|message| import.only.contains(&message.sender));
-        found.others = (before - found.messages.len()) as u64;
-        if found.messages.is_empty() && before > 0 {
+            .into_iter()
+            .partition(|message| import.only.contains(&message.sender));
+        if found.messages.is_empty() && !found.others.is_empty() {
             let wanted = import.only.join(", ");
             return Err(CliError::Usage(format!(
                 "no message is by {wanted}; the names must be as in the export"
@@ -154,29 +161,28 @@ fn list_skipped(run: &Run, found: &Found) -> Result<(), CliError> {
 }
 
 async fn dry(run: &Run, found: &Found, import: &Import) -> Result<Summary, CliError> {
-    let timeline = match &import.timeline {
-        None => None,
-        Some(name) => {
-            let request = Request::Log {
-                timeline: name.clone(),
-                from: Some(0),
-                limit: Some(0),
-            };
-            let Response::Messages { timeline, .. } = run.ask(request).await? else {
-                return Err(CliError::Unexpected);
-            };
-            Some(timeline.id)
-        }
+    let mut gate = run.look().await?;
+    let counted = count(&mut gate, found, import).await;
+    gate.close().await;
+    counted
+}
+
+async fn count(gate: &mut Gate, found: &Found, import: &Import) -> Result<Summary, CliError> {
+    let target = match &import.timeline {
+        Some(name) => Some(name.clone()),
+        None => earlier(gate, found).await?,
     };
-    let imported = found.messages.len() as u64;
-    Ok(Summary {
-        imported,
-        known: 0,
-        skipped: found.skipped.len() as u64,
-        others: found.others,
-        timeline,
-        dry_run: true,
-    })
+    match target {
+        Some(timeline) => give_all(gate, found, timeline, true).await,
+        None => Ok(Summary {
+            imported: found.messages.len() as u64,
+            known: found.repeated,
+            skipped: found.skipped.len() as u64,
+            others: found.others.len() as u64,
+            timeline: None,
+            dry_run: true,
+        }),
+    }
 }
 
 async fn write(run: &Run, found: &Found, import: &Import) -> Result<Summary, CliError> {
@@ -212,43 +218,96 @@ async fn settle(gate: &mut Gate, patience: super::Patience) -> Result<(), CliErr
 }
 
 async fn write_all(gate: &mut Gate, found: &Found, import: &Import) -> Result<Summary, CliError> {
-    let timeline = match &import.timeline {
-        Some(name) => name.clone(),
+    let target = match &import.timeline {
+        Some(name) => Some(name.clone()),
+        None => earlier(gate, found).await?,
+    };
+    let timeline = match target {
+        Some(timeline) => timeline,
+        None if found.messages.is_empty() => return count(gate, found, import).await,
         None => open_timeline(gate, found).await?,
     };
+    give_all(gate, found, timeline, false).await
+}
+
+/// The timeline that an earlier import of the same choice wrote to: it holds
+/// some of these messages and none of those that `--only` leaves out.
+async fn earlier(gate: &mut Gate, found: &Found) -> Result<Option<String>, CliError> {
+    let Response::Timelines { timelines } = gate.ask(Request::TimelineLs).await? else {
+        return Err(CliError::Unexpected);
+    };
+    let (chosen, left_out) = (sample(&found.messages), sample(&found.others));
+    for view in timelines.into_iter().filter(|view| view.followed) {
+        let (_, _, known) = give(gate, &view.id, &chosen, true).await?;
+        if known > 0 && give(gate, &view.id, &left_out, true).await?.2 == 0 {
+            return Ok(Some(view.id));
+        }
+    }
+    Ok(None)
+}
+
+/// One request's worth to look for: the beginning, which a longer export of a
+/// chat shares with a shorter one, and as many from all over the rest.
+fn sample(messages: &[ImportedMessage]) -> Vec<&ImportedMessage> {
+    const HALF: usize = IMPORT_BATCH_MESSAGES_MAX / 2;
+    let (beginning, rest) = messages.split_at(messages.len().min(HALF));
+    let step = rest.len().div_ceil(HALF).max(1);
+    beginning.iter().chain(rest.iter().step_by(step)).collect()
+}
+
+/// Writes everything, or only counts it.
+async fn give_all(
+    gate: &mut Gate,
+    found: &Found,
+    timeline: String,
+    dry_run: bool,
+) -> Result<Summary, CliError> {
     let progress = Progress::new("importing");
     let total = found.messages.len() as u64;
-    let (mut imported, mut known, mut done) = (0, 0, 0);
-    let mut id = None;
-    for batch in batches(&found.messages) {
-        let messages = batch.iter().map(line).collect();
-        let request = Request::Import {
-            timeline: timeline.clone(),
-            messages,
-        };
-        let Response::Imported {
-            timeline,
-            imported: new,
-            known: old,
-        } = gate.ask(request).await?
-        else {
-            return Err(CliError::Unexpected);
-        };
-        imported += new;
-        known += old;
+    let mut summary = Summary {
+        imported: 0,
+        known: found.repeated,
+        skipped: found.skipped.len() as u64,
+        others: found.others.len() as u64,
+        timeline: None,
+        dry_run,
+    };
+    let mut done = 0;
+    // A timeline of that name is asked for even if there is nothing to give.
+    let batches = batches(&found.messages).chain(found.messages.is_empty().then_some(&[][..]));
+    for batch in batches {
+        let batch: Vec<&ImportedMessage> = batch.iter().collect();
+        let (id, imported, known) = give(gate, &timeline, &batch, dry_run).await?;
+        summary.imported += imported;
+        summary.known += known;
+        summary.timeline = Some(id);
         done += batch.len() as u64;
-        id = Some(timeline);
         progress.set(total, done);
     }
-    let skipped = found.skipped.len() as u64;
-    Ok(Summary {
+    Ok(summary)
+}
+
+/// Gives one batch: the timeline's id, how many are new, how many are known.
+async fn give(
+    gate: &mut Gate,
+    timeline: &str,
+    batch: &[&ImportedMessage],
+    dry_run: bool,
+) -> Result<(String, u64, u64), CliError> {
+    let request = Request::Import {
+        timeline: timeline.to_owned(),
+        messages: batch.iter().map(|message| line(message)).collect(),
+        dry_run,
+    };
+    let Response::Imported {
+        timeline,
         imported,
         known,
-        skipped,
-        others: found.others,
-        timeline: id.or(Some(timeline)),
-        dry_run: false,
-    })
+    } = gate.ask(request).await?
+    else {
+        return Err(CliError::Unexpected);
+    };
+    Ok((timeline, imported, known))
 }
 
 async fn open_timeline(gate: &mut Gate, found: &Found) -> Result<String, CliError> {

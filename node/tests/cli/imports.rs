@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::node::{Node, text};
+use crate::relay::Relay;
 
 fn export(name: &str) -> String {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -76,6 +77,84 @@ fn a_dry_run_writes_nothing() {
     assert_eq!(
         (&real["imported"], &real["skipped"]),
         (&summary["imported"], &summary["skipped"])
+    );
+}
+
+/// What people do with a longer export of the same chat: the same command again.
+#[test]
+fn the_same_command_again_finds_its_timeline() {
+    let node = Node::new("mali");
+    let whole = std::fs::read_to_string(export("line-th-group.txt")).unwrap();
+    let first_day = &whole[..whole.find("ส. 29/11/2568").unwrap()];
+    let file = node.beside("chat.txt");
+    std::fs::write(&file, first_day).unwrap();
+    let file = file.to_str().unwrap();
+    let (_, first) = import(&node, &["line", file]);
+    node.open_timeline("another");
+
+    std::fs::write(file, &whole).unwrap();
+    let (_, dry) = import(&node, &["line", file, "--dry-run"]);
+    let (_, second) = import(&node, &["line", file]);
+    for summary in [&dry, &second] {
+        assert_eq!(summary["timeline"], first["timeline"]);
+        assert_eq!(
+            (&summary["imported"], &summary["known"]),
+            (&3.into(), &first["imported"]),
+            "only the second day is new"
+        );
+    }
+    let (_, third) = import(&node, &["line", file, file]);
+    assert_eq!(third["imported"], 0);
+    assert_eq!(node.bodies(&text(&first["timeline"])).len(), 12);
+}
+
+#[test]
+fn a_message_in_two_files_is_one() {
+    let node = Node::new("mali");
+    let file = export("line-en.txt");
+    let (_, summary) = import(&node, &["line", &file, &file]);
+    assert_eq!(
+        (&summary["imported"], &summary["known"]),
+        (&6.into(), &6.into())
+    );
+    assert_eq!(node.bodies(&text(&summary["timeline"])).len(), 6);
+}
+
+#[test]
+fn a_day_without_a_message_opens_no_timeline() {
+    let node = Node::new("mali");
+    let quiet = node.beside("2009-11-14.txt");
+    std::fs::write(&quiet, "=== ton has joined #khlong\n").unwrap();
+    let (skipped, summary) = import(&node, &["irc", quiet.to_str().unwrap()]);
+    assert_eq!((skipped.len(), &summary["timeline"]), (1, &Value::Null));
+    let timelines = node.json(&["timeline", "ls"])["timelines"].clone();
+    assert_eq!(timelines, Value::Array(Vec::new()));
+}
+
+/// Both were offline when they imported; what they wrote merges to one history.
+#[test]
+fn two_devices_that_import_the_same_chat_have_it_once() {
+    let relay = Relay::start();
+    let (mali, ton) = (relay.node("mali"), relay.node("ton"));
+    let opened = mali.json(&["timeline", "new", "shared", "--wait", "stored"]);
+    let timeline = text(&opened["timeline"]["id"]);
+    let link = text(&mali.json(&["timeline", "invite", &timeline, "--wait", "stored"])["link"]);
+    ton.json(&["timeline", "join", &link, "--wait", "stored"]);
+    let chat = export("line-th-group.txt");
+    for node in [&mali, &ton] {
+        let (_, summary) = import(node, &["line", &chat, "--timeline", &timeline]);
+        assert_eq!(summary["imported"], 12, "the other's is not here yet");
+    }
+    for node in [&mali, &ton, &mali] {
+        node.json(&["sync"]);
+    }
+    let digest = |node: &Node| node.json(&["export", &timeline, "--digest"]);
+    assert_eq!(digest(&mali), digest(&ton));
+    assert_eq!(mali.bodies(&timeline).len(), 12);
+    let (_, again) = import(&ton, &["line", &chat]);
+    assert_eq!(
+        (&again["imported"], text(&again["timeline"])),
+        (&0.into(), timeline)
     );
 }
 

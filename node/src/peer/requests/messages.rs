@@ -1,5 +1,7 @@
 //! Writing: messages and what changes them, receipts, imports.
 
+use std::collections::BTreeSet;
+
 use khlong_crdt::id::{MessageId, Seq, TimelineId};
 use khlong_crdt::time::{Now, UnixMillis};
 use khlong_document::timeline::draft::Draft;
@@ -77,22 +79,20 @@ impl Peer {
         now: Now,
         timeline: &str,
         lines: Vec<ImportedLine>,
+        dry_run: bool,
     ) -> Result<Response, NodeError> {
-        let id = self.resolve(timeline)?;
         if lines.len() > IMPORT_BATCH_MESSAGES_MAX {
             return Err(NodeError::Usage(format!(
                 "at most {IMPORT_BATCH_MESSAGES_MAX} messages a request"
             )));
         }
-        let open = self
-            .timelines
-            .get(&id)
-            .ok_or_else(|| unknown_timeline(timeline))?;
+        let (id, open) = self.find_timeline(timeline)?;
         let offered = lines.len() as u64;
         let mut drafts = Vec::new();
+        let mut keys = BTreeSet::new();
         for line in lines {
             let key = import_key(&line.import_key)?;
-            if open.message(&imported_id(&id, &key)).is_none() {
+            if keys.insert(key) && open.message(&imported_id(&id, &key)).is_none() {
                 drafts.push(Draft::Message {
                     body: line.body,
                     reply_to: None,
@@ -107,7 +107,7 @@ impl Peer {
             }
         }
         let imported = drafts.len() as u64;
-        if !drafts.is_empty() {
+        if !drafts.is_empty() && !dry_run {
             self.write(now, id, &drafts)?;
         }
         Ok(Response::Imported {

@@ -107,7 +107,11 @@ impl Peer {
             }),
             Request::OutboxRetry => self.outbox_retry(),
             Request::OutboxDrop { timeline } => self.outbox_drop(&timeline),
-            Request::Import { timeline, messages } => self.import(now, &timeline, messages),
+            Request::Import {
+                timeline,
+                messages,
+                dry_run,
+            } => self.import(now, &timeline, messages, dry_run),
             Request::Digest { timeline } => self.digest(&timeline),
         }
     }
