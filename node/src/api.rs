@@ -135,7 +135,8 @@ pub enum Request {
     OutboxLs,
     /// Offer refused envelopes again, now.
     OutboxRetry,
-    /// Stop offering a timeline's queued envelopes. They stay in the local history.
+    /// Stop offering a timeline's queued messages and receipts. They stay in the local
+    /// history, marked as dropped; keys and permissions are still offered.
     OutboxDrop {
         /// Which timeline.
         timeline: String,
@@ -288,6 +289,8 @@ pub enum Delivery {
     Delivered,
     /// Another member has read it.
     Read,
+    /// Taken out of the outbox by hand; no relay has it.
+    Dropped,
     /// Every relay that carries the timeline refused it for good; see `khlong outbox ls`.
     Refused,
     /// Written by another member.

@@ -23,6 +23,7 @@ pub(super) fn delivery(delivery: Delivery) -> &'static str {
         Delivery::Stored => "stored",
         Delivery::Delivered => "delivered",
         Delivery::Read => "read",
+        Delivery::Dropped => "dropped",
         Delivery::Refused => "refused",
         Delivery::Received => "received",
     }

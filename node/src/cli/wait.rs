@@ -51,11 +51,11 @@ async fn insist(
     let begun = Instant::now();
     loop {
         let delivery = reached(gate, written).await?.unwrap_or(Delivery::Queued);
-        if delivery != Delivery::Refused && delivery >= wanted(want) {
+        if !matches!(delivery, Delivery::Refused | Delivery::Dropped) && delivery >= wanted(want) {
             return Ok(delivery);
         }
         let obstacle = match delivery {
-            Delivery::Queued | Delivery::Refused => obstacle(gate, written).await?,
+            Delivery::Queued | Delivery::Refused | Delivery::Dropped => obstacle(gate, written).await?,
             Delivery::Stored | Delivery::Delivered | Delivery::Read | Delivery::Received => None,
         };
         if let Some(obstacle) = obstacle

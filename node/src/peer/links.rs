@@ -47,6 +47,8 @@ pub(crate) struct Live {
     pub(crate) proven: BTreeSet<TimelineId>,
     /// Timelines that were asked for here.
     pub(crate) subscribed: BTreeSet<TimelineId>,
+    /// The relay's log is another than before, and what it had was queued again.
+    pub(crate) offers_again: bool,
     /// A class stream takes its cursor once a connection, whatever is left later.
     pub(crate) has_subscribed: bool,
     /// A followed timeline still has to be asked for.
@@ -69,6 +71,7 @@ impl Live {
             pauses: Pauses::default(),
             proven: BTreeSet::new(),
             subscribed: BTreeSet::new(),
+            offers_again: false,
             has_subscribed: false,
             lacks_subscription: false,
             next_request: 1,

@@ -1,8 +1,10 @@
-//! Envelopes that no relay has stored yet, in the order of one's own chains.
+//! Envelopes that a relay of their timeline does not have yet, in the order of one's own chains.
 //!
-//! An envelope is sealed once and offered until some relay signs for it; after
-//! a lost connection the same bytes are offered again, and the relay answers
-//! "duplicate", so nothing is written twice and nothing is lost.
+//! An envelope is sealed once and offered to every relay that carries the timeline
+//! until that relay signs for it; after a lost connection the same bytes are
+//! offered again, and the relay answers "duplicate", so nothing is written twice
+//! and nothing is lost. The first signature makes it *stored*; until relays pass
+//! envelopes on to each other, its writer brings it to the others.
 //!
 //! A refusal never takes an entry out. One relay's word keeps it from that
 //! relay only; when every relay that carries the timeline has refused it for
@@ -12,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use khlong_crdt::class::Class;
 use khlong_crdt::envelope::VerifiedEnvelope;
-use khlong_crdt::id::{RelayKey, Seq, TimelineId};
+use khlong_crdt::id::{AuthorKey, RelayKey, Seq, TimelineId};
 use khlong_crdt::time::UnixMillis;
 use khlong_store::tables::outbox::{OutboxEntry, OutboxState};
 use khlong_sync::wire::code::ErrorCode;
@@ -29,18 +31,28 @@ pub(crate) struct Place {
 pub(crate) struct Waiting {
     /// The row, as it is on the disk or waits for the commit.
     pub(crate) entry: OutboxEntry,
-    /// Place in its author's chain.
+    /// Whose chain it is in.
+    pub(crate) author: AuthorKey,
+    /// Place in that chain.
     pub(crate) seq: Seq,
     pub(crate) class: Class,
     pub(crate) bytes: u64,
     /// Relays that said, since the node started, that offering it again is useless.
     refused_by: BTreeSet<RelayKey>,
+    /// Relays that signed for it: the `receipt` table.
+    stored_at: BTreeSet<RelayKey>,
 }
 
 impl Waiting {
-    pub(crate) fn new(entry: OutboxEntry, envelope: &VerifiedEnvelope) -> Self {
+    pub(crate) fn new(
+        entry: OutboxEntry,
+        envelope: &VerifiedEnvelope,
+        stored_at: BTreeSet<RelayKey>,
+    ) -> Self {
         Self {
             entry,
+            stored_at,
+            author: envelope.prefix().author,
             seq: envelope.prefix().seq,
             class: envelope.class(),
             bytes: envelope.bytes().len() as u64,
@@ -62,7 +74,17 @@ impl Waiting {
 
     /// Whether `relay` may be offered it.
     pub(crate) fn is_for(&self, relay: RelayKey) -> bool {
-        !self.is_refused() && !self.refused_by.contains(&relay)
+        !self.is_refused() && !self.refused_by.contains(&relay) && self.is_missing_at(relay)
+    }
+
+    /// Whether `relay` has not signed for it.
+    pub(crate) fn is_missing_at(&self, relay: RelayKey) -> bool {
+        !self.stored_at.contains(&relay)
+    }
+
+    /// Whether some relay has signed for it.
+    pub(crate) fn is_stored(&self) -> bool {
+        !self.stored_at.is_empty()
     }
 
     /// Whether a relay has said no and it was not offered again since.
@@ -93,6 +115,26 @@ impl Outbox {
         self.waiting.remove(&place)
     }
 
+    /// `relay` signed for it. Whether it has done its time: each of `carriers`
+    /// has signed, or refused it for good.
+    pub(crate) fn stored(&mut self, place: Place, relay: RelayKey, carriers: &[RelayKey]) -> bool {
+        let Some(waiting) = self.waiting.get_mut(&place) else {
+            return false;
+        };
+        waiting.stored_at.insert(relay);
+        carriers.iter().all(|carrier| {
+            waiting.stored_at.contains(carrier) || waiting.refused_by.contains(carrier)
+        })
+    }
+
+    /// `relay` lost what it signed for; it is offered there again.
+    pub(crate) fn lost_at(&mut self, place: Place, relay: RelayKey) {
+        if let Some(waiting) = self.waiting.get_mut(&place) {
+            waiting.stored_at.remove(&relay);
+            waiting.refused_by.remove(&relay);
+        }
+    }
+
     /// `relay` said that offering it there again is useless as things stand.
     /// `carriers` are the relays that carry the timeline.
     pub(crate) fn refuse(
@@ -106,9 +148,10 @@ impl Outbox {
         waiting.entry.attempts = waiting.entry.attempts.saturating_add(1);
         waiting.refused_by.insert(relay);
         let code = code.number();
-        let nobody_is_left = carriers
-            .iter()
-            .all(|carrier| waiting.refused_by.contains(carrier));
+        let nobody_is_left = !waiting.is_stored()
+            && carriers
+                .iter()
+                .all(|carrier| waiting.refused_by.contains(carrier));
         let state = if nobody_is_left {
             OutboxState::Refused { code }
         } else {
@@ -152,25 +195,37 @@ impl Outbox {
         self.waiting.values()
     }
 
-    /// What a relay must have before it knows one's author key: the beginning of the chain.
-    pub(crate) fn introduction(&self, timeline: TimelineId) -> impl Iterator<Item = &Waiting> {
+    /// What `relay` must have before it knows one's author key: the beginning of the chain.
+    pub(crate) fn introduction(
+        &self,
+        timeline: TimelineId,
+        relay: RelayKey,
+    ) -> impl Iterator<Item = &Waiting> {
         self.of(timeline)
-            .filter(|waiting| waiting.seq <= Seq::FIRST)
+            .filter(move |waiting| waiting.seq <= Seq::FIRST && waiting.is_missing_at(relay))
     }
 
-    /// The waiting envelope at a place of one's own chain; the genesis, which
-    /// the timeline's key signed, is none of one's own.
-    pub(crate) fn at_seq(&self, timeline: TimelineId, seq: Seq) -> Option<&Waiting> {
+    /// The waiting envelope at a place of a chain.
+    pub(crate) fn at_seq(
+        &self,
+        timeline: TimelineId,
+        author: AuthorKey,
+        seq: Seq,
+    ) -> Option<&Waiting> {
         self.of(timeline)
-            .filter(|waiting| waiting.seq == seq)
-            .last()
+            .find(|waiting| waiting.seq == seq && waiting.author == author)
+    }
+
+    pub(crate) fn get(&self, place: Place) -> Option<&Waiting> {
+        self.waiting.get(&place)
     }
 
     pub(crate) fn class_at(&self, place: Place) -> Option<Class> {
         self.waiting.get(&place).map(|waiting| waiting.class)
     }
 
-    pub(crate) fn len(&self) -> u64 {
-        self.waiting.len() as u64
+    /// How many no relay has signed for.
+    pub(crate) fn unstored(&self) -> u64 {
+        self.all().filter(|waiting| !waiting.is_stored()).count() as u64
     }
 }

@@ -1,5 +1,7 @@
 //! Timelines on the disk and in memory: loading, writing, receiving.
 
+use std::collections::BTreeSet;
+
 use khlong_crdt::class::Class;
 use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::{ArrivalSeq, EnvelopeId, TimelineId};
@@ -9,7 +11,7 @@ use khlong_document::timeline::Timeline;
 use khlong_document::timeline::event::TimelineEvent;
 use khlong_store::store::Store;
 use khlong_store::tables::named::{self, Named};
-use khlong_store::tables::outbox;
+use khlong_store::tables::{outbox, receipts};
 use khlong_store::tables::timelines::{append, entries, get};
 
 use super::Peer;
@@ -69,7 +71,9 @@ pub(super) fn load_outbox(store: &Store) -> Result<Outbox, NodeError> {
         let Some(stored) = get(&batch, &entry.id).map_err(NodeError::Store)? else {
             continue;
         };
-        waiting.insert(Waiting::new(entry, &stored.envelope));
+        let stored_at = receipts::get(&batch, &entry.id).map_err(NodeError::Store)?;
+        let stored_at = stored_at.iter().map(|receipt| receipt.relay).collect();
+        waiting.insert(Waiting::new(entry, &stored.envelope, stored_at));
     }
     Ok(waiting)
 }
@@ -92,7 +96,8 @@ impl Peer {
             append(batch, envelope, now.wall)?;
             outbox::push(batch, &timeline, &id, now.wall)
         })?;
-        self.outbox.insert(Waiting::new(entry, envelope));
+        self.outbox
+            .insert(Waiting::new(entry, envelope, BTreeSet::new()));
         Ok(())
     }
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use khlong_crdt::id::{PrincipalKey, Seq, TimelineId};
+use khlong_crdt::id::{AuthorKey, PrincipalKey, Seq, TimelineId};
 use khlong_document::timeline::Timeline;
 use khlong_document::timeline::message::Message;
 use khlong_store::tables::outbox::OutboxState;
+use khlong_store::tables::receipts;
+use khlong_store::tables::timelines::author_ids;
 use khlong_sync::wire::code::ErrorCode;
 
 use super::Peer;
@@ -48,7 +50,7 @@ impl Peer {
             }),
             messages,
             unread,
-            queued: self.outbox.of(id).count() as u64,
+            queued: self.outbox.of(id).filter(|waiting| !waiting.is_stored()).count() as u64,
             parked: timeline.map_or(0, Timeline::parked_count),
             relays: entry.map_or_else(Vec::new, |entry| entry.relays.clone()),
         }
@@ -94,22 +96,39 @@ impl Peer {
         match timeline.delivery(&message.id) {
             Some(progress) if !progress.read_by.is_empty() => Delivery::Read,
             Some(progress) if !progress.delivered_to.is_empty() => Delivery::Delivered,
-            Some(progress) => self.queue_state(timeline.id(), progress.seq),
+            Some(progress) => self.queue_state(timeline.id(), progress.author, progress.seq),
+            // Received of oneself: another device wrote it, and a relay passed it on.
             None => Delivery::Stored,
         }
     }
 
-    /// Queued, refused, or stored: what the outbox knows of one's own envelope.
-    pub(super) fn queue_state(&self, timeline: TimelineId, seq: Seq) -> Delivery {
-        match self.outbox.at_seq(timeline, seq) {
+    /// Queued, refused, stored or dropped: what the outbox and the relays' receipts say
+    /// of an envelope of one's own.
+    pub(super) fn queue_state(
+        &self,
+        timeline: TimelineId,
+        author: AuthorKey,
+        seq: Seq,
+    ) -> Delivery {
+        match self.outbox.at_seq(timeline, author, seq) {
+            Some(waiting) if waiting.is_stored() => Delivery::Stored,
             Some(waiting) if waiting.is_refused() => Delivery::Refused,
             Some(_) => Delivery::Queued,
-            None => Delivery::Stored,
+            None if self.is_promised(timeline, author, seq) => Delivery::Stored,
+            None => Delivery::Dropped,
         }
+    }
+
+    /// Whether a relay signed for it.
+    fn is_promised(&self, timeline: TimelineId, author: AuthorKey, seq: Seq) -> bool {
+        let id = author_ids(&self.store, &timeline, &author, seq);
+        let Ok(Some((id, _))) = id else { return false };
+        receipts::get(&self.store, &id).is_ok_and(|receipts| !receipts.is_empty())
     }
 
     pub(super) fn outbox_views(&self) -> Vec<OutboxView> {
-        self.outbox.all().map(outbox_view).collect()
+        let unstored = self.outbox.all().filter(|waiting| !waiting.is_stored());
+        unstored.map(outbox_view).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 use khlong_crdt::class::Class;
 use khlong_node::api::{Delivery, Event};
 use khlong_store::engine::faults::{Fault as DiskFault, FaultKind};
+use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::tables::cursors;
 use khlong_sync::wire::frame::Frame;
 
@@ -229,5 +230,28 @@ fn a_crash_between_a_push_and_its_commit_moves_no_cursor() {
     net.settle();
     assert_eq!(net.at("ton").bodies("canal"), ["once"]);
     assert!(position(&net).seq > before.seq);
+    net.assert_converged("canal");
+}
+
+#[test]
+fn a_relay_that_lost_its_disk_gets_everything_back() {
+    let mut net = Net::new(31, &["mali", "ton"]);
+    pair(&mut net);
+    net.at("mali").send("canal", "before");
+    net.at("ton").send("canal", "me too");
+    net.settle();
+    net.crash_relay();
+    net.relay.disk = MemoryDisk::new();
+    net.start_relay();
+    net.settle();
+    let hub = net.relay.hub.as_ref().unwrap();
+    let timelines = khlong_store::tables::timelines::timelines(hub.store()).unwrap();
+    assert_eq!(timelines.len(), 1, "it carries the timeline again");
+    net.at("ton").send("canal", "after");
+    net.settle();
+    assert_eq!(net.at("mali").bodies("canal"), ["before", "me too", "after"]);
+    for (who, body) in [("mali", "before"), ("ton", "me too"), ("ton", "after")] {
+        assert_ne!(net.at(who).delivery("canal", body), Delivery::Queued);
+    }
     net.assert_converged("canal");
 }

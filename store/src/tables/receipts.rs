@@ -50,6 +50,27 @@ pub fn put(
     } else {
         return Ok(());
     }
+    put_all(batch, id, &receipts)
+}
+
+/// Forgets what `relay` promised for `id`: its log was lost or replaced.
+///
+/// # Errors
+/// [`StoreError::BatchFull`], or from reading the row.
+pub fn forget(batch: &mut Batch<'_>, id: &EnvelopeId, relay: &RelayKey) -> Result<(), StoreError> {
+    let mut receipts = get(batch, id)?;
+    receipts.retain(|receipt| receipt.relay != *relay);
+    if receipts.is_empty() {
+        return batch.delete(Table::Receipt, id.as_bytes().to_vec());
+    }
+    put_all(batch, id, &receipts)
+}
+
+fn put_all(
+    batch: &mut Batch<'_>,
+    id: &EnvelopeId,
+    receipts: &[StoredReceipt],
+) -> Result<(), StoreError> {
     let count = u8::try_from(receipts.len()).unwrap_or(u8::MAX);
     let row = receipts
         .iter()

@@ -326,7 +326,9 @@ impl Timeline {
         self.receipts.read_all();
     }
 
-    fn is_mine(&self, author: &AuthorKey) -> bool {
+    /// Whether an author key is one of mine: this device's, or another's of the same principal.
+    #[must_use]
+    pub fn is_mine(&self, author: &AuthorKey) -> bool {
         *author == self.author || self.principal_of(author) == Some(self.principal)
     }
 

@@ -107,17 +107,26 @@ impl Peer {
         place: Place,
         receipt: Option<&StoredReceipt>,
     ) -> Result<(), NodeError> {
-        let Some(waiting) = self.outbox.remove(place) else {
+        let Some((id, class)) = self
+            .outbox
+            .get(place)
+            .map(|waiting| (waiting.entry.id, waiting.class))
+        else {
             return Ok(());
         };
         if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
-            live.pauses.end(place.timeline, waiting.class);
+            live.pauses.end(place.timeline, class);
+        }
+        let carriers = self.book.carriers_of(place.timeline);
+        let is_done = self.outbox.stored(place, relay, &carriers);
+        if is_done {
+            self.outbox.remove(place);
         }
         self.with_batch(|batch| {
-            outbox::remove(batch, &place.timeline, place.n)?;
-            receipt.map_or(Ok(()), |receipt| {
-                receipts::put(batch, &waiting.entry.id, receipt)
-            })
+            if is_done {
+                outbox::remove(batch, &place.timeline, place.n)?;
+            }
+            receipt.map_or(Ok(()), |receipt| receipts::put(batch, &id, receipt))
         })
     }
 

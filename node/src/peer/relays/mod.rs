@@ -1,6 +1,7 @@
 //! What a relay says, and what it is asked.
 
 mod appends;
+mod reoffer;
 mod subscriptions;
 
 use std::collections::VecDeque;
@@ -198,7 +199,10 @@ impl Peer {
         event: SessionEvent,
     ) -> Result<Vec<Input>, NodeError> {
         match event {
-            SessionEvent::Ready { .. } => {
+            SessionEvent::Ready { hello, .. } => {
+                if let Some((log, epoch)) = hello.log {
+                    self.meet_log(now, relay, log, epoch)?;
+                }
                 if let Some(link) = self.links.get_mut(&relay) {
                     link.failures = 0;
                     link.last_error = None;
@@ -219,6 +223,7 @@ impl Peer {
             SessionEvent::Subscribed {
                 class,
                 cursor,
+                rewound,
                 refused,
                 positions,
                 ..
@@ -228,6 +233,9 @@ impl Peer {
                     tracing::warn!(%timeline, %code, "the relay refused a subscription");
                     // What is not shown is nothing to wait for.
                     self.merged(relay, timeline, class);
+                }
+                if rewound {
+                    self.offer_all_again(now, relay)?;
                 }
                 Ok(Vec::new())
             }

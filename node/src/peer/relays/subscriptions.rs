@@ -49,7 +49,7 @@ impl Peer {
             .filter(|timeline| self.book.follows(*timeline))
             .filter(|timeline| !live.subscribed.contains(timeline))
             .collect();
-        let introduction = |timeline: &TimelineId| self.outbox.introduction(*timeline);
+        let introduction = |timeline: &TimelineId| self.outbox.introduction(*timeline, relay);
         // A timeline that the relay does not let in yet is nothing to wait for.
         let lacks_subscription = missing
             .iter()

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use khlong_crdt::id::{MessageId, Seq, TimelineId};
 use khlong_crdt::time::{Now, UnixMillis};
+use khlong_document::timeline::Timeline;
 use khlong_document::timeline::draft::Draft;
 use khlong_document::timeline::message::{Origin, imported_id};
 
@@ -137,16 +138,15 @@ impl Peer {
     }
 
     fn written(&self, id: TimelineId, message: Option<MessageId>, seq: Option<Seq>) -> Response {
-        let author = self
-            .timelines
-            .get(&id)
-            .map(|open| open.author().to_string())
-            .unwrap_or_default();
+        let author = self.timelines.get(&id).map(Timeline::author);
+        let chain = author.zip(seq);
         Response::Written {
             timeline: id.to_string(),
             message: message.map(|message| message.to_string()),
-            envelope: seq.map(|seq| format!("{author}:{}", seq.0)),
-            delivery: seq.map_or(Delivery::Stored, |seq| self.queue_state(id, seq)),
+            envelope: chain.map(|(author, seq)| format!("{author}:{}", seq.0)),
+            delivery: chain.map_or(Delivery::Stored, |(author, seq)| {
+                self.queue_state(id, author, seq)
+            }),
         }
     }
 }

@@ -98,7 +98,7 @@ impl Peer {
             } => self.log(&timeline, from, limit),
             Request::Message { timeline, message } => self.message(&timeline, &message),
             Request::Status => Ok(Response::Status {
-                queued: self.outbox.len(),
+                queued: self.outbox.unstored(),
                 relays: self.links.values().map(Link::view).collect(),
                 timelines: self.timeline_views(),
             }),

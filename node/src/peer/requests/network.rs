@@ -2,6 +2,7 @@
 
 use std::collections::btree_map::Entry;
 
+use khlong_crdt::class::Class;
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::time::Now;
 use khlong_store::tables::outbox;
@@ -95,7 +96,13 @@ impl Peer {
 
     pub(super) fn outbox_drop(&mut self, timeline: &str) -> Result<Response, NodeError> {
         let id = self.resolve(timeline)?;
-        let places: Vec<Place> = self.outbox.of(id).map(Waiting::place).collect();
+        // Without its keys and permissions a timeline would be closed to its relays for ever.
+        let places: Vec<Place> = self
+            .outbox
+            .of(id)
+            .filter(|waiting| waiting.class != Class::Control)
+            .map(Waiting::place)
+            .collect();
         for place in places {
             self.outbox.remove(place);
             self.with_batch(|batch| outbox::remove(batch, &id, place.n).map(|_| ()))?;

@@ -1,0 +1,135 @@
+//! When a relay's log is another than before, what it had is offered again.
+//!
+//! A relay that lost acknowledged commits begins a new log epoch, a relay that
+//! was set up anew a new log. Either way no cursor into the old log holds (the
+//! session falls back by itself), and what this node wrote may be gone there.
+//! Permissions and keys are offered whoever wrote them: without the genesis and
+//! the grants nobody could write there, and their authors may be away for long.
+
+use std::collections::BTreeSet;
+
+use khlong_crdt::class::Class;
+use khlong_crdt::envelope::VerifiedEnvelope;
+use khlong_crdt::id::{ArrivalSeq, EnvelopeId, LogId, RelayKey, TimelineId};
+use khlong_crdt::time::Now;
+use khlong_store::error::StoreError;
+use khlong_store::tables::timelines::entries;
+use khlong_store::tables::{cursors, outbox, receipts};
+
+use crate::error::NodeError;
+use crate::peer::Peer;
+use crate::peer::links::Link;
+use crate::peer::outbox::{Place, Waiting};
+
+/// Envelopes read at once.
+const READ_ENTRIES: usize = 1_024;
+const READ_BYTES: usize = 4 * 1024 * 1024;
+
+impl Peer {
+    /// Compares the log that `relay` names with the one that this node's cursors are of.
+    pub(super) fn meet_log(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        log: LogId,
+        epoch: u32,
+    ) -> Result<(), NodeError> {
+        let known = self.with_batch(|batch| {
+            let known = Class::ALL
+                .into_iter()
+                .map(|class| cursors::get(batch, &relay, class));
+            known.collect::<Result<Vec<_>, _>>()
+        })?;
+        let is_other = known
+            .into_iter()
+            .flatten()
+            .any(|cursor| (cursor.log, cursor.log_epoch) != (log, epoch));
+        if is_other {
+            self.offer_all_again(now, relay)?;
+        }
+        Ok(())
+    }
+
+    /// The relay's log is not what it was: once a connection, everything is offered again.
+    pub(super) fn offer_all_again(&mut self, now: Now, relay: RelayKey) -> Result<(), NodeError> {
+        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
+            return Ok(());
+        };
+        if std::mem::replace(&mut live.offers_again, true) {
+            return Ok(());
+        }
+        tracing::warn!(%relay, "the relay's log is not what it was; what this node has is offered again");
+        for timeline in self.book.carried_by(relay) {
+            self.offer_again(now, relay, timeline)?;
+            // It may have been refused as unknown; once the relay knows it again, it is asked for again.
+            if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
+                live.subscribed.remove(&timeline);
+            }
+        }
+        Ok(())
+    }
+
+    fn offer_again(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        timeline: TimelineId,
+    ) -> Result<(), NodeError> {
+        let mut waiting: BTreeSet<EnvelopeId> = BTreeSet::new();
+        let places: Vec<(Place, EnvelopeId)> = self
+            .outbox
+            .of(timeline)
+            .map(|waiting| (waiting.place(), waiting.entry.id))
+            .collect();
+        for (place, id) in places {
+            self.with_batch(|batch| receipts::forget(batch, &id, &relay))?;
+            self.outbox.lost_at(place, relay);
+            waiting.insert(id);
+        }
+        for class in Class::ALL {
+            let mut after = ArrivalSeq(0);
+            loop {
+                let upto = ArrivalSeq(u64::MAX);
+                let page = self.with_batch(|batch| {
+                    entries(batch, &timeline, class, after, upto, READ_ENTRIES, READ_BYTES)
+                })?;
+                let Some(last) = page.last() else { break };
+                after = last.arrival;
+                for entry in page {
+                    let envelope = entry.envelope;
+                    if self.is_to_be_offered(&envelope) && !waiting.contains(&envelope.id()) {
+                        self.requeue(now, relay, &envelope)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_to_be_offered(&self, envelope: &VerifiedEnvelope) -> bool {
+        let is_mine = || {
+            self.timelines
+                .get(&envelope.timeline())
+                .is_some_and(|timeline| timeline.is_mine(&envelope.prefix().author))
+        };
+        envelope.body().is_some() && (envelope.class() == Class::Control || is_mine())
+    }
+
+    fn requeue(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        envelope: &VerifiedEnvelope,
+    ) -> Result<(), NodeError> {
+        let (timeline, id) = (envelope.timeline(), envelope.id());
+        let (entry, stored_at) = self.with_batch(|batch| {
+            receipts::forget(batch, &id, &relay)?;
+            let entry = outbox::push(batch, &timeline, &id, now.wall)?;
+            let stored_at = receipts::get(batch, &id)?;
+            Ok::<_, StoreError>((entry, stored_at))
+        })?;
+        let stored_at = stored_at.iter().map(|receipt| receipt.relay).collect();
+        self.outbox.insert(Waiting::new(entry, envelope, stored_at));
+        Ok(())
+    }
+}
