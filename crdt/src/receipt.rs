@@ -1,7 +1,10 @@
-//! The stored receipt: one signature of a relay for all envelopes of a commit.
+//! The stored receipt: one signature of a relay for all envelopes of a commit,
+//! and the proof that one envelope is among them.
 //!
 //! It says "these bytes are durable in this log". It does not say that the members
-//! accept them, and a node keeps its own envelopes whatever it says.
+//! accept them, and a node keeps its own envelopes whatever it says. A receipt
+//! is over ids that only the sender saw together; a [`StoredProof`] says the same of
+//! one id to anybody, so it can travel with the envelope.
 
 use ed25519_dalek::{Signer, SigningKey};
 
@@ -44,6 +47,9 @@ pub enum ReceiptError {
     /// Not the number of bytes of a receipt.
     #[error("a stored receipt has {expected} bytes", expected = StoredReceipt::LENGTH)]
     Length,
+    /// Not the bytes of a proof: an impossible place, or another number of siblings than it needs.
+    #[error("the proof of a stored receipt is damaged; ask for it again")]
+    ProofLayout,
 }
 
 impl StoredReceipt {
@@ -82,10 +88,7 @@ impl StoredReceipt {
     /// # Errors
     /// [`ReceiptError`].
     pub fn verify(&self, ids: &[EnvelopeId]) -> Result<(), ReceiptError> {
-        if ids.is_empty()
-            || u32::try_from(ids.len()) != Ok(self.count)
-            || merkle_root(ids) != self.root
-        {
+        if !self.covers(ids, &merkle_root(ids)) {
             return Err(ReceiptError::OtherEnvelopes);
         }
         self.verify_signature()
@@ -98,6 +101,23 @@ impl StoredReceipt {
     pub fn verify_signature(&self) -> Result<(), ReceiptError> {
         signature::verify(self.relay.as_bytes(), &self.statement(), &self.signature)
             .map_err(ReceiptError::Signature)
+    }
+
+    /// One proof for each of `ids`, in order. The signature is not checked.
+    ///
+    /// # Errors
+    /// [`ReceiptError::OtherEnvelopes`] unless the receipt covers exactly `ids`, in order.
+    pub fn prove(&self, ids: &[EnvelopeId]) -> Result<Vec<StoredProof>, ReceiptError> {
+        let levels = levels(ids);
+        if !self.covers(ids, &root_of(&levels)) {
+            return Err(ReceiptError::OtherEnvelopes);
+        }
+        let prove = |index| StoredProof {
+            receipt: self.clone(),
+            index,
+            siblings: siblings(&levels, index),
+        };
+        Ok((0..self.count).map(prove).collect())
     }
 
     /// The binary form: the signed fields, then the signature.
@@ -134,6 +154,10 @@ impl StoredReceipt {
         }
     }
 
+    fn covers(&self, ids: &[EnvelopeId], root: &[u8; 32]) -> bool {
+        !ids.is_empty() && u32::try_from(ids.len()) == Ok(self.count) && *root == self.root
+    }
+
     fn statement(&self) -> Vec<u8> {
         [context::SIGN_STORED, &self.fields()].concat()
     }
@@ -150,16 +174,127 @@ impl StoredReceipt {
     }
 }
 
+/// That a relay's receipt covers one envelope, without the ids of the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredProof {
+    /// What the relay signed.
+    pub receipt: StoredReceipt,
+    /// Place of the envelope among the receipt's ids, from 0.
+    pub index: u32,
+    /// Hashes beside the way from the leaf to the root; none where the node is the odd one.
+    pub siblings: Vec<[u8; 32]>,
+}
+
+/// A sibling for each level of a tree over 2^32 − 1 ids, more than any receipt counts.
+pub const PROOF_SIBLINGS_MAX: usize = 32;
+
+impl StoredProof {
+    /// Bytes before the siblings: receipt and index.
+    pub const LENGTH_MIN: usize = StoredReceipt::LENGTH + 4;
+    /// Bytes of the longest proof.
+    pub const LENGTH_MAX: usize = Self::LENGTH_MIN + 32 * PROOF_SIBLINGS_MAX;
+
+    /// Checks that the relay which the receipt names promised the envelope `id`.
+    /// The caller decides whether it trusts that relay.
+    ///
+    /// # Errors
+    /// [`ReceiptError::ProofLayout`], [`ReceiptError::OtherEnvelopes`] or
+    /// [`ReceiptError::Signature`].
+    pub fn verify(&self, id: &EnvelopeId) -> Result<(), ReceiptError> {
+        let way = way_up(self.index, self.receipt.count).ok_or(ReceiptError::ProofLayout)?;
+        if way.len() != self.siblings.len() {
+            return Err(ReceiptError::ProofLayout);
+        }
+        let leaf = hash(context::RECEIPT_LEAF, &[id.as_bytes()]);
+        let steps = way.iter().zip(&self.siblings);
+        let root = steps.fold(leaf, |node, (side, sibling)| match side {
+            Side::Left => hash(context::RECEIPT_NODE, &[sibling, &node]),
+            Side::Right => hash(context::RECEIPT_NODE, &[&node, sibling]),
+        });
+        if root != self.receipt.root {
+            return Err(ReceiptError::OtherEnvelopes);
+        }
+        self.receipt.verify_signature()
+    }
+
+    /// The binary form: receipt, index, siblings from the leaf's level upwards.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.receipt.encode();
+        bytes.extend_from_slice(&self.index.to_be_bytes());
+        bytes.extend(self.siblings.iter().flatten());
+        bytes
+    }
+
+    /// Reads the binary form; verifies nothing but the place and the number of siblings.
+    ///
+    /// # Errors
+    /// [`ReceiptError::Length`] without a whole receipt, else [`ReceiptError::ProofLayout`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, ReceiptError> {
+        let (receipt, place) = bytes
+            .split_at_checked(StoredReceipt::LENGTH)
+            .ok_or(ReceiptError::Length)?;
+        let receipt = StoredReceipt::decode(receipt)?;
+        let mut reader = Reader::new(place);
+        let index = reader
+            .u32()
+            .map_err(|Truncated| ReceiptError::ProofLayout)?;
+        let way = way_up(index, receipt.count).ok_or(ReceiptError::ProofLayout)?;
+        let siblings = way.iter().map(|_| reader.array());
+        let siblings = siblings
+            .collect::<Result<_, _>>()
+            .map_err(|Truncated| ReceiptError::ProofLayout)?;
+        if reader.remaining() > 0 {
+            return Err(ReceiptError::ProofLayout);
+        }
+        Ok(Self {
+            receipt,
+            index,
+            siblings,
+        })
+    }
+}
+
+/// Where a sibling stands, seen from the way up.
+#[derive(Clone, Copy)]
+enum Side {
+    Left,
+    Right,
+}
+
+/// The sides of the siblings from leaf `place` of `width` up to the root: what a
+/// proof must have follows from its place. `None`: there is no such leaf.
+fn way_up(mut place: u32, mut width: u32) -> Option<Vec<Side>> {
+    if place >= width {
+        return None;
+    }
+    let mut sides = Vec::with_capacity(PROOF_SIBLINGS_MAX);
+    while width > 1 {
+        if place % 2 == 1 {
+            sides.push(Side::Left);
+        } else if place + 1 < width {
+            sides.push(Side::Right);
+        }
+        place /= 2;
+        width = width.div_ceil(2);
+    }
+    Some(sides)
+}
+
 /// Root of a binary tree over the ids in order; an odd node goes up unchanged.
 /// Leaves and nodes have their own hash contexts. No ids: 32 zero bytes.
 #[must_use]
 pub fn merkle_root(ids: &[EnvelopeId]) -> [u8; 32] {
-    let mut level: Vec<[u8; 32]> = ids
-        .iter()
-        .map(|id| hash(context::RECEIPT_LEAF, &[id.as_bytes()]))
-        .collect();
+    root_of(&levels(ids))
+}
+
+/// Every level of that tree, leaves first, the root last and alone.
+fn levels(ids: &[EnvelopeId]) -> Vec<Vec<[u8; 32]>> {
+    let leaf = |id: &EnvelopeId| hash(context::RECEIPT_LEAF, &[id.as_bytes()]);
+    let mut levels = Vec::new();
+    let mut level: Vec<[u8; 32]> = ids.iter().map(leaf).collect();
     while level.len() > 1 {
-        level = level
+        let above = level
             .chunks(2)
             .map(|pair| match pair {
                 [left, right] => hash(context::RECEIPT_NODE, &[left, right]),
@@ -167,8 +302,23 @@ pub fn merkle_root(ids: &[EnvelopeId]) -> [u8; 32] {
                 other => unreachable!("chunks(2) gave {} nodes", other.len()),
             })
             .collect();
+        levels.push(std::mem::replace(&mut level, above));
     }
-    level.first().copied().unwrap_or_default()
+    levels.push(level);
+    levels
+}
+
+fn root_of(levels: &[Vec<[u8; 32]>]) -> [u8; 32] {
+    let top = levels.last().and_then(|level| level.first());
+    top.copied().unwrap_or_default()
+}
+
+fn siblings(levels: &[Vec<[u8; 32]>], index: u32) -> Vec<[u8; 32]> {
+    let beside = |(height, level): (usize, &Vec<[u8; 32]>)| {
+        let place = usize::try_from(index).ok()? >> height;
+        level.get(place ^ 1).copied()
+    };
+    levels.iter().enumerate().filter_map(beside).collect()
 }
 
 fn hash(context: &'static str, parts: &[&[u8; 32]]) -> [u8; 32] {

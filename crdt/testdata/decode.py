@@ -2,17 +2,14 @@
 """Reads the frozen vectors with nothing but the specs and the standard library.
 
 Written from crdt/ENVELOPE.md, crdt/document/DOCUMENT.md and sync/PROTOCOL.md. Verifies every
-vector and one captured session; exits 1 at the first mismatch. With --self-check each vector
+vector and the captured sessions; exits 1 at the first mismatch. With --self-check each vector
 is then changed by one bit and must fail, so that the check is known to be able to fail.
 """
 import base64, hashlib, json, pathlib, re, struct, sys
 from collections import Counter
-
 HERE, M32 = pathlib.Path(__file__).parent, 0xFFFFFFFF
 
-class Mismatch(Exception):
-    """What did not fit."""
-
+class Mismatch(Exception): """What did not fit."""
 def need(ok, what):
     if not ok:
         raise Mismatch(what)
@@ -60,7 +57,6 @@ def derive(name, *parts):
 # --- Ed25519, strict (RFC 8032 §5.1.7; no small-order points, canonical everything) ----------
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
-
 def add(p, q):
     a, b = (p[1] - p[0]) * (q[1] - q[0]) % P, (p[1] + p[0]) * (q[1] + q[0]) % P
     c, d = 2 * p[3] * q[3] * D % P, 2 * p[2] * q[2] % P
@@ -117,18 +113,14 @@ def aead_open(key, nonce, aad, sealed):
 class Reader:
     def __init__(self, data):
         self.data, self.at = data, 0
-
     def take(self, count):
         need(self.at + count <= len(self.data), "cut short")
         self.at += count
         return self.data[self.at - count : self.at]
-
     def u(self, size):
         return int.from_bytes(self.take(size), "big")
-
     def end(self, what):
         need(self.at == len(self.data), "bytes left in " + what)
-
 def text(prefix, payload):
     size = 4 if len(payload) == 16 else 3
     whole = payload + derive("text checksum", prefix.encode(), payload)[:size]
@@ -140,7 +132,6 @@ def untext(prefix, form):
     payload = whole[: -4 if len(whole) == 20 else -3]
     need(text(prefix, payload) == form, "checksum of " + form[:12])
     return payload
-
 KINDS = [None, "Change", "Fragment", "Receipt", "AuthOp", "KeyOp", "Notice"]
 def clear_op(r, timeline, author):
     tag, r = r.u(1), Reader(r.take(r.u(2)))
@@ -194,7 +185,6 @@ def merkle(ids):
 def check_envelopes(v):
     fields = envelope(bytes.fromhex(v["bytes"]))[0]
     need({**fields, "name": v["name"]} == v, v["name"])
-
 def refused(check, v):
     try:
         check(v)
@@ -218,13 +208,23 @@ def check_arrivals(v, before={0: bytes(32)}):
     cursor = bytes.fromhex(v["log"]) + struct.pack(">IQ", v["log_epoch"], v["arrival"]) + running[:8]
     need((running.hex(), cursor.hex()) == (v["running"], v["cursor"]), "running hash")
     before[v["arrival"]] = running
-def receipt(data, ids):
-    need(len(data) == 160 and struct.unpack(">I", data[60:64])[0] == len(ids) and merkle(ids) == data[64:96], "receipt")
+def receipt(data, count, root):
+    need(len(data) == 160 and (count, root) == (int.from_bytes(data[60:64], "big"), data[64:96]), "receipt")
     verify(data[:32], b"khlong stored v1\0" + data[:96], data[96:], "receipt")
 def check_receipts(v):
-    data = bytes.fromhex(v["bytes"])
-    receipt(data, [bytes.fromhex(i) for i in v["ids"]])
+    data, ids = bytes.fromhex(v["bytes"]), [bytes.fromhex(i) for i in v["ids"]]
+    receipt(data, len(ids), merkle(ids))
     need((text("rly_", data[:32]), data[64:96].hex()) == (v["relay"], v["root"]), "fields of a receipt")
+def check_proofs(v):
+    r, node = Reader(bytes.fromhex(v["bytes"])), derive("receipt leaf", bytes.fromhex(v["id"]))
+    signed, at, width = r.take(160), r.u(4), v["count"]
+    need(at == v["index"] < width, "place of a proof")
+    while width > 1:
+        if at % 2 or at + 1 < width:
+            node = derive("receipt node", *((r.take(32), node) if at % 2 else (node, r.take(32))))
+        at, width = at // 2, (width + 1) // 2
+    r.end("a proof")
+    receipt(signed, v["count"], node)
 
 # --- DOCUMENT.md §2: sealed bodies (stored ones in full; zstd ones to the packed bytes) -------
 def check_sealed(v):
@@ -240,7 +240,7 @@ def check_sealed(v):
     need(not any(r.data[r.at :]), "padding")
     need(size == len(v["plaintext"]) // 2 and (packing == 1 or packed.hex() == v["plaintext"]), "plaintext")
 
-# --- PROTOCOL.md: one captured session --------------------------------------------------------
+# --- PROTOCOL.md: captured sessions ------------------------------------------------------------
 def protobuf(data):
     r, fields = Reader(data), []
     varint = lambda: (lambda b: b & 127 | (varint() << 7 if b & 128 else 0))(r.u(1))
@@ -262,18 +262,18 @@ def check_session(v):
                 appended[direction, dict(fields)[1]] = ids
             if number == 15 and 3 in dict(fields):
                 f = dict(protobuf(dict(fields)[3]))
-                outcomes = [dict(protobuf(x))[1] for n, x in fields if n == 2]
-                kept = [i for i, o in zip(appended[1 - direction, dict(fields)[1]], outcomes) if o < 3]
+                answers = [fields] + [protobuf(x) for n, x in fields if n == 4]
+                answers = [(dict(a)[1], [dict(protobuf(x))[1] for n, x in a if n == 2]) for a in answers]
+                kept = [i for request, outcomes in answers for i, o in zip(appended[1 - direction, request], outcomes) if o < 3]
                 at = f[4] >> 1 ^ -(f[4] & 1)
-                receipt(f[1] + f[2] + struct.pack(">IqI", f.get(3, 0), at, f[5]) + f[6] + f[7], kept)
+                receipt(f[1] + f[2] + struct.pack(">IqI", f.get(3, 0), at, f[5]) + f[6] + f[7], len(kept), merkle(kept))
     need(counts[9] and counts[14] and counts[15], "a session without push, append or ack")
-
 def vectors():
     clear = json.loads((HERE / "envelopes.json").read_text())
     yield from ((name, item) for name in sorted(clear.keys() - {"schema_version"}) for item in clear[name])
     sealed = json.loads((HERE / "sealed.json").read_text())
     yield from (("sealed", {**case, "bytes": case["envelope"], "epoch_key": sealed["epoch_key"]}) for case in sealed["cases"])
-    yield "session", {"bytes": (HERE.parent.parent / "sync/testdata/session.bin").read_bytes().hex()}
+    yield from (("session", {"bytes": path.read_bytes().hex()}) for path in sorted((HERE / "../../sync/testdata").glob("session*.bin")))
 def spoilt(name, v):
     """One bit of the vector changed; None where the vector says that it is bad."""
     field = "text" if name in ("texts", "links") else "id" if name == "arrivals" else "bytes"

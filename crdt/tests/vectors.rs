@@ -24,7 +24,7 @@ use khlong_crdt::{
         RelayKey, Seq, UserId,
     },
     limits::REFS_MAX,
-    receipt::StoredReceipt,
+    receipt::{StoredProof, StoredReceipt},
     text,
     time::UnixMillis,
 };
@@ -88,6 +88,22 @@ fn frozen_hostile_bytes_are_refused_with_the_frozen_error() {
     }
 }
 
+#[test]
+fn frozen_proofs_verify() {
+    let frozen = frozen();
+    let proofs = frozen["proofs"].as_array().unwrap();
+    assert!(proofs.len() >= 8, "vectors only grow");
+    for vector in proofs {
+        let bytes = unhex(&vector["bytes"]);
+        let proof = StoredProof::decode(&bytes).unwrap();
+        let id = unhex(&vector["id"]).try_into().unwrap();
+        assert_eq!(proof.verify(&EnvelopeId::from_bytes(id)), Ok(()));
+        assert_eq!(proof.encode(), bytes);
+        assert_eq!(vector["index"], proof.index);
+        assert_eq!(vector["count"], proof.receipt.count);
+    }
+}
+
 fn generate() -> Value {
     let envelopes = envelopes();
     json!({
@@ -98,6 +114,7 @@ fn generate() -> Value {
         "links": links(),
         "arrivals": arrivals(&envelopes),
         "receipts": receipts(&envelopes),
+        "proofs": proofs(&envelopes),
     })
 }
 
@@ -393,18 +410,48 @@ fn arrivals(envelopes: &[(&str, VerifiedEnvelope)]) -> Vec<Value> {
         .collect()
 }
 
+fn ids(envelopes: &[(&str, VerifiedEnvelope)]) -> Vec<EnvelopeId> {
+    let ids = envelopes.iter().map(|(_, envelope)| envelope.id());
+    ids.collect()
+}
+
+fn receipt(ids: &[EnvelopeId]) -> StoredReceipt {
+    let (log, at) = (LogId::from_bytes([0x10; 16]), UnixMillis(1_795_000_000_000));
+    StoredReceipt::sign(&key("relay"), log, 3, at, ids)
+}
+
+/// Of the receipts: alone, on both sides, the odd one at one level and at several.
+fn proofs(envelopes: &[(&str, VerifiedEnvelope)]) -> Vec<Value> {
+    let ids = ids(envelopes);
+    [
+        (1, 0),
+        (2, 0),
+        (2, 1),
+        (3, 2),
+        (5, 4),
+        (8, 5),
+        (13, 11),
+        (13, 12),
+    ]
+    .into_iter()
+    .map(|(count, index)| {
+        let ids = &ids[..count];
+        let proof = &receipt(ids).prove(ids).unwrap()[index];
+        json!({
+            "id": hex(ids[index].as_bytes()), "index": index, "count": count,
+            "bytes": hex(&proof.encode()),
+        })
+    })
+    .collect()
+}
+
 fn receipts(envelopes: &[(&str, VerifiedEnvelope)]) -> Vec<Value> {
-    let ids: Vec<_> = envelopes
-        .iter()
-        .map(|(_, envelope)| envelope.id())
-        .collect();
-    let log = LogId::from_bytes([0x10; 16]);
+    let ids = ids(envelopes);
     [1, 2, 3, 5, 8, 13]
         .into_iter()
         .map(|count| {
             let ids = &ids[..count];
-            let receipt =
-                StoredReceipt::sign(&key("relay"), log, 3, UnixMillis(1_795_000_000_000), ids);
+            let receipt = receipt(ids);
             json!({
                 "ids": ids.iter().map(|id| hex(id.as_bytes())).collect::<Vec<_>>(),
                 "relay": receipt.relay.to_string(), "root": hex(&receipt.root),
