@@ -31,6 +31,13 @@ pub const APPEND_ENVELOPES_MAX: usize = 256;
 pub const APPEND_BYTES_MAX: usize = 3 * 512 * 1024;
 /// Appends of one connection that wait for their ack.
 pub const APPENDS_IN_FLIGHT_MAX: usize = 8;
+/// Envelopes that one ack answers for: all appends that may wait for it.
+pub const ACK_OUTCOMES_MAX: usize = APPENDS_IN_FLIGHT_MAX * APPEND_ENVELOPES_MAX;
+/// Bytes of one outcome in an ack: key and length, then number, arrival, code and retry time.
+const ACK_OUTCOME_BYTES_MAX: usize = 2 + 2 + 11 + 6 + 6;
+/// Bytes of one answer in an ack without its outcomes: key and length, then the request.
+const ACK_ANSWER_BYTES_MAX: usize = 4 + 11;
+
 /// Appends that a client keeps until their timelines are proven or a place in flight is free.
 pub const APPENDS_PARKED_MAX: usize = 32;
 
@@ -93,6 +100,12 @@ const _: () = assert!(
 const _: () = assert!(TIMELINES_PER_SUBSCRIPTION_MAX + 16 <= FRAME_FIELDS_MAX);
 const _: () = assert!(APPEND_ENVELOPES_MAX + 16 <= FRAME_FIELDS_MAX);
 const _: () = assert!(PUSH_ENTRIES_MAX + 16 <= FRAME_FIELDS_MAX);
+// One ack can answer everything that is in flight; its keys are counted two levels deep.
+const _: () = assert!(
+    ACK_OUTCOMES_MAX * ACK_OUTCOME_BYTES_MAX + APPENDS_IN_FLIGHT_MAX * ACK_ANSWER_BYTES_MAX + 256
+        <= FRAME_BYTES_MAX
+);
+const _: () = assert!(ACK_OUTCOMES_MAX + 2 * APPENDS_IN_FLIGHT_MAX + 16 <= FRAME_FIELDS_MAX);
 const _: () = assert!(FRAME_BYTES_MAX <= u32::MAX as usize);
 // A subscribe can name all that may be subscribed, and its answer all that was refused.
 const _: () = assert!(TIMELINES_PER_SUBSCRIPTION_MAX == SUBSCRIPTIONS_PER_CONNECTION_MAX);

@@ -15,9 +15,9 @@ use khlong_sync::replica::{Arrival, TransferTotals};
 use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::decoder::Decoder;
 use khlong_sync::wire::frame::{
-    Ack, Append, AppendOutcome, BackfillDone, Behind, CaughtUp, Ephemeral, ErrorFrame, Frame,
-    Goodbye, Hello, Ping, Pong, Prove, Proved, Pull, Push, Subscribe, Subscribed,
-    SubscriptionEnded, TimelineSubscription, Totals, Unsubscribe,
+    Ack, Append, AppendAnswer, AppendOutcome, BackfillDone, Behind, CaughtUp, Ephemeral,
+    ErrorFrame, Frame, Goodbye, Hello, Ping, Pong, Prove, Proved, Pull, Push, Subscribe,
+    Subscribed, SubscriptionEnded, TimelineSubscription, Totals, Unsubscribe,
 };
 use khlong_sync::wire::{self, WireError};
 use proptest::prelude::*;
@@ -109,6 +109,11 @@ fn outcome() -> impl Strategy<Value = AppendOutcome> {
             }
         }),
     ]
+}
+
+fn answer() -> impl Strategy<Value = AppendAnswer> {
+    (any::<u64>(), proptest::collection::vec(outcome(), 0..9))
+        .prop_map(|(request, outcomes)| AppendAnswer { request, outcomes })
 }
 
 fn push(first: u64, count: u64, backfill: bool, at: Cursor) -> Frame {
@@ -223,13 +228,13 @@ fn frame() -> impl Strategy<Value = Frame> {
             request,
             envelopes: (1..=n).map(|seq| change(1, 1, seq)).collect(),
         })),
-        1 => (any::<u64>(), proptest::collection::vec(outcome(), 0..9), any::<bool>()).prop_map(
-            |(request, outcomes, signed)| {
+        1 => (answer(), proptest::collection::vec(answer(), 0..8), any::<bool>()).prop_map(
+            |(first, further, signed)| {
                 let ids = [change(1, 1, 1).id()];
                 let receipt = signed.then(|| {
                     support::owners::Relay::new().receipt(&ids, UnixMillis(-3))
                 });
-                Frame::Ack(Ack { request, outcomes, receipt })
+                Frame::Ack(Ack { first, further, receipt })
             }
         ),
         1 => (any::<u64>(), 1..4_u64, any::<bool>(), cursor())
@@ -400,22 +405,36 @@ fn limits_of_fields_are_enforced() {
             field: "version_min"
         }
     ));
-    let (request, receipt) = (1, None);
-    let outcomes = vec![
-        AppendOutcome::Stored {
-            arrival: ArrivalSeq(1)
-        };
-        257
-    ];
-    let ack = Frame::Ack(Ack {
+    let request = 1;
+    let answer = |count| AppendAnswer {
         request,
-        outcomes,
-        receipt,
-    });
+        outcomes: vec![
+            AppendOutcome::Stored {
+                arrival: ArrivalSeq(1)
+            };
+            count
+        ],
+    };
+    let ack = |first, further| {
+        let receipt = None;
+        Frame::Ack(Ack {
+            first,
+            further,
+            receipt,
+        })
+    };
+    for long in [ack(answer(257), vec![]), ack(answer(1), vec![answer(257)])] {
+        assert!(matches!(
+            field(&long),
+            WireError::TooMany { field: "outcomes" }
+        ));
+    }
     assert!(matches!(
-        field(&ack),
-        WireError::TooMany { field: "outcomes" }
+        field(&ack(answer(1), vec![answer(1); 8])),
+        WireError::TooMany { field: "further" }
     ));
+    let full = ack(answer(256), vec![answer(256); 7]);
+    assert_eq!(wire::decode(&wire::encode(&full)).unwrap(), full);
     let empty = Frame::Append(Append {
         request,
         envelopes: Vec::new(),

@@ -23,9 +23,9 @@ use khlong_sync::session::input::Input;
 use khlong_sync::wire;
 use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::{
-    Ack, Append, AppendOutcome, BackfillDone, Behind, CaughtUp, Ephemeral, ErrorFrame, Frame,
-    Goodbye, Hello, Lane, Ping, Pong, Prove, Proved, Pull, Push, Subscribe, Subscribed,
-    SubscriptionEnded, TimelineSubscription, Totals, Unsubscribe,
+    Ack, Append, AppendAnswer, AppendOutcome, BackfillDone, Behind, CaughtUp, Ephemeral,
+    ErrorFrame, Frame, Goodbye, Hello, Lane, Ping, Pong, Prove, Proved, Pull, Push, Subscribe,
+    Subscribed, SubscriptionEnded, TimelineSubscription, Totals, Unsubscribe,
 };
 use serde_json::{Value, json};
 use support::pair::Pair;
@@ -78,8 +78,9 @@ fn one_of_each() -> Vec<(&'static str, Frame)> {
         received_at: UnixMillis(1_795_000_000_000),
         envelope: change(1, 1, 1),
     };
-    let ids = [change(1, 1, 1).id()];
-    let receipt = support::owners::Relay::new().receipt(&ids, UnixMillis(1_795_000_000_000));
+    let (relay, at) = (support::owners::Relay::new(), UnixMillis(1_795_000_000_000));
+    let receipt = relay.receipt(&[change(1, 1, 1).id()], at);
+    let further_ids = [1, 3, 4].map(|seq| change(1, 1, seq).id());
     let backfill = vec![
         (Class::Control, ArrivalSeq(0)),
         (Class::Media, ArrivalSeq(9)),
@@ -174,20 +175,55 @@ fn one_of_each() -> Vec<(&'static str, Frame)> {
         (
             "ack",
             Frame::Ack(Ack {
-                request: 8,
-                outcomes: vec![
-                    AppendOutcome::Stored {
+                first: AppendAnswer {
+                    request: 8,
+                    outcomes: vec![
+                        AppendOutcome::Stored {
+                            arrival: ArrivalSeq(300),
+                        },
+                        AppendOutcome::Duplicate {
+                            arrival: ArrivalSeq(4),
+                        },
+                        AppendOutcome::Refused {
+                            code: ErrorCode::DiskFull,
+                            retry_after_ms: Some(60_000),
+                        },
+                    ],
+                },
+                further: Vec::new(),
+                receipt: Some(receipt),
+            }),
+        ),
+        (
+            "ack_further",
+            Frame::Ack(Ack {
+                first: AppendAnswer {
+                    request: 8,
+                    outcomes: vec![AppendOutcome::Stored {
                         arrival: ArrivalSeq(300),
+                    }],
+                },
+                further: vec![
+                    AppendAnswer {
+                        request: 9,
+                        outcomes: vec![
+                            AppendOutcome::Refused {
+                                code: ErrorCode::NotAdmitted,
+                                retry_after_ms: None,
+                            },
+                            AppendOutcome::Stored {
+                                arrival: ArrivalSeq(301),
+                            },
+                        ],
                     },
-                    AppendOutcome::Duplicate {
-                        arrival: ArrivalSeq(4),
-                    },
-                    AppendOutcome::Refused {
-                        code: ErrorCode::DiskFull,
-                        retry_after_ms: Some(60_000),
+                    AppendAnswer {
+                        request: 11,
+                        outcomes: vec![AppendOutcome::Duplicate {
+                            arrival: ArrivalSeq(4),
+                        }],
                     },
                 ],
-                receipt: Some(receipt),
+                receipt: Some(relay.receipt(&further_ids, at)),
             }),
         ),
         (
@@ -270,20 +306,39 @@ fn conversation() -> Pair {
     pair
 }
 
+/// Two appends that one commit decides: one ack answers both; one envelope is a duplicate.
+fn commit() -> Pair {
+    let mut pair = Pair::new(&[timeline(1)]);
+    pair.arrive(&[change(1, 1, 2)]);
+    pair.relay.gathers = true;
+    pair.member.outbox = (1..=4).map(|seq| change(1, 1, seq)).collect();
+    pair.member.envelopes_per_append = 2;
+    pair.connect();
+    pair.settle();
+    pair.commit();
+    pair.settle();
+    pair.give_client(Input::Close { code: None });
+    pair.settle();
+    assert!(pair.client_error.is_none() && pair.server_error.is_none());
+    assert!(pair.member.outbox.is_empty());
+    pair
+}
+
 #[test]
-fn the_captured_session_is_what_is_said_today() {
-    let pair = conversation();
-    let capture = &pair.link.recorded;
-    let frozen_capture = frozen("session.bin", capture);
-    let expectations = expectations(&frozen_capture);
-    let mut text = serde_json::to_string_pretty(&expectations).unwrap();
-    text.push('\n');
-    let frozen_text = frozen("session.json", text.as_bytes());
-    assert_eq!(String::from_utf8(frozen_text).unwrap(), text);
-    assert!(
-        frozen_capture == *capture,
-        "another session than the frozen one"
-    );
+fn the_captured_sessions_are_what_is_said_today() {
+    for (name, pair) in [("session", conversation()), ("session-commit", commit())] {
+        let capture = &pair.link.recorded;
+        let frozen_capture = frozen(&format!("{name}.bin"), capture);
+        let expectations = expectations(&frozen_capture);
+        let mut text = serde_json::to_string_pretty(&expectations).unwrap();
+        text.push('\n');
+        let frozen_text = frozen(&format!("{name}.json"), text.as_bytes());
+        assert_eq!(String::from_utf8(frozen_text).unwrap(), text);
+        assert!(
+            frozen_capture == *capture,
+            "{name} is another session than the frozen one"
+        );
+    }
 }
 
 /// What an independent decoder must find: name, lane, direction, and some fields of each frame.
@@ -364,11 +419,21 @@ fn fields(frame: &Frame) -> Value {
             "request": body.request,
             "envelope_ids": ids(body.envelopes.iter().map(|envelope| envelope.id())),
         }),
-        Frame::Ack(body) => json!({
-            "request": body.request,
-            "outcomes": body.outcomes.len(),
-            "root": body.receipt.as_ref().map(|receipt| hex(&receipt.root)),
-        }),
+        Frame::Ack(body) => {
+            let mut fields = json!({
+                "request": body.first.request,
+                "outcomes": body.first.outcomes.len(),
+                "root": body.receipt.as_ref().map(|receipt| hex(&receipt.root)),
+            });
+            let further = body.further.iter();
+            let further: Vec<Value> = further
+                .map(|answer| json!({ "request": answer.request, "outcomes": answer.outcomes.len() }))
+                .collect();
+            if !further.is_empty() {
+                fields["further"] = Value::Array(further);
+            }
+            fields
+        }
         Frame::CaughtUp(body) => json!({ "class": body.class as u8, "seq": body.cursor.seq.0 }),
         Frame::Ephemeral(body) => json!({ "payload": hex(&body.payload) }),
         Frame::Proved(_)

@@ -14,7 +14,7 @@ use super::output::{Event, Outbox};
 use super::per_class::PerClass;
 use super::printable;
 use super::rate::Bucket;
-use super::receipt;
+use super::receipt::{self, Proven};
 use crate::limits::{
     APPEND_BYTES_MAX, APPEND_ENVELOPES_MAX, APPENDS_IN_FLIGHT_MAX, APPENDS_PARKED_MAX,
     EPHEMERAL_BYTES_MAX, EPHEMERAL_FRAMES_BURST, EPHEMERAL_FRAMES_PER_SECOND,
@@ -22,8 +22,8 @@ use crate::limits::{
 };
 use crate::wire::code::ErrorCode;
 use crate::wire::frame::{
-    Ack, Append, Ephemeral, ErrorFrame, Frame, Prove, Proved, Pull, Subscribe, Subscribed,
-    TimelineSubscription, Unsubscribe,
+    Ack, Append, AppendAnswer, Ephemeral, ErrorFrame, Frame, Prove, Proved, Pull, Subscribe,
+    Subscribed, TimelineSubscription, Unsubscribe,
 };
 
 #[derive(Debug)]
@@ -390,19 +390,17 @@ impl Client {
     }
 
     fn ack(&mut self, body: Ack, outbox: &mut Outbox) -> Result<(), SessionError> {
-        let request = body.request;
-        let ids = self.in_flight.get(&request);
-        let ids = ids.ok_or(SessionError::UnexpectedAck { request })?;
-        receipt::check(&body, ids, self.relay, self.log)?;
-        self.in_flight.remove(&request);
-        let Ack {
-            outcomes, receipt, ..
-        } = body;
-        outbox.event(Event::Acked {
-            request,
-            outcomes,
-            receipt,
-        });
+        for Proven { answer, proofs } in
+            receipt::check(body, &self.in_flight, self.relay, self.log)?
+        {
+            let AppendAnswer { request, outcomes } = answer;
+            self.in_flight.remove(&request);
+            outbox.event(Event::Acked {
+                request,
+                outcomes,
+                proofs,
+            });
+        }
         self.unpark(outbox);
         Ok(())
     }

@@ -10,7 +10,7 @@ use khlong_crdt::receipt::StoredReceipt;
 use crate::replica::Arrival;
 use crate::wire::WireError;
 use crate::wire::code::ErrorCode;
-use crate::wire::frame::{AppendOutcome, Frame, TimelineSubscription};
+use crate::wire::frame::{AppendAnswer, Frame, TimelineSubscription};
 
 /// From the connection, from the clock, or from the core that owns the session.
 #[derive(Debug)]
@@ -82,13 +82,11 @@ pub enum Input {
     /// arrival of a watched timeline must be given, others may be; one list
     /// serves all sessions. The replica must already show them.
     Advanced(Arc<[Arrival]>),
-    /// Server: the answer to `Event::Append`.
+    /// Server: the answers to every `Event::Append` that one commit decided.
     Acknowledge {
-        /// Of the event.
-        request: u64,
-        /// One for each envelope of the event.
-        outcomes: Vec<AppendOutcome>,
-        /// Over the ids of all that were stored or duplicates, in order.
+        /// At least one; to each event at most one, with an outcome for each of its envelopes.
+        answers: Vec<AppendAnswer>,
+        /// Over the ids of all that were stored or duplicates, in the order of the answers.
         receipt: Option<StoredReceipt>,
     },
     /// Server: refuse a whole request.

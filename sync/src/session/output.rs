@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use khlong_crdt::class::{Class, Cursor};
 use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::{ArrivalSeq, AuthorKey, TimelineId};
-use khlong_crdt::receipt::StoredReceipt;
+use khlong_crdt::receipt::StoredProof;
 
 use crate::replica::{Arrival, TransferTotals};
 use crate::wire::code::ErrorCode;
@@ -149,8 +149,8 @@ pub enum Event {
         request: u64,
         /// One for each envelope.
         outcomes: Vec<AppendOutcome>,
-        /// Over the ids of all that were stored or duplicates.
-        receipt: Option<StoredReceipt>,
+        /// One for each envelope, beside its outcome: that the relay stored it, if it did.
+        proofs: Vec<Option<StoredProof>>,
     },
     /// Client: a whole request was refused, by the relay or, before sending, by the session.
     Refused {

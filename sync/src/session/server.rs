@@ -26,8 +26,8 @@ use crate::limits::{
 use crate::replica::{Arrival, Replica};
 use crate::wire::code::ErrorCode;
 use crate::wire::frame::{
-    Ack, Append, AppendOutcome, Ephemeral, ErrorFrame, Frame, Prove, Proved, Pull, Subscribe,
-    TimelineSubscription,
+    Ack, Append, AppendAnswer, AppendOutcome, Ephemeral, ErrorFrame, Frame, Prove, Proved, Pull,
+    Subscribe, TimelineSubscription,
 };
 
 #[derive(Debug)]
@@ -128,11 +128,7 @@ impl Server {
     ) -> Result<(), SessionError> {
         match command {
             Input::Advanced(arrivals) => self.advanced(now, &arrivals, replica, outbox),
-            Input::Acknowledge {
-                request,
-                outcomes,
-                receipt,
-            } => self.acknowledge(request, outcomes, receipt, outbox),
+            Input::Acknowledge { answers, receipt } => self.acknowledge(answers, receipt, outbox),
             Input::Refuse {
                 request,
                 code,
@@ -332,8 +328,8 @@ impl Server {
         if envelopes.is_empty() {
             let outcomes = decided.into_iter().flatten().collect();
             outbox.send(Frame::Ack(Ack {
-                request,
-                outcomes,
+                first: AppendAnswer { request, outcomes },
+                further: Vec::new(),
                 receipt: None,
             }));
         } else {
@@ -345,11 +341,26 @@ impl Server {
 
     fn acknowledge(
         &mut self,
-        request: u64,
-        outcomes: Vec<AppendOutcome>,
+        answers: Vec<AppendAnswer>,
         receipt: Option<StoredReceipt>,
         outbox: &mut Outbox,
     ) -> Result<(), SessionError> {
+        let answers = answers.into_iter().map(|answer| self.complete(answer));
+        let mut answers = answers.collect::<Result<Vec<_>, _>>()?.into_iter();
+        let first = answers.next().ok_or(SessionError::Misuse {
+            what: "an ack of nothing",
+        })?;
+        outbox.send(Frame::Ack(Ack {
+            first,
+            further: answers.collect(),
+            receipt,
+        }));
+        Ok(())
+    }
+
+    /// Puts what the owner decided beside what was refused before it was asked.
+    fn complete(&mut self, answer: AppendAnswer) -> Result<AppendAnswer, SessionError> {
+        let AppendAnswer { request, outcomes } = answer;
         let decided = self.appends.remove(&request);
         let decided = decided.ok_or(SessionError::Misuse {
             what: "an ack nobody waits for",
@@ -364,12 +375,10 @@ impl Server {
         let outcomes = decided
             .into_iter()
             .filter_map(|outcome| outcome.or_else(|| said.next()));
-        outbox.send(Frame::Ack(Ack {
+        Ok(AppendAnswer {
             request,
             outcomes: outcomes.collect(),
-            receipt,
-        }));
-        Ok(())
+        })
     }
 
     fn ephemeral(

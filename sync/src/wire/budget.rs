@@ -2,13 +2,16 @@
 //!
 //! Why: 2 MiB of empty list entries would decode to a list of a million
 //! structs. The pass allocates nothing, and bounds what decoding may allocate:
-//! only bodies have repeated fields, so counting keys two levels deep is enough.
+//! only bodies, and the further answers of an ack, have repeated fields, so it is
+//! enough to count the keys of these.
 
 use super::WireError;
 use crate::limits::{FRAME_FIELDS_MAX, FRAME_OUTER_FIELDS_MAX, TRACE_CONTEXT_BYTES_MAX};
 
 /// Number of the trace context in a frame.
 const TRACE_CONTEXT: u32 = 64;
+/// The one field with a list inside: `Ack.further`, as body and field number.
+const ACK_FURTHER: (u32, u32) = (15, 4);
 
 /// What the pass found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +52,24 @@ fn count(body: &[u8], number: u32) -> Result<(), WireError> {
     if number > super::convert::BODY_NUMBER_MAX {
         return Ok(());
     }
-    let mut rest = body;
-    for _ in 0..FRAME_FIELDS_MAX {
-        if next_field(&mut rest)?.is_none() {
-            return Ok(());
+    let (mut rest, mut left) = (body, FRAME_FIELDS_MAX);
+    while let Some(field) = next_field(&mut rest)? {
+        spend(&mut left)?;
+        if (number, field.number) == ACK_FURTHER {
+            let mut inside = field.content.unwrap_or_default();
+            while next_field(&mut inside)?.is_some() {
+                spend(&mut left)?;
+            }
         }
     }
-    Err(WireError::TooMany { field: "body" })
+    Ok(())
+}
+
+fn spend(left: &mut usize) -> Result<(), WireError> {
+    *left = left
+        .checked_sub(1)
+        .ok_or(WireError::TooMany { field: "body" })?;
+    Ok(())
 }
 
 struct Field<'f> {

@@ -251,7 +251,7 @@ pub struct Behind {
 /// Envelopes to keep.
 #[derive(Clone, Debug)]
 pub struct Append {
-    /// Answered by one [`Ack`] or [`ErrorFrame`].
+    /// Answered in one [`Ack`] or by one [`ErrorFrame`].
     pub request: u64,
     /// 1 to 256, together at most 1.5 MiB.
     pub envelopes: Vec<VerifiedEnvelope>,
@@ -314,14 +314,24 @@ impl AppendOutcome {
     }
 }
 
-/// The answer to an append, sent after the commit.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ack {
+/// What became of one append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppendAnswer {
     /// Of the append.
     pub request: u64,
     /// One for each envelope, in its order.
     pub outcomes: Vec<AppendOutcome>,
-    /// Over the ids that were stored or duplicates, in order; absent if there are none.
+}
+
+/// The answer to all appends of a connection that one commit decided, sent after it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ack {
+    /// To the append that came first.
+    pub first: AppendAnswer,
+    /// To the others, as they came; at most 7.
+    pub further: Vec<AppendAnswer>,
+    /// Over the ids that were stored or duplicates: of the first append, then of
+    /// the further ones, each in its order; absent if there are none.
     pub receipt: Option<StoredReceipt>,
 }
 

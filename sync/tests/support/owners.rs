@@ -8,14 +8,15 @@ use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::{ArrivalSeq, EnvelopeId, TimelineId};
 use khlong_crdt::receipt::StoredReceipt;
 use khlong_crdt::time::UnixMillis;
+use khlong_sync::limits::APPEND_ENVELOPES_MAX;
 use khlong_sync::replica::{Arrival, Replica};
 use khlong_sync::session::input::Input;
 use khlong_sync::session::output::Event;
 use khlong_sync::session::proof::proof_bytes;
-use khlong_sync::wire::frame::{AppendOutcome, TimelineSubscription};
+use khlong_sync::wire::frame::{AppendAnswer, AppendOutcome, TimelineSubscription};
 
 use super::replica::MemoryReplica;
-use super::{author, key, relay_key};
+use super::{author, key, relay, relay_key};
 use ed25519_dalek::Signer;
 
 /// The relay's core.
@@ -24,6 +25,9 @@ pub struct Relay {
     pub replica: MemoryReplica,
     pub watched: BTreeSet<TimelineId>,
     pub ephemeral: Vec<Vec<u8>>,
+    /// Appends wait for [`Relay::commit`]; else each is a commit of its own.
+    pub gathers: bool,
+    pub gathered: Vec<(u64, Vec<VerifiedEnvelope>)>,
 }
 
 impl Relay {
@@ -32,6 +36,8 @@ impl Relay {
             replica: MemoryReplica::new(5),
             watched: BTreeSet::new(),
             ephemeral: Vec::new(),
+            gathers: false,
+            gathered: Vec::new(),
         }
     }
 
@@ -39,30 +45,12 @@ impl Relay {
     pub fn on(&mut self, event: Event, wall: UnixMillis) -> Vec<Input> {
         match event {
             Event::Append { request, envelopes } => {
-                let mut news = Vec::new();
-                let outcomes =
-                    envelopes
-                        .iter()
-                        .map(|envelope| match self.replica.append(envelope, wall) {
-                            Ok(entry) => {
-                                news.push(entry.clone());
-                                AppendOutcome::Stored {
-                                    arrival: entry.arrival,
-                                }
-                            }
-                            Err(arrival) => AppendOutcome::Duplicate { arrival },
-                        });
-                let outcomes: Vec<AppendOutcome> = outcomes.collect();
-                let ids: Vec<EnvelopeId> = envelopes.iter().map(VerifiedEnvelope::id).collect();
-                let receipt = Some(self.receipt(&ids, wall));
-                vec![
-                    Input::Acknowledge {
-                        request,
-                        outcomes,
-                        receipt,
-                    },
-                    advanced(news),
-                ]
+                self.gathered.push((request, envelopes));
+                if self.gathers {
+                    Vec::new()
+                } else {
+                    self.commit(wall)
+                }
             }
             Event::Watching { timeline, .. } => {
                 self.watched.insert(timeline);
@@ -78,6 +66,28 @@ impl Relay {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Stores what was gathered and answers all of it at once.
+    pub fn commit(&mut self, wall: UnixMillis) -> Vec<Input> {
+        let (mut news, mut answers, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+        for (request, envelopes) in std::mem::take(&mut self.gathered) {
+            let mut outcomes = Vec::new();
+            for envelope in envelopes {
+                ids.push(envelope.id());
+                outcomes.push(match self.replica.append(&envelope, wall) {
+                    Ok(entry) => {
+                        let arrival = entry.arrival;
+                        news.push(entry);
+                        AppendOutcome::Stored { arrival }
+                    }
+                    Err(arrival) => AppendOutcome::Duplicate { arrival },
+                });
+            }
+            answers.push(AppendAnswer { request, outcomes });
+        }
+        let receipt = Some(self.receipt(&ids, wall));
+        vec![Input::Acknowledge { answers, receipt }, advanced(news)]
     }
 
     pub fn receipt(&self, ids: &[EnvelopeId], wall: UnixMillis) -> StoredReceipt {
@@ -100,6 +110,7 @@ pub struct Member {
     pub received: Vec<EnvelopeId>,
     pub duplicates: usize,
     pub outbox: Vec<VerifiedEnvelope>,
+    pub envelopes_per_append: usize,
     pub stored: BTreeSet<EnvelopeId>,
     pub caught_up: BTreeSet<Class>,
     pub behind: usize,
@@ -126,6 +137,7 @@ impl Member {
             received: Vec::new(),
             duplicates: 0,
             outbox: Vec::new(),
+            envelopes_per_append: APPEND_ENVELOPES_MAX,
             stored: BTreeSet::new(),
             caught_up: BTreeSet::new(),
             behind: 0,
@@ -189,11 +201,10 @@ impl Member {
                     .map(|timeline| self.prove(*timeline, exporter))
                     .collect();
                 inputs.push(self.subscribe(&timelines));
-                if !self.outbox.is_empty() {
-                    let request = self.request();
+                for envelopes in self.outbox.clone().chunks(self.envelopes_per_append) {
                     inputs.push(Input::Append {
-                        request,
-                        envelopes: self.outbox.clone(),
+                        request: self.request(),
+                        envelopes: envelopes.to_vec(),
                     });
                 }
                 inputs
@@ -253,12 +264,18 @@ impl Member {
                 Vec::new()
             }
             Event::Acked {
-                outcomes, receipt, ..
+                outcomes, proofs, ..
             } => {
-                assert!(receipt.is_some());
-                let kept = self.outbox.drain(..outcomes.len()).zip(&outcomes);
-                self.stored
-                    .extend(kept.filter(|(_, o)| o.is_kept()).map(|(e, _)| e.id()));
+                assert_eq!(outcomes.len(), proofs.len());
+                let answered = self.outbox.drain(..outcomes.len());
+                for ((envelope, outcome), proof) in answered.zip(outcomes).zip(proofs) {
+                    assert_eq!(outcome.is_kept(), proof.is_some());
+                    if let Some(proof) = proof {
+                        assert_eq!(proof.receipt.relay, relay());
+                        proof.verify(&envelope.id()).unwrap();
+                        self.stored.insert(envelope.id());
+                    }
+                }
                 Vec::new()
             }
             refused @ Event::Refused { .. } => {

@@ -148,6 +148,13 @@ impl Pair {
         self.give_server(advanced(news));
     }
 
+    /// The relay stores and answers what it has gathered.
+    pub fn commit(&mut self) {
+        for input in self.relay.commit(self.at().wall) {
+            self.give_server(input);
+        }
+    }
+
     /// Delivers what is under way until nothing is; timers do not fire.
     pub fn settle(&mut self) {
         while let Some(at) = self.link.next_at() {

@@ -11,17 +11,18 @@ use prost::bytes::Bytes;
 use super::pb;
 use super::{OUTCOME_DUPLICATE, OUTCOME_REFUSED, OUTCOME_STORED};
 use crate::limits::{
-    AGENT_BYTES_MAX, APPEND_BYTES_MAX, APPEND_ENVELOPES_MAX, EPHEMERAL_BYTES_MAX,
-    ERROR_MESSAGE_BYTES_MAX, KEEP_ALIVE_MS_MAX, KEEP_ALIVE_MS_MIN, PUSH_ENTRIES_MAX,
-    SUBSCRIPTIONS_PER_CONNECTION_MAX, TIMELINES_PER_SUBSCRIPTION_MAX, TOKEN_BYTES_MAX,
+    AGENT_BYTES_MAX, APPEND_BYTES_MAX, APPEND_ENVELOPES_MAX, APPENDS_IN_FLIGHT_MAX,
+    EPHEMERAL_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, KEEP_ALIVE_MS_MAX, KEEP_ALIVE_MS_MIN,
+    PUSH_ENTRIES_MAX, SUBSCRIPTIONS_PER_CONNECTION_MAX, TIMELINES_PER_SUBSCRIPTION_MAX,
+    TOKEN_BYTES_MAX,
 };
 use crate::replica::{Arrival, TransferTotals};
 use crate::wire::WireError;
 use crate::wire::code::ErrorCode;
 use crate::wire::frame::{
-    Ack, Append, AppendOutcome, BackfillDone, Behind, CaughtUp, Ephemeral, ErrorFrame, Frame,
-    Goodbye, Hello, Ping, Pong, Prove, Proved, Pull, Push, Subscribe, Subscribed,
-    SubscriptionEnded, TimelineSubscription, Totals, Unsubscribe,
+    Ack, Append, AppendAnswer, AppendOutcome, BackfillDone, Behind, CaughtUp, Ephemeral,
+    ErrorFrame, Frame, Goodbye, Hello, Ping, Pong, Prove, Proved, Pull, Push, Subscribe,
+    Subscribed, SubscriptionEnded, TimelineSubscription, Totals, Unsubscribe,
 };
 
 impl TryFrom<pb::Frame> for Frame {
@@ -305,11 +306,13 @@ impl TryFrom<pb::Ack> for Ack {
     type Error = WireError;
 
     fn try_from(body: pb::Ack) -> Result<Self, WireError> {
-        few(body.outcomes.len(), APPEND_ENVELOPES_MAX, "outcomes")?;
-        let outcomes = body.outcomes.iter().map(AppendOutcome::try_from);
+        few(body.further.len(), APPENDS_IN_FLIGHT_MAX - 1, "further")?;
+        let further = body.further.iter();
         Ok(Self {
-            request: body.request,
-            outcomes: outcomes.collect::<Result<_, _>>()?,
+            first: answer(body.request, &body.outcomes)?,
+            further: further
+                .map(|body| answer(body.request, &body.outcomes))
+                .collect::<Result<_, _>>()?,
             receipt: body.receipt.map(receipt).transpose()?,
         })
     }
@@ -356,6 +359,15 @@ impl TryFrom<pb::Error> for ErrorFrame {
             retry_after_ms: body.retry_after_ms,
         })
     }
+}
+
+fn answer(request: u64, outcomes: &[pb::AppendOutcome]) -> Result<AppendAnswer, WireError> {
+    few(outcomes.len(), APPEND_ENVELOPES_MAX, "outcomes")?;
+    let outcomes = outcomes.iter().map(AppendOutcome::try_from);
+    Ok(AppendAnswer {
+        request,
+        outcomes: outcomes.collect::<Result<_, _>>()?,
+    })
 }
 
 fn receipt(body: pb::StoredReceipt) -> Result<StoredReceipt, WireError> {

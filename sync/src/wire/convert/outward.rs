@@ -10,8 +10,8 @@ use super::pb;
 use super::{OUTCOME_DUPLICATE, OUTCOME_REFUSED, OUTCOME_STORED};
 use crate::replica::Arrival;
 use crate::wire::frame::{
-    Append, AppendOutcome, ErrorFrame, Frame, Hello, Push, Subscribe, Subscribed,
-    TimelineSubscription,
+    Ack, Append, AppendAnswer, AppendOutcome, ErrorFrame, Frame, Hello, Push, Subscribe,
+    Subscribed, TimelineSubscription,
 };
 
 impl From<&Frame> for pb::Frame {
@@ -69,11 +69,7 @@ fn body(frame: &Frame) -> Option<pb::frame::Body> {
             cursor: Some(cursor(body.class, &body.cursor)),
         }),
         Frame::Append(body) => Body::Append(body.into()),
-        Frame::Ack(body) => Body::Ack(pb::Ack {
-            request: body.request,
-            outcomes: body.outcomes.iter().map(Into::into).collect(),
-            receipt: body.receipt.as_ref().map(Into::into),
-        }),
+        Frame::Ack(body) => Body::Ack(body.into()),
         Frame::Ephemeral(body) => Body::Ephemeral(pb::Ephemeral {
             timeline: copy(body.timeline.as_bytes()),
             payload: copy(&body.payload),
@@ -178,6 +174,27 @@ impl From<&Append> for pb::Append {
         Self {
             request: body.request,
             envelopes: body.envelopes.iter().map(share).collect(),
+        }
+    }
+}
+
+impl From<&Ack> for pb::Ack {
+    fn from(body: &Ack) -> Self {
+        let first = pb::AppendAnswer::from(&body.first);
+        Self {
+            request: first.request,
+            outcomes: first.outcomes,
+            receipt: body.receipt.as_ref().map(Into::into),
+            further: body.further.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&AppendAnswer> for pb::AppendAnswer {
+    fn from(answer: &AppendAnswer) -> Self {
+        Self {
+            request: answer.request,
+            outcomes: answer.outcomes.iter().map(Into::into).collect(),
         }
     }
 }
