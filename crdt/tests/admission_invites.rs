@@ -4,7 +4,8 @@
 
 mod support;
 
-use khlong_crdt::admission::{AdmissionError, ClearOp, Refusal, Rights};
+use khlong_crdt::admission::{AdmissionError, ClearOp, Merged, Refusal, Rights};
+use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::InboxKey;
 use support::group::{LATER, NOW, not, opened, refused, with_member};
 use support::{Chain, bytes, certificate, grant, handover, inbox, invite, key, principal, revoke};
@@ -214,11 +215,71 @@ fn members_honour_the_lower_of_two_handovers_in_either_order() {
     let [(winner, lower), (loser, higher)] = joiners;
     for order in [[&lower, &higher], [&higher, &lower]] {
         let mut member = admission.clone();
-        let outcomes = order.map(|envelope| member.merge(envelope, NOW).is_ok());
-        assert_eq!(outcomes[1], order[1].id() == lower.id());
+        let outcomes = order.map(|envelope| member.merge(envelope));
+        if order[0].id() == lower.id() {
+            let invite = principal("invite");
+            let refused = Err(AdmissionError::AlreadyHandedOver(invite));
+            assert_eq!(outcomes, [Ok(Merged::New), refused]);
+        } else {
+            let gives_way = Ok(Merged::Supersedes(loser.author()));
+            assert_eq!(outcomes, [Ok(Merged::New), gives_way]);
+        }
         assert!(member.judge(&winner.author(), Rights::APPEND, NOW).is_ok());
         assert!(member.judge(&loser.author(), Rights::APPEND, NOW).is_err());
+        assert!(member.is_granted(&winner.author(), Rights::APPEND));
+        assert!(!member.is_granted(&loser.author(), Rights::APPEND));
     }
+}
+
+/// A member that reads all again, in the order in which the lower id came last, takes the
+/// higher one no more: it does not even wait for the lower.
+#[test]
+fn a_reopened_admission_still_knows_which_handover_counts() {
+    let (mut admission, mut owner) = opened();
+    let invites = owner.auth(&[invite("invite", Rights::MEMBER, 0)]);
+    let mut joiners = [
+        Chain::joined("invite", "mali").1,
+        Chain::joined("invite", "nok").1,
+    ];
+    joiners.sort_by_key(VerifiedEnvelope::id);
+    let [lower, higher] = joiners;
+    for envelope in [&invites, &higher, &lower] {
+        admission.merge(envelope).unwrap();
+    }
+    let mut again = admission.reopened();
+    assert_eq!(again.principals().count(), 1, "the founder");
+    let (_, introduction) = Chain::introduced("owner", "phone");
+    again.merge(&introduction).unwrap();
+    assert_eq!(again.merge(&invites), Ok(Merged::New));
+    assert_eq!(
+        again.merge(&higher),
+        Err(AdmissionError::AlreadyHandedOver(principal("invite")))
+    );
+    assert_eq!(again.merge(&lower), Ok(Merged::New));
+    assert_eq!(again.merge(&lower), Ok(Merged::Known));
+}
+
+#[test]
+fn members_leave_expiry_and_revocation_to_relays() {
+    let (mut admission, mut owner) = opened();
+    let invites = owner.auth(&[invite("invite", Rights::MEMBER, 1)]);
+    let (mali, joined) = Chain::joined("invite", "mali");
+    let closes = owner.auth(&[revoke("invite", &[])]);
+    let mut late = admission.clone();
+    for envelope in [&invites, &joined, &closes] {
+        admission.merge(envelope).unwrap();
+    }
+    for envelope in [&closes, &invites, &joined] {
+        late.merge(envelope).unwrap();
+    }
+    assert_eq!(late, admission);
+    assert!(admission.is_granted(&mali.author(), Rights::APPEND));
+    assert!(
+        admission
+            .judge(&mali.author(), Rights::APPEND, NOW)
+            .is_err()
+    );
+    assert_eq!(admission.principals().count(), 1, "mali is no member");
 }
 
 #[test]

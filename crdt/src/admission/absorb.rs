@@ -9,7 +9,7 @@ use super::{
 use crate::{
     context::{SIGN_AUTHOR, SIGN_HANDOVER, SIGN_INBOX},
     envelope::{Kind, VerifiedEnvelope},
-    id::{PrincipalKey, Seq},
+    id::{AuthorKey, PrincipalKey, Seq},
     limits::{
         ADMISSION_OPS_MAX, AUTHORS_PER_PRINCIPAL_MAX, GRANTS_PER_PRINCIPAL_MAX, PRINCIPALS_MAX,
     },
@@ -17,11 +17,23 @@ use crate::{
     time::UnixMillis,
 };
 
-/// What to do about a second handover of one principal.
+/// Who judges.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum SecondHandover {
-    Refuse,
-    HonourLowerId,
+pub(super) enum Judge {
+    /// By what has come so far: its log is one order.
+    Relay,
+    /// By the set: of two handovers the lower id counts; revocations are noted, and void nothing.
+    Member,
+}
+
+/// What an absorbed op did to the state.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absorbed {
+    Known,
+    New {
+        /// Whose handover of the same invite gave way.
+        superseded: Option<AuthorKey>,
+    },
 }
 
 /// An auth-op on its way in.
@@ -36,10 +48,10 @@ impl Admission {
         &mut self,
         envelope: &VerifiedEnvelope,
         received_at: UnixMillis,
-        second: SecondHandover,
-    ) -> Result<(), AdmissionError> {
+        judge: Judge,
+    ) -> Result<Absorbed, AdmissionError> {
         if envelope.id() == self.genesis {
-            return Ok(());
+            return Ok(Absorbed::Known);
         }
         let prefix = envelope.prefix();
         if prefix.kind != Kind::AuthOp {
@@ -58,14 +70,25 @@ impl Admission {
             writer: next.introduce(envelope, &body.ops)?,
             received_at,
         };
+        let mut superseded = None;
         for (index, op) in body.ops.iter().enumerate() {
-            next.record(&incoming, index, op, second)?;
+            superseded = next.record(&incoming, index, op, judge)?.or(superseded);
+        }
+        if judge == Judge::Member && next == *self {
+            return Ok(Absorbed::Known);
         }
         let settled = next.ledger.settle(next.founder);
-        next.check(&incoming, &body.ops, &settled)?;
+        match judge {
+            Judge::Relay => next.check(&incoming, &body.ops, &settled)?,
+            Judge::Member => {
+                let granted = next.ledger.settle_grants(next.founder);
+                next.check_granted(&incoming, &body.ops, &granted)?;
+                next.granted = granted.standing;
+            }
+        }
         next.standing = settled.standing;
         *self = next;
-        Ok(())
+        Ok(Absorbed::New { superseded })
     }
 
     /// The writer: by the certificate in its first envelope, and only there.
@@ -120,8 +143,8 @@ impl Admission {
         incoming: &Incoming<'_>,
         index: usize,
         op: &ClearOp,
-        second: SecondHandover,
-    ) -> Result<(), AdmissionError> {
+        judge: Judge,
+    ) -> Result<Option<AuthorKey>, AdmissionError> {
         let (writer, at) = (incoming.writer, incoming.received_at);
         match op {
             ClearOp::Genesis { .. } => return Err(AdmissionError::SecondGenesis),
@@ -182,28 +205,74 @@ impl Admission {
                 let statement = self.statement(SIGN_HANDOVER, from, to.as_bytes());
                 certified(from, &statement, from_signature)?;
                 certified(to, &statement, to_signature)?;
-                self.hand_over(*from, incoming.handover(index), second)?;
+                return self.hand_over(*from, incoming.handover(index), judge);
             }
         }
-        Ok(())
+        Ok(None)
     }
 
+    /// The author whose handover of the same invite gives way, if there is one.
     fn hand_over(
         &mut self,
         from: PrincipalKey,
         handover: Handover,
-        second: SecondHandover,
-    ) -> Result<(), AdmissionError> {
-        if let Some(old) = self.ledger.handover(&from) {
-            if old.place.id == handover.place.id {
-                return Ok(());
-            }
-            if second == SecondHandover::Refuse || old.place.id < handover.place.id {
-                return Err(AdmissionError::AlreadyHandedOver(from));
+        judge: Judge,
+    ) -> Result<Option<AuthorKey>, AdmissionError> {
+        let id = handover.place.id;
+        let old = self.ledger.handover(&from).copied();
+        if old.is_some_and(|old| old.place.id == id) {
+            return Ok(None);
+        }
+        match judge {
+            Judge::Relay if old.is_some() => return Err(AdmissionError::AlreadyHandedOver(from)),
+            Judge::Relay => {}
+            Judge::Member => {
+                let lowest = self.honoured.entry(from).or_insert(id);
+                if *lowest < id {
+                    return Err(AdmissionError::AlreadyHandedOver(from));
+                }
+                *lowest = id;
             }
         }
         self.ledger.hand_over(from, handover);
-        Ok(())
+        Ok(old.map(|old| old.place.author))
+    }
+
+    /// A member's check: every op must be granted. Whether a revocation counts is for
+    /// [`super::ledger::Ledger::settle`] to say each time anew.
+    fn check_granted(
+        &self,
+        incoming: &Incoming<'_>,
+        ops: &[ClearOp],
+        granted: &Settled,
+    ) -> Result<(), AdmissionError> {
+        let nobody = Standing::default();
+        let writer = granted.standing.get(&incoming.writer).unwrap_or(&nobody);
+        let may = |right| {
+            writer
+                .permits(right, incoming.received_at)
+                .map_err(AdmissionError::Refused)
+        };
+        self.ledger
+            .check_author(&granted.standing, &incoming.envelope.author())
+            .map_err(AdmissionError::Refused)?;
+        for op in ops {
+            match op {
+                ClearOp::Grant { principal, .. } => {
+                    may(Rights::ADMIN)?;
+                    let standing = granted.standing.get(principal).unwrap_or(&nobody);
+                    let grants = standing.grant_count();
+                    full("grants of one principal", grants, GRANTS_PER_PRINCIPAL_MAX)?;
+                }
+                ClearOp::Revoke { .. } => may(Rights::ADMIN)?,
+                ClearOp::Genesis { .. }
+                | ClearOp::Author { .. }
+                | ClearOp::Inbox { .. }
+                | ClearOp::Handover { .. } => {}
+            }
+        }
+        may(Rights::NONE)?;
+        self.check_tables(granted)
     }
 
     /// Every op must count (a handover by way of its author), and the writer must be somebody, at the latest by its own ops.
@@ -243,6 +312,10 @@ impl Admission {
         writer
             .permits(Rights::NONE, incoming.received_at)
             .map_err(AdmissionError::Refused)?;
+        self.check_tables(settled)
+    }
+
+    fn check_tables(&self, settled: &Settled) -> Result<(), AdmissionError> {
         let everybody: BTreeSet<_> = settled
             .standing
             .keys()

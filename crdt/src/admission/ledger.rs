@@ -189,6 +189,12 @@ pub(super) struct Ledger {
     joined_by: BTreeMap<AuthorKey, PrincipalKey>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Revocations {
+    Count,
+    Ignore,
+}
+
 /// The outcome of [`Ledger::settle`].
 #[derive(Default)]
 pub(super) struct Settled {
@@ -273,6 +279,15 @@ impl Ledger {
 
     /// Who stands where, by all recorded ops.
     pub(super) fn settle(&self, founder: PrincipalKey) -> Settled {
+        self.settle_by(founder, Revocations::Count)
+    }
+
+    /// Who would stand where if nobody had ever been revoked.
+    pub(super) fn settle_grants(&self, founder: PrincipalKey) -> Settled {
+        self.settle_by(founder, Revocations::Ignore)
+    }
+
+    fn settle_by(&self, founder: PrincipalKey, revocations: Revocations) -> Settled {
         let mut settled = Settled::default();
         let standing = settled.standing.entry(founder).or_default();
         standing.grants.push((Grant::FOUNDER, None));
@@ -281,18 +296,20 @@ impl Ledger {
             if settled.done.insert(issuer)
                 && let Some(acts) = self.acts.get(&issuer)
             {
-                self.settle_issuer(&mut settled, rank, issuer, acts);
+                if revocations == Revocations::Count {
+                    self.settle_revocations(&mut settled, issuer, acts);
+                }
+                self.settle_grants_of(&mut settled, rank, issuer, acts);
             }
         }
         self.drop_void_heirs(&mut settled);
         settled
     }
 
-    /// Revocations first: of itself, then of others; they bind the issuer's own grants.
-    fn settle_issuer(
+    /// Before the grants, which they bind: of itself, then of others.
+    fn settle_revocations(
         &self,
         settled: &mut Settled,
-        rank: u32,
         issuer: PrincipalKey,
         acts: &BTreeMap<Place, Written>,
     ) {
@@ -319,6 +336,15 @@ impl Ledger {
                 settled.standing.entry(*target).or_default().tighten(cuts);
             }
         }
+    }
+
+    fn settle_grants_of(
+        &self,
+        settled: &mut Settled,
+        rank: u32,
+        issuer: PrincipalKey,
+        acts: &BTreeMap<Place, Written>,
+    ) {
         for (place, written) in acts {
             if let Act::Grant(target, grant) = &written.act
                 && self.is_admin_act(settled, &issuer, place, written.at)

@@ -15,7 +15,7 @@ use crate::reader::Truncated;
 
 pub use self::body::AuthBody;
 pub use self::op::{ClearOp, Cut, History, Rights, TimelineKind};
-pub use self::state::Admission;
+pub use self::state::{Admission, Merged};
 
 /// Why an author may not do something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

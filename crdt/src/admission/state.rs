@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     AdmissionError, AuthBody, ClearOp, History, Refusal, Rights, TimelineKind,
-    absorb::SecondHandover,
+    absorb::{Absorbed, Judge},
     ledger::{Ledger, Standing},
 };
 use crate::{
@@ -31,7 +31,26 @@ pub struct Admission {
     pub(super) ledger: Ledger,
     /// What the ledger amounts to.
     pub(super) standing: BTreeMap<PrincipalKey, Standing>,
+    /// What its grants alone amount to; kept by members only.
+    pub(super) granted: BTreeMap<PrincipalKey, Standing>,
+    /// The lowest handover of each invite that a member has seen; as many as grants.
+    pub(super) honoured: BTreeMap<PrincipalKey, EnvelopeId>,
 }
+
+/// What a member learns from an auth-op that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merged {
+    /// Nothing: it was known.
+    Known,
+    /// Who may do what has changed.
+    New,
+    /// It has the lower id of two handovers of one invite. The author that came by the
+    /// other one never counted: the state is to be built anew, see [`Admission::reopened`].
+    Supersedes(AuthorKey),
+}
+
+/// Members leave expiry to relays: before every date no grant has expired.
+const BEFORE_EXPIRY: UnixMillis = UnixMillis(i64::MIN);
 
 impl Admission {
     /// From the genesis.
@@ -74,8 +93,28 @@ impl Admission {
             authors: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             standing: ledger.settle(*admin).standing,
+            granted: ledger.settle_grants(*admin).standing,
+            honoured: BTreeMap::new(),
             ledger,
         })
+    }
+
+    /// As it was after the genesis, but it still knows which handover of each granted
+    /// invite counts: given all auth-ops again, it never takes the other one.
+    #[must_use]
+    pub fn reopened(self) -> Self {
+        let mut honoured = self.honoured;
+        honoured.retain(|from, _| self.ledger.check_handover(&self.granted, from).is_ok());
+        let ledger = Ledger::default();
+        Self {
+            authors: BTreeMap::new(),
+            inboxes: BTreeMap::new(),
+            standing: ledger.settle(self.founder).standing,
+            granted: ledger.settle_grants(self.founder).standing,
+            honoured,
+            ledger,
+            ..self
+        }
     }
 
     /// Applies an auth-op as a relay does: all of it or nothing. Twice is as good as once.
@@ -89,20 +128,40 @@ impl Admission {
         envelope: &VerifiedEnvelope,
         received_at: UnixMillis,
     ) -> Result<(), AdmissionError> {
-        self.absorb(envelope, received_at, SecondHandover::Refuse)
+        self.absorb(envelope, received_at, Judge::Relay)?;
+        Ok(())
     }
 
-    /// Applies an auth-op as a member does: of two handovers of one invite, accepted by
-    /// two relays that did not hear of each other, the one with the lower envelope id counts.
+    /// Applies an auth-op as a member does, whose state must not depend on order or date:
+    ///
+    /// * of two handovers of one invite, accepted by two relays that did not hear of each
+    ///   other, the one with the lower envelope id counts;
+    /// * expiry and revocation void nothing here ([`Self::is_granted`]); revocations are
+    ///   noted, and show in [`Self::principals`] and [`Self::judge`].
     ///
     /// # Errors
-    /// As [`Self::apply`]; [`AdmissionError::AlreadyHandedOver`] for the higher id.
-    pub fn merge(
-        &mut self,
-        envelope: &VerifiedEnvelope,
-        received_at: UnixMillis,
-    ) -> Result<(), AdmissionError> {
-        self.absorb(envelope, received_at, SecondHandover::HonourLowerId)
+    /// As [`Self::apply`]; [`AdmissionError::AlreadyHandedOver`] for the higher id, for good.
+    pub fn merge(&mut self, envelope: &VerifiedEnvelope) -> Result<Merged, AdmissionError> {
+        Ok(match self.absorb(envelope, BEFORE_EXPIRY, Judge::Member)? {
+            Absorbed::Known => Merged::Known,
+            Absorbed::New { superseded: None } => Merged::New,
+            Absorbed::New {
+                superseded: Some(author),
+            } => Merged::Supersedes(author),
+        })
+    }
+
+    /// Whether grants alone, without expiry and revocation, give an author a right. Only
+    /// for a state that was built by [`Self::merge`]: there it never turns from yes to no,
+    /// except when a handover gives way ([`Merged::Supersedes`]).
+    #[must_use]
+    pub fn is_granted(&self, author: &AuthorKey, right: Rights) -> bool {
+        let standing = self
+            .authors
+            .get(author)
+            .and_then(|principal| self.granted.get(principal));
+        self.ledger.check_author(&self.granted, author).is_ok()
+            && standing.is_some_and(|standing| standing.permits(right, BEFORE_EXPIRY).is_ok())
     }
 
     /// Whether an envelope may be stored. An auth-op is applied first: that makes its
