@@ -54,7 +54,7 @@ impl Group {
         let opened = open_timeline(kind, history, &mut rng);
         let mut admin = Timeline::with_limits(opened.timeline, opened.secrets, limits);
         for envelope in &opened.envelopes {
-            admin.receive(envelope, NOW);
+            admin.receive(envelope);
         }
         assert!(admin.is_ready());
         Self {
@@ -93,7 +93,7 @@ impl Group {
     }
 
     fn receipt(&mut self, who: usize) -> bool {
-        let envelope = self.members[who].write_receipt(NOW, &mut self.rng).unwrap();
+        let envelope = self.members[who].write_receipt(&mut self.rng).unwrap();
         let written = envelope.is_some();
         self.sent.extend(envelope);
         written
@@ -104,7 +104,7 @@ impl Group {
         let mut events = Vec::new();
         for member in &mut self.members {
             for envelope in &self.sent {
-                events.extend(member.receive(envelope, NOW));
+                events.extend(member.receive(envelope));
             }
         }
         events
@@ -256,13 +256,7 @@ fn delivered_and_read_come_from_receipts_and_receipts_answer_nothing() {
         group.members[0].secrets().clone(),
         SMALL,
     );
-    again.receive_all(
-        group
-            .sent
-            .iter()
-            .rev()
-            .map(|envelope| (envelope.clone(), NOW)),
-    );
+    again.receive_all(group.sent.iter().rev().cloned());
     assert_eq!(again.delivery(&id), group.members[0].delivery(&id));
     assert_eq!(
         (again.head(), again.pending_receipt()),
@@ -339,7 +333,7 @@ fn envelopes_that_do_not_open_or_fork_are_told_and_harm_nothing() {
     let next = group.members[somchai].next_seq();
 
     let garbage = sealed_by(&group, somchai, next, b"garbage", &wrong_key, epoch_id);
-    let events = group.members[0].receive(&garbage, NOW);
+    let events = group.members[0].receive(&garbage);
     assert!(
         matches!(&events[..], [TimelineEvent::Refused { envelope, reason: Refused::Open(_) }] if *envelope == garbage.id()),
         "{events:?}"
@@ -353,17 +347,18 @@ fn envelopes_that_do_not_open_or_fork_are_told_and_harm_nothing() {
         &wrong_key,
         epoch_id,
     );
-    let events = group.members[0].receive(&fork, NOW);
-    let author = group.members[somchai].author();
+    let events = group.members[0].receive(&fork);
     assert!(
-        events.contains(&TimelineEvent::ForkSeen {
-            author,
-            seq: last.prefix().seq
-        }),
+        matches!(&events[..], [TimelineEvent::Refused { envelope, reason: Refused::Open(_) }] if *envelope == fork.id()),
         "{events:?}"
     );
+    assert_eq!(
+        group.members[0].receive(&fork),
+        events,
+        "once more it alters nothing, and is refused again"
+    );
     assert!(
-        group.members[0].receive(&fork, NOW).is_empty(),
+        group.members[0].receive(&last).is_empty(),
         "a duplicate says nothing"
     );
 
@@ -375,7 +370,7 @@ fn envelopes_that_do_not_open_or_fork_are_told_and_harm_nothing() {
         &wrong_key,
         EpochId::from_bytes([3; 32]),
     );
-    assert!(group.members[0].receive(&unknown_epoch, NOW).is_empty());
+    assert!(group.members[0].receive(&unknown_epoch).is_empty());
     assert_eq!(group.members[0].parked_count(), 1);
 
     let other = Group::open(TimelineKind::Group, History::Full, SMALL);
@@ -383,7 +378,7 @@ fn envelopes_that_do_not_open_or_fork_are_told_and_harm_nothing() {
         khlong_crdt::id::TimelineId::from_bytes([1; 32]),
         other.members[0].secrets().clone(),
     );
-    let events = foreign.receive(&other.sent[0], NOW);
+    let events = foreign.receive(&other.sent[0]);
     assert!(
         matches!(
             &events[..],
@@ -427,7 +422,7 @@ proptest! {
         for who in 0..3 {
             let mut again = Timeline::with_limits(group.members[who].id(), group.members[who].secrets().clone(), SMALL);
             for part in shuffled.chunks(batch) {
-                again.receive_all(part.iter().map(|envelope| (envelope.clone(), NOW)));
+                again.receive_all(part.iter().cloned());
             }
             prop_assert_eq!(again.state_hash(), group.members[who].state_hash());
             prop_assert_eq!(again.messages(0..usize::MAX), group.members[who].messages(0..usize::MAX));
@@ -455,7 +450,7 @@ fn a_start_up_replays_everything_at_once() {
     }
     let mut again = Timeline::new(group.members[0].id(), group.members[0].secrets().clone());
     let start = std::time::Instant::now();
-    let events = again.receive_all(group.sent.iter().map(|envelope| (envelope.clone(), NOW)));
+    let events = again.receive_all(group.sent.iter().cloned());
     let seconds = start.elapsed().as_secs_f64();
     println!("{count} messages in {seconds:.2} s");
     assert_eq!(

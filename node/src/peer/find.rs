@@ -162,6 +162,7 @@ impl Peer {
     /// Introduces this user where that still has to be done, and acknowledges
     /// what others wrote. Receipts never answer receipts.
     pub(super) fn owe_receipts(&mut self, now: Now) -> Result<(), NodeError> {
+        self.reread_timelines()?;
         let ids: Vec<TimelineId> = self.timelines.keys().copied().collect();
         for id in ids {
             let Some(timeline) = self.timelines.get_mut(&id) else {
@@ -187,7 +188,7 @@ impl Peer {
             };
             if timeline.pending_receipt() {
                 let receipt = timeline
-                    .write_receipt(now.wall, &mut self.rng)
+                    .write_receipt(&mut self.rng)
                     .map_err(NodeError::Write)?;
                 if let Some(envelope) = receipt {
                     self.queue(now, &envelope)?;

@@ -9,10 +9,12 @@ use khlong_crdt::time::{Now, UnixMillis};
 use khlong_document::membership::secrets::TimelineSecrets;
 use khlong_document::timeline::Timeline;
 use khlong_document::timeline::event::TimelineEvent;
+use khlong_store::batch::Batch;
+use khlong_store::error::StoreError;
 use khlong_store::store::Store;
 use khlong_store::tables::named::{self, Named};
+use khlong_store::tables::timelines::{Appended, append, entries, get};
 use khlong_store::tables::{outbox, receipts};
-use khlong_store::tables::timelines::{append, entries, get};
 
 use super::Peer;
 use super::outbox::{Outbox, Waiting};
@@ -32,35 +34,35 @@ pub(super) fn secret_row(timeline: TimelineId) -> String {
 /// Folds everything that the folder holds of a timeline.
 pub(super) fn load(store: &Store, vault: &Vault, id: TimelineId) -> Result<Timeline, NodeError> {
     let name = secret_row(id);
-    let row = named::get(&store.batch(), Named::Secret, name.as_bytes())
+    let batch = store.batch();
+    let row = named::get(&batch, Named::Secret, name.as_bytes())
         .map_err(NodeError::Store)?
         .ok_or_else(|| NodeError::Secret { name: name.clone() })?;
     let secrets = TimelineSecrets::from_bytes(&vault.open(&name, &row)?)
         .map_err(|_| NodeError::Secret { name })?;
     let mut timeline = Timeline::new(id, secrets);
-    let batch = store.batch();
+    timeline
+        .reread(|timeline| feed(&batch, timeline))
+        .map_err(NodeError::Store)?;
+    Ok(timeline)
+}
+
+/// Gives a timeline all its envelopes, also those that wait for the commit. Auth-ops
+/// and key-ops come first: what follows rests on them.
+fn feed(batch: &Batch<'_>, timeline: &mut Timeline) -> Result<Vec<TimelineEvent>, StoreError> {
+    let id = timeline.id();
+    let mut events = Vec::new();
     for class in Class::ALL {
         let mut after = ArrivalSeq(0);
         loop {
-            let page = entries(
-                &batch,
-                &id,
-                class,
-                after,
-                ArrivalSeq(u64::MAX),
-                LOAD_ENTRIES,
-                LOAD_BYTES,
-            )
-            .map_err(NodeError::Store)?;
+            let end = ArrivalSeq(u64::MAX);
+            let page = entries(batch, &id, class, after, end, LOAD_ENTRIES, LOAD_BYTES)?;
             let Some(last) = page.last() else { break };
             after = last.arrival;
-            timeline.receive_all(
-                page.into_iter()
-                    .map(|entry| (entry.envelope, entry.received_at)),
-            );
+            events.extend(timeline.receive_all(page.into_iter().map(|entry| entry.envelope)));
         }
     }
-    Ok(timeline)
+    Ok(events)
 }
 
 /// The `outbox` table in memory.
@@ -107,14 +109,47 @@ impl Peer {
         envelope: &VerifiedEnvelope,
         received_at: UnixMillis,
     ) -> Result<(), NodeError> {
-        self.with_batch(|batch| append(batch, envelope, received_at))?;
         let id = envelope.timeline();
-        let events = self
-            .timelines
-            .get_mut(&id)
-            .map(|timeline| timeline.receive(envelope, received_at))
-            .unwrap_or_default();
-        self.report(id, events);
+        // Nobody here asked for other timelines.
+        if !self.timelines.contains_key(&id) {
+            return Ok(());
+        }
+        match self.with_batch(|batch| append(batch, envelope, received_at))? {
+            Appended::Stored { forked, .. } if forked => self.emit(Event::Fork {
+                timeline: id.to_string(),
+                author: envelope.author().to_string(),
+                seq: envelope.seq().0,
+            }),
+            Appended::Stored { .. } => {}
+            // The timeline has it; or the folder does not keep it, so that the
+            // timeline would show something else after the next start.
+            Appended::Duplicate { .. } | Appended::ThirdFork => return Ok(()),
+        }
+        self.show(envelope);
+        Ok(())
+    }
+
+    /// Shows an envelope that is in the folder or in the open batch.
+    pub(super) fn show(&mut self, envelope: &VerifiedEnvelope) {
+        let id = envelope.timeline();
+        if let Some(timeline) = self.timelines.get_mut(&id) {
+            let events = timeline.receive(envelope);
+            self.report(id, events);
+        }
+    }
+
+    /// Reads timelines again that ask for it, before anything is written to them.
+    pub(super) fn reread_timelines(&mut self) -> Result<(), NodeError> {
+        let due = self.timelines.iter().filter(|(_, open)| open.must_reread());
+        let due: Vec<TimelineId> = due.map(|(id, _)| *id).collect();
+        for id in due {
+            let Some(mut timeline) = self.timelines.remove(&id) else {
+                continue;
+            };
+            let read = self.with_batch(|batch| timeline.reread(|open| feed(batch, open)));
+            self.timelines.insert(id, timeline);
+            self.report(id, read?);
+        }
         Ok(())
     }
 
@@ -138,22 +173,29 @@ impl Peer {
                 TimelineEvent::Opened
                 | TimelineEvent::StateChanged
                 | TimelineEvent::MemberJoined(_)
-                | TimelineEvent::EpochLearnt(_) => self.emit(Event::State { timeline }),
+                | TimelineEvent::EpochLearnt(_)
+                | TimelineEvent::Rebuilt => self.emit(Event::State { timeline }),
                 TimelineEvent::Delivered { .. } | TimelineEvent::Read { .. } => {
                     self.emit(Event::Delivery { timeline });
                 }
-                TimelineEvent::ForkSeen { author, seq } => {
-                    self.emit(Event::Fork {
-                        timeline,
-                        author: author.to_string(),
-                        seq: seq.0,
-                    });
+                TimelineEvent::Superseded { author } => {
+                    tracing::warn!(%timeline, %author, "two have used one invite; this one does not count");
+                    self.emit(Event::State { timeline });
                 }
                 TimelineEvent::ChangeRefused { author, refusal } => {
                     tracing::warn!(%timeline, %author, %refusal, "a change was refused");
                 }
                 TimelineEvent::ParkedFull { envelope } => {
                     tracing::warn!(%timeline, %envelope, "too many envelopes wait for others");
+                }
+                TimelineEvent::ChainRunsFull { author } => {
+                    tracing::warn!(%timeline, %author, "too many envelopes of an author are missing");
+                }
+                TimelineEvent::HeightsFull { principal } => {
+                    tracing::warn!(%timeline, %principal, "a member acknowledged too many unknown chains");
+                }
+                TimelineEvent::DeliveryForgotten { page } => {
+                    tracing::debug!(%timeline, page = page.n, "deliveries of an old page are forgotten");
                 }
                 TimelineEvent::Refused { envelope, reason } => {
                     tracing::warn!(%timeline, %envelope, %reason, "an envelope was refused");

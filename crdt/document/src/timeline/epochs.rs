@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use khlong_crdt::id::EpochId;
 
+use super::event::Refused;
+use super::limits::EPOCHS_MAX;
 use crate::keys::epoch::EpochKey;
-use crate::membership::manifest::{Manifest, ManifestError, ParentKey};
-
-/// Epochs kept; far more than removals in the life of a timeline.
-pub(crate) const EPOCHS_MAX: usize = 16 * 1024;
+use crate::membership::manifest::{Manifest, ParentKey};
 
 #[derive(Debug, Default)]
 pub(crate) struct Epochs {
@@ -20,15 +19,17 @@ pub(crate) struct Epochs {
 
 impl Epochs {
     /// Notes a manifest. Keys that waited for it are learnt.
-    pub(crate) fn add_manifest(&mut self, manifest: &Manifest) -> Vec<EpochId> {
+    pub(crate) fn add_manifest(&mut self, manifest: &Manifest) -> Result<Vec<EpochId>, Refused> {
         let id = manifest.epoch_id();
-        if self.manifests.len() < EPOCHS_MAX {
-            self.manifests.entry(id).or_insert_with(|| manifest.clone());
+        if self.manifests.len() == EPOCHS_MAX && !self.manifests.contains_key(&id) {
+            return Err(Refused::EpochsFull);
         }
-        match self.unchecked.remove(&id) {
+        self.manifests.entry(id).or_insert_with(|| manifest.clone());
+        Ok(match self.unchecked.remove(&id) {
+            // Its own minter vouches for this one; the other's fault is not told here.
             Some(key) => self.learn(id, key).unwrap_or_default(),
             None => Vec::new(),
-        }
+        })
     }
 
     pub(crate) fn has_manifest(&self, id: &EpochId) -> bool {
@@ -37,11 +38,7 @@ impl Epochs {
 
     /// Takes a key, checks it, and opens what it opens: in `full` timelines the
     /// parents' keys. Returns the epochs that are new.
-    pub(crate) fn learn(
-        &mut self,
-        id: EpochId,
-        key: EpochKey,
-    ) -> Result<Vec<EpochId>, ManifestError> {
+    pub(crate) fn learn(&mut self, id: EpochId, key: EpochKey) -> Result<Vec<EpochId>, Refused> {
         let mut learnt = Vec::new();
         let mut found = vec![(id, key)];
         while let Some((id, key)) = found.pop() {
@@ -49,13 +46,15 @@ impl Epochs {
                 continue;
             }
             let Some(manifest) = self.manifests.get(&id) else {
-                if self.unchecked.len() < EPOCHS_MAX {
-                    self.unchecked.insert(id, key);
+                if self.unchecked.len() == EPOCHS_MAX && !self.unchecked.contains_key(&id) {
+                    return Err(Refused::EpochsFull);
                 }
+                self.unchecked.insert(id, key);
                 continue;
             };
-            manifest.check_key(&key)?;
-            for (parent, parent_key) in manifest.open_parents(&key)? {
+            manifest.check_key(&key).map_err(Refused::Manifest)?;
+            let parents = manifest.open_parents(&key).map_err(Refused::Manifest)?;
+            for (parent, parent_key) in parents {
                 match parent_key {
                     ParentKey::Epoch(key) => found.push((parent, key)),
                     // Opens who did what, not what was said.

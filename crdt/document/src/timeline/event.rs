@@ -4,6 +4,7 @@ use khlong_crdt::admission::AdmissionError;
 use khlong_crdt::id::{AuthorKey, EnvelopeId, EpochId, MessageId, PrincipalKey, Seq};
 
 use super::entry::ChangeRefusal;
+use super::page::PageAddress;
 use super::plaintext::PlaintextError;
 use crate::keys::wrap::WrapError;
 use crate::membership::manifest::ManifestError;
@@ -56,18 +57,35 @@ pub enum TimelineEvent {
         /// Why.
         refusal: ChangeRefusal,
     },
-    /// An author signed two envelopes for one place of its chain.
-    ForkSeen {
-        /// Who.
+    /// Two used one invite, and the other one counts: nothing by this author does.
+    /// If something of it had counted, [`super::Timeline::must_reread`] says so now.
+    Superseded {
+        /// Whose handover has the higher id.
         author: AuthorKey,
-        /// Where.
-        seq: Seq,
     },
-    /// Too much waits for keys or authors; this one is lost until the timeline is
-    /// read again.
+    /// All was built anew from the envelopes: whatever is shown may have changed.
+    Rebuilt,
+    /// Too much waits for keys or authors; this one is gone until the timeline is read
+    /// again, for which [`super::Timeline::must_reread`] asks when it is worth while.
     ParkedFull {
         /// Which.
         envelope: EnvelopeId,
+    },
+    /// The chain of an author has too many holes to remember all that lies beyond them:
+    /// receipts tell less of it, until the timeline is read again.
+    ChainRunsFull {
+        /// Whose chain.
+        author: AuthorKey,
+    },
+    /// A member reported more chains than are known here; the rest is not kept.
+    HeightsFull {
+        /// Who.
+        principal: PrincipalKey,
+    },
+    /// How far my messages in this page have come is not known any more: it is too old.
+    DeliveryForgotten {
+        /// Which page.
+        page: PageAddress,
     },
 }
 
@@ -92,6 +110,12 @@ pub enum Refused {
     /// A key does not fit its manifest.
     #[error("the epoch's manifest does not hold; its minter is at fault")]
     Manifest(#[source] ManifestError),
+    /// Its author came by a handover that gave way to another of the same invite.
+    #[error("the author's invite was used by someone else, who came first by envelope id")]
+    Superseded,
+    /// The timeline has as many epochs as it may have.
+    #[error("the timeline has too many epochs; open a new one")]
+    EpochsFull,
     /// A mint in the name of another member.
     #[error("the epoch was minted in the name of another member")]
     ForeignMinter,

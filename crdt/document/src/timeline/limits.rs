@@ -61,8 +61,26 @@ pub const OPEN_PAGES_MAX: usize = 4;
 pub const PARKED_ENVELOPES_MAX: usize = 16 * 1024;
 /// Bytes of the same.
 pub const PARKED_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Places of one author's chain remembered beyond a hole.
-pub const CHAIN_GAP_MAX: usize = 4_096;
+/// Distinct needs remembered of envelopes for which there was no room; beyond, every
+/// auth-op and key-op that counts has the timeline read again.
+pub const DROPPED_NEEDS_MAX: usize = 1_024;
+/// Authors remembered that came by a handover which gave way to a lower one. The
+/// envelopes of others wait among the parked, for nothing.
+pub const SUPERSEDED_AUTHORS_MAX: usize = 1_024;
+/// Runs of one author's chain remembered beyond holes.
+pub const CHAIN_RUNS_MAX: usize = 256;
+/// Runs of all chains together.
+pub const TIMELINE_RUNS_MAX: usize = 64 * CHAIN_RUNS_MAX;
+/// Heights kept of one receipt's principal about authors that are not known here yet.
+pub const UNKNOWN_HEIGHTS_MAX: usize = 64;
+/// Pages of which it is known which envelope holds a message of mine, the newest ones.
+pub const SOURCE_PAGES_MAX: usize = 32;
+/// Epochs kept; far more than removals in the life of a timeline.
+pub const EPOCHS_MAX: usize = 16 * 1024;
+/// Sections opened before a merge: big batches, bounded memory.
+pub const OPENED_SECTIONS_MAX: usize = 4_096;
+/// Bytes of the same.
+pub const OPENED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 const _: () = assert!(
     VALUE_BYTES_MAX < CHANGE_BYTES_MAX,
@@ -79,6 +97,38 @@ const _: () = assert!(DRAFTS_PER_ENVELOPE_MAX * 16 < CHANGE_OPS_MAX);
 const _: () = assert!(EMOJI_BYTES_MAX < VALUE_BYTES_MAX && TITLE_BYTES_MAX < VALUE_BYTES_MAX);
 const _: () = assert!(RECEIPT_HEIGHTS_MAX * 2 * 40 < crate::seal::PACKED_BYTES_MAX);
 const _: () = assert!(CHANGE_OPS_MAX as u64 * 1_024 < OP_COUNTER_MAX);
+const _: () = assert!(
+    PARKED_BYTES_MAX >= 16 * khlong_crdt::limits::ENVELOPE_BYTES_MAX
+        && PARKED_ENVELOPES_MAX * khlong_crdt::limits::HEADER_BYTES_MAX <= PARKED_BYTES_MAX,
+    "many large envelopes can wait, and neither bound makes the other one idle"
+);
+const _: () = assert!(
+    DROPPED_NEEDS_MAX + SUPERSEDED_AUTHORS_MAX <= PARKED_ENVELOPES_MAX,
+    "what is remembered of the absent is less than what may be present"
+);
+const _: () = assert!(
+    CHAIN_RUNS_MAX < TIMELINE_RUNS_MAX,
+    "one author cannot use up all runs"
+);
+const _: () = assert!(
+    UNKNOWN_HEIGHTS_MAX >= 4 * khlong_crdt::limits::AUTHORS_PER_PRINCIPAL_MAX,
+    "heights about my own devices fit before these are known"
+);
+// Two heights of 56 bytes a principal and author, all tables full: 56 MiB.
+const _: () = assert!(
+    khlong_crdt::limits::PRINCIPALS_MAX
+        * 2
+        * (UNKNOWN_HEIGHTS_MAX + khlong_crdt::limits::AUTHORS_PER_PRINCIPAL_MAX)
+        * 56
+        <= 64 * 1024 * 1024
+);
+// A message of mine: id, author, place, with what a map takes around it.
+const _: () =
+    assert!(SOURCE_PAGES_MAX * Limits::PRODUCTION.page_author_messages * 96 <= 4 * 1024 * 1024);
+const _: () = assert!(
+    OPENED_BYTES_MAX <= PARKED_BYTES_MAX && OPENED_SECTIONS_MAX <= PARKED_ENVELOPES_MAX,
+    "parked envelopes are opened in parts"
+);
 
 /// When pages turn and how much one author may put into one. All members must
 /// use the same numbers: the hard budgets decide which changes count.

@@ -7,15 +7,17 @@
 //! | [`plaintext`] | what is sealed in an envelope |
 //! | [`message`], [`state`] | what a person sees |
 //! | [`draft`] | what a person writes |
-//! | [`event`] | what happened |
+//! | [`event`] | what happened; [`Timeline::reread`] what is read again, and when |
 //! | [`limits`] | budgets |
 //!
 //! Nothing here asks a clock or reads a disk. Reads never wait: they show what has
 //! been received. `DOCUMENT.md`, from section 5 on, is the specification.
 
 mod canonical;
+mod chain;
 pub mod chunk;
 mod compose;
+mod content;
 pub mod draft;
 pub mod entry;
 mod epochs;
@@ -26,37 +28,41 @@ pub mod message;
 mod order;
 pub mod page;
 pub mod pages;
+mod parked;
 pub mod plaintext;
 mod receipts;
 mod receive;
+mod reread;
 mod shelf;
+mod sources;
 pub mod state;
 pub mod write;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use automerge::{Automerge, AutomergeError};
 use khlong_crdt::admission::{Admission, History, Rights, TimelineKind};
-use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::{AuthorKey, EnvelopeId, MessageId, PrincipalKey, Seq, TimelineId};
-use khlong_crdt::time::UnixMillis;
 
+use self::content::Opened;
 use self::epochs::Epochs;
 use self::limits::Limits;
 use self::message::Message;
 use self::page::PageAddress;
 use self::pages::Pages;
-use self::plaintext::DocumentChanges;
+use self::parked::Parked;
 use self::receipts::Receipts;
+use self::sources::Sources;
 use self::state::State;
 use crate::membership::secrets::TimelineSecrets;
 
 /// One timeline as one member's device sees it.
 ///
 /// Feed it every envelope of the timeline, its own included, by [`Self::receive`]
-/// or, at start-up, [`Self::receive_all`]. What it shows is a function of the set
-/// of envelopes; waiting envelopes count as soon as what they wait for is there.
+/// or, at start-up, by [`Self::reread`]. What it shows is a function of the set of
+/// envelopes; waiting envelopes count as soon as what they wait for is there. Whenever
+/// [`Self::must_reread`] says so, it has to be given all of them again.
 #[derive(Debug)]
 pub struct Timeline {
     timeline: TimelineId,
@@ -67,19 +73,19 @@ pub struct Timeline {
     epochs: Epochs,
     pages: Pages,
     receipts: Receipts,
-    /// What was received, for duplicates and forks.
-    seen: BTreeMap<(AuthorKey, Seq), EnvelopeId>,
-    /// The second envelope of a fork; a third says nothing new.
-    forks: BTreeMap<(AuthorKey, Seq), EnvelopeId>,
-    /// The newest auth-op of each author.
+    /// The newest auth-op of each author, of the first [`limits::AUTH_HEADS_MAX`] authors.
     auth_heads: BTreeMap<AuthorKey, (Seq, EnvelopeId)>,
     head: (Seq, EnvelopeId),
-    /// Which envelope holds a message of mine.
-    sources: BTreeMap<MessageId, (AuthorKey, Seq)>,
-    parked: VecDeque<(VerifiedEnvelope, UnixMillis)>,
-    parked_bytes: usize,
-    /// Opened, not merged yet.
-    opened: Vec<(AuthorKey, DocumentChanges)>,
+    sources: Sources,
+    parked: Parked,
+    opened: Opened,
+    /// Authors whose handover gave way to a lower one; at most
+    /// [`limits::SUPERSEDED_AUTHORS_MAX`].
+    superseded: BTreeSet<AuthorKey>,
+    /// Something of a superseded author has counted.
+    is_stale: bool,
+    /// Something that was dropped may count by now.
+    is_incomplete: bool,
 }
 
 /// How far a message of mine has come.
@@ -129,14 +135,14 @@ impl Timeline {
             epochs: Epochs::default(),
             pages: Pages::new(timeline, limits),
             receipts: Receipts::default(),
-            seen: BTreeMap::new(),
-            forks: BTreeMap::new(),
             auth_heads: BTreeMap::new(),
             head: (Seq(0), EnvelopeId::ZERO),
-            sources: BTreeMap::new(),
-            parked: VecDeque::new(),
-            parked_bytes: 0,
-            opened: Vec::new(),
+            sources: Sources::default(),
+            parked: Parked::default(),
+            opened: Opened::default(),
+            superseded: BTreeSet::new(),
+            is_stale: false,
+            is_incomplete: false,
         }
     }
 
@@ -203,7 +209,16 @@ impl Timeline {
     /// Whether something can be written: I am admitted and have an epoch key.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.may_append(&self.author) && self.epochs.current().is_some() && self.head.0 > Seq(0)
+        !self.is_stale
+            && self.may_append(&self.author)
+            && self.epochs.current().is_some()
+            && self.head.0 > Seq(0)
+    }
+
+    /// Whether another has taken the invite by which I came: nothing that I write counts.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        self.superseded.contains(&self.author)
     }
 
     /// Envelopes that wait for an author, a key or a grant.
@@ -256,7 +271,7 @@ impl Timeline {
             .into_iter()
             .map(|member| (member.principal, member))
             .collect();
-        let with_author: std::collections::BTreeSet<_> = admission
+        let with_author: BTreeSet<_> = admission
             .authors()
             .map(|(_, principal)| principal)
             .collect();
@@ -299,10 +314,11 @@ impl Timeline {
         self.pages.canonical_saves()
     }
 
-    /// How far a message of mine has come; None for others' messages.
+    /// How far a message of mine has come; None for others' messages, and for mine
+    /// beyond the newest [`limits::SOURCE_PAGES_MAX`] pages that hold one.
     #[must_use]
     pub fn delivery(&self, id: &MessageId) -> Option<Delivery> {
-        let (author, seq) = *self.sources.get(id)?;
+        let (author, seq) = self.sources.of(id)?;
         let (delivered_to, read_by) = self.receipts.who_has(&author, seq.get(), &self.principal);
         Some(Delivery {
             author,
@@ -335,18 +351,8 @@ impl Timeline {
     /// By the grants alone: expiry and revocation are for relays until there is a
     /// membership log, because they would make the fold depend on order.
     fn may_append(&self, author: &AuthorKey) -> bool {
-        use khlong_crdt::admission::Refusal;
-        let Some(admission) = &self.admission else {
-            return false;
-        };
-        match admission.judge(author, Rights::APPEND, UnixMillis(i64::MIN)) {
-            Ok(_) | Err(Refusal::Revoked | Refusal::Expired) => true,
-            Err(
-                Refusal::UnknownAuthor
-                | Refusal::NotGranted
-                | Refusal::MissingRight
-                | Refusal::OneUse,
-            ) => false,
-        }
+        self.admission
+            .as_ref()
+            .is_some_and(|admission| admission.is_granted(author, Rights::APPEND))
     }
 }

@@ -37,8 +37,19 @@ pub(crate) enum Outcome {
     Rebuilt { author: AuthorKey },
 }
 
+/// What decides which changes count; the same on all replicas.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) limits: Limits,
+    /// Authors of whom nothing is shown. A change of theirs is applied only when one of
+    /// somebody else rests on it.
+    pub(crate) hidden: BTreeSet<AuthorKey>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
+    /// Of a hidden author, and nothing rests on it.
+    Unneeded,
     Waiting,
     Applied,
     Refused,
@@ -89,6 +100,8 @@ pub(crate) struct Page {
     bytes: usize,
     applied: usize,
     messages: usize,
+    /// Hidden authors of whom something is held.
+    hidden: BTreeSet<AuthorKey>,
 }
 
 impl Page {
@@ -110,6 +123,7 @@ impl Page {
             bytes: 0,
             applied: 0,
             messages: 0,
+            hidden: BTreeSet::new(),
         }
     }
 
@@ -117,7 +131,7 @@ impl Page {
     pub(crate) fn merge(
         &mut self,
         changes: impl IntoIterator<Item = Arc<Checked>>,
-        limits: &Limits,
+        rules: &Rules,
     ) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         let mut ready = Vec::new();
@@ -130,50 +144,77 @@ impl Page {
                     outcomes.push(Outcome::Refused(change, ChangeRefusal::Superseded));
                     continue;
                 }
-                self.settle_ready(std::mem::take(&mut ready), limits, &mut outcomes);
+                self.settle_ready(std::mem::take(&mut ready), rules, &mut outcomes);
                 let author = change.author;
-                self.evict(occupant, limits);
+                self.evict(occupant, rules);
                 outcomes.push(Outcome::Rebuilt { author });
             }
             if self.waiting_count == PAGE_WAITING_CHANGES_MAX
                 || self.waiting_bytes + change.bytes.len() > PAGE_WAITING_BYTES_MAX
             {
                 // What is ready needs no place among the waiting.
-                self.settle_ready(std::mem::take(&mut ready), limits, &mut outcomes);
-                if !matches!(self.readiness(&change, limits), Readiness::Ready) {
+                self.settle_ready(std::mem::take(&mut ready), rules, &mut outcomes);
+                if self.is_unneeded(&change, rules)
+                    || !matches!(self.readiness(&change, &rules.limits), Readiness::Ready)
+                {
                     outcomes.push(Outcome::Refused(change, ChangeRefusal::Full));
                     continue;
                 }
             }
-            ready.push(self.hold(change));
+            ready.push(self.hold(change, rules));
         }
-        self.settle_ready(ready, limits, &mut outcomes);
+        self.settle_ready(ready, rules, &mut outcomes);
         for list in self.lists.values_mut() {
             list.settle();
         }
         outcomes
     }
 
-    fn hold(&mut self, change: Arc<Checked>) -> ChangeHash {
+    fn hold(&mut self, change: Arc<Checked>, rules: &Rules) -> ChangeHash {
         let hash = change.hash;
+        let standing = if self.is_unneeded(&change, rules) {
+            Standing::Unneeded
+        } else {
+            Standing::Waiting
+        };
+        if rules.hidden.contains(&change.author) {
+            self.hidden.insert(change.author);
+        }
         self.waiting_count += 1;
         self.waiting_bytes += change.bytes.len();
         self.places.insert((change.author, change.seq), hash);
-        self.held.insert(
-            hash,
-            Held {
-                change,
-                standing: Standing::Waiting,
-            },
-        );
+        self.held.insert(hash, Held { change, standing });
         hash
+    }
+
+    /// Whether a change is of a hidden author and nothing that is held rests on it.
+    fn is_unneeded(&self, change: &Checked, rules: &Rules) -> bool {
+        rules.hidden.contains(&change.author)
+            && !self.waiting.contains_key(&Need::Change(change.hash))
+            && !self
+                .waiting
+                .contains_key(&Need::Place(change.author, change.seq))
+    }
+
+    /// A hidden author's change that is needed from now on, if this need is for one.
+    fn call_for(&mut self, need: Need) -> Option<ChangeHash> {
+        let hash = match need {
+            Need::Change(hash) => hash,
+            Need::Place(author, seq) => *self.places.get(&(author, seq))?,
+        };
+        let held = self.held.get_mut(&hash)?;
+        if held.standing != Standing::Unneeded {
+            return None;
+        }
+        held.standing = Standing::Waiting;
+        Some(hash)
     }
 
     /// Looks at each candidate and at whatever it sets free.
     fn settle_ready(
         &mut self,
         mut candidates: Vec<ChangeHash>,
-        limits: &Limits,
+        rules: &Rules,
         outcomes: &mut Vec<Outcome>,
     ) {
         candidates.reverse();
@@ -185,7 +226,7 @@ impl Page {
                 continue;
             }
             let change = Arc::clone(&held.change);
-            match self.readiness(&change, limits) {
+            match self.readiness(&change, &rules.limits) {
                 Readiness::Ready => {
                     self.apply(&change);
                     for need in [Need::Change(hash), Need::Place(change.author, change.seq)] {
@@ -193,7 +234,10 @@ impl Page {
                     }
                     outcomes.push(Outcome::Applied(change));
                 }
-                Readiness::Wait(need) => self.waiting.entry(need).or_default().push(hash),
+                Readiness::Wait(need) => {
+                    self.waiting.entry(need).or_default().push(hash);
+                    candidates.extend(self.call_for(need));
+                }
                 Readiness::Refuse(refusal) => {
                     if let Some(held) = self.held.get_mut(&hash) {
                         held.standing = Standing::Refused;
@@ -316,7 +360,7 @@ impl Page {
 
     /// Takes a change out of its place. Automerge cannot un-apply, so the rest
     /// is merged anew; what depended on it waits, and waits for ever.
-    fn evict(&mut self, occupant: ChangeHash, limits: &Limits) {
+    fn evict(&mut self, occupant: ChangeHash, rules: &Rules) {
         let old = std::mem::replace(self, Self::new(self.kind));
         let rest = old
             .held
@@ -325,9 +369,9 @@ impl Page {
             .filter(|change| change.hash != occupant);
         let mut ready: Vec<_> = Vec::new();
         for change in rest {
-            ready.push(self.hold(change));
+            ready.push(self.hold(change, rules));
         }
-        self.settle_ready(ready, limits, &mut Vec::new());
+        self.settle_ready(ready, rules, &mut Vec::new());
     }
 
     pub(crate) fn entry(&self, id: &OpId) -> Option<&Entry> {
@@ -335,12 +379,13 @@ impl Page {
         change.entries.get(*place)
     }
 
-    /// The entries of one list, in its order.
+    /// The entries of one list that are shown, in its order.
     pub(crate) fn list(&self, section: Section) -> impl DoubleEndedIterator<Item = &Entry> {
         self.lists
             .get(&section)
             .map_or(&[][..], ListOrder::sequence)
             .iter()
+            .filter(|id| !self.hidden.contains(&id.author))
             .filter_map(|id| self.entry(id))
     }
 
@@ -388,6 +433,11 @@ impl Page {
 
     pub(crate) const fn messages(&self) -> usize {
         self.messages
+    }
+
+    /// Whether the next page may begin: this one holds something, be it hidden.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.applied > 0 || !self.hidden.is_empty()
     }
 
     pub(crate) const fn applied_count(&self) -> usize {

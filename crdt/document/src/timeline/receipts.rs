@@ -5,19 +5,9 @@ use std::collections::BTreeMap;
 
 use khlong_crdt::id::{AuthorKey, PrincipalKey};
 
-use super::limits::{CHAIN_GAP_MAX, RECEIPT_HEIGHTS_MAX};
+use super::chain::{Chain, RunsFull};
+use super::limits::{RECEIPT_HEIGHTS_MAX, TIMELINE_RUNS_MAX, UNKNOWN_HEIGHTS_MAX};
 use super::plaintext::ReceiptPlaintext;
-
-/// How far one author's chain has been received here.
-#[derive(Debug, Default)]
-struct Chain {
-    /// Everything up to here was received and opened.
-    height: u64,
-    /// The highest content (kind change) at or below `height`.
-    content: u64,
-    /// Received beyond a hole: place → is content.
-    beyond: BTreeMap<u64, bool>,
-}
 
 /// Heights that one principal has reported.
 #[derive(Debug, Default)]
@@ -26,69 +16,102 @@ struct Reported {
     read: BTreeMap<AuthorKey, u64>,
 }
 
-/// What a receipt newly says.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Raised {
-    pub(crate) delivered: bool,
-    pub(crate) read: bool,
+/// Whose chain a height is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    Mine,
+    Others,
+    /// No certificate has come.
+    Unknown,
 }
+
+/// A principal reported more chains that nobody knows than are kept.
+#[derive(Debug)]
+pub(crate) struct HeightsFull;
 
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
+    /// Of certified authors only.
     chains: BTreeMap<AuthorKey, Chain>,
+    /// Runs of all chains.
+    runs: usize,
     reported: BTreeMap<PrincipalKey, Reported>,
     /// Shown to the person at this device, not yet told.
     read: BTreeMap<AuthorKey, u64>,
 }
 
 impl Receipts {
-    /// Notes that a place of a chain was received and opened.
-    pub(crate) fn received(&mut self, author: AuthorKey, seq: u64, is_content: bool) {
+    /// Nothing received and nothing reported; what was shown stays shown.
+    pub(crate) fn begin_anew(&mut self) {
+        let read = std::mem::take(&mut self.read);
+        *self = Self {
+            read,
+            ..Self::default()
+        };
+    }
+
+    /// Notes that a place of a certified author's chain was received and opened.
+    pub(crate) fn received(
+        &mut self,
+        author: AuthorKey,
+        seq: u64,
+        is_content: bool,
+    ) -> Result<(), RunsFull> {
         let chain = self.chains.entry(author).or_default();
-        if seq <= chain.height {
-            return;
-        }
-        if chain.beyond.len() == CHAIN_GAP_MAX && seq != chain.height + 1 {
-            // Far beyond a hole: the height would not rise anyway. A later
-            // start reads the chain in order.
-            return;
-        }
-        *chain.beyond.entry(seq).or_default() |= is_content;
-        while let Some(content) = chain.beyond.remove(&(chain.height + 1)) {
-            chain.height += 1;
-            if content {
-                chain.content = chain.height;
-            }
-        }
+        let others = self.runs - chain.runs();
+        let outcome = chain.received(seq, is_content, self.runs < TIMELINE_RUNS_MAX);
+        self.runs = others + chain.runs();
+        outcome
     }
 
     /// Notes that everything received so far was shown.
     pub(crate) fn read_all(&mut self) {
         for (author, chain) in &self.chains {
-            raise(&mut self.read, *author, chain.height);
+            raise(&mut self.read, *author, chain.height());
         }
     }
 
-    /// Takes a principal's receipt.
-    pub(crate) fn report(&mut self, principal: PrincipalKey, receipt: &ReceiptPlaintext) -> Raised {
+    /// Takes a principal's receipt. Of others only heights of my chains say something,
+    /// and of chains that may turn out to be mine.
+    pub(crate) fn report(
+        &mut self,
+        principal: PrincipalKey,
+        is_me: bool,
+        receipt: &ReceiptPlaintext,
+        whose: impl Fn(&AuthorKey) -> Whose,
+    ) -> Result<(), HeightsFull> {
         let reported = self.reported.entry(principal).or_default();
-        let mut raised = Raised::default();
-        for (heights, known, changed) in [
-            (
-                &receipt.delivered,
-                &mut reported.delivered,
-                &mut raised.delivered,
-            ),
-            (&receipt.read, &mut reported.read, &mut raised.read),
+        let mut outcome = Ok(());
+        let unknown_max = if is_me {
+            RECEIPT_HEIGHTS_MAX
+        } else {
+            UNKNOWN_HEIGHTS_MAX
+        };
+        for (heights, known) in [
+            (&receipt.delivered, &mut reported.delivered),
+            (&receipt.read, &mut reported.read),
         ] {
+            known.retain(|author, _| is_me || whose(author) != Whose::Others);
+            let unknown = known
+                .keys()
+                .filter(|author| whose(author) == Whose::Unknown);
+            let mut room = unknown_max.saturating_sub(unknown.count());
             for (author, seq) in heights {
-                // Heights for chains that nobody here knows cost memory and say nothing.
-                if self.chains.contains_key(author) || known.len() < RECEIPT_HEIGHTS_MAX {
-                    *changed |= raise(known, *author, *seq);
+                match whose(author) {
+                    Whose::Others if !is_me => continue,
+                    Whose::Unknown if !known.contains_key(author) => {
+                        if room == 0 {
+                            outcome = Err(HeightsFull);
+                            continue;
+                        }
+                        room -= 1;
+                    }
+                    Whose::Mine | Whose::Others | Whose::Unknown => {}
                 }
+                raise(known, *author, *seq);
             }
         }
-        raised
+        outcome
     }
 
     /// Whether others wrote or I read something that my last receipt does not
@@ -115,8 +138,8 @@ impl Receipts {
                     .get(author)
                     .copied()
                     .unwrap_or(0)
-                    .min(chain.content);
-                chain.content > height(told.map(|told| &told.delivered), author)
+                    .min(chain.content());
+                chain.content() > height(told.map(|told| &told.delivered), author)
                     || shown > height(told.map(|told| &told.read), author)
             })
     }
@@ -134,8 +157,8 @@ impl Receipts {
                 .and_then(|told| told.delivered.get(author))
                 .copied()
                 .unwrap_or(0);
-            if chain.height > delivered && chain.content > 0 {
-                receipt.delivered.push((*author, chain.height));
+            if chain.height() > delivered && chain.content() > 0 {
+                receipt.delivered.push((*author, chain.height()));
             }
             let read = self.read.get(author).copied().unwrap_or(0);
             if read
@@ -194,9 +217,7 @@ impl Receipts {
     }
 }
 
-fn raise(heights: &mut BTreeMap<AuthorKey, u64>, author: AuthorKey, seq: u64) -> bool {
+fn raise(heights: &mut BTreeMap<AuthorKey, u64>, author: AuthorKey, seq: u64) {
     let height = heights.entry(author).or_default();
-    let raised = seq > *height;
     *height = seq.max(*height);
-    raised
 }

@@ -4,8 +4,7 @@
 use super::canonical;
 use super::entry;
 use super::genesis::DocumentKind;
-use super::limits::Limits;
-use super::page::Page;
+use super::page::{Page, Rules};
 use khlong_crdt::id::AuthorKey;
 
 use crate::reader::Reader;
@@ -20,6 +19,8 @@ pub(crate) struct Shelved {
     unpacked_bytes: usize,
     /// Applied changes.
     pub(crate) applied: usize,
+    /// See [`Page::is_begun`].
+    pub(crate) is_begun: bool,
     /// See [`canonical::page_hash`].
     pub(crate) hash: [u8; 32],
 }
@@ -41,12 +42,13 @@ impl Shelved {
             packed,
             unpacked_bytes: bytes.len(),
             applied: page.applied_count(),
+            is_begun: page.is_begun(),
             hash: canonical::page_hash(page),
         }
     }
 
     /// The page as it was: what is applied is a function of its changes.
-    pub(crate) fn unpack(&self, kind: DocumentKind, limits: &Limits) -> Page {
+    pub(crate) fn unpack(&self, kind: DocumentKind, rules: &Rules) -> Page {
         let bytes = zstd::bulk::decompress(&self.packed, self.unpacked_bytes).unwrap_or_default();
         let mut reader = Reader::new(&bytes);
         let mut changes = Vec::new();
@@ -57,7 +59,7 @@ impl Shelved {
             changes.extend(entry::check(kind, &AuthorKey::from_bytes(author), change));
         }
         let mut page = Page::new(kind);
-        page.merge(changes, limits);
+        page.merge(changes, rules);
         debug_assert_eq!(
             page.applied_count(),
             self.applied,

@@ -11,7 +11,6 @@ use rand_core::CryptoRng;
 
 use super::Timeline;
 use super::draft::Draft;
-use super::limits::AUTH_HEADS_MAX;
 use super::pages::writing::ComposeError;
 use super::plaintext::ChangePlaintext;
 use crate::keys::epoch::EpochKey;
@@ -29,6 +28,12 @@ pub enum WriteError {
     /// The genesis, the grant or the epoch key has not arrived.
     #[error("this timeline cannot be written yet: sync with its relay first")]
     NotReady,
+    /// [`Timeline::must_reread`].
+    #[error("this timeline must be read again from its store first; start the node anew")]
+    Stale,
+    /// Two used one invite, and the other one counts.
+    #[error("someone else has used your invite to this timeline; ask for another")]
+    Superseded,
     /// Only the author of a message edits or deletes it.
     #[error("message {0} was written by someone else; only its author may change it")]
     NotYours(MessageId),
@@ -77,9 +82,7 @@ impl Timeline {
         now: UnixMillis,
         random: &mut dyn CryptoRng,
     ) -> Result<VerifiedEnvelope, WriteError> {
-        if !self.is_ready() {
-            return Err(WriteError::NotReady);
-        }
+        self.check_ready()?;
         self.check_ownership(drafts)?;
         let (epoch_id, _) = self.epochs.current().ok_or(WriteError::NotReady)?;
         let lineage = if self.history() == Some(History::Full) {
@@ -99,7 +102,7 @@ impl Timeline {
             refs: media(drafts),
             ..self.request(Kind::Change)
         };
-        self.seal_content(request, &plaintext.encode(), now, random)
+        self.seal_content(request, &plaintext.encode(), random)
     }
 
     /// Tells what was received and shown since my last receipt; None when nothing
@@ -109,15 +112,12 @@ impl Timeline {
     /// [`WriteError`].
     pub fn write_receipt(
         &mut self,
-        now: UnixMillis,
         random: &mut dyn CryptoRng,
     ) -> Result<Option<VerifiedEnvelope>, WriteError> {
         if !self.pending_receipt() {
             return Ok(None);
         }
-        if !self.is_ready() {
-            return Err(WriteError::NotReady);
-        }
+        self.check_ready()?;
         let (epoch_id, _) = self.epochs.current().ok_or(WriteError::NotReady)?;
         let receipt = self
             .receipts
@@ -126,7 +126,7 @@ impl Timeline {
             epoch_id,
             ..self.request(Kind::Receipt)
         };
-        self.seal_content(request, &receipt.encode(), now, random)
+        self.seal_content(request, &receipt.encode(), random)
             .map(Some)
     }
 
@@ -141,9 +141,7 @@ impl Timeline {
         now: UnixMillis,
         random: &mut dyn CryptoRng,
     ) -> Result<(Vec<VerifiedEnvelope>, InvitePayload), WriteError> {
-        if !self.is_ready() {
-            return Err(WriteError::NotReady);
-        }
+        self.check_ready()?;
         let admission = self.admission.as_ref().ok_or(WriteError::NotReady)?;
         admission
             .judge(&self.author, Rights::ADMIN, now)
@@ -184,7 +182,7 @@ impl Timeline {
             bytes(random),
         )
         .map_err(WriteError::Seal)?;
-        self.receive(&grant, now);
+        self.receive(&grant);
         let mut envelopes = vec![grant];
 
         let parents: Vec<_> = self
@@ -208,10 +206,22 @@ impl Timeline {
         for op in &newcomer.ops {
             let envelope = seal::seal_key_op(self.request(Kind::KeyOp), op, &self.secrets.author)
                 .map_err(WriteError::Seal)?;
-            self.receive(&envelope, now);
+            self.receive(&envelope);
             envelopes.push(envelope);
         }
         Ok((envelopes, invite.payload))
+    }
+
+    fn check_ready(&self) -> Result<(), WriteError> {
+        if self.is_superseded() {
+            Err(WriteError::Superseded)
+        } else if self.is_stale {
+            Err(WriteError::Stale)
+        } else if self.is_ready() {
+            Ok(())
+        } else {
+            Err(WriteError::NotReady)
+        }
     }
 
     fn check_ownership(&self, drafts: &[Draft]) -> Result<(), WriteError> {
@@ -233,7 +243,6 @@ impl Timeline {
         &mut self,
         request: SealRequest,
         plaintext: &[u8],
-        now: UnixMillis,
         random: &mut dyn CryptoRng,
     ) -> Result<VerifiedEnvelope, WriteError> {
         let key = self
@@ -242,7 +251,7 @@ impl Timeline {
             .ok_or(WriteError::NotReady)?;
         let envelope = seal::seal(request, key, plaintext, &self.secrets.author, bytes(random))
             .map_err(WriteError::Seal)?;
-        self.receive(&envelope, now);
+        self.receive(&envelope);
         Ok(envelope)
     }
 
@@ -261,11 +270,7 @@ impl Timeline {
 
     /// The newest auth-ops that I know, as far as a plaintext or a manifest holds them.
     fn cited_auth_heads(&self) -> Vec<EnvelopeId> {
-        self.auth_heads
-            .values()
-            .map(|(_, id)| *id)
-            .take(AUTH_HEADS_MAX)
-            .collect()
+        self.auth_heads.values().map(|(_, id)| *id).collect()
     }
 }
 

@@ -62,7 +62,7 @@ impl Peer {
             .ok_or_else(|| unknown_timeline(timeline))?;
         open.read_all();
         let receipt = open
-            .write_receipt(now.wall, &mut self.rng)
+            .write_receipt(&mut self.rng)
             .map_err(NodeError::Write)?;
         let read = open.message_count() as u64;
         if let Some(entry) = self.book.timelines.get_mut(&id.to_string()) {

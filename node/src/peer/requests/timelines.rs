@@ -95,12 +95,7 @@ impl Peer {
     fn queue_all(&mut self, now: Now, envelopes: &[VerifiedEnvelope]) -> Result<(), NodeError> {
         for envelope in envelopes {
             self.queue(now, envelope)?;
-            let id = envelope.timeline();
-            let events = self
-                .timelines
-                .get_mut(&id)
-                .map(|timeline| timeline.receive(envelope, now.wall));
-            self.report(id, events.unwrap_or_default());
+            self.show(envelope);
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use super::entry::{self, ChangeRefusal, Checked, Section};
 use super::genesis::DocumentKind;
 use super::limits::{FAR_BYTES_MAX, FAR_CHANGES_MAX, Limits, OPEN_PAGES_MAX, PAGE_NUMBER_MAX};
 use super::message::{message_id, target};
-use super::page::{Outcome, Page, PageAddress};
+use super::page::{Outcome, Page, PageAddress, Rules};
 use super::plaintext::DocumentChanges;
 use super::shelf::Shelved;
 
@@ -53,7 +53,7 @@ enum Slot {
 #[derive(Debug)]
 pub struct Pages {
     timeline: TimelineId,
-    limits: Limits,
+    rules: Arc<Rules>,
     slots: BTreeMap<PageAddress, Slot>,
     /// Open pages, the least recently used first.
     recent: Vec<PageAddress>,
@@ -74,7 +74,10 @@ impl Pages {
     pub fn new(timeline: TimelineId, limits: Limits) -> Self {
         Self {
             timeline,
-            limits,
+            rules: Arc::new(Rules {
+                limits,
+                hidden: BTreeSet::new(),
+            }),
             slots: BTreeMap::new(),
             recent: Vec::new(),
             index: BTreeSet::new(),
@@ -84,6 +87,16 @@ impl Pages {
             far_count: 0,
             far_bytes: 0,
         }
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        self.rules.limits
+    }
+
+    /// Shows nothing of an author, of whom nothing was merged before: its changes are
+    /// kept, and applied where others rest on them.
+    pub fn hide(&mut self, author: AuthorKey) {
+        Arc::make_mut(&mut self.rules).hidden.insert(author);
     }
 
     /// Merges the sections of one envelope of `author`.
@@ -159,7 +172,7 @@ impl Pages {
                     n: address.n - 1,
                     ..*address
                 })
-                .is_some_and(|slot| slot.applied() > 0)
+                .is_some_and(Slot::is_begun)
     }
 
     fn put_far(
@@ -194,11 +207,12 @@ impl Pages {
         changes: Vec<Arc<Checked>>,
         events: &mut Vec<PagesEvent>,
     ) {
-        let limits = self.limits;
-        let outcomes = self.open(address).merge(changes, &limits);
+        let rules = Arc::clone(&self.rules);
+        let outcomes = self.open(address).merge(changes, &rules);
         let mut rebuilt = false;
         for outcome in outcomes {
             match outcome {
+                Outcome::Applied(change) if rules.hidden.contains(&change.author) => {}
                 Outcome::Applied(change) => self.note(address, &change, events),
                 Outcome::Refused(change, refusal) => events.push(PagesEvent::Refused {
                     author: change.author,
@@ -298,7 +312,7 @@ impl Pages {
             .entry(address)
             .or_insert_with(|| Slot::Open(Box::new(Page::new(address.kind))));
         if let Slot::Shelved(shelved) = slot {
-            *slot = Slot::Open(Box::new(shelved.unpack(address.kind, &self.limits)));
+            *slot = Slot::Open(Box::new(shelved.unpack(address.kind, &self.rules)));
         }
         match slot {
             Slot::Open(page) => page,
@@ -321,7 +335,7 @@ impl Pages {
     fn with_page<R>(&self, address: &PageAddress, read: impl FnOnce(&Page) -> R) -> Option<R> {
         match self.slots.get(address)? {
             Slot::Open(page) => Some(read(page)),
-            Slot::Shelved(shelved) => Some(read(&shelved.unpack(address.kind, &self.limits))),
+            Slot::Shelved(shelved) => Some(read(&shelved.unpack(address.kind, &self.rules))),
         }
     }
 }
@@ -331,6 +345,13 @@ impl Slot {
         match self {
             Self::Open(page) => page.applied_count(),
             Self::Shelved(shelved) => shelved.applied,
+        }
+    }
+
+    fn is_begun(&self) -> bool {
+        match self {
+            Self::Open(page) => page.is_begun(),
+            Self::Shelved(shelved) => shelved.is_begun,
         }
     }
 

@@ -43,6 +43,11 @@ impl Pages {
             .collect()
     }
 
+    /// Ids of the messages that are here, each at least once.
+    pub(crate) fn held_ids(&self) -> impl Iterator<Item = MessageId> {
+        self.index.iter().map(|(id, _)| *id)
+    }
+
     /// Messages that count, each once.
     #[must_use]
     pub const fn message_count(&self) -> usize {

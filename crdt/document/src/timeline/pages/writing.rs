@@ -69,7 +69,7 @@ impl Pages {
         }
         let mut sections = Vec::new();
         for (address, entries) in plan {
-            let limit = self.limits.page_author_bytes;
+            let limit = self.rules.limits.page_author_bytes;
             let page = self.open(address);
             let change = compose::change(page, author, &entries);
             if page.tail(author).bytes + change.len() > limit {
@@ -108,7 +108,7 @@ impl Pages {
             n: 0,
             lineage,
         });
-        let limits = self.limits;
+        let limits = self.rules.limits;
         let entries = plan.get(&address).map_or(&[][..], Vec::as_slice);
         let planned_bytes: usize = entries.iter().map(NewEntry::bytes).sum();
         // A new page is not opened for the asking: only what is merged makes one.
