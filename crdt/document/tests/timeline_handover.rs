@@ -381,25 +381,30 @@ fn answers_to_the_loser_stay_and_the_loser_is_not_seen() {
     let by_loser = world.by(LOSER);
     world.devices[NOK].receive(&by_loser);
     world.write(NOK, &[text("welcome!")]).unwrap();
-    let target = world.devices[NOK].timeline.messages(0..1)[0].id;
-    let reaction = Draft::React {
-        target,
-        emoji: "👋".into(),
-    };
-    world.write(NOK, &[reaction]).unwrap();
+    // And one more of each, so that the next answer rests on a change of the loser.
+    let answer = world.by(NOK);
+    world.devices[LOSER].receive(&answer);
+    world.write(LOSER, &[text("4")]).unwrap();
+    let by_loser = world.by(LOSER);
+    world.devices[NOK].receive(&by_loser);
+    let target = world.devices[NOK].timeline.messages(5..6)[0].id;
+    let emoji = "👋".into();
+    world
+        .write(NOK, &[Draft::React { target, emoji }, text("sit down")])
+        .unwrap();
     let (answers, winner) = (world.devices[NOK].store.clone(), world.handover(WINNER));
     world.devices[ADMIN].receive(std::slice::from_ref(&winner));
     world.devices[ADMIN].receive(&answers);
-    assert_eq!(world.devices[ADMIN].bodies(), ["welcome!"]);
+    assert_eq!(world.devices[ADMIN].bodies(), ["welcome!", "sit down"]);
     // Who goes on after having heard of it does not lose its place in the page.
     world.devices[NOK].receive(&[winner]);
-    assert_eq!(world.devices[NOK].bodies(), ["welcome!"]);
+    assert_eq!(world.devices[NOK].bodies(), ["welcome!", "sit down"]);
     world.write(NOK, &[text("oh")]).unwrap();
     world.write(WINNER, &[text("it is me")]).unwrap();
     world.assert_converged();
     let mut bodies = world.devices[ADMIN].bodies();
     bodies.sort_unstable();
-    assert_eq!(bodies, ["it is me", "oh", "welcome!"]);
+    assert_eq!(bodies, ["it is me", "oh", "sit down", "welcome!"]);
 }
 
 #[test]

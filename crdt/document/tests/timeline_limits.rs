@@ -158,7 +158,7 @@ impl Pair {
             }
         }
         let parked = self.admin.parked_count();
-        assert!(parked >= PARKED_BYTES_MAX / (256 * 1024) && parked < PARKED_ENVELOPES_MAX);
+        assert!((PARKED_BYTES_MAX / (256 * 1024)..PARKED_ENVELOPES_MAX).contains(&parked));
     }
 
     fn bodies(&self) -> Vec<String> {
