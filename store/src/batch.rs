@@ -15,7 +15,7 @@ use crate::identity::LogIdentity;
 use crate::key::KeyRange;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_ROW_BYTES, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::record;
-use crate::rows::{Committed, RowVisitor, Rows};
+use crate::rows::{Committed, EachRowVisitor, Rows};
 use crate::table::{Status, Table};
 use crate::write_set::WriteSet;
 
@@ -192,18 +192,18 @@ impl Rows for Batch<'_> {
         }
     }
 
-    fn scan(
+    fn scan_each(
         &self,
         table: Table,
         range: &KeyRange,
         direction: Direction,
-        visit: &mut RowVisitor<'_>,
+        visit: &mut EachRowVisitor<'_>,
     ) -> Result<(), StoreError> {
         if range.is_empty() {
             return Ok(());
         }
         let Some(rows) = self.overlay.rows(table) else {
-            return Committed(self.engine).scan(table, range, direction, visit);
+            return Committed(self.engine).scan_each(table, range, direction, visit);
         };
         let end = range.end.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let written = rows.range::<Vec<u8>, _>((Bound::Included(&range.start), end));
@@ -221,7 +221,7 @@ fn merge<'b>(
     range: &KeyRange,
     direction: Direction,
     written: impl Iterator<Item = (&'b Vec<u8>, &'b Option<Vec<u8>>)>,
-    visit: &mut RowVisitor<'_>,
+    visit: &mut EachRowVisitor<'_>,
 ) -> Result<(), StoreError> {
     let mut written = written.peekable();
     let mut ended = false;
@@ -229,10 +229,10 @@ fn merge<'b>(
         Direction::Forward => mine < theirs,
         Direction::Reverse => mine > theirs,
     };
-    Committed(engine).scan(table, range, direction, &mut |key, payload| {
+    Committed(engine).scan_each(table, range, direction, &mut |key, payload| {
         while let Some((mine, value)) = written.next_if(|(mine, _)| comes_first(mine, key)) {
             if let Some(value) = value
-                && visit(mine, value)?.is_break()
+                && visit(mine, Ok(value))?.is_break()
             {
                 ended = true;
                 return Ok(ControlFlow::Break(()));
@@ -240,7 +240,7 @@ fn merge<'b>(
         }
         let flow = match written.next_if(|(mine, _)| mine.as_slice() == key) {
             Some((_, None)) => ControlFlow::Continue(()),
-            Some((_, Some(value))) => visit(key, value)?,
+            Some((_, Some(value))) => visit(key, Ok(value))?,
             None => visit(key, payload)?,
         };
         ended = flow.is_break();
@@ -251,7 +251,7 @@ fn merge<'b>(
     }
     for (mine, value) in written {
         if let Some(value) = value
-            && visit(mine, value)?.is_break()
+            && visit(mine, Ok(value))?.is_break()
         {
             return Ok(());
         }

@@ -112,6 +112,20 @@ pub static CATALOG: &[TableRow] = &[
         "stored bytes 8 ‖ count 8",
         0,
     ),
+    leveled(
+        Table::Retention,
+        "retention",
+        "[timeline:32]",
+        "newest dates 6·8 ‖ text: noted 8 ‖ dropped 8 ‖ condemned 8 ‖ bulk: the same 24",
+        0,
+    ),
+    leveled(
+        Table::Expiring,
+        "expiring",
+        "[expiry class:1][received_at:8][arrival:8]",
+        "id 32",
+        1,
+    ),
 ];
 
 /// The usual row: leveled compaction, no expiry, in use.
@@ -146,5 +160,8 @@ const _: () = {
         rows = rest;
         number += 1;
     }
-    assert!(number == Table::Quota as usize + 1, "every table has a row");
+    assert!(
+        number == Table::Expiring as usize + 1,
+        "every table has a row"
+    );
 };

@@ -14,6 +14,13 @@ use crate::table::Table;
 /// Sees payloads in order: key, payload. An error ends the scan and is returned by it.
 pub type RowVisitor<'v> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError> + 'v;
 
+/// Sees rows in order, the damaged ones as the error that reading them gives.
+pub type EachRowVisitor<'v> =
+    dyn FnMut(&[u8], Result<&[u8], StoreError>) -> Result<ControlFlow<()>, StoreError> + 'v;
+
+/// Rows in order by key, each damaged one as the error that reading it gives.
+pub type EachRow<K, V> = Vec<(K, Result<V, StoreError>)>;
+
 /// Checked reads: payloads without their checksum.
 pub trait Rows {
     /// The payload at `key`.
@@ -21,6 +28,19 @@ pub trait Rows {
     /// # Errors
     /// [`StoreError::Corrupt`] if its checksum does not match, [`StoreError::Engine`] from the disk.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Shows `visit` the rows of `range` in order, until it breaks. A damaged
+    /// row is shown as its error and does not end the scan.
+    ///
+    /// # Errors
+    /// [`StoreError::Engine`] from the disk, and whatever `visit` returns.
+    fn scan_each(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: Direction,
+        visit: &mut EachRowVisitor<'_>,
+    ) -> Result<(), StoreError>;
 
     /// Shows `visit` the payloads of `range` in order, until it breaks.
     ///
@@ -32,7 +52,11 @@ pub trait Rows {
         range: &KeyRange,
         direction: Direction,
         visit: &mut RowVisitor<'_>,
-    ) -> Result<(), StoreError>;
+    ) -> Result<(), StoreError> {
+        self.scan_each(table, range, direction, &mut |key, payload| {
+            visit(key, payload?)
+        })
+    }
 }
 
 /// What is committed, read straight from an engine.
@@ -47,28 +71,25 @@ impl Rows for Committed<'_> {
             .transpose()
     }
 
-    fn scan(
+    fn scan_each(
         &self,
         table: Table,
         range: &KeyRange,
         direction: Direction,
-        visit: &mut RowVisitor<'_>,
+        visit: &mut EachRowVisitor<'_>,
     ) -> Result<(), StoreError> {
         let mut outcome = Ok(());
-        self.0.scan(
-            table,
-            range,
-            direction,
-            &mut |key, bytes| match record::verify(table, key, bytes)
-                .and_then(|payload| visit(key, payload))
-            {
+        self.0
+            .scan(table, range, direction, &mut |key, bytes| match visit(
+                key,
+                record::verify(table, key, bytes),
+            ) {
                 Ok(flow) => flow,
                 Err(error) => {
                     outcome = Err(error);
                     ControlFlow::Break(())
                 }
-            },
-        )?;
+            })?;
         outcome
     }
 }

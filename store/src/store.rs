@@ -30,7 +30,7 @@ use crate::identity::{
 use crate::key::KeyRange;
 use crate::migrate::{self, MIGRATIONS, SCHEMA};
 use crate::record;
-use crate::rows::{Committed, RowVisitor, Rows};
+use crate::rows::{Committed, EachRowVisitor, Rows};
 use crate::side_file::{SIDE_FILE, SideFile, SideState};
 use crate::table::Table;
 use crate::write_set::WriteSet;
@@ -277,14 +277,14 @@ impl Rows for Store {
         Committed(self.engine.as_ref()).get(table, key)
     }
 
-    fn scan(
+    fn scan_each(
         &self,
         table: Table,
         range: &KeyRange,
         direction: Direction,
-        visit: &mut RowVisitor<'_>,
+        visit: &mut EachRowVisitor<'_>,
     ) -> Result<(), StoreError> {
-        Committed(self.engine.as_ref()).scan(table, range, direction, visit)
+        Committed(self.engine.as_ref()).scan_each(table, range, direction, visit)
     }
 }
 

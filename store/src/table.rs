@@ -40,6 +40,10 @@ pub enum Table {
     NodeState = 14,
     /// What a timeline or device has stored.
     Quota = 15,
+    /// What retention knows of each timeline.
+    Retention = 16,
+    /// Receipts that hold their body, by expiry class and date.
+    Expiring = 17,
 }
 
 /// How an engine merges the files of a table.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use fixture::{Author, hex, options};
 use khlong_crdt::class::{Class, Cursor};
-use khlong_crdt::envelope::Kind;
+use khlong_crdt::envelope::{Expiry, Kind};
 use khlong_crdt::id::{ArrivalSeq, EnvelopeId, LogId, RelayKey, TimelineId};
 use khlong_crdt::receipt::StoredReceipt;
 use khlong_crdt::time::UnixMillis;
@@ -20,7 +20,10 @@ use khlong_store::store::Store;
 use khlong_store::table::{Compaction, Status, Table, Ttl};
 use khlong_store::tables::named::Named;
 use khlong_store::tables::quotas::{Scope, Use};
-use khlong_store::tables::{admission, cursors, named, outbox, quotas, receipts, timelines};
+use khlong_store::tables::retention::{ExpiringReceipt, Noted, TimelineRetention};
+use khlong_store::tables::{
+    admission, cursors, named, outbox, quotas, receipts, retention, timelines,
+};
 
 #[test]
 fn keyspace_md_is_the_catalog() {
@@ -115,6 +118,16 @@ fn golden_keys() {
         Use { bytes: 4, count: 1 },
     )
     .unwrap();
+    let mut row = TimelineRetention::default();
+    row.raise(Expiry::Week, UnixMillis(5));
+    retention::put(&mut batch, &timeline, &row).unwrap();
+    let receipt = ExpiringReceipt {
+        expiry: Expiry::Month,
+        received_at: UnixMillis(0x0506),
+        arrival: ArrivalSeq(0x0708),
+    };
+    retention::note_receipt(&mut batch, &receipt, &envelope.id()).unwrap();
+    retention::put_noted(&mut batch, Noted::default()).unwrap();
     let writes = batch.into_writes();
     store.commit(writes, Durability::Synced).unwrap();
 
@@ -135,9 +148,16 @@ fn golden_keys() {
     let golden = BTreeMap::from([
         (
             "meta",
-            ["committed", "log", "outbox-count", "role", "schema"]
-                .map(|name| hex(name.as_bytes()))
-                .to_vec(),
+            [
+                "committed",
+                "log",
+                "noted",
+                "outbox-count",
+                "role",
+                "schema",
+            ]
+            .map(|name| hex(name.as_bytes()))
+            .to_vec(),
         ),
         ("class_head", vec!["01".to_owned()]),
         ("envelope", vec![e.clone()]),
@@ -154,6 +174,11 @@ fn golden_keys() {
         ("secret", vec![hex(b"device")]),
         ("node_state", vec![hex(b"relay/1")]),
         ("quota", vec![format!("02{a}")]),
+        ("retention", vec![t.clone()]),
+        (
+            "expiring",
+            vec!["0300000000000005060000000000000708".to_owned()],
+        ),
     ]);
     assert_eq!(found, golden);
     assert_eq!(golden.len(), CATALOG.len(), "every table has a golden key");

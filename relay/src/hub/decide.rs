@@ -137,6 +137,7 @@ fn decide(
     received_at: UnixMillis,
     may_open: bool,
 ) -> Result<Decision, StoreError> {
+    // Also of what retention has pruned: a body that expired does not come back.
     if let Some(stored) = timelines::get(batch, &envelope.id())? {
         let outcome = AppendOutcome::Duplicate {
             arrival: stored.arrival,
@@ -207,11 +208,13 @@ fn store(
                 opened,
             })
         }
-        timelines::Appended::Duplicate { arrival } => Ok(Decision {
-            outcome: AppendOutcome::Duplicate { arrival },
-            forked: false,
-            opened: false,
-        }),
+        timelines::Appended::Duplicate { arrival } | timelines::Appended::Restored { arrival } => {
+            Ok(Decision {
+                outcome: AppendOutcome::Duplicate { arrival },
+                forked: false,
+                opened: false,
+            })
+        }
         timelines::Appended::ThirdFork => Ok(Decision::refused(ErrorCode::ForkEvidenceFull)),
     }
 }

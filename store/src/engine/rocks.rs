@@ -307,7 +307,9 @@ fn table_options(row: &TableRow, sizes: RocksOptions, cache: &Cache) -> Options 
         | Table::Backfill
         | Table::Receipt
         | Table::NodeState
-        | Table::Quota => DBCompressionType::Lz4,
+        | Table::Quota
+        | Table::Retention
+        | Table::Expiring => DBCompressionType::Lz4,
     });
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);

@@ -10,6 +10,7 @@ pub mod named;
 pub mod outbox;
 pub mod quotas;
 pub mod receipts;
+pub mod retention;
 pub mod timelines;
 
 use crate::error::StoreError;

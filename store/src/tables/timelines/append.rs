@@ -5,8 +5,8 @@ use khlong_crdt::id::{ArrivalSeq, AuthorKey, EnvelopeId, Seq, TimelineId};
 use khlong_crdt::time::UnixMillis;
 
 use super::{
-    AuthorHeight, ClassHead, IndexRow, TimelineHead, arrival_key, author_key, author_seq_key,
-    class_key, decode_ids, index_key, read, timeline_class_key,
+    AuthorHeight, ClassHead, IndexRow, Stored, TimelineHead, arrival_key, author_key,
+    author_seq_key, class_key, decode_ids, index_key, read, timeline_class_key,
 };
 use crate::batch::Batch;
 use crate::error::StoreError;
@@ -33,35 +33,44 @@ pub enum Appended {
         /// Its number since then.
         arrival: ArrivalSeq,
     },
+    /// It was there without its body and has it again: nothing else changed.
+    Restored {
+        /// Its number since it came first.
+        arrival: ArrivalSeq,
+    },
     /// Two others hold its place in the author's chain already; it is not stored.
     ThirdFork,
 }
 
 /// Drops the body of an envelope and keeps the rest: expiry, eviction or
-/// compaction. Its rows stay, so every cursor and every count does. `false` if
-/// it is not here or has no body any more.
+/// compaction. Its rows stay, so every cursor and every count does. `stored` is
+/// what [`get`](super::get) gave from this batch. Returns the bytes that went; 0 if
+/// it had no body any more.
 ///
 /// # Errors
-/// [`StoreError::BatchFull`], or from reading the row.
-pub fn prune(batch: &mut Batch<'_>, id: &EnvelopeId) -> Result<bool, StoreError> {
-    let Some(stored) = read::get(batch, id)? else {
-        return Ok(false);
+/// [`StoreError::BatchFull`].
+pub fn prune(batch: &mut Batch<'_>, stored: &Stored) -> Result<u64, StoreError> {
+    let envelope = &stored.envelope;
+    let Some(body) = envelope.body() else {
+        return Ok(0);
     };
-    if stored.envelope.body().is_none() {
-        return Ok(false);
-    }
-    let pruned = stored.envelope.pruned();
-    let row = Encoder::new()
-        .u64(stored.arrival.0)
-        .i64(stored.received_at.0)
-        .tail(pruned.bytes())
-        .finish();
-    batch.put(Table::Envelope, id.as_bytes().to_vec(), row)?;
-    Ok(true)
+    let bytes = body.len() as u64;
+    let row = envelope_row(
+        stored.arrival,
+        stored.received_at,
+        envelope.pruned().bytes(),
+    );
+    batch.put(Table::Envelope, envelope.id().as_bytes().to_vec(), row)?;
+    Ok(bytes)
 }
 
 /// Puts a verified envelope at the end of its class log. `received_at` is the
 /// receipt date of the first relay that stored it.
+///
+/// What is here without its body gets it back, at its old place and date: a node
+/// may hear of an envelope from a relay that has dropped the body, and have it
+/// later from somebody who has not. A relay, which would take back what it has
+/// dropped, looks before it appends.
 ///
 /// # Errors
 /// [`StoreError::BatchFull`] (commit, then try again: ask
@@ -72,8 +81,8 @@ pub fn append(
     received_at: UnixMillis,
 ) -> Result<Appended, StoreError> {
     let id = envelope.id();
-    if let Some(arrival) = read::arrival_of(batch, &id)? {
-        return Ok(Appended::Duplicate { arrival });
+    if let Some(known) = batch.get(Table::Envelope, id.as_bytes())? {
+        return known_already(batch, envelope, &known);
     }
     let prefix = envelope.prefix();
     let seq_key = author_seq_key(&prefix.timeline, &prefix.author, prefix.seq);
@@ -94,6 +103,27 @@ pub fn append(
     Ok(Appended::Stored { arrival, forked })
 }
 
+/// One id has one header, so of two forms of an envelope the longer one has the body.
+fn known_already(
+    batch: &mut Batch<'_>,
+    envelope: &VerifiedEnvelope,
+    known: &[u8],
+) -> Result<Appended, StoreError> {
+    let id = envelope.id();
+    let (arrival, received_at, bytes) = read::decode_place(&id, known)?;
+    if bytes.len() >= envelope.bytes().len() {
+        return Ok(Appended::Duplicate { arrival });
+    }
+    let row = envelope_row(arrival, received_at, envelope.bytes());
+    batch.put(Table::Envelope, id.as_bytes().to_vec(), row)?;
+    Ok(Appended::Restored { arrival })
+}
+
+fn envelope_row(arrival: ArrivalSeq, received_at: UnixMillis, bytes: &[u8]) -> Vec<u8> {
+    let row = Encoder::new().u64(arrival.0).i64(received_at.0);
+    row.tail(bytes).finish()
+}
+
 const ID_BYTES: usize = 32;
 
 /// The class log and the timeline's part of it.
@@ -110,11 +140,7 @@ fn log(
         hash: before.hash.extend(class, arrival, &id),
     };
     let bytes = envelope.bytes();
-    let stored = Encoder::new()
-        .u64(arrival.0)
-        .i64(received_at.0)
-        .tail(bytes)
-        .finish();
+    let stored = envelope_row(arrival, received_at, bytes);
     batch.put(Table::Envelope, id.as_bytes().to_vec(), stored)?;
     batch.put(Table::ClassHead, class_key(class), after.encode())?;
     let row = Encoder::new()

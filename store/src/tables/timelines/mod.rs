@@ -13,8 +13,8 @@ mod read;
 
 pub use append::{Appended, append, prune};
 pub use read::{
-    Stored, Totals, arrivals, author_ids, cursor_at, entries, get, head, heights, next_arrival,
-    timeline_head, timelines, totals,
+    Place, Stored, Totals, arrivals, author_ids, cursor_at, entries, get, head, heights, index,
+    next_arrival, timeline_head, timelines, totals,
 };
 
 use khlong_crdt::class::{Class, RunningHash};

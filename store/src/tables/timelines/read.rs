@@ -15,7 +15,7 @@ use crate::engine::Direction;
 use crate::error::StoreError;
 use crate::identity::LogIdentity;
 use crate::key::{Decoder, KeyRange};
-use crate::rows::Rows;
+use crate::rows::{EachRow, Rows};
 use crate::table::Table;
 use crate::tables::decode;
 
@@ -94,21 +94,25 @@ pub fn cursor_at(
     Ok(Some(cursor(RunningHash(hash))))
 }
 
+/// Where an envelope belongs: its timeline and its id.
+pub type Place = (TimelineId, EnvelopeId);
+
 /// The log of a class beyond `after`, over all timelines, in order: what a
-/// retention sweep walks through. At most `max_entries`.
+/// retention sweep walks through. At most `max_entries`; a damaged row is the
+/// error in its place.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] if a row is damaged.
+/// From the engine.
 pub fn arrivals(
     rows: &dyn Rows,
     class: Class,
     after: ArrivalSeq,
     max_entries: usize,
-) -> Result<Vec<(ArrivalSeq, TimelineId, EnvelopeId)>, StoreError> {
+) -> Result<EachRow<ArrivalSeq, Place>, StoreError> {
     let mut range = KeyRange::prefix(&class_key(class));
     range.start = arrival_key(class, after.next());
     let mut found = Vec::new();
-    rows.scan(
+    rows.scan_each(
         Table::Arrival,
         &range,
         Direction::Forward,
@@ -120,13 +124,51 @@ pub fn arrivals(
                 let _class = fields.u8()?;
                 fields.u64().map(ArrivalSeq)
             })?;
-            let (timeline, id) = decode(Table::Arrival, key, payload, |fields| {
-                let timeline = TimelineId::from_bytes(fields.fixed()?);
-                let id = EnvelopeId::from_bytes(fields.fixed()?);
-                let _running_hash = fields.fixed::<32>()?;
-                Some((timeline, id))
+            let place = payload.and_then(|payload| {
+                decode(Table::Arrival, key, payload, |fields| {
+                    let timeline = TimelineId::from_bytes(fields.fixed()?);
+                    let id = EnvelopeId::from_bytes(fields.fixed()?);
+                    let _running_hash = fields.fixed::<32>()?;
+                    Some((timeline, id))
+                })
+            });
+            found.push((arrival, place));
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(found)
+}
+
+/// The ids of a timeline in a class with `after` < arrival ≤ `up_to`, in order, at
+/// most `max_entries`; no envelope is read. A damaged row is the error in its place.
+///
+/// # Errors
+/// From the engine.
+pub fn index(
+    rows: &dyn Rows,
+    timeline: &TimelineId,
+    class: Class,
+    after: ArrivalSeq,
+    up_to: ArrivalSeq,
+    max_entries: usize,
+) -> Result<EachRow<ArrivalSeq, EnvelopeId>, StoreError> {
+    let mut found = Vec::new();
+    let mut range = KeyRange::prefix(&timeline_class_key(timeline, class));
+    range.start = index_key(timeline, class, after.next());
+    rows.scan_each(
+        Table::TimelineArrival,
+        &range,
+        Direction::Forward,
+        &mut |key, payload| {
+            let arrival = decode(Table::TimelineArrival, key, key, |fields| {
+                let _timeline_and_class = fields.fixed::<33>()?;
+                fields.u64().map(ArrivalSeq)
             })?;
-            found.push((arrival, timeline, id));
+            if arrival > up_to || found.len() >= max_entries {
+                return Ok(ControlFlow::Break(()));
+            }
+            let row = payload.and_then(|payload| IndexRow::decode(key, payload));
+            found.push((arrival, row.map(|row| row.id)));
             Ok(ControlFlow::Continue(()))
         },
     )?;
@@ -332,33 +374,30 @@ pub fn timelines(rows: &dyn Rows) -> Result<Vec<TimelineId>, StoreError> {
     Ok(found)
 }
 
-/// Where an envelope arrived, without building it.
-pub(super) fn arrival_of(
-    rows: &dyn Rows,
+/// Arrival, receipt date and bytes of an envelope's row, without building it.
+pub(super) fn decode_place<'r>(
     id: &EnvelopeId,
-) -> Result<Option<ArrivalSeq>, StoreError> {
-    let Some(bytes) = rows.get(Table::Envelope, id.as_bytes())? else {
-        return Ok(None);
-    };
-    let arrival = Decoder::new(&bytes).u64().map(ArrivalSeq);
-    arrival
-        .map(Some)
-        .ok_or_else(|| StoreError::corrupt(Table::Envelope, id.as_bytes(), "the row is too short"))
+    row: &'r [u8],
+) -> Result<(ArrivalSeq, UnixMillis, &'r [u8]), StoreError> {
+    let mut fields = Decoder::new(row);
+    let place = fields.u64().zip(fields.i64());
+    let (arrival, received_at) = place.ok_or_else(|| {
+        StoreError::corrupt(Table::Envelope, id.as_bytes(), "the row is too short")
+    })?;
+    Ok((ArrivalSeq(arrival), UnixMillis(received_at), fields.tail()))
 }
 
-fn decode_stored(id: &EnvelopeId, bytes: &[u8]) -> Result<Stored, StoreError> {
+fn decode_stored(id: &EnvelopeId, row: &[u8]) -> Result<Stored, StoreError> {
     let damaged = |reason| StoreError::corrupt(Table::Envelope, id.as_bytes(), reason);
-    let mut fields = Decoder::new(bytes);
-    let place = fields.u64().zip(fields.i64());
-    let (arrival, received_at) = place.ok_or_else(|| damaged("the row is too short"))?;
+    let (arrival, received_at, bytes) = decode_place(id, row)?;
     let envelope =
-        VerifiedEnvelope::assume_verified(fields.tail()).map_err(|_| damaged("not an envelope"))?;
+        VerifiedEnvelope::assume_verified(bytes).map_err(|_| damaged("not an envelope"))?;
     if envelope.id() != *id {
         return Err(damaged("the envelope has another id"));
     }
     Ok(Stored {
-        arrival: ArrivalSeq(arrival),
-        received_at: UnixMillis(received_at),
+        arrival,
+        received_at,
         envelope,
     })
 }
