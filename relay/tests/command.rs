@@ -191,6 +191,20 @@ fn check_counts_the_rows_and_finds_a_slip_and_a_bad_key() {
     let checked = output(folder.path(), &["check", "--json"]);
     assert!(checked.status.success(), "{}", text(&checked.stderr));
     let data: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(
+        data.get("retention"),
+        Some(&serde_json::json!({"default": "keep", "maximum": "keep"}))
+    );
+    let capped = relay(folder.path())
+        .arg("check")
+        .env("KHLONG_RETENTION__MAXIMUM", "90d")
+        .output()
+        .unwrap();
+    assert!(
+        text(&capped.stderr).contains("any body at most: 90d"),
+        "{}",
+        text(&capped.stderr)
+    );
     let key = address.to_string().split_once('@').unwrap().0.to_owned();
     assert!(
         data.get("address")
@@ -246,6 +260,7 @@ fn run_serves_health_resists_a_double_start_and_stops_in_good_order() {
             ("/startupz", "ok"),
             ("/readyz", "ok"),
             ("/metrics", "khlong_connections 0"),
+            ("/metrics", "khlong_envelope_pruned_bytes_total 0"),
         ] {
             let answer = running.get(path);
             assert!(

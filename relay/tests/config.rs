@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use khlong_relay::config::{
-    ByteSize, Config, ConfigError, Environment, Flags, ListenFlags, Opening,
+    ByteSize, Config, ConfigError, Environment, Flags, Keep, ListenFlags, Opening,
 };
+use khlong_relay::hub::{KeepFor, Retention};
 use tempfile::TempDir;
 
 fn folder_with_key() -> TempDir {
@@ -200,5 +201,71 @@ fn a_token_comes_from_its_key_its_file_or_the_environment_and_from_one_of_them_o
     ] {
         let error = load(wrong, &[]).unwrap_err();
         assert!(error.to_string().contains("policy."), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn retention_is_days_or_keep_from_every_layer() {
+    let retention = |text: &str, variables: &[(&str, &str)]| {
+        parse(text, variables, &Flags::default()).map(|config| config.policy().retention)
+    };
+    let ever = KeepFor::Ever;
+    assert_eq!(
+        retention("", &[]).unwrap(),
+        Retention {
+            default: ever,
+            maximum: ever
+        }
+    );
+    let file = "[retention]\ndefault = \"365d\"\nmaximum = \"keep\"\n";
+    assert_eq!(
+        retention(file, &[]).unwrap(),
+        Retention {
+            default: KeepFor::Days(365),
+            maximum: ever
+        }
+    );
+    let environment = [
+        ("KHLONG_RETENTION__DEFAULT", "keep"),
+        ("KHLONG_RETENTION__MAXIMUM", "90d"),
+    ];
+    assert_eq!(
+        retention(file, &environment).unwrap(),
+        Retention {
+            default: ever,
+            maximum: KeepFor::Days(90)
+        }
+    );
+    for wrong in [
+        "\"90\"",
+        "90",
+        "\"0d\"",
+        "\"-1d\"",
+        "\"+1d\"",
+        "\"d\"",
+        "\"1.5d\"",
+        "\"90h\"",
+        "\"forever\"",
+        "\"36501d\"",
+        "\"99999999999d\"",
+        "\"\"",
+    ] {
+        let error = retention(&format!("[retention]\ndefault = {wrong}\n"), &[]).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.contains("retention.default") && said.contains("90d"),
+            "{wrong}: {said}"
+        );
+    }
+    for (slip, meant) in [
+        ("[retention]\nmaximun = \"1d\"\n", "retention.maximum"),
+        ("[retension]\ndefault = \"1d\"\n", "retention"),
+    ] {
+        let said = retention(slip, &[]).unwrap_err().to_string();
+        assert!(said.contains(&format!("did you mean `{meant}`?")), "{said}");
+    }
+    for keep in [ever, KeepFor::Days(1), KeepFor::Days(36_500)] {
+        let text = format!("[retention]\ndefault = \"{}\"\n", Keep(keep));
+        assert_eq!(retention(&text, &[]).unwrap().default, keep);
     }
 }

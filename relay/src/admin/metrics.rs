@@ -218,7 +218,7 @@ fn gauges(hub: &HubStats, engine: &EngineStats) -> [(&'static str, &'static str,
     ]
 }
 
-fn counters(hub: &HubStats, engine: &EngineStats) -> [(&'static str, &'static str, u64); 14] {
+fn counters(hub: &HubStats, engine: &EngineStats) -> [(&'static str, &'static str, u64); 18] {
     [
         (
             "connections_opened",
@@ -273,6 +273,26 @@ fn counters(hub: &HubStats, engine: &EngineStats) -> [(&'static str, &'static st
             "ephemerals_relayed",
             "Ephemeral messages passed on",
             hub.ephemerals_relayed,
+        ),
+        (
+            "envelopes_pruned",
+            "Envelopes whose body expired and went",
+            hub.bodies_pruned,
+        ),
+        (
+            "envelope_pruned_bytes",
+            "Bytes of these bodies",
+            hub.body_bytes_pruned,
+        ),
+        (
+            "retention_rounds",
+            "Rounds of retention that went through everything",
+            hub.retention_rounds,
+        ),
+        (
+            "retention_rows_damaged",
+            "Damaged rows that retention passed over",
+            hub.retention_rows_damaged,
         ),
     ]
 }

@@ -50,12 +50,17 @@ pub(super) fn execute(arguments: &Arguments) -> Result<(), CommandError> {
             "log": log.log.to_string(),
             "log_epoch": log.epoch,
             "rows": rows,
+            "retention": config.retention,
             "disk_bytes": disk_bytes,
             "free_bytes": free_bytes,
         });
         print(&data.to_string());
     } else {
         print(&address.to_string());
+        eprintln!(
+            "bodies that ask to be kept: {}; any body at most: {}",
+            config.retention.default, config.retention.maximum
+        );
         let total: u64 = rows.values().sum();
         eprintln!(
             "the configuration and {total} rows are good; {disk_bytes} bytes on disk, {free_bytes} free"

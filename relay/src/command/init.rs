@@ -125,6 +125,14 @@ key_file = "{KEY_FILE}"
 # Envelopes that one connection may append in a minute.
 # envelopes_per_minute = 60000
 
+[retention]
+# Bodies go when they expire; headers and all keys and permissions stay. An
+# envelope says how long it is kept; this is for those that say "keep": a number
+# of days, such as "365d", or "keep".
+# default = "keep"
+# No body is kept for longer than this, whatever its envelope says.
+# maximum = "keep"
+
 [limits]
 # connections = 10000
 # connections_per_address = 256

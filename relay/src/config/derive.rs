@@ -35,6 +35,10 @@ impl Config {
             write_rate: WriteRate {
                 envelopes_per_minute,
             },
+            retention: hub::Retention {
+                default: self.retention.default.0,
+                maximum: self.retention.maximum.0,
+            },
         }
     }
 

@@ -8,6 +8,7 @@
 mod derive;
 mod environment;
 mod error;
+mod keep;
 mod size;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::environment::Environment;
 pub use self::error::ConfigError;
+pub use self::keep::Keep;
 pub use self::size::{ByteSize, Count};
 
 /// Longest token that a client can send; see `khlong_sync::limits`.
@@ -37,6 +39,8 @@ pub struct Config {
     pub store: StoreSection,
     /// Who may do what.
     pub policy: PolicySection,
+    /// How long bodies are kept.
+    pub retention: RetentionSection,
     /// How much at once.
     pub limits: Limits,
     /// What it says about itself.
@@ -105,6 +109,16 @@ pub enum Opening {
     Open,
     /// Whoever shows the token.
     Token,
+}
+
+/// Section `retention`.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionSection {
+    /// How long an envelope is kept that asks to be kept. Default `keep`.
+    pub default: Keep,
+    /// How long any envelope is kept at most. Default `keep`.
+    pub maximum: Keep,
 }
 
 /// Section `limits`.

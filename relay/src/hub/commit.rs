@@ -40,7 +40,7 @@ impl Hub {
     /// # Errors
     /// [`HubFailure::Commit`]: nobody gets an ack; drop the hub.
     pub fn commit(&mut self, now: Now) -> Result<(), HubFailure> {
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && self.overlay.is_empty() {
             return Ok(());
         }
         let overlay = std::mem::take(&mut self.overlay);
@@ -51,12 +51,15 @@ impl Hub {
                 Ok(_) => {
                     self.stats.commits += 1;
                     self.stats.disk_full = false;
+                    self.sweep.committed(now, &mut self.stats);
                 }
                 Err(StoreError::Engine(EngineError::DiskFull { .. })) => {
                     self.stats.disk_full = true;
+                    self.sweep.refused(now);
                     return self.refuse_all(now, pending, ErrorCode::DiskFull, DISK_FULL_RETRY_MS);
                 }
                 Err(StoreError::Engine(EngineError::Busy)) => {
+                    self.sweep.refused(now);
                     return self.refuse_all(now, pending, ErrorCode::Busy, BUSY_RETRY_MS);
                 }
                 Err(error) => return Err(HubFailure::Commit(error)),

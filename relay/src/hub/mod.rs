@@ -11,8 +11,8 @@
 //! acks and live pushes do not exist before the commit that they promise.
 //!
 //! A relay holds no key of any timeline. What it decides is admission (who may
-//! append), policy (who may open a timeline, how much it may store, how fast),
-//! duplicates, forks and order.
+//! append), policy (who may open a timeline, how much it may store, how fast, how
+//! long), duplicates, forks and order.
 //!
 //! After a [`HubFailure`] the hub is dropped, its outputs with it; the driver
 //! closes the connections without an answer and builds a new hub from disk.
@@ -22,6 +22,7 @@ mod connection;
 mod decide;
 mod message;
 mod policy;
+mod retention;
 mod stats;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -42,7 +43,9 @@ use khlong_sync::wire::code::ErrorCode;
 use self::commit::Pending;
 use self::connection::Connection;
 pub use self::message::{ConnectionId, HubFailure, HubInput, HubOutput};
-pub use self::policy::{Opening, Policy, WriteRate};
+pub use self::policy::{KeepFor, Opening, Policy, Retention, WriteRate};
+use self::retention::Sweep;
+pub use self::retention::{ROUND_EVERY_MS, TURN_ENVELOPES_MAX, TURN_TIMELINES_MAX};
 pub use self::stats::HubStats;
 
 /// Inputs that a driver gives between two commits, at most.
@@ -66,6 +69,7 @@ pub struct Hub {
     arrivals: Vec<Arrival>,
     events: VecDeque<(ConnectionId, Event)>,
     outputs: VecDeque<HubOutput>,
+    sweep: Sweep,
     stats: HubStats,
 }
 
@@ -94,6 +98,7 @@ impl Hub {
             arrivals: Vec::new(),
             events: VecDeque::new(),
             outputs: VecDeque::new(),
+            sweep: Sweep::new(),
             stats: HubStats::default(),
         }
     }
@@ -131,7 +136,10 @@ impl Hub {
                 self.step(now, connection, Input::Disconnected)?;
                 self.forget(connection);
             }
-            HubInput::Timeout => self.time_out(now)?,
+            HubInput::Timeout => {
+                self.time_out(now)?;
+                self.sweep(now)?;
+            }
             HubInput::ShutDown => self.shut_down(now)?,
         }
         self.settle(now)
@@ -145,7 +153,8 @@ impl Hub {
     /// When to give [`HubInput::Timeout`] at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+        let sessions = self.deadlines.first().map(|(deadline, _)| *deadline);
+        sessions.into_iter().chain(self.sweep.deadline()).min()
     }
 
     /// Counters since this hub was built, and gauges.
@@ -177,6 +186,7 @@ impl Hub {
 
     fn shut_down(&mut self, now: Now) -> Result<(), HubFailure> {
         self.commit(now)?;
+        self.sweep.stop();
         let all: Vec<_> = self.connections.keys().copied().collect();
         let code = Some(ErrorCode::ShuttingDown);
         all.into_iter()

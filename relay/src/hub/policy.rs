@@ -1,7 +1,8 @@
-//! What an operator decides: who may open timelines, how much, how fast.
+//! What an operator decides: who may open timelines, how much, how fast, how long.
 
 use std::fmt;
 
+use khlong_crdt::envelope::Expiry;
 use khlong_crdt::time::Monotonic;
 
 /// Bytes that a timeline may store beyond its quota for keys and permissions
@@ -19,6 +20,8 @@ pub struct Policy {
     pub timeline_quota_bytes: u64,
     /// How fast one connection may append.
     pub write_rate: WriteRate,
+    /// How long bodies are kept.
+    pub retention: Retention,
 }
 
 impl Default for Policy {
@@ -29,6 +32,7 @@ impl Default for Policy {
             write_rate: WriteRate {
                 envelopes_per_minute: 60_000,
             },
+            retention: Retention::default(),
         }
     }
 }
@@ -61,6 +65,37 @@ impl fmt::Debug for Opening {
             Self::Open => "Open",
             Self::Token(_) => "Token(redacted)",
         })
+    }
+}
+
+/// How long this relay keeps the bodies of envelopes, counted from its receipt
+/// date. Headers stay, and all of class control does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// What an envelope gets that asks to be kept.
+    pub default: KeepFor,
+    /// What no envelope gets more of.
+    pub maximum: KeepFor,
+}
+
+/// A time to keep something. The shorter one is the lesser.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeepFor {
+    /// That many days of 24 hours.
+    Days(u32),
+    /// For good.
+    #[default]
+    Ever,
+}
+
+impl Retention {
+    /// How long a body of this expiry class is kept.
+    #[must_use]
+    pub fn keeps(&self, expiry: Expiry) -> KeepFor {
+        expiry
+            .days()
+            .map_or(self.default, KeepFor::Days)
+            .min(self.maximum)
     }
 }
 

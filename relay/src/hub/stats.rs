@@ -39,6 +39,14 @@ pub struct HubStats {
     pub arrivals_fanned_out: u64,
     /// Ephemeral messages passed on.
     pub ephemerals_relayed: u64,
+    /// Bodies dropped because they had expired.
+    pub bodies_pruned: u64,
+    /// Their bytes.
+    pub body_bytes_pruned: u64,
+    /// Rounds of retention that went through everything.
+    pub retention_rounds: u64,
+    /// Damaged rows that retention passed over.
+    pub retention_rows_damaged: u64,
     /// The last commit was refused because the disk is full.
     pub disk_full: bool,
 }

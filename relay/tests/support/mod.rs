@@ -183,8 +183,14 @@ impl Author {
     }
 
     fn seal(&mut self, kind: Kind, body: &[u8]) -> VerifiedEnvelope {
+        self.write_for(Expiry::Keep, kind, body)
+    }
+
+    /// An envelope that asks to be kept for a while.
+    pub fn write_for(&mut self, expiry: Expiry, kind: Kind, body: &[u8]) -> VerifiedEnvelope {
         let seq = self.seq.next();
-        let prefix = prefix(kind, self.timeline, &self.key, seq, self.prev);
+        let mut prefix = prefix(kind, self.timeline, &self.key, seq, self.prev);
+        prefix.expiry = expiry;
         let mut nonce = [0; 24];
         nonce[..8].copy_from_slice(&seq.get().to_be_bytes());
         let envelope = VerifiedEnvelope::sign(prefix, nonce, body, &self.key).unwrap();
@@ -198,6 +204,7 @@ impl Author {
 #[derive(Default)]
 pub struct Inbox {
     pub ids: BTreeMap<(Class, u64), EnvelopeId>,
+    pub envelopes: BTreeMap<EnvelopeId, VerifiedEnvelope>,
     pub behind: u32,
     pub order_broken: bool,
     last: BTreeMap<Class, u64>,

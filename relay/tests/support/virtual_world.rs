@@ -47,6 +47,8 @@ pub struct World {
     pub hub: Hub,
     pub clients: BTreeMap<ConnectionId, Client>,
     pub micros: u64,
+    /// How wrong the relay's wall clock is.
+    pub wall_error_ms: i64,
     policy: Policy,
     next: u64,
 }
@@ -83,9 +85,16 @@ impl World {
             hub,
             clients: BTreeMap::new(),
             micros: 1_000_000,
+            wall_error_ms: 0,
             policy,
             next: 0,
         }
+    }
+
+    /// A relay that stops and starts with another policy.
+    pub fn restart_with(&mut self, policy: Policy) {
+        self.policy = policy;
+        self.rebuild();
     }
 
     /// What a driver does after a failure: all connections cut, the hub built from disk.
@@ -107,12 +116,31 @@ impl World {
     pub fn now(&self) -> Now {
         Now {
             monotonic: Monotonic(self.micros),
-            wall: UnixMillis(1_790_000_000_000 + (self.micros / 1_000) as i64),
+            wall: UnixMillis(1_790_000_000_000 + (self.micros / 1_000) as i64 + self.wall_error_ms),
         }
     }
 
     pub fn pass_ms(&mut self, ms: u64) {
         self.micros += ms * 1_000;
+    }
+
+    /// Runs the hub alone up to `micros`, from deadline to deadline, as a driver does.
+    pub fn run_hub_to(&mut self, micros: u64) {
+        while let Some(deadline) = self.hub.next_deadline()
+            && deadline.0 <= micros
+        {
+            self.micros = self.micros.max(deadline.0);
+            self.wake_hub().unwrap();
+        }
+        self.micros = micros;
+    }
+
+    /// One turn of a driver in which only a deadline passed.
+    pub fn wake_hub(&mut self) -> Result<(), HubFailure> {
+        self.hub.handle(self.now(), HubInput::Timeout)?;
+        self.hub.commit(self.now())?;
+        self.deliver_to_clients();
+        Ok(())
     }
 
     pub fn connect(&mut self, token: Option<&[u8]>) -> ConnectionId {
@@ -386,6 +414,9 @@ impl Client {
                         entry.envelope.id(),
                         backfill.is_none(),
                     );
+                    self.inbox
+                        .envelopes
+                        .insert(entry.envelope.id(), entry.envelope.clone());
                 }
                 if backfill.is_none() {
                     self.cursors.insert(class, cursor);

@@ -1,0 +1,68 @@
+//! How long something is kept: days with their unit, or for good.
+
+use std::fmt;
+
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::hub::KeepFor;
+
+/// A hundred years.
+const DAYS_MAX: u32 = 36_500;
+const EVER: &str = "keep";
+
+/// A number of days, `"90d"`, or `"keep"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep(pub KeepFor);
+
+impl Keep {
+    fn parse(text: &str) -> Option<Self> {
+        if text == EVER {
+            return Some(Self(KeepFor::Ever));
+        }
+        let days = text.strip_suffix('d')?.trim_end();
+        // `parse` would take a sign.
+        if !days.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let days = days.parse().ok()?;
+        (1..=DAYS_MAX)
+            .contains(&days)
+            .then_some(Self(KeepFor::Days(days)))
+    }
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            KeepFor::Days(days) => write!(f, "{days}d"),
+            KeepFor::Ever => f.write_str(EVER),
+        }
+    }
+}
+
+impl Serialize for Keep {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Keep {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Keep;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("days with their unit, such as \"90d\", or \"keep\"")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Keep, E> {
+                Keep::parse(text).ok_or_else(|| {
+                    E::custom(format!(
+                        "`{text}` is neither 1 to {DAYS_MAX} days with their unit, such as \"90d\", nor \"keep\""
+                    ))
+                })
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}
