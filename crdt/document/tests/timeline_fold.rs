@@ -264,6 +264,50 @@ fn delivered_and_read_come_from_receipts_and_receipts_answer_nothing() {
     );
 }
 
+/// What a relay has dropped is passed over; whoever still has it fills the hole.
+#[test]
+fn headers_without_bodies_are_passed_over_and_bodies_may_come_later() {
+    let mut group = Group::full();
+    for n in 0..6 {
+        group.write(0, &[text(&format!("message {n}"))]);
+    }
+    let newcomer = group.add();
+    group.write(0, &[text("after the expiry")]);
+    group.sync();
+    let whole = group.members[newcomer].state_hash();
+    let secrets = group.members[newcomer].secrets().clone();
+    let mut late = Timeline::with_limits(group.members[0].id(), secrets, SMALL);
+    let dropped = |envelope: &VerifiedEnvelope| {
+        envelope.prefix().kind == Kind::Change && envelope.id() != group.sent.last().unwrap().id()
+    };
+    for envelope in &group.sent {
+        let got = if dropped(envelope) {
+            envelope.pruned()
+        } else {
+            envelope.clone()
+        };
+        for event in late.receive(&got, NOW) {
+            assert!(!matches!(event, TimelineEvent::Refused { .. }), "{event:?}");
+        }
+    }
+    assert!(late.is_ready());
+    assert_eq!(late.parked_count(), 0);
+    assert_ne!(late.state_hash(), whole);
+    // The newest message builds on what is gone, so it waits too (DOCUMENT §10).
+    assert!(late.messages(0..usize::MAX).is_empty());
+
+    for envelope in group.sent.iter().rev() {
+        late.receive(&envelope.pruned(), NOW);
+        late.receive(envelope, NOW);
+        assert!(late.receive(envelope, NOW).is_empty(), "once");
+    }
+    assert_eq!(late.state_hash(), whole);
+    assert_eq!(
+        late.messages(0..usize::MAX),
+        group.members[0].messages(0..usize::MAX)
+    );
+}
+
 #[test]
 fn only_the_author_edits_and_only_admins_invite() {
     let mut group = Group::full();
