@@ -20,8 +20,7 @@ use khlong_store::engine::faults::{Fault, FaultKind};
 use khlong_store::table::Table;
 use khlong_store::tables::{quotas, timelines};
 use khlong_sync::wire::code::ErrorCode;
-use khlong_sync::wire::frame::{AppendOutcome, Frame, Push};
-use khlong_sync::wire::{decode, encode};
+use khlong_sync::wire::frame::AppendOutcome;
 use support::virtual_world::World;
 use support::{Author, open};
 
@@ -277,6 +276,14 @@ fn another_policy_holds_for_what_is_there_already() {
     });
     world.run_hub_to(FIRST_ROUND + 20 * DAY + HOUR);
     assert_eq!(bodies(&world, &[&change, &receipt]), [false; 2]);
+
+    // What is gone has no say any more when the operator thinks again.
+    world.restart_with(Policy::default());
+    world.run_hub_to(FIRST_ROUND + 21 * DAY);
+    let short = admin.write_for(Expiry::Day, Kind::Change, b"one day");
+    store(&mut world, &admin, [&short]);
+    world.run_hub_to(FIRST_ROUND + 22 * DAY + HOUR);
+    assert!(!has_body(&world, &short));
 }
 
 #[test]
@@ -330,28 +337,6 @@ fn a_subscriber_from_the_beginning_gets_every_entry_in_order_and_headers_that_ve
     world.prove(again, &admin);
     world.subscribe(again, admin.timeline, &left.cursors);
     assert_eq!(world.client(again).inbox.texts(), [new.id()]);
-}
-
-#[test]
-fn a_pruned_entry_passes_the_decoder() {
-    let (world, _, mut admin) = opened(Policy::default());
-    let pruned = admin.write(b"gone").pruned();
-    let frame = Frame::Push(Push {
-        class: Class::Text,
-        backfill: None,
-        cursor: khlong_crdt::class::Cursor {
-            log: world.hub.store().identity().log,
-            log_epoch: 1,
-            seq: ArrivalSeq(1),
-            hash: [0; 8],
-        },
-        entries: vec![khlong_sync::replica::Arrival {
-            arrival: ArrivalSeq(1),
-            received_at: world.now().wall,
-            envelope: pruned,
-        }],
-    });
-    assert_eq!(decode(&encode(&frame)).unwrap(), frame);
 }
 
 #[test]

@@ -457,6 +457,25 @@ fn limits_of_fields_are_enforced() {
     ));
 }
 
+/// What a relay sends of an envelope whose body has expired.
+#[test]
+fn an_entry_without_its_body_is_an_entry() {
+    let at = Cursor {
+        log: LogId::ZERO,
+        log_epoch: 1,
+        seq: ArrivalSeq(0),
+        hash: [0; 8],
+    };
+    let Frame::Push(mut body) = push(10, 2, false, at) else {
+        panic!("a push")
+    };
+    for entry in &mut body.entries {
+        entry.envelope = entry.envelope.pruned();
+    }
+    let frame = Frame::Push(body);
+    assert_eq!(wire::decode(&wire::encode(&frame)).unwrap(), frame);
+}
+
 #[test]
 fn a_push_that_contradicts_itself_is_refused() {
     let at = Cursor {
