@@ -94,7 +94,7 @@ pub static CATALOG: &[TableRow] = &[
         Table::Receipt,
         "receipt",
         "[id:32]",
-        "stored receipts, see below",
+        "promises of relays, see below",
         0,
     ),
     leveled(Table::Secret, "secret", "[name]", "sealed bytes", 0),

@@ -49,6 +49,8 @@ impl Role {
 
 /// Names of the rows of table `meta`.
 pub(crate) const META_SCHEMA: &[u8] = b"schema";
+/// While a migration is unfinished: the key where it goes on.
+pub(crate) const META_MIGRATING: &[u8] = b"migrating";
 pub(crate) const META_ROLE: &[u8] = b"role";
 pub(crate) const META_LOG: &[u8] = b"log";
 pub(crate) const META_COMMITTED: &[u8] = b"committed";

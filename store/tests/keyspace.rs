@@ -108,7 +108,8 @@ fn golden_keys() {
         UnixMillis(5),
         &[envelope.id()],
     );
-    receipts::put(&mut batch, &envelope.id(), &receipt).unwrap();
+    let proof = receipt.prove(&[envelope.id()]).unwrap().remove(0);
+    receipts::put(&mut batch, &envelope.id(), &proof).unwrap();
     named::put(&mut batch, Named::Secret, b"device", vec![1]).unwrap();
     named::put(&mut batch, Named::NodeState, b"relay/1", vec![1]).unwrap();
     quotas::add(

@@ -16,9 +16,10 @@ use khlong_store::error::StoreError;
 use khlong_store::identity::Role;
 use khlong_store::store::Store;
 use khlong_store::table::Table;
+use khlong_store::tables::cursors;
 use khlong_store::tables::named::{self, Named};
 use khlong_store::tables::outbox::{self, OutboxState};
-use khlong_store::tables::{cursors, receipts};
+use khlong_store::tables::receipts::{self, Promise};
 
 fn store() -> Store {
     Store::in_memory(&MemoryDisk::new(), &options(Role::Node)).unwrap()
@@ -153,45 +154,44 @@ fn cursors_and_backfills_are_kept_for_each_relay() {
 }
 
 #[test]
-fn receipts_are_kept_one_for_each_relay() {
+fn proofs_are_kept_one_for_each_relay_and_verify() {
     let mut store = store();
-    let ids = [envelope(1), envelope(2)];
-    let sign = |relay: u8, at: i64| {
-        StoredReceipt::sign(
-            &SigningKey::from_bytes(&[relay; 32]),
-            LogId::from_bytes([1; 16]),
-            1,
-            UnixMillis(at),
-            &ids,
-        )
+    let ids = [envelope(9), envelope(1), envelope(2)];
+    let prove = |relay: u8, at: i64| {
+        let key = SigningKey::from_bytes(&[relay; 32]);
+        let receipt =
+            StoredReceipt::sign(&key, LogId::from_bytes([1; 16]), 1, UnixMillis(at), &ids);
+        receipt.prove(&ids).unwrap().remove(1)
     };
-    let (first, second, again) = (sign(1, 10), sign(2, 20), sign(1, 30));
+    let (first, second, again) = (prove(1, 10), prove(2, 20), prove(1, 30));
     write(&mut store, |batch| {
         receipts::put(batch, &envelope(1), &first)
     });
     write(&mut store, |batch| {
         receipts::put(batch, &envelope(1), &second)
     });
+    let kept = |store: &Store| receipts::get(store, &envelope(1)).unwrap();
     assert_eq!(
-        receipts::get(&store, &envelope(1)).unwrap(),
-        [first, second.clone()]
+        kept(&store),
+        [first, second.clone()].map(Promise::Proof),
+        "in the order in which they came"
     );
     write(&mut store, |batch| {
         receipts::put(batch, &envelope(1), &again)
     });
-    let kept = receipts::get(&store, &envelope(1)).unwrap();
-    assert_eq!(kept, [again, second]);
-    for receipt in &kept {
-        receipt.verify(&ids).unwrap();
+    assert_eq!(kept(&store), [again, second].map(Promise::Proof));
+    for promise in kept(&store) {
+        let Promise::Proof(proof) = promise else {
+            panic!("{promise:?}")
+        };
+        proof.verify(&envelope(1)).unwrap();
+        assert!(proof.verify(&envelope(2)).is_err());
     }
     assert!(receipts::get(&store, &envelope(2)).unwrap().is_empty());
     write(&mut store, |batch| {
-        (3..9).try_for_each(|relay| receipts::put(batch, &envelope(1), &sign(relay, 1)))
+        (3..9).try_for_each(|relay| receipts::put(batch, &envelope(1), &prove(relay, 1)))
     });
-    assert_eq!(
-        receipts::get(&store, &envelope(1)).unwrap().len(),
-        receipts::RECEIPTS_PER_ENVELOPE_MAX
-    );
+    assert_eq!(kept(&store).len(), receipts::RECEIPTS_PER_ENVELOPE_MAX);
 }
 
 #[test]

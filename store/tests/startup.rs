@@ -15,7 +15,7 @@ use khlong_store::error::{EngineError, StoreError};
 use khlong_store::folder::{DATABASE_FOLDER, LOCK_FILE};
 use khlong_store::identity::{LogIdentity, Role};
 use khlong_store::key::Encoder;
-use khlong_store::migrate::{self, Migration};
+use khlong_store::migrate::{self, Migration, Progress};
 use khlong_store::rows::{Committed, Rows as _};
 use khlong_store::side_file::{SIDE_FILE, SideState};
 use khlong_store::store::{OpenOptions, Store};
@@ -149,8 +149,8 @@ fn a_newer_schema_is_refused() {
         matches!(
             error,
             StoreError::SchemaTooNew {
-                found: 2,
-                supported: 1
+                found: 3,
+                supported: 2
             }
         ),
         "{error}"
@@ -159,10 +159,11 @@ fn a_newer_schema_is_refused() {
 }
 
 /// Appends its number to a row, so that a migration that ran twice would show.
-fn note(batch: &mut Batch<'_>, step: u8) -> Result<(), StoreError> {
+fn note(batch: &mut Batch<'_>, step: u8) -> Result<Progress, StoreError> {
     let mut trace = batch.get(Table::NodeState, b"trace")?.unwrap_or_default();
     trace.push(step);
-    batch.put(Table::NodeState, b"trace".to_vec(), trace)
+    batch.put(Table::NodeState, b"trace".to_vec(), trace)?;
+    Ok(Progress::Done)
 }
 
 #[test]
@@ -171,12 +172,12 @@ fn migrations_run_in_order_and_once() {
         Migration {
             to: 3,
             description: "third",
-            run: |batch| note(batch, 3),
+            run: |batch, _| note(batch, 3),
         },
         Migration {
             to: 2,
             description: "second",
-            run: |batch| note(batch, 2),
+            run: |batch, _| note(batch, 2),
         },
     ];
     let disk = MemoryDisk::new();
@@ -201,7 +202,7 @@ fn a_migration_that_fails_leaves_the_schema_before_it() {
     let steps = [Migration {
         to: 2,
         description: "breaks off in the middle",
-        run: |batch| {
+        run: |batch, _| {
             note(batch, 2)?;
             Err(StoreError::corrupt(
                 Table::NodeState,

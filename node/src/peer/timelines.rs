@@ -74,7 +74,10 @@ pub(super) fn load_outbox(store: &Store) -> Result<Outbox, NodeError> {
             continue;
         };
         let stored_at = receipts::get(&batch, &entry.id).map_err(NodeError::Store)?;
-        let stored_at = stored_at.iter().map(|receipt| receipt.relay).collect();
+        let stored_at = stored_at
+            .iter()
+            .map(|promise| promise.receipt().relay)
+            .collect();
         waiting.insert(Waiting::new(entry, &stored.envelope, stored_at));
     }
     Ok(waiting)
@@ -120,7 +123,8 @@ impl Peer {
                 author: envelope.author().to_string(),
                 seq: envelope.seq().0,
             }),
-            Appended::Stored { .. } => {}
+            // Restored: a relay that had dropped the body was here before somebody who has it.
+            Appended::Stored { .. } | Appended::Restored { .. } => {}
             // The timeline has it; or the folder does not keep it, so that the
             // timeline would show something else after the next start.
             Appended::Duplicate { .. } | Appended::ThirdFork => return Ok(()),

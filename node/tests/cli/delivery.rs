@@ -3,6 +3,14 @@
 use std::io::BufReader;
 use std::process::ChildStdout;
 
+use khlong_crdt::address::RelayAddress;
+use khlong_crdt::id::{EnvelopeId, LogId};
+use khlong_node::peer::STORE_FOLDER;
+use khlong_store::engine::rocks::RocksOptions;
+use khlong_store::identity::Role;
+use khlong_store::store::{OpenOptions, Store};
+use khlong_store::table::Table;
+use khlong_store::tables::receipts::{self, Promise};
 use serde_json::Value;
 
 use crate::node::{Node, next_line, text};
@@ -207,6 +215,53 @@ fn an_invite_works_once_and_leaving_ends_following() {
     assert_eq!(
         first.json(&["timeline", "ls"])["timelines"][0]["title"],
         "ริมน้ำ"
+    );
+}
+
+/// "Stored" is more than a word: the folder holds what the relay signed for each envelope.
+#[test]
+fn a_node_keeps_a_proof_for_each_envelope_that_a_relay_stored() {
+    let mut relay = Relay::start();
+    let mali = relay.node("มะลิ");
+    let opened = mali.json(&["timeline", "new", "แผงริมคลอง", "--wait", "stored"]);
+    let timeline = text(&opened["timeline"]["id"]);
+    relay.kill();
+    for body in ["one", "two", "three"] {
+        mali.json(&["send", &timeline, body, "--wait", "none"]);
+    }
+    relay.restart();
+    mali.json(&["sync"]);
+
+    let address: RelayAddress = relay.address.parse().unwrap();
+    let options = OpenOptions {
+        role: Role::Node,
+        fresh_log_id: LogId::from_bytes([0; 16]),
+        accept_loss: false,
+        sizes: RocksOptions::default(),
+    };
+    let store = Store::open(&mali.home().join(STORE_FOLDER), &options).unwrap();
+    let (mut proven, mut together) = (0, 0);
+    store
+        .for_each_row(&mut |table, key, _| {
+            if table != Table::Envelope {
+                return Ok(());
+            }
+            let id = EnvelopeId::from_bytes(key.try_into().unwrap());
+            let kept = receipts::get(&store, &id)?;
+            let [Promise::Proof(proof)] = kept.as_slice() else {
+                panic!("{kept:?}")
+            };
+            assert_eq!(proof.receipt.relay, address.key);
+            proof.verify(&id).unwrap();
+            proven += 1;
+            together += usize::from(proof.receipt.count > 1);
+            Ok(())
+        })
+        .unwrap();
+    assert!(proven >= 6, "genesis, author, epoch and three messages");
+    assert!(
+        together >= 3,
+        "appended together, each with a proof of its own"
     );
 }
 

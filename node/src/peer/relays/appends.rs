@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use khlong_crdt::id::{RelayKey, TimelineId};
-use khlong_crdt::receipt::StoredReceipt;
+use khlong_crdt::receipt::StoredProof;
 use khlong_crdt::time::{Now, UnixMillis};
 use khlong_store::tables::outbox::OutboxEntry;
 use khlong_store::tables::{outbox, receipts};
@@ -71,7 +71,7 @@ impl Peer {
         relay: RelayKey,
         request: u64,
         outcomes: &[AppendOutcome],
-        receipt: Option<StoredReceipt>,
+        proofs: &[Option<StoredProof>],
     ) -> Result<(), NodeError> {
         let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
             return Ok(());
@@ -79,10 +79,10 @@ impl Peer {
         let Some((_, offered)) = live.in_flight.take_if(|(waiting, _)| *waiting == request) else {
             return Ok(());
         };
-        for (place, outcome) in offered.iter().zip(outcomes) {
+        for ((place, outcome), proof) in offered.iter().zip(outcomes).zip(proofs) {
             match *outcome {
                 AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
-                    self.stored_at_relay(relay, *place, receipt.as_ref())?;
+                    self.stored_at_relay(relay, *place, proof.as_ref())?;
                 }
                 AppendOutcome::Refused {
                     code,
@@ -105,7 +105,7 @@ impl Peer {
         &mut self,
         relay: RelayKey,
         place: Place,
-        receipt: Option<&StoredReceipt>,
+        proof: Option<&StoredProof>,
     ) -> Result<(), NodeError> {
         let Some((id, class)) = self
             .outbox
@@ -126,7 +126,7 @@ impl Peer {
             if is_done {
                 outbox::remove(batch, &place.timeline, place.n)?;
             }
-            receipt.map_or(Ok(()), |receipt| receipts::put(batch, &id, receipt))
+            proof.map_or(Ok(()), |proof| receipts::put(batch, &id, proof))
         })
     }
 

@@ -269,9 +269,9 @@ impl Peer {
             SessionEvent::Acked {
                 request,
                 outcomes,
-                receipt,
+                proofs,
             } => {
-                self.acked(now, relay, request, &outcomes, receipt)?;
+                self.acked(now, relay, request, &outcomes, &proofs)?;
                 Ok(Vec::new())
             }
             SessionEvent::Refused {

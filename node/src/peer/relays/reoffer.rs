@@ -128,7 +128,10 @@ impl Peer {
             let stored_at = receipts::get(batch, &id)?;
             Ok::<_, StoreError>((entry, stored_at))
         })?;
-        let stored_at = stored_at.iter().map(|receipt| receipt.relay).collect();
+        let stored_at = stored_at
+            .iter()
+            .map(|promise| promise.receipt().relay)
+            .collect();
         self.outbox.insert(Waiting::new(entry, envelope, stored_at));
         Ok(())
     }
