@@ -7,7 +7,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use khlong_crdt::class::Class;
 use khlong_crdt::envelope::VerifiedEnvelope;
@@ -61,7 +61,7 @@ fn nothing_leaves_before_the_commit_and_the_receipt_covers_what_is_stored() {
 
     world.hub.commit(world.now()).unwrap();
     world.deliver_to_clients();
-    let (outcomes, receipt) = &world.client(conn).acks[&request];
+    let (outcomes, proofs) = &world.client(conn).acks[&request];
     assert_eq!(
         *outcomes,
         [AppendOutcome::Stored {
@@ -71,11 +71,11 @@ fn nothing_leaves_before_the_commit_and_the_receipt_covers_what_is_stored() {
     let stored = timelines::get(world.hub.store(), &envelope.id())
         .unwrap()
         .unwrap();
-    let receipt = receipt.as_ref().unwrap();
-    assert_eq!(receipt.relay, world.hub.relay_key());
-    receipt.verify(&[envelope.id()]).unwrap();
+    let proof = proofs[0].as_ref().unwrap();
+    assert_eq!(proof.receipt.relay, world.hub.relay_key());
+    proof.verify(&envelope.id()).unwrap();
     assert_eq!(
-        receipt.received_at, stored.received_at,
+        proof.receipt.received_at, stored.received_at,
         "expiry counts from the receipt's date"
     );
 }
@@ -91,6 +91,77 @@ fn many_appends_share_one_commit() {
     world.settle();
     assert_eq!(world.client(conn).acks.len(), 6);
     assert_eq!(world.hub.store().stats().wal_syncs, before + 1);
+}
+
+/// What one client has for its appends: every proof holds, and all are of one receipt.
+fn assert_proven(world: &World, conn: ConnectionId, appends: &[(u64, Vec<EnvelopeId>)]) {
+    let mut receipts = BTreeSet::new();
+    for (request, ids) in appends {
+        let (outcomes, proofs) = &world.client(conn).acks[request];
+        assert_eq!(outcomes.len(), ids.len());
+        for (id, proof) in ids.iter().zip(proofs) {
+            let Some(proof) = proof else { continue };
+            proof.verify(id).unwrap();
+            let stored = timelines::get(world.hub.store(), id).unwrap().unwrap();
+            assert_eq!(proof.receipt.received_at, stored.received_at);
+            receipts.insert(proof.receipt.encode());
+        }
+    }
+    assert_eq!(receipts.len(), 1, "one signature");
+}
+
+#[test]
+fn one_commit_is_one_ack_with_one_signature_for_each_connection() {
+    let (mut world, mali, mut market) = opened(Policy::default());
+    let ton = world.connect(None);
+    let (timeline, mut canal, intro) = open(2);
+    world.prove(ton, &canal);
+    world.append(ton, vec![timeline.genesis, intro]);
+    let before = [mali, ton].map(|conn| world.client(conn).ack_frames.len());
+    let acks_before = world.hub.stats().acks;
+
+    // Several inputs, some milliseconds apart, then one commit.
+    let (mut of_mali, mut of_ton) = (Vec::new(), Vec::new());
+    let first = market.write(b"first");
+    // Of somebody whose grant has not come.
+    let refused = market.admit(9).0.introduce();
+    for envelopes in [
+        vec![first.clone()],
+        vec![
+            market.write(b"second"),
+            refused,
+            first,
+            market.write(b"third"),
+        ],
+        vec![market.write(b"fourth")],
+    ] {
+        of_mali.push((world.offer(mali, envelopes.clone()), ids(&envelopes)));
+        world.deliver_to_hub().unwrap();
+        world.pass_ms(3);
+        let envelopes = vec![canal.write(b"elsewhere")];
+        of_ton.push((world.offer(ton, envelopes.clone()), ids(&envelopes)));
+        world.deliver_to_hub().unwrap();
+        world.pass_ms(3);
+    }
+    world.hub.commit(world.now()).unwrap();
+    world.deliver_to_clients();
+
+    let last = |conn, seen: usize| {
+        let frames = &world.client(conn).ack_frames;
+        assert_eq!(frames.len(), seen + 1, "one ack");
+        frames.last().unwrap()
+    };
+    let (to_mali, to_ton) = (last(mali, before[0]), last(ton, before[1]));
+    assert_eq!((to_mali.further.len(), to_ton.further.len()), (2, 2));
+    let counts = [to_mali, to_ton].map(|ack| ack.receipt.as_ref().unwrap().count);
+    assert_eq!(counts, [5, 3], "kept, once for each time it was sent");
+    assert_eq!(world.hub.stats().acks, acks_before + 2);
+    assert_proven(&world, mali, &of_mali);
+    assert_proven(&world, ton, &of_ton);
+    let (outcomes, proofs) = &world.client(mali).acks[&of_mali[1].0];
+    assert_eq!(refusal(&outcomes[1]), Some(ErrorCode::NotAdmitted));
+    assert!(proofs[1].is_none());
+    assert!(matches!(outcomes[2], AppendOutcome::Duplicate { .. }));
 }
 
 #[test]

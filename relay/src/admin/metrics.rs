@@ -263,7 +263,11 @@ fn counters(hub: &HubStats, engine: &EngineStats) -> [(&'static str, &'static st
             hub.forks_seen,
         ),
         ("timelines_opened", "Timelines opened", hub.timelines_opened),
-        ("acks", "Appends answered after their commit", hub.acks),
+        (
+            "acks",
+            "Acks made: one for each commit and connection",
+            hub.acks,
+        ),
         (
             "arrivals_fanned_out",
             "Entries handed to live subscribers",

@@ -1,9 +1,10 @@
 //! Group commit: one fsync, then the acks and pushes that it allows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use khlong_crdt::envelope::VerifiedEnvelope;
+use khlong_crdt::id::EnvelopeId;
 use khlong_crdt::receipt::StoredReceipt;
 use khlong_crdt::time::{Now, UnixMillis};
 use khlong_store::engine::Durability;
@@ -12,7 +13,7 @@ use khlong_store::tables::timelines;
 use khlong_sync::replica::Arrival;
 use khlong_sync::session::input::Input;
 use khlong_sync::wire::code::ErrorCode;
-use khlong_sync::wire::frame::AppendOutcome;
+use khlong_sync::wire::frame::{AppendAnswer, AppendOutcome};
 
 use super::{ConnectionId, Hub, HubFailure, is_fatal};
 
@@ -25,9 +26,36 @@ const BUSY_RETRY_MS: u32 = 500;
 pub(super) struct Pending {
     pub(super) connection: ConnectionId,
     pub(super) request: u64,
+    /// The same for all appends of a commit.
     pub(super) received_at: UnixMillis,
     pub(super) envelopes: Vec<VerifiedEnvelope>,
     pub(super) outcomes: Vec<AppendOutcome>,
+}
+
+/// The answers to one connection, and what its receipt is over. The session bounds
+/// them: no more appends than may be in flight.
+#[derive(Default)]
+struct Gathered {
+    answers: Vec<AppendAnswer>,
+    received_at: UnixMillis,
+    kept: Vec<EnvelopeId>,
+}
+
+impl Gathered {
+    fn add(&mut self, append: Pending) {
+        let Pending {
+            connection: _,
+            request,
+            received_at,
+            envelopes,
+            outcomes,
+        } = append;
+        let decided = envelopes.iter().zip(&outcomes);
+        let kept = decided.filter(|(_, outcome)| outcome.is_kept());
+        self.kept.extend(kept.map(|(envelope, _)| envelope.id()));
+        self.received_at = received_at;
+        self.answers.push(AppendAnswer { request, outcomes });
+    }
 }
 
 impl Hub {
@@ -70,46 +98,40 @@ impl Hub {
         self.settle(now)
     }
 
+    /// One ack with one signature for each connection, however many appends it made.
     fn acknowledge(&mut self, now: Now, pending: Vec<Pending>) -> Result<(), HubFailure> {
         let identity = self.store.identity();
-        for Pending {
-            connection,
-            request,
-            received_at,
-            envelopes,
-            outcomes,
-        } in pending
-        {
-            let mut kept = Vec::with_capacity(envelopes.len());
-            for (envelope, outcome) in envelopes.iter().zip(&outcomes) {
-                match outcome {
-                    AppendOutcome::Stored { .. } => {
-                        kept.push(envelope.id());
-                        self.stats.envelopes_stored += 1;
-                        self.stats.envelope_bytes_stored += envelope.bytes().len() as u64;
-                    }
-                    AppendOutcome::Duplicate { .. } => {
-                        kept.push(envelope.id());
-                        self.stats.envelopes_duplicate += 1;
-                    }
-                    AppendOutcome::Refused { code, .. } => self.stats.refuse(*code),
-                }
-            }
+        let mut acks: BTreeMap<ConnectionId, Gathered> = BTreeMap::new();
+        for append in pending {
+            self.count(&append);
+            acks.entry(append.connection).or_default().add(append);
+        }
+        for (connection, ack) in acks {
+            let Gathered {
+                answers,
+                received_at,
+                kept,
+            } = ack;
             let receipt = (!kept.is_empty()).then(|| {
                 StoredReceipt::sign(&self.key, identity.log, identity.epoch, received_at, &kept)
             });
             self.stats.acks += 1;
-            self.step(
-                now,
-                connection,
-                Input::Acknowledge {
-                    request,
-                    outcomes,
-                    receipt,
-                },
-            )?;
+            self.step(now, connection, Input::Acknowledge { answers, receipt })?;
         }
         Ok(())
+    }
+
+    fn count(&mut self, append: &Pending) {
+        for (envelope, outcome) in append.envelopes.iter().zip(&append.outcomes) {
+            match outcome {
+                AppendOutcome::Stored { .. } => {
+                    self.stats.envelopes_stored += 1;
+                    self.stats.envelope_bytes_stored += envelope.bytes().len() as u64;
+                }
+                AppendOutcome::Duplicate { .. } => self.stats.envelopes_duplicate += 1,
+                AppendOutcome::Refused { code, .. } => self.stats.refuse(*code),
+            }
+        }
     }
 
     /// Shows what is new to everybody who watches it.

@@ -95,10 +95,13 @@ impl Hub {
         envelopes: Vec<VerifiedEnvelope>,
         may_open: bool,
     ) -> Result<(), HubFailure> {
+        // One date for a commit, since one receipt says it of all that a connection appended.
+        let begun = self.pending.first().map(|append| append.received_at);
+        let received_at = begun.unwrap_or(now.wall);
         let mut batch = self.store.batch_on(std::mem::take(&mut self.overlay));
         let mut outcomes = Vec::with_capacity(envelopes.len());
         for envelope in &envelopes {
-            let decision = match decide(&mut batch, &self.policy, envelope, now.wall, may_open) {
+            let decision = match decide(&mut batch, &self.policy, envelope, received_at, may_open) {
                 Ok(decision) => decision,
                 Err(error) if is_fatal(&error) => return Err(HubFailure::Read(error)),
                 Err(error) => {
@@ -112,7 +115,7 @@ impl Hub {
             if let AppendOutcome::Stored { arrival } = decision.outcome {
                 self.arrivals.push(Arrival {
                     arrival,
-                    received_at: now.wall,
+                    received_at,
                     envelope: envelope.clone(),
                 });
             }
@@ -122,7 +125,7 @@ impl Hub {
         self.pending.push(Pending {
             connection,
             request,
-            received_at: now.wall,
+            received_at,
             envelopes,
             outcomes,
         });

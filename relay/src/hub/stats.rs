@@ -33,7 +33,7 @@ pub struct HubStats {
     pub forks_seen: u64,
     /// Timelines opened.
     pub timelines_opened: u64,
-    /// Acks made, each after the commit that holds what it promises.
+    /// Acks made: one for each commit and connection, after the commit that holds what it promises.
     pub acks: u64,
     /// Entries handed to live subscribers' sessions.
     pub arrivals_fanned_out: u64,

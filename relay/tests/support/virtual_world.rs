@@ -6,7 +6,7 @@ use ed25519_dalek::SigningKey;
 use khlong_crdt::class::{Class, Cursor};
 use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::{ArrivalSeq, LogId, TimelineId};
-use khlong_crdt::receipt::StoredReceipt;
+use khlong_crdt::receipt::StoredProof;
 use khlong_crdt::time::{Monotonic, Now, UnixMillis};
 use khlong_relay::hub::{ConnectionId, Hub, HubFailure, HubInput, HubOutput, Policy};
 use khlong_store::engine::memory::MemoryDisk;
@@ -18,7 +18,7 @@ use khlong_sync::session::config::{Role, SessionConfig};
 use khlong_sync::session::input::Input;
 use khlong_sync::session::output::{Event, Output};
 use khlong_sync::wire::code::ErrorCode;
-use khlong_sync::wire::frame::{AppendOutcome, Frame, TimelineSubscription};
+use khlong_sync::wire::frame::{Ack, AppendOutcome, Frame, TimelineSubscription};
 
 use super::{Author, Inbox};
 
@@ -57,7 +57,10 @@ pub struct World {
 pub struct Client {
     pub session: Session,
     pub inbox: Inbox,
-    pub acks: BTreeMap<u64, (Vec<AppendOutcome>, Option<StoredReceipt>)>,
+    /// By request: outcomes, and the proofs beside them.
+    pub acks: BTreeMap<u64, (Vec<AppendOutcome>, Vec<Option<StoredProof>>)>,
+    /// As they came.
+    pub ack_frames: Vec<Ack>,
     pub refused: Vec<(u64, ErrorCode, Option<u32>)>,
     pub cursors: BTreeMap<Class, Cursor>,
     pub merged: Vec<TimelineId>,
@@ -156,6 +159,7 @@ impl World {
             session: Session::new(role, SessionConfig::default(), self.now().monotonic),
             inbox: Inbox::default(),
             acks: BTreeMap::new(),
+            ack_frames: Vec::new(),
             refused: Vec::new(),
             cursors: BTreeMap::new(),
             merged: Vec::new(),
@@ -332,7 +336,10 @@ impl World {
                     frame,
                 } => {
                     assert_eq!(lane, frame.lane());
-                    if self.clients.contains_key(&connection) {
+                    if let Some(client) = self.clients.get_mut(&connection) {
+                        if let Frame::Ack(ack) = &frame {
+                            client.ack_frames.push(ack.clone());
+                        }
                         self.give(connection, Input::Frame(frame));
                     }
                 }
@@ -388,10 +395,10 @@ impl Client {
             Event::Acked {
                 request,
                 outcomes,
-                receipt,
+                proofs,
             } => {
                 assert!(
-                    self.acks.insert(request, (outcomes, receipt)).is_none(),
+                    self.acks.insert(request, (outcomes, proofs)).is_none(),
                     "two acks of one request"
                 );
             }
