@@ -59,6 +59,25 @@ fn a_chat_is_imported_once_however_often() {
     );
 }
 
+/// An ordinary chat: its batches are far larger than an envelope.
+#[test]
+fn a_long_chat_is_imported_whole() {
+    let node = Node::new("mali");
+    let chat = node.beside("long.txt");
+    let mut text_of_chat =
+        "[LINE] ประวัติการแชทในกลุ่ม \"ยาว\"\nบันทึกเมื่อ 29/11/2568 07:48\n\nศ. 28/11/2568\n".to_owned();
+    for n in 0..200 {
+        text_of_chat.push_str(&format!("08:{:02}\tมะลิ\t{n} {}\n", n % 60, "ก".repeat(400)));
+    }
+    std::fs::write(&chat, text_of_chat).unwrap();
+    let (skipped, summary) = import(&node, &["line", chat.to_str().unwrap()]);
+    assert!(skipped.is_empty());
+    assert_eq!(summary["imported"], 200);
+    let bodies = node.bodies(&text(&summary["timeline"]));
+    assert_eq!(bodies.len(), 200);
+    assert!(bodies[199].starts_with("199 ก"));
+}
+
 #[test]
 fn a_dry_run_writes_nothing() {
     let node = Node::new("mali");

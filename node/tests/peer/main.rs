@@ -13,6 +13,7 @@ mod course;
 mod disk;
 mod failed_commit;
 mod faults;
+mod imports;
 mod net;
 mod patience;
 

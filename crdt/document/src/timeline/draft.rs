@@ -155,6 +155,15 @@ impl Draft {
         }
     }
 
+    /// Whether a document takes it, before anything is written; what depends on
+    /// the timeline shows only then.
+    ///
+    /// # Errors
+    /// [`DraftError`].
+    pub fn check(&self) -> Result<(), DraftError> {
+        self.entry(UnixMillis(0)).map(|_| ())
+    }
+
     /// The entry and where it goes. Edits take the writer's clock.
     pub(crate) fn entry(&self, now: UnixMillis) -> Result<(Place, NewEntry), DraftError> {
         let to = |target: &MessageId| (key::TARGET, bytes(target.as_bytes()));

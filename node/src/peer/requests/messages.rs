@@ -6,7 +6,10 @@ use khlong_crdt::id::{MessageId, Seq, TimelineId};
 use khlong_crdt::time::{Now, UnixMillis};
 use khlong_document::timeline::Timeline;
 use khlong_document::timeline::draft::Draft;
+use khlong_document::timeline::limits::{DRAFT_BYTES_MAX, DRAFTS_PER_ENVELOPE_MAX};
 use khlong_document::timeline::message::{Origin, imported_id};
+use khlong_document::timeline::pages::writing::ComposeError;
+use khlong_document::timeline::write::WriteError;
 
 use super::unknown_timeline;
 use crate::api::{Delivery, IMPORT_BATCH_MESSAGES_MAX, ImportedLine, Response};
@@ -108,14 +111,33 @@ impl Peer {
             }
         }
         let imported = drafts.len() as u64;
-        if !drafts.is_empty() && !dry_run {
-            self.write(now, id, &drafts)?;
+        if !dry_run {
+            self.write_imported(now, id, &drafts)?;
         }
         Ok(Response::Imported {
             timeline: id.to_string(),
             imported,
             known: offered - imported,
         })
+    }
+
+    /// As many envelopes as the messages need, for one commit. What would be
+    /// refused is refused before the first one.
+    fn write_imported(
+        &mut self,
+        now: Now,
+        id: TimelineId,
+        drafts: &[Draft],
+    ) -> Result<(), NodeError> {
+        for draft in drafts {
+            draft.check().map_err(|error| {
+                NodeError::Write(WriteError::Compose(ComposeError::Draft(error)))
+            })?;
+        }
+        for part in envelopes_of(drafts) {
+            self.write(now, id, part)?;
+        }
+        Ok(())
     }
 
     pub(super) fn write_one(
@@ -149,6 +171,25 @@ impl Peer {
             }),
         }
     }
+}
+
+/// Cuts where either limit of an envelope is reached; each part holds at least one draft.
+fn envelopes_of(drafts: &[Draft]) -> impl Iterator<Item = &[Draft]> {
+    let mut rest = drafts;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = rest
+            .iter()
+            .take(DRAFTS_PER_ENVELOPE_MAX)
+            .take_while(|draft| {
+                bytes += draft.text_bytes();
+                bytes <= DRAFT_BYTES_MAX
+            });
+        let count = fits.count().max(1).min(rest.len());
+        let (part, after) = rest.split_at(count);
+        rest = after;
+        (!part.is_empty()).then_some(part)
+    })
 }
 
 fn import_key(text: &str) -> Result<[u8; 16], NodeError> {

@@ -23,14 +23,16 @@ impl Peer {
     /// answer must not be shown before that. When the folder fails meanwhile, the
     /// commit fails.
     pub fn request(&mut self, now: Now, request: Request) -> Response {
+        let before = self.overlay.bytes();
         let answered = self.answer(now, request);
+        let is_half_done = answered.is_err() && self.overlay.bytes() != before;
         let offered = self.owe_receipts(now).and_then(|()| self.offer_outbox(now));
         match (answered, offered) {
             (Ok(response), Ok(())) => response,
             (_, Err(error)) | (Err(error), Ok(())) => {
                 let response = refused(&error);
                 // What is half done must not be committed, and memory is ahead of the disk.
-                if matches!(error, NodeError::Store(_)) {
+                if is_half_done || matches!(error, NodeError::Store(_)) {
                     self.failed = Some(error);
                 }
                 response
