@@ -161,41 +161,47 @@ impl Peer {
 
     /// Introduces this user where that still has to be done, and acknowledges
     /// what others wrote. Receipts never answer receipts.
+    ///
+    /// What a timeline does not take concerns that timeline; only a folder that
+    /// fails ends the peer.
     pub(super) fn owe_receipts(&mut self, now: Now) -> Result<(), NodeError> {
         self.reread_timelines()?;
         let ids: Vec<TimelineId> = self.timelines.keys().copied().collect();
         for id in ids {
-            let Some(timeline) = self.timelines.get_mut(&id) else {
-                continue;
-            };
-            if !timeline.is_ready() {
-                continue;
-            }
-            let key = id.to_string();
-            let Some(entry) = self.book.timelines.get_mut(&key) else {
-                continue;
-            };
-            if !entry.followed {
-                continue;
-            }
-            if std::mem::take(&mut entry.introduce) {
-                let nickname = self.book.nickname.clone();
-                self.save_book()?;
-                self.write(now, id, &[Draft::Nickname(nickname)])?;
-            }
-            let Some(timeline) = self.timelines.get_mut(&id) else {
-                continue;
-            };
-            if timeline.pending_receipt() {
-                let receipt = timeline
-                    .write_receipt(&mut self.rng)
-                    .map_err(NodeError::Write)?;
-                if let Some(envelope) = receipt {
-                    self.queue(now, &envelope)?;
+            match self.owe_receipts_in(now, id) {
+                Ok(()) => {}
+                Err(error @ NodeError::Write(_)) => {
+                    let error = error.full_message();
+                    tracing::warn!(timeline = %id, %error, "what is owed there could not be written");
                 }
+                Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    fn owe_receipts_in(&mut self, now: Now, id: TimelineId) -> Result<(), NodeError> {
+        let (Some(timeline), Some(entry)) = (
+            self.timelines.get(&id),
+            self.book.timelines.get_mut(&id.to_string()),
+        ) else {
+            return Ok(());
+        };
+        if !entry.followed || !timeline.is_ready() {
+            return Ok(());
+        }
+        if std::mem::take(&mut entry.introduce) {
+            let nickname = self.book.nickname.clone();
+            self.save_book()?;
+            self.write(now, id, &[Draft::Nickname(nickname)])?;
+        }
+        let Some(timeline) = self.timelines.get_mut(&id) else {
+            return Ok(());
+        };
+        let receipt = timeline
+            .write_receipt(&mut self.rng)
+            .map_err(NodeError::Write)?;
+        receipt.map_or(Ok(()), |envelope| self.queue(now, &envelope))
     }
 
     pub(super) fn timeline_views(&self) -> Vec<TimelineView> {
@@ -230,7 +236,7 @@ pub(super) fn check_title(title: &str) -> Result<(), NodeError> {
 pub(super) fn check_nickname(nickname: &str) -> Result<(), NodeError> {
     if nickname.is_empty() || nickname.len() > NICKNAME_BYTES_MAX {
         return Err(NodeError::Usage(format!(
-            "a nickname has 1 to {NICKNAME_BYTES_MAX} bytes, this one {}",
+            "a nickname has 1 to {NICKNAME_BYTES_MAX} bytes, this one {}; choose another by `khlong nickname`",
             nickname.len()
         )));
     }

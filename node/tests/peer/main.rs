@@ -15,6 +15,7 @@ mod failed_commit;
 mod faults;
 mod imports;
 mod net;
+mod old_nodes;
 mod patience;
 
 /// What every wall clock shows at the start: a day in September 2026.

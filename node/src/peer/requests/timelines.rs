@@ -23,7 +23,7 @@ use crate::api::Response;
 use crate::error::NodeError;
 use crate::peer::Peer;
 use crate::peer::book::TimelineEntry;
-use crate::peer::find::check_title;
+use crate::peer::find::{check_nickname, check_title};
 use crate::peer::timelines::secret_row;
 
 impl Peer {
@@ -55,6 +55,7 @@ impl Peer {
                 .collect::<Result<_, _>>()?
         };
         check_title(&title)?;
+        check_nickname(&self.book.nickname)?;
         let opened = open_timeline(kind, History::Full, &mut self.rng);
         let id = opened.timeline;
         self.follow(now, id, &opened.secrets, relays)?;
