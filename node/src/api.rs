@@ -45,7 +45,7 @@ pub enum Request {
         to: Option<String>,
         /// The joiner may read and not write.
         read_only: bool,
-        /// Seconds until the link expires, counted by the relay's clock.
+        /// Seconds until the link expires, counted by the relay's clock; 0 = it never does.
         expires_in_s: u64,
     },
     /// Join by an invite link.

@@ -219,7 +219,7 @@ pub(super) enum Timeline {
         #[arg(long)]
         read_only: bool,
         /// How long the link lives (for example 12h, 7d)
-        #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration)]
+        #[arg(long, value_name = "TIME", default_value = "7d", value_parser = lifetime)]
         expires: Duration,
         /// Also draw the link as a QR code
         #[arg(long)]
@@ -453,4 +453,13 @@ fn duration(text: &str) -> Result<Duration, String> {
         .checked_mul(unit_ms)
         .map(Duration::from_millis)
         .ok_or_else(wrong)
+}
+
+/// A [`duration`] that is not over at once.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = duration(text)?;
+    if lifetime.is_zero() {
+        return Err("a link that lives no time is of no use to anybody".to_owned());
+    }
+    Ok(lifetime)
 }

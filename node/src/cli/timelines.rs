@@ -24,7 +24,9 @@ pub(super) async fn run(run: &Run, command: Timeline) -> Result<(), CliError> {
                 timeline,
                 to,
                 read_only,
-                expires_in_s: expires.as_secs(),
+                // Rounded up: 0 would be for ever.
+                expires_in_s: u64::try_from(expires.as_millis().div_ceil(1_000))
+                    .unwrap_or(u64::MAX),
             };
             return invite(run, request, qr, wait.into()).await;
         }

@@ -12,6 +12,7 @@ mod delivery;
 mod imports;
 mod node;
 mod offline;
+mod options;
 mod refusals;
 mod relay;
 mod setup;

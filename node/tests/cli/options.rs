@@ -1,0 +1,110 @@
+//! Options that change what a command does.
+
+use std::time::Duration;
+
+use crate::node::{Node, text};
+use crate::relay::Relay;
+
+#[test]
+fn a_link_expires_when_it_was_said_and_never_by_rounding() {
+    let relay = Relay::start();
+    let mali = relay.node("mali");
+    let opened = mali.json(&["timeline", "new", "canal", "--wait", "stored"]);
+    let timeline = text(&opened["timeline"]["id"]);
+    for lifetime in ["0s", "0d", "soon"] {
+        let said = mali.run(&["timeline", "invite", &timeline, "--expires", lifetime]);
+        assert_eq!(said.code, 2, "{lifetime}: {}", said.stdout);
+    }
+    let invite = [
+        "timeline",
+        "invite",
+        &timeline,
+        "--wait",
+        "stored",
+        "--expires",
+    ];
+    let (short, long) = (
+        text(&mali.json(&[&invite[..], &["200ms"]].concat())["link"]),
+        text(&mali.json(&[&invite[..], &["1h"]].concat())["link"]),
+    );
+    // 200 ms are a second at the relay, whose clock is a real one.
+    std::thread::sleep(Duration::from_millis(1_100));
+    let (late, ton) = (relay.node("late"), relay.node("ton"));
+    let join = |node: &Node, link: &str| {
+        let wait = ["--wait", "stored", "--timeout", "5s"];
+        node.run(&[&["timeline", "join", link], &wait[..]].concat())
+    };
+    let said = join(&late, &short);
+    assert_eq!(said.code, 4, "{}{}", said.stdout, said.stderr);
+    let said = join(&ton, &long);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+}
+
+#[test]
+fn a_link_can_be_drawn() {
+    let relay = Relay::start();
+    let mali = relay.node("mali");
+    mali.json(&["timeline", "new", "canal", "--wait", "none"]);
+    let invite = ["timeline", "invite", "canal", "--wait", "none"];
+    let plain = mali.run(&invite).stdout;
+    let drawn = mali.run(&[&invite[..], &["--qr"]].concat()).stdout;
+    assert!(
+        plain.starts_with("khlong://") && !plain.contains('█'),
+        "{plain}"
+    );
+    assert!(
+        drawn.starts_with("khlong://") && drawn.contains('█'),
+        "{drawn}"
+    );
+}
+
+#[test]
+fn a_timeline_has_the_kind_and_the_relays_that_were_asked_for() {
+    let (first, second) = (Relay::start(), Relay::start());
+    let mali = first.node("mali");
+    for kind in ["group", "direct", "channel", "public"] {
+        let new = ["timeline", "new", kind, "--kind", kind, "--wait", "none"];
+        let opened = &mali.json(&new)["timeline"];
+        assert_eq!(opened["kind"], kind);
+        assert_eq!(opened["relays"], serde_json::json!([first.address]));
+    }
+    assert_eq!(
+        mali.run(&["timeline", "new", "x", "--kind", "self"]).code,
+        2
+    );
+    let elsewhere = ["timeline", "new", "elsewhere", "--relay", &second.address];
+    let opened = mali.json(&[&elsewhere[..], &["--wait", "stored"]].concat());
+    let opened = &opened["timeline"];
+    assert_eq!(opened["relays"], serde_json::json!([second.address]));
+    assert_eq!(opened["queued"], 0, "that one has it");
+    let said = mali.run(&["timeline", "new", "x", "--relay", "nowhere"]);
+    assert_eq!(said.code, 2, "{}", said.stderr);
+}
+
+#[test]
+fn a_new_nickname_reaches_the_others() {
+    let relay = Relay::start();
+    let (mali, ton) = (relay.node("mali"), relay.node("ton"));
+    mali.json(&["timeline", "new", "canal", "--wait", "stored"]);
+    let link = text(&mali.json(&["timeline", "invite", "canal", "--wait", "stored"])["link"]);
+    ton.json(&["timeline", "join", &link, "--wait", "stored"]);
+    ton.json(&["nickname", "ต้นกล้า", "--wait", "stored"]);
+    assert_eq!(ton.json(&["id"])["nickname"], "ต้นกล้า");
+    mali.json(&["sync"]);
+    let members = mali.json(&["timeline", "ls"])["timelines"][0]["members"].clone();
+    assert!(
+        members.as_array().unwrap().contains(&"ต้นกล้า".into()),
+        "{members}"
+    );
+    assert_eq!(mali.run(&["nickname", &"ก".repeat(22)]).code, 2, "66 bytes");
+}
+
+#[test]
+fn a_folder_given_by_option_is_the_one_that_is_used() {
+    let (node, other) = (Node::new("mali"), Node::new("ton"));
+    let other_home = other.home();
+    let home = ["--home", other_home.to_str().unwrap()];
+    let id = node.json(&[&home[..], &["id"]].concat());
+    assert_eq!(id["nickname"], "ton", "over KHLONG_HOME");
+    assert_eq!(node.json(&["id"])["nickname"], "mali");
+}
