@@ -121,6 +121,7 @@ impl NodeError {
             Self::Keys(_) | Self::Secret { .. } => ExitCode::Untrusted,
             Self::Settings { .. } => ExitCode::Integrity,
             Self::Usage(_) | Self::Malformed { .. } => ExitCode::Usage,
+            Self::Write(WriteError::ReadOnly | WriteError::NotAdmin(_)) => ExitCode::Untrusted,
             Self::NotFound(_) | Self::Write(_) | Self::Io { .. } | Self::DaemonGone => {
                 ExitCode::Failure
             }

@@ -187,10 +187,10 @@ impl Peer {
         ) else {
             return Ok(());
         };
-        if !entry.followed || !timeline.is_ready() {
+        if !entry.followed || !timeline.can_acknowledge() {
             return Ok(());
         }
-        if std::mem::take(&mut entry.introduce) {
+        if timeline.is_ready() && std::mem::take(&mut entry.introduce) {
             let nickname = self.book.nickname.clone();
             self.save_book()?;
             self.write(now, id, &[Draft::Nickname(nickname)])?;

@@ -108,3 +108,28 @@ fn a_folder_given_by_option_is_the_one_that_is_used() {
     assert_eq!(id["nickname"], "ton", "over KHLONG_HOME");
     assert_eq!(node.json(&["id"])["nickname"], "mali");
 }
+
+#[test]
+fn a_reader_reads_says_so_and_may_not_write() {
+    let relay = Relay::start();
+    let (mali, ton) = (relay.node("mali"), relay.node("ton"));
+    mali.json(&["timeline", "new", "news", "--wait", "stored"]);
+    let invite = [
+        "timeline",
+        "invite",
+        "news",
+        "--read-only",
+        "--wait",
+        "stored",
+    ];
+    let link = text(&mali.json(&invite)["link"]);
+    ton.json(&["timeline", "join", &link, "--wait", "stored"]);
+    mali.json(&["send", "news", "extra!", "--wait", "stored"]);
+    ton.json(&["sync"]);
+    assert_eq!(ton.bodies("news"), ["extra!"]);
+    ton.json(&["read", "news", "--wait", "stored"]);
+    let said = ton.run(&["send", "news", "may I?"]);
+    assert_eq!(said.code, 4, "{}", said.stderr);
+    mali.json(&["sync"]);
+    assert_eq!(mali.json_lines(&["log", "news"])[0]["delivery"], "read");
+}

@@ -4,7 +4,7 @@
 //! The session verified it against all of them before it got here; kept is, beside
 //! each id, the proof that the receipt covers it, one for each relay.
 
-use khlong_crdt::id::EnvelopeId;
+use khlong_crdt::id::{EnvelopeId, RelayKey};
 use khlong_crdt::receipt::{StoredProof, StoredReceipt};
 
 use super::decode;

@@ -209,16 +209,23 @@ impl Timeline {
     /// Whether something can be written: I am admitted and have an epoch key.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.is_stale
-            && self.may_append(&self.author)
-            && self.epochs.current().is_some()
-            && self.head.0 > Seq(0)
+        self.may_append(&self.author) && self.can_seal()
     }
 
     /// Whether another has taken the invite by which I came: nothing that I write counts.
     #[must_use]
     pub fn is_superseded(&self) -> bool {
         self.superseded.contains(&self.author)
+    }
+
+    /// Whether receipts can be written: who may read may say what was read.
+    #[must_use]
+    pub fn can_acknowledge(&self) -> bool {
+        self.may(&self.author, Rights::READ) && !self.is_superseded() && self.can_seal()
+    }
+
+    fn can_seal(&self) -> bool {
+        !self.is_stale && self.epochs.current().is_some() && self.head.0 > Seq(0)
     }
 
     /// Envelopes that wait for an author, a key or a grant.
@@ -348,11 +355,15 @@ impl Timeline {
         *author == self.author || self.principal_of(author) == Some(self.principal)
     }
 
+    fn may_append(&self, author: &AuthorKey) -> bool {
+        self.may(author, Rights::APPEND)
+    }
+
     /// By the grants alone: expiry and revocation are for relays until there is a
     /// membership log, because they would make the fold depend on order.
-    fn may_append(&self, author: &AuthorKey) -> bool {
+    fn may(&self, author: &AuthorKey, rights: Rights) -> bool {
         self.admission
             .as_ref()
-            .is_some_and(|admission| admission.is_granted(author, Rights::APPEND))
+            .is_some_and(|admission| admission.is_granted(author, rights))
     }
 }

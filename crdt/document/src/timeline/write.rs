@@ -34,6 +34,9 @@ pub enum WriteError {
     /// Two used one invite, and the other one counts.
     #[error("someone else has used your invite to this timeline; ask for another")]
     Superseded,
+    /// Whoever came by a link for readers.
+    #[error("you may read this timeline and not write in it: ask an admin for another invite")]
+    ReadOnly,
     /// Only the author of a message edits or deletes it.
     #[error("message {0} was written by someone else; only its author may change it")]
     NotYours(MessageId),
@@ -117,7 +120,10 @@ impl Timeline {
         if !self.pending_receipt() {
             return Ok(None);
         }
-        self.check_ready()?;
+        match self.check_ready() {
+            Err(WriteError::ReadOnly) | Ok(()) => {}
+            Err(error) => return Err(error),
+        }
         let (epoch_id, _) = self.epochs.current().ok_or(WriteError::NotReady)?;
         let receipt = self
             .receipts
@@ -214,13 +220,15 @@ impl Timeline {
 
     fn check_ready(&self) -> Result<(), WriteError> {
         if self.is_superseded() {
-            Err(WriteError::Superseded)
-        } else if self.is_stale {
-            Err(WriteError::Stale)
-        } else if self.is_ready() {
-            Ok(())
-        } else {
-            Err(WriteError::NotReady)
+            return Err(WriteError::Superseded);
+        }
+        if self.is_stale {
+            return Err(WriteError::Stale);
+        }
+        match (self.is_ready(), self.can_acknowledge()) {
+            (true, _) => Ok(()),
+            (false, true) => Err(WriteError::ReadOnly),
+            (false, false) => Err(WriteError::NotReady),
         }
     }
 

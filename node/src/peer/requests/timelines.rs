@@ -211,7 +211,11 @@ impl Peer {
         timeline: &str,
     ) -> Result<Response, NodeError> {
         let id = self.resolve(timeline)?;
-        self.write(now, id, &[Draft::Leave])?;
+        let reads_only = |open: &Timeline| open.can_acknowledge() && !open.is_ready();
+        // Who may not write goes without a goodbye.
+        if !self.timelines.get(&id).is_some_and(reads_only) {
+            self.write(now, id, &[Draft::Leave])?;
+        }
         if let Some(entry) = self.book.timelines.get_mut(&id.to_string()) {
             entry.followed = false;
         }
