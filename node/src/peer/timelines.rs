@@ -15,6 +15,7 @@ use khlong_store::store::Store;
 use khlong_store::tables::named::{self, Named};
 use khlong_store::tables::timelines::{Appended, append, entries, get};
 use khlong_store::tables::{outbox, receipts};
+use khlong_sync::wire::code::ErrorCode;
 
 use super::Peer;
 use super::outbox::{Outbox, Waiting};
@@ -84,6 +85,19 @@ pub(super) fn load_outbox(store: &Store) -> Result<Outbox, NodeError> {
 }
 
 impl Peer {
+    /// Whether it was joined and nothing of it has arrived.
+    pub(super) fn is_joining(&self, id: TimelineId) -> bool {
+        self.timelines
+            .get(&id)
+            .is_some_and(|timeline| timeline.kind().is_none())
+    }
+
+    /// Whether a refusal may only mean that this node is early: what lets it in
+    /// waits with the inviter, who was offline, and the relay will take it then.
+    pub(super) fn may_be_early(&self, id: TimelineId, code: ErrorCode) -> bool {
+        matches!(code, ErrorCode::UnknownTimeline | ErrorCode::NotAdmitted) && self.is_joining(id)
+    }
+
     /// An envelope, also when it waits for the commit.
     pub(super) fn stored_or_staged(
         &mut self,

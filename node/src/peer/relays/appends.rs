@@ -87,7 +87,7 @@ impl Peer {
                 AppendOutcome::Refused {
                     code,
                     retry_after_ms,
-                } if code.is_retryable() => {
+                } if code.is_retryable() || self.may_be_early(place.timeline, code) => {
                     self.put_off(now, relay, *place, code, retry_after_ms)?;
                 }
                 AppendOutcome::Refused { code, .. } => {
@@ -141,10 +141,11 @@ impl Peer {
         retry_after_ms: Option<u32>,
     ) -> Result<(), NodeError> {
         let class = self.outbox.class_at(place);
+        let is_of_timeline = matches!(code, ErrorCode::QuotaExceeded | ErrorCode::Internal)
+            || self.may_be_early(place.timeline, code);
         let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
             return Ok(());
         };
-        let is_of_timeline = matches!(code, ErrorCode::QuotaExceeded | ErrorCode::Internal);
         let pause_ms = match class.filter(|_| is_of_timeline) {
             Some(class) => live
                 .pauses
