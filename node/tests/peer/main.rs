@@ -14,6 +14,7 @@ mod disk;
 mod failed_commit;
 mod faults;
 mod imports;
+mod joining;
 mod net;
 mod old_nodes;
 mod patience;

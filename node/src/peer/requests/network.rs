@@ -4,6 +4,7 @@ use std::collections::btree_map::Entry;
 
 use khlong_crdt::class::Class;
 use khlong_crdt::address::RelayAddress;
+use khlong_crdt::id::TimelineId;
 use khlong_crdt::time::Now;
 use khlong_store::tables::outbox;
 
@@ -97,18 +98,24 @@ impl Peer {
     pub(super) fn outbox_drop(&mut self, timeline: &str) -> Result<Response, NodeError> {
         let id = self.resolve(timeline)?;
         // Without its keys and permissions a timeline would be closed to its relays for ever.
-        let places: Vec<Place> = self
-            .outbox
-            .of(id)
-            .filter(|waiting| waiting.class != Class::Control)
-            .map(Waiting::place)
-            .collect();
+        self.drop_queued(id, |waiting| waiting.class != Class::Control)?;
+        Ok(Response::Outbox {
+            entries: self.outbox_views(),
+        })
+    }
+
+    /// Offers nothing more of what waits in a timeline now and is among `which`.
+    pub(super) fn drop_queued(
+        &mut self,
+        id: TimelineId,
+        which: impl Fn(&Waiting) -> bool,
+    ) -> Result<(), NodeError> {
+        let waiting = self.outbox.of(id).filter(|waiting| which(waiting));
+        let places: Vec<Place> = waiting.map(Waiting::place).collect();
         for place in places {
             self.outbox.remove(place);
             self.with_batch(|batch| outbox::remove(batch, &id, place.n).map(|_| ()))?;
         }
-        Ok(Response::Outbox {
-            entries: self.outbox_views(),
-        })
+        Ok(())
     }
 }
