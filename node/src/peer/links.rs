@@ -6,7 +6,7 @@ use khlong_crdt::address::RelayAddress;
 use khlong_crdt::class::Class;
 use khlong_crdt::id::TimelineId;
 use khlong_crdt::time::Monotonic;
-use khlong_sync::limits::RETRY_AFTER_MS_DEFAULT;
+use khlong_sync::limits::{PARTIAL_FRAME_BYTES_PER_SECOND_MIN, RETRY_AFTER_MS_DEFAULT};
 use khlong_sync::session::Session;
 
 use super::outbox::Place;
@@ -18,6 +18,12 @@ pub(crate) const RETRY_FIRST_MS: u64 = 250;
 /// Longest pause: a relay that is back is found within ten seconds.
 pub(crate) const RETRY_MAX_MS: u64 = 10_000;
 const _: () = assert!(RETRY_FIRST_MS < RETRY_MAX_MS);
+
+/// Longest wait for the answer to an append that is on its way at once.
+pub(crate) const ANSWER_MAX_MS: u64 = 60_000;
+/// So slow may the way there be: the slowest frame that a relay waits for.
+const APPEND_BYTES_PER_SECOND_MIN: u64 = PARTIAL_FRAME_BYTES_PER_SECOND_MIN;
+const _: () = assert!(RETRY_MAX_MS < ANSWER_MAX_MS);
 
 /// Where a connection stands.
 pub(crate) enum LinkState {
@@ -39,6 +45,8 @@ pub(crate) struct Live {
     /// The one append that waits for its answer. One at a time keeps the order
     /// of a chain across priority classes; each takes what has gathered meanwhile.
     pub(crate) in_flight: Option<(u64, Vec<Place>)>,
+    /// Counts only while something is in flight.
+    answer_until: Option<Monotonic>,
     /// After a refusal that concerns the relay as a whole: nothing is offered before.
     pub(crate) offer_after: Option<Monotonic>,
     /// After refusals that concern one timeline.
@@ -67,6 +75,7 @@ impl Live {
             exporter,
             ready: false,
             in_flight: None,
+            answer_until: None,
             offer_after: None,
             pauses: Pauses::default(),
             proven: BTreeSet::new(),
@@ -93,6 +102,17 @@ impl Live {
         let pause_ms = u64::from(asked_ms.unwrap_or(RETRY_AFTER_MS_DEFAULT));
         self.offer_after = Some(now.after_ms(pause_ms));
         pause_ms
+    }
+
+    /// From now on the answer to an append of `bytes` bytes is waited for.
+    pub(crate) fn expect_answer(&mut self, now: Monotonic, bytes: usize) {
+        let way_ms = (bytes as u64).saturating_mul(1_000) / APPEND_BYTES_PER_SECOND_MIN;
+        self.answer_until = Some(now.after_ms(ANSWER_MAX_MS.saturating_add(way_ms)));
+    }
+
+    /// When a relay that still answers pings, and never the append, is given up.
+    pub(crate) fn answer_until(&self) -> Option<Monotonic> {
+        self.answer_until.filter(|_| self.in_flight.is_some())
     }
 
     pub(crate) fn request(&mut self) -> u64 {
@@ -149,6 +169,7 @@ impl Link {
                 .next_deadline()
                 .into_iter()
                 .chain(live.offer_after)
+                .chain(live.answer_until())
                 .chain(live.pauses.next_deadline())
                 .min(),
             LinkState::Off | LinkState::Connecting => None,

@@ -1,12 +1,13 @@
 //! When a node tries again: back-off that is bounded and jittered, and the relay's own word.
 
+use khlong_node::api::Delivery;
 use khlong_relay::hub::{Policy, WriteRate};
 use khlong_store::engine::faults::FaultKind;
 use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::{AppendOutcome, Frame};
 
 use crate::conversation::pair;
-use crate::net::{Fate, Net, is_append};
+use crate::net::{Fate, Net, is_ack, is_append};
 
 /// First and longest pause after a failed attempt; the pause doubles in between,
 /// and at least half of it is waited.
@@ -187,5 +188,37 @@ fn a_full_relay_is_asked_again_when_it_said() {
             .all(|(_, pause)| *pause == 30_000_000)
     );
     assert_eq!(net.at("ton").bodies("canal"), ["no room"]);
+    net.assert_converged("canal");
+}
+
+/// It answers pings, so that the connection stands, and never an append.
+#[test]
+fn a_relay_that_acknowledges_nothing_is_left_and_tried_again() {
+    let mut net = Net::new(46, &["mali", "ton"]);
+    pair(&mut net);
+    net.run_ms(5_000);
+    net.post.withheld = Some(is_ack);
+    let (connected, appends) = (
+        net.people["mali"].connected_at.len(),
+        net.post.sent("mali", is_append).len(),
+    );
+    net.at("mali").send("canal", "unanswered");
+    net.run_ms(59_000);
+    assert_eq!(net.people["mali"].connected_at.len(), connected, "patience");
+    net.run_ms(10_000);
+    assert_eq!(
+        net.people["mali"].connected_at.len(),
+        connected + 1,
+        "and its end"
+    );
+    assert_eq!(net.post.sent("mali", is_append).len(), appends + 2);
+    net.post.withheld = None;
+    net.run_ms(70_000);
+    net.settle();
+    assert_eq!(net.at("ton").bodies("canal"), ["unanswered"]);
+    assert_eq!(
+        net.at("mali").delivery("canal", "unanswered"),
+        Delivery::Delivered
+    );
     net.assert_converged("canal");
 }

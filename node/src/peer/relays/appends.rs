@@ -62,6 +62,7 @@ impl Peer {
         };
         let request = live.request();
         live.in_flight = Some((request, offered));
+        live.expect_answer(now.monotonic, bytes);
         Ok(Some(Input::Append { request, envelopes }))
     }
 

@@ -80,6 +80,13 @@ impl Peer {
                     let address = link.address.clone();
                     self.held.push(PeerOutput::Connect { relay, address });
                 }
+                LinkState::Up(ref live)
+                    if live.answer_until().is_some_and(|at| at <= now.monotonic) =>
+                {
+                    self.held.push(PeerOutput::Disconnect { relay });
+                    let reason = "the relay did not answer an append in time".to_owned();
+                    self.lost(now, relay, reason);
+                }
                 LinkState::Up(ref mut live) => {
                     if live.offer_after.is_some_and(|at| at <= now.monotonic) {
                         live.offer_after = None;

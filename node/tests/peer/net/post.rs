@@ -73,6 +73,8 @@ pub(crate) struct Post {
     pub(crate) carried: Vec<Carried>,
     /// Whose frames vanish without a word, both ways.
     swallowed: Option<&'static str>,
+    /// Frames of this kind vanish, whosever they are; all others arrive.
+    pub(crate) withheld: Option<fn(&Frame) -> bool>,
 }
 
 impl Post {
@@ -84,6 +86,7 @@ impl Post {
             last_due: BTreeMap::new(),
             carried: Vec::new(),
             swallowed: None,
+            withheld: None,
         }
     }
 
@@ -119,7 +122,8 @@ impl Post {
         way: Way,
         frame: Frame,
     ) {
-        let is_swallowed = self.swallowed == Some(name);
+        let is_withheld = self.withheld.is_some_and(|withheld| withheld(&frame));
+        let is_swallowed = is_withheld || self.swallowed == Some(name);
         let bytes = wire::encode(&frame);
         let lane = (connection, way, Some(frame.lane()));
         self.carried.push(Carried {
