@@ -55,7 +55,9 @@ async fn insist(
             return Ok(delivery);
         }
         let obstacle = match delivery {
-            Delivery::Queued | Delivery::Refused | Delivery::Dropped => obstacle(gate, written).await?,
+            Delivery::Queued | Delivery::Refused | Delivery::Dropped => {
+                obstacle(gate, written).await?
+            }
             Delivery::Stored | Delivery::Delivered | Delivery::Read | Delivery::Received => None,
         };
         if let Some(obstacle) = obstacle

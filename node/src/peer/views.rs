@@ -50,7 +50,11 @@ impl Peer {
             }),
             messages,
             unread,
-            queued: self.outbox.of(id).filter(|waiting| !waiting.is_stored()).count() as u64,
+            queued: self
+                .outbox
+                .of(id)
+                .filter(|waiting| !waiting.is_stored())
+                .count() as u64,
             parked: timeline.map_or(0, Timeline::parked_count),
             relays: entry.map_or_else(Vec::new, |entry| entry.relays.clone()),
         }

@@ -249,7 +249,10 @@ fn a_relay_that_lost_its_disk_gets_everything_back() {
     assert_eq!(timelines.len(), 1, "it carries the timeline again");
     net.at("ton").send("canal", "after");
     net.settle();
-    assert_eq!(net.at("mali").bodies("canal"), ["before", "me too", "after"]);
+    assert_eq!(
+        net.at("mali").bodies("canal"),
+        ["before", "me too", "after"]
+    );
     for (who, body) in [("mali", "before"), ("ton", "me too"), ("ton", "after")] {
         assert_ne!(net.at(who).delivery("canal", body), Delivery::Queued);
     }

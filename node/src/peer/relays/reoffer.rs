@@ -91,7 +91,15 @@ impl Peer {
             loop {
                 let upto = ArrivalSeq(u64::MAX);
                 let page = self.with_batch(|batch| {
-                    entries(batch, &timeline, class, after, upto, READ_ENTRIES, READ_BYTES)
+                    entries(
+                        batch,
+                        &timeline,
+                        class,
+                        after,
+                        upto,
+                        READ_ENTRIES,
+                        READ_BYTES,
+                    )
                 })?;
                 let Some(last) = page.last() else { break };
                 after = last.arrival;

@@ -2,8 +2,8 @@
 
 use std::collections::btree_map::Entry;
 
-use khlong_crdt::class::Class;
 use khlong_crdt::address::RelayAddress;
+use khlong_crdt::class::Class;
 use khlong_crdt::id::TimelineId;
 use khlong_crdt::time::Now;
 use khlong_store::tables::outbox;

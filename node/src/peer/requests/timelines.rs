@@ -17,7 +17,7 @@ use khlong_document::timeline::draft::Draft;
 use khlong_document::timeline::write::InviteTerms;
 use khlong_store::tables::cursors;
 use khlong_store::tables::named::{self, Named};
-use khlong_store::tables::timelines::{author_ids, prune};
+use khlong_store::tables::timelines::{author_ids, get, prune};
 
 use super::{malformed, relay_address, unknown_timeline};
 use crate::api::Response;
@@ -124,8 +124,13 @@ impl Peer {
         self.drop_queued(id, |_| true)?;
         if let Some(author) = self.timelines.get(&id).map(Timeline::author) {
             self.with_batch(|batch| {
-                let written = author_ids(batch, &id, &author, Seq::FIRST)?;
-                written.map_or(Ok(()), |(first, _)| prune(batch, &first).map(|_| ()))
+                let Some((first, _)) = author_ids(batch, &id, &author, Seq::FIRST)? else {
+                    return Ok(());
+                };
+                match get(batch, &first)? {
+                    Some(stored) => prune(batch, &stored).map(|_| ()),
+                    None => Ok(()),
+                }
             })?;
         }
         for (relay, link) in &mut self.links {
