@@ -12,7 +12,7 @@ use crate::{
 
 /// Scheme of both forms.
 pub const SCHEME: &str = "khlong://";
-/// UDP port of a relay unless an address names another.
+/// UDP port on which a relay listens unless it is told another; an address always names its port.
 pub const PORT_DEFAULT: u16 = 4747;
 /// Relays that an invite may name.
 pub const INVITE_RELAYS_MAX: usize = 4;
@@ -29,8 +29,11 @@ pub enum AddressError {
     /// Not of the shape.
     #[error("expected {0}; copy it again, whole")]
     Shape(&'static str),
-    /// The host is empty, too long or has letters that no host has.
-    #[error("the host in the address is not a name or an IP address")]
+    /// The host is empty, too long, has letters that no host has, or stands there in another
+    /// spelling than the one that it has in an address.
+    #[error(
+        "the host in the address is not a name in lowercase, or an IP address in its usual form"
+    )]
     Host,
     /// The port is missing, zero or above 65535.
     #[error("the address needs a port from 1 to 65535 after `:`")]
@@ -57,7 +60,8 @@ pub struct RelayAddress {
 }
 
 impl RelayAddress {
-    /// Checks host and port.
+    /// Checks host and port, and gives the host the spelling that it has in an address: a
+    /// name in lowercase, an IPv6 address as in RFC 5952.
     ///
     /// # Errors
     /// [`AddressError::Host`], [`AddressError::Port`].
@@ -102,7 +106,12 @@ impl RelayAddress {
         if port.starts_with('+') || port.starts_with('0') {
             return Err(AddressError::Port);
         }
-        Self::new(key, host, port.parse().map_err(|_| AddressError::Port)?)
+        let address = Self::new(key, host, port.parse().map_err(|_| AddressError::Port)?)?;
+        // One spelling, so that one relay is not two addresses.
+        if address.host != host {
+            return Err(AddressError::Host);
+        }
+        Ok(address)
     }
 }
 

@@ -88,8 +88,14 @@ fn addresses_go_round_and_their_parts_are_checked() {
         let address = RelayAddress::new(relay("bkk"), host, 4747).unwrap();
         assert_eq!(address.to_string().parse(), Ok(address));
     }
-    let upper = RelayAddress::new(relay("bkk"), "BKK.Example.NET", 1).unwrap();
-    assert_eq!(upper.host, "bkk.example.net");
+    for (written, canonical) in [
+        ("BKK.Example.NET", "bkk.example.net"),
+        ("2001:DB8:0::042", "2001:db8::42"),
+        ("0:0:0:0:0:0:0:1", "::1"),
+    ] {
+        let address = RelayAddress::new(relay("bkk"), written, 4747).unwrap();
+        assert_eq!(address.host, canonical);
+    }
     for host in [
         "",
         "a b",
@@ -132,6 +138,54 @@ fn addresses_go_round_and_their_parts_are_checked() {
                 .parse::<RelayAddress>()
                 .is_err()
         );
+    }
+}
+
+/// ENVELOPE §1: a reader refuses what the file does not allow, also where it could guess.
+#[test]
+fn a_host_in_another_spelling_is_refused_in_addresses_and_links() {
+    let invite = |relays| {
+        let secret = InvitePayload::Open([1; 32]);
+        InviteLink {
+            relays,
+            timeline: timeline(),
+            secret,
+        }
+    };
+    let address = |name: &str, host: &str| RelayAddress::new(relay(name), host, 4747).unwrap();
+    for (canonical, written) in [
+        ("@bkk.example.net:", "@BKK.example.net:"),
+        ("@bkk.example.net:", "@bkk.example.neT:"),
+        ("@[2001:db8::42]:", "@[2001:DB8::42]:"),
+        ("@[2001:db8::42]:", "@[2001:db8:0::42]:"),
+        ("@[2001:db8::42]:", "@[2001:db8::0042]:"),
+        ("@[2001:db8::42]:", "@[2001:db8:0:0:0:0:0:42]:"),
+        ("@[2001:db8::42]:", "@[2001:db8::0.0.0.66]:"),
+    ] {
+        let host = canonical.trim_matches(['@', ':', '[', ']']);
+        let good = address("bkk", host).to_string();
+        let wrong = good.replacen(canonical, written, 1);
+        assert_ne!(wrong, good);
+        assert!(good.parse::<RelayAddress>().is_ok());
+        assert_eq!(
+            wrong.parse::<RelayAddress>(),
+            Err(AddressError::Host),
+            "{wrong}"
+        );
+        for relays in [
+            vec![address("bkk", host)],
+            vec![address("cnx", "h"), address("bkk", host)],
+        ] {
+            let good = invite(relays).to_string();
+            let wrong = good.replacen(canonical, written, 1);
+            assert_ne!(wrong, good);
+            assert!(good.parse::<InviteLink>().is_ok());
+            assert_eq!(
+                wrong.parse::<InviteLink>(),
+                Err(AddressError::Host),
+                "{wrong}"
+            );
+        }
     }
 }
 
