@@ -128,14 +128,16 @@ impl Drop for Running {
 fn init_makes_a_private_key_a_commented_config_and_never_overwrites() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("relay");
-    let made = output(&home, &["init", "--host", "relay.example.org"]);
+    let made = output(&home, &["init", "--host", "Relay.Example.org"]);
     assert!(made.status.success(), "{}", text(&made.stderr));
     let address: RelayAddress = text(&made.stdout).trim().parse().unwrap();
     assert_eq!(
         (address.host.as_str(), address.port),
-        ("relay.example.org", 4433)
+        ("relay.example.org", 4747)
     );
     let config = std::fs::read_to_string(home.join("relay.toml")).unwrap();
+    assert!(config.contains("\nquic = \"[::]:4747\"\n"), "{config}");
+    assert!(config.contains("\n# port = 4747\n"), "{config}");
     assert!(config.contains("# reserve = \"256MiB\""), "{config}");
     #[cfg(unix)]
     {

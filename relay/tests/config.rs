@@ -35,13 +35,27 @@ fn parse_in(
 #[test]
 fn an_empty_file_gives_the_defaults_and_reads_the_key_beside_it() {
     let config = parse("", &[], &Flags::default()).unwrap();
-    assert_eq!(config.listen.quic.port(), 4433);
+    assert_eq!(config.listen.quic.to_string(), "[::]:4747");
     assert_eq!(config.store.reserve, ByteSize::mebibytes(256));
     assert_eq!(config.relay.key.as_deref(), Some("key_x"));
     assert!(
         config.store.folder.is_absolute(),
         "relative to the file, not to the process"
     );
+}
+
+#[test]
+fn the_host_gets_the_spelling_that_clients_take() {
+    let host = |host: &str| {
+        let text = format!("[relay]\nhost = \"{host}\"\n");
+        parse(&text, &[], &Flags::default()).map(|config| config.relay.host)
+    };
+    assert_eq!(host("BKK.Example.NET").unwrap(), "bkk.example.net");
+    assert_eq!(host("2001:DB8:0::7").unwrap(), "2001:db8::7");
+    for wrong in ["", "a b", "[::1]", "relay.example.org:4747"] {
+        let error = host(wrong).unwrap_err();
+        assert!(error.to_string().contains("relay.host"), "{wrong}: {error}");
+    }
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use khlong_crdt::address::RelayAddress;
+use khlong_crdt::address::{PORT_DEFAULT, RelayAddress};
+use khlong_crdt::id::RelayKey;
 use serde_json::json;
 
 use super::{Arguments, CommandError, Init, SCHEMA_VERSION, print};
@@ -47,7 +48,7 @@ pub(super) fn execute(arguments: &Arguments, init: &Init) -> Result<(), CommandE
 
     let address = RelayAddress {
         key: identity::public(&key),
-        host: init.host.clone(),
+        host: config.relay.host.clone(),
         port: config.public_port(),
     };
     if arguments.json {
@@ -72,14 +73,8 @@ pub(super) fn execute(arguments: &Arguments, init: &Init) -> Result<(), CommandE
 
 /// A host that could not stand in the address would be found out by clients only.
 fn checked_host(init: &Init) -> Result<(), CommandError> {
-    let key = khlong_crdt::id::RelayKey::from_bytes([0; 32]);
-    let text = RelayAddress {
-        key,
-        host: init.host.clone(),
-        port: 1,
-    }
-    .to_string();
-    match text.parse::<RelayAddress>() {
+    let anybody = RelayKey::from_bytes([0; 32]);
+    match RelayAddress::new(anybody, &init.host, PORT_DEFAULT) {
         Ok(_) => Ok(()),
         Err(source) => Err(CommandError::Host {
             host: init.host.clone(),
@@ -105,7 +100,7 @@ admin = "{admin}"
 # How clients reach this relay; it stands in the address that they get.
 host = "{host}"
 # Where the UDP port outside is another one than in listen.quic.
-# port = 4433
+# port = {PORT_DEFAULT}
 # The relay's secret key. Whoever has it can pose as this relay.
 key_file = "{KEY_FILE}"
 

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use self::error::CommandError;
-use crate::config::{Config, Environment, Flags, ListenFlags, LogFlags};
+use crate::config::{Config, Environment, Flags, ListenFlags, LogFlags, QUIC_DEFAULT};
 
 /// Version of the machine-readable output.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
@@ -59,7 +59,7 @@ pub struct Init {
     #[arg(long, default_value = "localhost")]
     pub host: String,
     /// UDP address to listen on.
-    #[arg(long, value_name = "ADDRESS", default_value = "[::]:4433")]
+    #[arg(long, value_name = "ADDRESS", default_value_t = QUIC_DEFAULT)]
     pub quic: SocketAddr,
     /// HTTP address for metrics and health; keep it private.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]

@@ -11,11 +11,13 @@ mod error;
 mod keep;
 mod size;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Format as _, Serialized, Toml};
+use khlong_crdt::address::{PORT_DEFAULT, RelayAddress};
+use khlong_crdt::id::RelayKey;
 use serde::{Deserialize, Serialize};
 
 pub use self::environment::Environment;
@@ -25,6 +27,10 @@ pub use self::size::{ByteSize, Count};
 
 /// Longest token that a client can send; see `khlong_sync::limits`.
 const TOKEN_BYTES_MAX: usize = khlong_sync::limits::TOKEN_BYTES_MAX;
+
+/// Where clients reach a relay unless it is told otherwise: on Linux over IPv4 too.
+pub(crate) const QUIC_DEFAULT: SocketAddr =
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), PORT_DEFAULT);
 
 /// Everything that can be configured. `khlong-relay init` writes it with comments.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
@@ -51,7 +57,7 @@ pub struct Config {
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
-    /// UDP address for clients. Default `[::]:4433`, which on Linux takes IPv4 too.
+    /// UDP address for clients. Default `[::]:4747`, which on Linux takes IPv4 too.
     pub quic: SocketAddr,
     /// HTTP address for `/metrics` and health checks; keep it private. Default `127.0.0.1:9464`.
     pub admin: SocketAddr,
@@ -142,7 +148,7 @@ pub struct Log {
 impl Default for Listen {
     fn default() -> Self {
         Self {
-            quic: SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 4433)),
+            quic: QUIC_DEFAULT,
             admin: SocketAddr::from(([127, 0, 0, 1], 9464)),
         }
     }
@@ -259,6 +265,7 @@ impl Config {
             .extract()
             .map_err(|error| ConfigError::from_figment(&error))?;
         config.store.folder = folder.join(&config.store.folder);
+        config.relay.host = host_in_address(&config.relay.host)?;
         config.read_secrets(folder)?;
         config.check()?;
         Ok(config)
@@ -323,12 +330,6 @@ impl Config {
         {
             return invalid("relay.port", "a port is a number from 1 to 65535");
         }
-        if self.relay.host.is_empty() {
-            return invalid(
-                "relay.host",
-                "name the host by which clients reach this relay",
-            );
-        }
         for (key, count) in [
             (
                 "policy.envelopes_per_minute",
@@ -353,6 +354,19 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+/// The host as it stands in the address that clients get, which they take in no other spelling.
+fn host_in_address(host: &str) -> Result<String, ConfigError> {
+    let anybody = RelayKey::from_bytes([0; 32]);
+    match RelayAddress::new(anybody, host, PORT_DEFAULT) {
+        Ok(address) => Ok(address.host),
+        Err(_) => Err(ConfigError::Invalid {
+            key: "relay.host",
+            reason: "name the host, or its IP address without brackets, by which clients reach this relay"
+                .to_owned(),
+        }),
     }
 }
 
