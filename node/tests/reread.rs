@@ -24,11 +24,12 @@ use khlong_document::timeline::Timeline;
 use khlong_document::timeline::draft::Draft;
 use khlong_document::timeline::limits::PARKED_BYTES_MAX;
 use khlong_node::api::{Event, Request, Response};
-use khlong_node::peer::{KeyProtection, Peer, PeerInput, PeerOutput};
+use khlong_node::folder::{self, KeyProtection};
+use khlong_node::peer::{Peer, PeerInput, PeerOutput};
 use khlong_sync::limits::PROTOCOL_VERSION;
 use khlong_sync::replica::Arrival;
 use khlong_sync::wire::frame::{
-    Ack, AppendOutcome, BackfillDone, CaughtUp, Frame, Hello, Proved, Push, Subscribe, Subscribed,
+    Ack, AppendAnswer, AppendOutcome, BackfillDone, CaughtUp, Frame, Hello, Proved, Push, Subscribe, Subscribed,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
@@ -82,8 +83,11 @@ impl Relay {
                 self.kept.extend(append.envelopes);
                 let arrival = ArrivalSeq(1);
                 vec![Frame::Ack(Ack {
-                    request: append.request,
-                    outcomes: vec![AppendOutcome::Stored { arrival }; ids.len()],
+                    first: AppendAnswer {
+                        request: append.request,
+                        outcomes: vec![AppendOutcome::Stored { arrival }; ids.len()],
+                    },
+                    further: Vec::new(),
                     receipt: Some(StoredReceipt::sign(&self.key, LOG.0, LOG.1, WALL, &ids)),
                 })]
             }
@@ -143,13 +147,13 @@ struct World {
 }
 
 fn open(home: &Path) -> Peer {
-    Peer::open(home, None, [2; 32], NOW).unwrap()
+    folder::open(home, None, [2; 32], NOW).unwrap()
 }
 
 impl World {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
-        Peer::init(home.path(), "มะลิ", KeyProtection::Plain, [1; 32]).unwrap();
+        folder::init(home.path(), "มะลิ", KeyProtection::Plain, [1; 32]).unwrap();
         let relay = Relay {
             key: SigningKey::from_bytes(&[9; 32]),
             heads: [0; 4],

@@ -5,7 +5,7 @@ use std::process::ChildStdout;
 
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::id::{EnvelopeId, LogId};
-use khlong_node::peer::STORE_FOLDER;
+use khlong_node::folder::STORE_FOLDER;
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::identity::Role;
 use khlong_store::store::{OpenOptions, Store};
