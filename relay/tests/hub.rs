@@ -281,6 +281,42 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
 }
 
 #[test]
+fn what_a_refused_batch_would_have_held_is_not_counted() {
+    let mut world = World::new(Policy::default());
+    let conn = world.connect(None);
+    let (timeline, mut admin, intro) = open(1);
+    world.prove(conn, &admin);
+    let counted = |world: &World| {
+        let stats = world.hub.stats();
+        (
+            stats.timelines_opened,
+            stats.forks_seen,
+            stats.envelopes_stored,
+        )
+    };
+
+    let opening = vec![timeline.genesis, intro];
+    world.disk.set_free_bytes(Some(10));
+    let refused = world.append(conn, opening.clone());
+    assert_eq!(refusal(&refused[0]), Some(ErrorCode::DiskFull));
+    assert_eq!(counted(&world), (0, 0, 0));
+    world.disk.set_free_bytes(None);
+    world.append(conn, opening);
+    assert_eq!(counted(&world), (1, 0, 2));
+
+    let prev = admin.head();
+    let fork = vec![admin.write(b"one story"), admin.fork(b"another", prev)];
+    world.disk.inject(Fault::Stall);
+    let refused = world.append(conn, fork.clone());
+    assert_eq!(refusal(&refused[1]), Some(ErrorCode::Busy));
+    assert_eq!(counted(&world), (1, 0, 2));
+    world.append(conn, fork.clone());
+    assert_eq!(counted(&world), (1, 1, 4));
+    world.append(conn, fork);
+    assert_eq!(counted(&world), (1, 1, 4), "nor what was here already");
+}
+
+#[test]
 fn a_busy_engine_is_a_typed_refusal_and_not_the_end() {
     let (mut world, conn, mut admin) = opened(Policy::default());
     world.disk.inject(Fault::Stall);

@@ -30,6 +30,10 @@ pub(super) struct Pending {
     pub(super) received_at: UnixMillis,
     pub(super) envelopes: Vec<VerifiedEnvelope>,
     pub(super) outcomes: Vec<AppendOutcome>,
+    /// Of the envelopes stored: those that showed a fork.
+    pub(super) forks: u64,
+    /// Of the envelopes stored: those that opened a timeline.
+    pub(super) opened: u64,
 }
 
 /// The answers to one connection, and what its receipt is over. The session bounds
@@ -49,6 +53,8 @@ impl Gathered {
             received_at,
             envelopes,
             outcomes,
+            forks: _,
+            opened: _,
         } = append;
         let decided = envelopes.iter().zip(&outcomes);
         let kept = decided.filter(|(_, outcome)| outcome.is_kept());
@@ -92,6 +98,10 @@ impl Hub {
                 }
                 Err(error) => return Err(HubFailure::Commit(error)),
             }
+        }
+        for append in &pending {
+            self.stats.forks_seen += append.forks;
+            self.stats.timelines_opened += append.opened;
         }
         self.acknowledge(now, pending)?;
         self.fan_out(now, arrivals)?;

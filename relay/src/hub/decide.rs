@@ -100,6 +100,7 @@ impl Hub {
         let received_at = begun.unwrap_or(now.wall);
         let mut batch = self.store.batch_on(std::mem::take(&mut self.overlay));
         let mut outcomes = Vec::with_capacity(envelopes.len());
+        let (mut forks, mut opened) = (0, 0);
         for envelope in &envelopes {
             let decision = match decide(&mut batch, &self.policy, envelope, received_at, may_open) {
                 Ok(decision) => decision,
@@ -110,8 +111,8 @@ impl Hub {
                     Decision::refused(ErrorCode::Internal)
                 }
             };
-            self.stats.forks_seen += u64::from(decision.forked);
-            self.stats.timelines_opened += u64::from(decision.opened);
+            forks += u64::from(decision.forked);
+            opened += u64::from(decision.opened);
             if let AppendOutcome::Stored { arrival } = decision.outcome {
                 self.arrivals.push(Arrival {
                     arrival,
@@ -128,6 +129,8 @@ impl Hub {
             received_at,
             envelopes,
             outcomes,
+            forks,
+            opened,
         });
         Ok(())
     }
