@@ -46,7 +46,7 @@ pub enum Input {
         cursors: Vec<(Class, Cursor)>,
         /// At most 4,096.
         timelines: Vec<TimelineSubscription>,
-        /// For push notifications, later.
+        /// Reserved for push notifications: no relay keeps it yet.
         wake_up: Option<[u8; 16]>,
     },
     /// Client: subscribe no more.

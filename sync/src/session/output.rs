@@ -52,7 +52,7 @@ pub enum Event {
     Watching {
         /// Which.
         timeline: TimelineId,
-        /// For push notifications, later.
+        /// Reserved for push notifications: no relay keeps it yet.
         wake_up: Option<[u8; 16]>,
     },
     /// Server: and no longer.

@@ -148,7 +148,7 @@ pub struct Subscribe {
     pub cursors: Vec<(Class, Cursor)>,
     /// At least one.
     pub timelines: Vec<TimelineSubscription>,
-    /// For push notifications, later.
+    /// Reserved for push notifications: no relay keeps it yet.
     pub wake_up: Option<[u8; 16]>,
 }
 
