@@ -8,15 +8,12 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::id::RelayKey;
-use khlong_relay::hub::Policy;
 use khlong_relay::server::{Server, ServerError, ServerOptions};
 use khlong_store::engine::faults::{Fault, FaultKind};
 use khlong_store::engine::memory::MemoryDisk;
-use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::identity::Role;
 use khlong_sync::transport::quic::dialer::Dialer;
 use khlong_sync::transport::quic::error::{Closed, ConnectError};
@@ -25,81 +22,8 @@ use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::{AppendOutcome, Frame, Lane};
 use support::client::{Client, PATIENCE, closed};
 use support::open;
-use support::virtual_world::{open_store, relay_key};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-
-const LOOPBACK: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
-
-struct Relay {
-    address: RelayAddress,
-    admin: SocketAddr,
-    quit: oneshot::Sender<()>,
-    served: JoinHandle<Result<(), ServerError>>,
-}
-
-fn options(folder: &Path) -> ServerOptions {
-    let mebibyte = 1 << 20;
-    ServerOptions {
-        key: relay_key(),
-        folder: folder.to_path_buf(),
-        sizes: RocksOptions {
-            write_buffer_bytes: mebibyte,
-            block_cache_bytes: mebibyte,
-            reserve_bytes: 1,
-        },
-        accept_loss: false,
-        policy: Policy::default(),
-        quic: LOOPBACK,
-        admin: LOOPBACK,
-        limits: QuicLimits::default(),
-        public_host: "127.0.0.1".to_owned(),
-        public_port: None,
-    }
-}
-
-impl Relay {
-    async fn start(options: ServerOptions) -> Self {
-        Self::serve(Server::start(options).await.unwrap())
-    }
-
-    fn serve(server: Server) -> Self {
-        let (address, admin) = (server.address().clone(), server.admin_addr());
-        let (quit, stop) = oneshot::channel::<()>();
-        let served = tokio::spawn(server.run(async {
-            let _ = stop.await;
-        }));
-        Self {
-            address,
-            admin,
-            quit,
-            served,
-        }
-    }
-
-    async fn stop(self) {
-        self.quit.send(()).unwrap();
-        tokio::time::timeout(PATIENCE, self.served)
-            .await
-            .expect("it does not stop")
-            .unwrap()
-            .unwrap();
-    }
-
-    async fn get(&self, path: &str) -> String {
-        let mut stream = tokio::net::TcpStream::connect(self.admin).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer))
-            .await
-            .unwrap()
-            .unwrap();
-        answer
-    }
-}
+use support::served::{Relay, options};
+use support::virtual_world::open_store;
 
 #[tokio::test]
 async fn append_push_reconnect_by_cursor_restart() {
@@ -399,78 +323,4 @@ async fn connections_over_the_limit_are_turned_away_and_a_seat_given_back_is_fre
         .await
         .expect("the seat stays taken");
     relay.stop().await;
-}
-
-#[tokio::test]
-async fn a_really_full_disk_refuses_writes_serves_reads_and_recovers() {
-    let folder = tempfile::tempdir().unwrap();
-    let disk = folder.path().join("disk");
-    std::fs::create_dir(&disk).unwrap();
-    let mount = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"])
-        .arg(&disk)
-        .status();
-    if !mount.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: this test mounts a small tmpfs and needs root; CI runs as root");
-        return;
-    }
-    let _unmount = Unmount(disk.clone());
-    let mut full = options(&disk.join("data"));
-    full.sizes.reserve_bytes = 4 << 20;
-    let relay = Relay::start(full).await;
-    let dialer = Dialer::bind(QuicLimits::default()).unwrap();
-    let (timeline, mut admin, intro) = open(1);
-    let mut client = Client::connect(&dialer, &relay.address).await;
-    client.prove(&admin).await;
-    client.append(vec![timeline.genesis, intro]).await;
-    let before = admin.write(b"before");
-    assert!(client.append(vec![before.clone()]).await[0].is_kept());
-
-    // Something else fills the file system down to our reserve.
-    let ballast = disk.join("ballast");
-    let mut size = 0_u64;
-    let free = |path: &Path| fs4::available_space(path).unwrap();
-    std::fs::write(
-        &ballast,
-        vec![1; usize::try_from(free(&disk) - (2 << 20)).unwrap()],
-    )
-    .unwrap();
-    size += std::fs::metadata(&ballast).unwrap().len();
-    assert!(size > 0 && free(&disk) < 4 << 20);
-    let refused = admin.write(b"no room");
-    let outcome = client.append(vec![refused.clone()]).await[0];
-    assert!(
-        matches!(
-            outcome,
-            AppendOutcome::Refused {
-                code: ErrorCode::DiskFull,
-                retry_after_ms: Some(_)
-            }
-        ),
-        "{outcome:?}"
-    );
-    assert!(relay.get("/readyz").await.contains("disk is full"));
-    let mut reader = Client::connect(&dialer, &relay.address).await;
-    reader.prove(&admin).await;
-    reader.subscribe(admin.timeline, Vec::new()).await;
-    assert_eq!(reader.texts(1).await, [before.id()], "reads go on");
-
-    std::fs::remove_file(&ballast).unwrap();
-    assert!(
-        client.append(vec![refused.clone()]).await[0].is_kept(),
-        "without a restart"
-    );
-    assert_eq!(reader.texts(1).await, [refused.id()]);
-    relay.stop().await;
-}
-
-struct Unmount(std::path::PathBuf);
-
-impl Drop for Unmount {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount")
-            .arg("-l")
-            .arg(&self.0)
-            .status();
-    }
 }

@@ -112,6 +112,15 @@ impl Client {
     }
 
     pub async fn append(&mut self, envelopes: Vec<VerifiedEnvelope>) -> Vec<AppendOutcome> {
+        let answer = self.try_append(envelopes).await;
+        answer.unwrap_or_else(|closed| panic!("instead of an answer: {closed:?}"))
+    }
+
+    /// Appends; the answer, or how the connection ended instead.
+    pub async fn try_append(
+        &mut self,
+        envelopes: Vec<VerifiedEnvelope>,
+    ) -> Result<Vec<AppendOutcome>, Closed> {
         self.requests += 1;
         let wanted = self.requests;
         self.give(Input::Append {
@@ -119,7 +128,7 @@ impl Client {
             envelopes,
         })
         .await;
-        self.wait(|event| match event {
+        self.try_wait(|event| match event {
             Event::Acked {
                 request, outcomes, ..
             } if *request == wanted => Some(outcomes.clone()),
@@ -180,11 +189,19 @@ impl Client {
     }
 
     /// The first event, now or later, from which `pick` gets something.
-    pub async fn wait<T>(&mut self, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
+    pub async fn wait<T>(&mut self, pick: impl FnMut(&Event) -> Option<T>) -> T {
+        let found = self.try_wait(pick).await;
+        found.unwrap_or_else(|closed| panic!("instead of a frame: {closed:?}"))
+    }
+
+    async fn try_wait<T>(
+        &mut self,
+        mut pick: impl FnMut(&Event) -> Option<T>,
+    ) -> Result<T, Closed> {
         loop {
             while let Some(event) = self.events.pop_front() {
                 if let Some(found) = pick(&event) {
-                    return found;
+                    return Ok(found);
                 }
             }
             let event = tokio::time::timeout(PATIENCE, self.link.recv())
@@ -192,7 +209,8 @@ impl Client {
                 .expect("nothing came");
             match event {
                 LinkEvent::Frame(frame) => self.give(Input::Frame(frame)).await,
-                other => panic!("instead of a frame: {other:?}"),
+                LinkEvent::Closed(closed) => return Err(closed),
+                LinkEvent::Undecodable(error) => panic!("{error}"),
             }
         }
     }
