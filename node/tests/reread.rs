@@ -153,7 +153,7 @@ fn open(home: &Path) -> Peer {
 impl World {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
-        folder::init(home.path(), "มะลิ", KeyProtection::Plain, [1; 32]).unwrap();
+        folder::init(home.path(), "มะลิ", &KeyProtection::Plain, [1; 32]).unwrap();
         let relay = Relay {
             key: SigningKey::from_bytes(&[9; 32]),
             heads: [0; 4],

@@ -124,7 +124,9 @@ fn told_to_wait_ms(frame: &Frame) -> Option<u32> {
     match frame {
         Frame::Error(error) => error.request.and(error.retry_after_ms),
         Frame::Ack(ack) => {
-            let told = ack.outcomes.iter().filter_map(|outcome| match outcome {
+            let answers = std::iter::once(&ack.first).chain(&ack.further);
+            let outcomes = answers.flat_map(|answer| &answer.outcomes);
+            let told = outcomes.filter_map(|outcome| match outcome {
                 AppendOutcome::Refused { retry_after_ms, .. } => *retry_after_ms,
                 AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => None,
             });
