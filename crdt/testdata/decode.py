@@ -6,28 +6,26 @@ vector and the captured sessions; exits 1 at the first mismatch. With --self-che
 is then changed by one bit and must fail, so that the check is known to be able to fail.
 """
 import base64, hashlib, json, pathlib, re, struct, sys
-from collections import Counter
-HERE, M32 = pathlib.Path(__file__).parent, 0xFFFFFFFF
+from collections import Counter, defaultdict
 
+HERE, M32 = pathlib.Path(__file__).parent, 0xFFFFFFFF
 class Mismatch(Exception): """What did not fit."""
 def need(ok, what):
     if not ok:
         raise Mismatch(what)
-
 # --- BLAKE3 (the paper of 2020), as derive_key ----------------------------------------------
 IV = [0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19]
 PERM = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8]
 LANES = [(0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15), (0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)]
 START, END, PARENT, ROOT, CONTEXT, MATERIAL = 1, 2, 4, 8, 32, 64
+rotated = lambda word, n: (word << n | word >> 32 - n) & M32
 def quarter(v, lane, rotations, x=0, y=0):
     a, b, c, d = lane
     for add, rot_d, rot_b in ((x, *rotations[:2]), (y, *rotations[2:])):
         v[a] = v[a] + v[b] + add & M32
-        t = v[d] ^ v[a]
-        v[d] = (t << rot_d | t >> 32 - rot_d) & M32
+        v[d] = rotated(v[d] ^ v[a], rot_d)
         v[c] = v[c] + v[d] & M32
-        t = v[b] ^ v[c]
-        v[b] = (t << rot_b | t >> 32 - rot_b) & M32
+        v[b] = rotated(v[b] ^ v[c], rot_b)
 def compress(cv, block, counter, size, flags):
     m = list(struct.unpack("<16I", block.ljust(64, b"\0")))
     v = list(cv) + IV[:4] + [counter & M32, counter >> 32, size, flags]
@@ -53,7 +51,6 @@ def blake3(data, key, flags):
 def derive(name, *parts):
     key = struct.unpack("<8I", blake3(b"khlong.network 2026-11 %s v1" % name.encode(), IV, CONTEXT))
     return blake3(b"".join(parts), list(key), MATERIAL)
-
 # --- Ed25519, strict (RFC 8032 §5.1.7; no small-order points, canonical everything) ----------
 P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
@@ -84,7 +81,6 @@ def verify(key, message, signature, what):
     k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
     left, right = mul(s, BASE), add(r, mul(k, a))
     need(all((left[i] * right[2] - right[i] * left[2]) % P == 0 for i in (0, 1)), what + ": signature")
-
 # --- XChaCha20-Poly1305 (RFC 8439, draft-irtf-cfrg-xchacha) ----------------------------------
 def rounds(state):
     v = list(state)
@@ -108,7 +104,6 @@ def aead_open(key, nonce, aad, sealed):
     need(poly1305(chacha(key, 0, nonce)[:32], mac) == tag, "AEAD tag")
     stream = b"".join(chacha(key, 1 + i, nonce) for i in range(-(-len(text) // 64)))
     return bytes(a ^ b for a, b in zip(text, stream))
-
 # --- ENVELOPE.md -----------------------------------------------------------------------------
 class Reader:
     def __init__(self, data):
@@ -126,19 +121,17 @@ def text(prefix, payload):
     whole = payload + derive("text checksum", prefix.encode(), payload)[:size]
     return prefix + base64.b32encode(whole).decode().lower().rstrip("=")
 def untext(prefix, form):
-    need(form.startswith(prefix), "prefix of " + form[:8])
-    body = form[len(prefix) :].upper()
+    body = form.removeprefix(prefix).upper()
     whole = base64.b32decode(body + "=" * (-len(body) % 8))
     payload = whole[: -4 if len(whole) == 20 else -3]
-    need(text(prefix, payload) == form, "checksum of " + form[:12])
+    need(text(prefix, payload) == form, "text form " + form[:12])
     return payload
 KINDS = [None, "Change", "Fragment", "Receipt", "AuthOp", "KeyOp", "Notice"]
 def clear_op(r, timeline, author):
     tag, r = r.u(1), Reader(r.take(r.u(2)))
     prn = lambda: text("prn_", r.take(32))
     if tag == 1:
-        op = {"op": "genesis", "kind": r.u(1), "history": r.u(1), "admin": prn()}
-        op.update(public_key=r.take(32).hex() if r.u(1) else None, nonce=r.take(16).hex())
+        op = {"op": "genesis", "kind": r.u(1), "history": r.u(1), "admin": prn(), "public_key": r.take(32).hex() if r.u(1) else None, "nonce": r.take(16).hex()}
     elif tag == 2:
         op = {"op": "grant", "principal": prn(), "rights": r.u(1), "expiry": r.u(8), "quota_class": r.u(1), "one_use": r.u(1) == 1}
     elif tag == 3:
@@ -188,7 +181,7 @@ def check_envelopes(v):
 def refused(check, v):
     try:
         check(v)
-    except (Mismatch, ValueError, KeyError):
+    except (Mismatch, ValueError, LookupError, TypeError):
         return True
 def check_hostile(v):
     need(refused(lambda v: envelope(bytes.fromhex(v["bytes"])), v), "accepted: " + v["name"])
@@ -225,7 +218,6 @@ def check_proofs(v):
         at, width = at // 2, (width + 1) // 2
     r.end("a proof")
     receipt(signed, v["count"], node)
-
 # --- DOCUMENT.md §2: sealed bodies (stored ones in full; zstd ones to the packed bytes) -------
 def check_sealed(v):
     fields, prefix, who, nonce, body = envelope(bytes.fromhex(v["bytes"]))
@@ -239,47 +231,57 @@ def check_sealed(v):
     packing, size, packed = r.u(1), r.u(4), r.take(r.u(4))
     need(not any(r.data[r.at :]), "padding")
     need(size == len(v["plaintext"]) // 2 and (packing == 1 or packed.hex() == v["plaintext"]), "plaintext")
-
-# --- PROTOCOL.md: captured sessions ------------------------------------------------------------
+# --- PROTOCOL.md: captured sessions -----------------------------------------------------------
+FRAMES = "_ hello prove proved subscribe subscribed unsubscribe subscription_ended totals push pull caught_up backfill_done behind append ack ephemeral error ping pong goodbye".split()
+# What session.json says of a frame: name=field, through messages with dots, # counts a list, ? may be absent.
+TOLD = {1: "version_min=1 version_max=2 keep_alive_ms=4", 2: "timeline=1 author=2", 4: "request=1 timelines=#3", 5: "request=1 class=2.1 seq=2.4 refused=#4"}
+TOLD |= {9: "backfill=1? class=2.1 seq=2.4", 11: "class=1.1 seq=1.4", 14: "request=1", 15: "request=1 outcomes=#2 root=3.6?", None: "request=1 outcomes=#2", 16: "payload=2"}
 def protobuf(data):
-    r, fields = Reader(data), []
+    r, fields = Reader(data), defaultdict(list)
     varint = lambda: (lambda b: b & 127 | (varint() << 7 if b & 128 else 0))(r.u(1))
     while r.at < len(data):
         tag = varint()
         need(tag & 7 in (0, 2), "wire type")
-        fields.append((tag >> 3, r.take(varint()) if tag & 7 == 2 else varint()))
+        fields[tag >> 3].append(r.take(varint()) if tag & 7 == 2 else varint())
     return fields
+def value(fields, path, absent=0):
+    head, _, rest = path.strip("#?").partition(".")
+    found = fields[int(head)] or [b"" if rest else absent]
+    return value(protobuf(found[0]), rest, absent) if rest else len(fields[int(head)]) if path[0] == "#" else found[0]
+def told(number, fields):
+    items = (item.split("=") for item in TOLD.get(number, "").split())
+    values = ((name, value(fields, path, None if "?" in path else 0)) for name, path in items)
+    return {name: v.hex() if isinstance(v, bytes) else v for name, v in values}
 def check_session(v):
-    r, counts, appended = Reader(bytes.fromhex(v["bytes"])), Counter(), {}
+    r, frames, appended = Reader(bytes.fromhex(v["bytes"])), [], {}
     while r.at < len(r.data):
-        direction, _lane = r.u(1), r.u(1)
-        for number, frame in protobuf(r.take(r.u(4))):
-            fields = protobuf(frame)
-            counts[number] += 1
-            sent = [x for n, x in fields if n == 2] if number == 14 else [dict(protobuf(x))[3] for n, x in fields if n == 3 and number == 9]
+        frames.append(frame := {"direction": r.u(1), "lane": r.u(1), "bytes": r.u(4)})
+        [(number, [body])] = protobuf(r.take(frame["bytes"])).items()
+        f = protobuf(body)
+        further = {"further": [told(None, protobuf(a)) for a in f[4]]} if number == 15 and f[4] else {}
+        frame |= {"frame": FRAMES[number], "fields": told(number, f) | further}
+        if number in (9, 14):  # push, append
+            sent = f[2] if number == 14 else [value(protobuf(x), "3") for x in f[3]]
             ids = [untext("env_", envelope(x)[0]["id"]) for x in sent]
-            if number == 14:
-                appended[direction, dict(fields)[1]] = ids
-            if number == 15 and 3 in dict(fields):
-                f = dict(protobuf(dict(fields)[3]))
-                answers = [fields] + [protobuf(x) for n, x in fields if n == 4]
-                answers = [(dict(a)[1], [dict(protobuf(x))[1] for n, x in a if n == 2]) for a in answers]
-                kept = [i for request, outcomes in answers for i, o in zip(appended[1 - direction, request], outcomes) if o < 3]
-                at = f[4] >> 1 ^ -(f[4] & 1)
-                receipt(f[1] + f[2] + struct.pack(">IqI", f.get(3, 0), at, f[5]) + f[6] + f[7], len(kept), merkle(kept))
-    need(counts[9] and counts[14] and counts[15], "a session without push, append or ack")
+            frame["fields"]["envelope_ids"] = [i.hex() for i in ids]
+            appended[frame["direction"], number, value(f, "1")] = ids
+        if number == 15 and f[3]:  # an ack with a receipt
+            relay, log, epoch, at, count, root, signature = (value(protobuf(f[3][0]), str(n)) for n in range(1, 8))
+            pairs = [pair for a in [f, *map(protobuf, f[4])] for pair in zip(appended[1 - frame["direction"], 14, value(a, "1")], a[2])]
+            kept = [i for i, outcome in pairs if value(protobuf(outcome), "1") < 3]
+            receipt(relay + log + struct.pack(">IqI", epoch, at >> 1 ^ -(at & 1), count) + root + signature, len(kept), merkle(kept))
+    need({"schema_version": 1, "frames": frames} == v["told"], "what session.json says of session.bin")
 def vectors():
     clear = json.loads((HERE / "envelopes.json").read_text())
     yield from ((name, item) for name in sorted(clear.keys() - {"schema_version"}) for item in clear[name])
     sealed = json.loads((HERE / "sealed.json").read_text())
     yield from (("sealed", {**case, "bytes": case["envelope"], "epoch_key": sealed["epoch_key"]}) for case in sealed["cases"])
-    yield from (("session", {"bytes": path.read_bytes().hex()}) for path in sorted((HERE / "../../sync/testdata").glob("session*.bin")))
-def spoilt(name, v):
-    """One bit of the vector changed; None where the vector says that it is bad."""
+    for path in sorted((HERE / "../../sync/testdata").glob("session*.bin")):
+        yield "session", {"bytes": path.read_bytes().hex(), "told": json.loads(path.with_suffix(".json").read_text())}
+def spoilt(name, v):  # one letter of the vector changed; None where the vector says that it is bad
     field = "text" if name in ("texts", "links") else "id" if name == "arrivals" else "bytes"
     at = len(v[field]) * 5 // 8
     return None if name == "hostile" else {**v, field: v[field][:at] + ("b" if v[field][at] != "b" else "c") + v[field][at + 1 :]}
-
 def main():
     passed, spoiled = Counter(), Counter()
     for name, v in vectors():
@@ -289,10 +291,8 @@ def main():
         if bad and "--self-check" in sys.argv:
             need(refused(check, bad), "a spoilt vector passed: " + name)
             spoiled[name] += 1
-    print("verified:", ", ".join(f"{count} {name}" for name, count in passed.items()))
-    if spoiled:
-        print("refused when spoilt:", ", ".join(f"{count} {name}" for name, count in spoiled.items()))
-
+    for what, counts in {"verified": passed, "refused when spoilt": spoiled}.items():
+        print(f"{what}:", ", ".join(f"{count} {name}" for name, count in counts.items()) or "none; run with --self-check")
 if __name__ == "__main__":
     try:
         main()
