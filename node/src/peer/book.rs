@@ -44,6 +44,10 @@ pub(crate) struct TimelineEntry {
     pub(crate) followed: bool,
     /// The nickname still has to be written, once the timeline can be written in.
     pub(crate) introduce: bool,
+    /// The author key may be in use in another copy of this folder: a new one
+    /// begins as soon as the timeline lets it in.
+    #[serde(default)]
+    pub(crate) renew_author: bool,
     /// Messages of others that were here at the last `read`.
     #[serde(default)]
     pub(crate) read_messages: u64,

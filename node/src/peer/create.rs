@@ -107,7 +107,7 @@ impl Peer {
             let id: TimelineId = key.parse().map_err(|_| NodeError::Settings {
                 name: BOOK_ROW.to_owned(),
             })?;
-            timelines.insert(id, load(&store, &vault, id)?);
+            timelines.insert(id, load(&store.batch(), &vault, id)?);
         }
         let outbox = load_outbox(&store)?;
         let mut peer = Self {
@@ -131,51 +131,73 @@ impl Peer {
         Ok(peer)
     }
 
-    /// Begins a new author key in every timeline that can be written. A copy of
-    /// the folder may have written on under the old keys, and two devices with
-    /// one key would fork its chain. Commits before it returns.
+    /// Begins a new author key in every timeline. A copy of the folder may have
+    /// written on under the old keys, and two devices with one key would fork its
+    /// chain. A timeline that is still being joined gets its new key as soon as it
+    /// lets this member in, before anything is written there: both copies wrote
+    /// the same first envelope, and nothing after it. Commits before it returns.
     ///
     /// # Errors
     /// What the folder refused; drop the peer and open it again.
     pub fn renew_authors(&mut self, now: Now) -> Result<(), NodeError> {
+        for entry in self.book.timelines.values_mut() {
+            entry.renew_author = true;
+        }
+        self.save_book()?;
         let ids: Vec<TimelineId> = self.timelines.keys().copied().collect();
         for id in ids {
-            let Some(timeline) = self
-                .timelines
-                .get(&id)
-                .filter(|timeline| timeline.is_ready())
-            else {
-                continue;
-            };
-            let mut secrets = timeline.secrets().clone();
-            secrets.author = AuthorSecret::generate(&mut self.rng);
-            let author = secrets.author.public();
-            let introduction = ClearOp::Author {
-                principal: secrets.principal.public(),
-                author,
-                signature: secrets.principal.certify_author(id, author),
-            };
-            let request = SealRequest {
-                kind: Kind::AuthOp,
-                timeline: id,
-                seq: Seq::FIRST,
-                prev: EnvelopeId::ZERO,
-                epoch_id: EpochId::ZERO,
-                expiry: Expiry::Keep,
-                refs: Vec::new(),
-            };
-            let random = self.random();
-            let envelope = seal_auth_op(request, &[introduction], None, &secrets.author, random)
-                .map_err(|error| NodeError::Write(WriteError::Seal(error)))?;
-            let name = secret_row(id);
-            let nonce = self.random();
-            let row = self.vault.seal(&name, &secrets.to_bytes(), nonce);
-            self.with_batch(|batch| named::put(batch, Named::Secret, name.as_bytes(), row))?;
-            self.queue(now, &envelope)?;
-            // In one batch, so that neither is there without the other.
-            self.commit(now)?;
-            self.timelines
-                .insert(id, load(&self.store, &self.vault, id)?);
+            self.renew_author_in(now, id)?;
+        }
+        self.commit(now)
+    }
+
+    /// Begins a new author key where one is due and can be introduced; in one
+    /// batch with its introduction, so that neither is there without the other.
+    pub(super) fn renew_author_in(&mut self, now: Now, id: TimelineId) -> Result<(), NodeError> {
+        let (Some(timeline), Some(entry)) = (
+            self.timelines.get(&id),
+            self.book.timelines.get_mut(&id.to_string()),
+        ) else {
+            return Ok(());
+        };
+        if !entry.renew_author || !timeline.can_acknowledge() {
+            return Ok(());
+        }
+        entry.renew_author = false;
+        let mut secrets = timeline.secrets().clone();
+        self.save_book()?;
+        secrets.author = AuthorSecret::generate(&mut self.rng);
+        let author = secrets.author.public();
+        let introduction = ClearOp::Author {
+            principal: secrets.principal.public(),
+            author,
+            signature: secrets.principal.certify_author(id, author),
+        };
+        let request = SealRequest {
+            kind: Kind::AuthOp,
+            timeline: id,
+            seq: Seq::FIRST,
+            prev: EnvelopeId::ZERO,
+            epoch_id: EpochId::ZERO,
+            expiry: Expiry::Keep,
+            refs: Vec::new(),
+        };
+        let random = self.random();
+        let envelope = seal_auth_op(request, &[introduction], None, &secrets.author, random)
+            .map_err(|error| NodeError::Write(WriteError::Seal(error)))?;
+        let name = secret_row(id);
+        let nonce = self.random();
+        let row = self.vault.seal(&name, &secrets.to_bytes(), nonce);
+        self.with_batch(|batch| named::put(batch, Named::Secret, name.as_bytes(), row))?;
+        self.queue(now, &envelope)?;
+        let batch = self.store.batch_on(std::mem::take(&mut self.overlay));
+        let renewed = load(&batch, &self.vault, id);
+        self.overlay = batch.into_overlay();
+        self.timelines.insert(id, renewed?);
+        for link in self.links.values_mut() {
+            if let Some(live) = link.live() {
+                live.proven.remove(&id);
+            }
         }
         Ok(())
     }

@@ -181,6 +181,7 @@ impl Peer {
     }
 
     fn owe_receipts_in(&mut self, now: Now, id: TimelineId) -> Result<(), NodeError> {
+        self.renew_author_in(now, id)?;
         let (Some(timeline), Some(entry)) = (
             self.timelines.get(&id),
             self.book.timelines.get_mut(&id.to_string()),

@@ -32,18 +32,21 @@ pub(super) fn secret_row(timeline: TimelineId) -> String {
     format!("timeline/{timeline}")
 }
 
-/// Folds everything that the folder holds of a timeline.
-pub(super) fn load(store: &Store, vault: &Vault, id: TimelineId) -> Result<Timeline, NodeError> {
+/// Folds everything that the folder, with what waits for the commit, holds of a timeline.
+pub(super) fn load(
+    batch: &Batch<'_>,
+    vault: &Vault,
+    id: TimelineId,
+) -> Result<Timeline, NodeError> {
     let name = secret_row(id);
-    let batch = store.batch();
-    let row = named::get(&batch, Named::Secret, name.as_bytes())
+    let row = named::get(batch, Named::Secret, name.as_bytes())
         .map_err(NodeError::Store)?
         .ok_or_else(|| NodeError::Secret { name: name.clone() })?;
     let secrets = TimelineSecrets::from_bytes(&vault.open(&name, &row)?)
         .map_err(|_| NodeError::Secret { name })?;
     let mut timeline = Timeline::new(id, secrets);
     timeline
-        .reread(|timeline| feed(&batch, timeline))
+        .reread(|timeline| feed(batch, timeline))
         .map_err(NodeError::Store)?;
     Ok(timeline)
 }

@@ -28,8 +28,8 @@ pub(crate) fn open_store(disk: &MemoryDisk, role: Role) -> Store {
 /// Key and entropy of a node, from its name and how often it was opened.
 pub(crate) struct NodeDisk {
     pub(crate) disk: MemoryDisk,
-    name: String,
-    openings: u64,
+    pub(crate) name: String,
+    pub(crate) openings: u64,
 }
 
 impl NodeDisk {

@@ -210,6 +210,7 @@ impl Peer {
             relays,
             followed: true,
             introduce: false,
+            renew_author: false,
             read_messages: 0,
         };
         self.book.timelines.insert(id.to_string(), entry);

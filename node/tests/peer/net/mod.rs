@@ -13,6 +13,7 @@ mod relay;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::time::{Monotonic, Now, UnixMillis};
@@ -29,6 +30,7 @@ pub(crate) use self::post::Fate;
 use self::post::Post;
 use self::relay::Relay;
 use crate::WALL_START_MS;
+use crate::disk::NodeDisk;
 
 /// Nothing was sent for this long: the world has settled.
 const QUIET_MS: u64 = 3_000;
@@ -202,6 +204,26 @@ impl Net {
         let peer = self.people.get_mut(name).unwrap().peer.as_mut().unwrap();
         let response = peer.request(now, request);
         self.commit(name).map(|()| response)
+    }
+
+    /// A backup of a node is restored as another one, which goes online.
+    pub(crate) fn restore(&mut self, name: &'static str, copy: &'static str) {
+        let person = &self.people[name];
+        let target = Path::new(copy);
+        person.peer.as_ref().unwrap().checkpoint(target).unwrap();
+        let disk = person.node.disk.from_checkpoint(target).unwrap();
+        let node = NodeDisk {
+            disk,
+            name: person.node.name.clone(),
+            // No opening of the one has the entropy of one of the other.
+            openings: person.node.openings + 1_000,
+        };
+        let mut restored = Person::on(node, self.now());
+        let now = self.now();
+        let peer = restored.peer.as_mut().unwrap();
+        peer.renew_authors(now).unwrap();
+        self.people.insert(copy, restored);
+        self.go_online(copy);
     }
 
     fn go_online(&mut self, name: &'static str) {

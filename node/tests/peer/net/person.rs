@@ -30,8 +30,12 @@ pub(crate) struct Person {
 
 impl Person {
     pub(super) fn new(name: &str, seed: u64, now: Now) -> Self {
+        Self::on(NodeDisk::with_node(name, seed), now)
+    }
+
+    pub(super) fn on(node: NodeDisk, now: Now) -> Self {
         let mut person = Self {
-            node: NodeDisk::with_node(name, seed),
+            node,
             peer: None,
             events: Vec::new(),
             dialled_at: Vec::new(),
