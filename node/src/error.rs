@@ -73,7 +73,7 @@ pub enum NodeError {
         reason: String,
     },
     /// The timeline refused the write.
-    #[error("the message was not written: {0}")]
+    #[error("the message was not written")]
     Write(#[source] WriteError),
     /// The folder refused.
     #[error("the folder of this node failed")]

@@ -257,13 +257,13 @@ pub(super) enum Timeline {
 /// Kinds of timelines that a person opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Kind {
-    /// Everybody writes
+    /// Members read and write
     Group,
-    /// Two people
+    /// Meant for two people; nothing keeps you from inviting more
     Direct,
-    /// Few write, many read
+    /// Meant for few who write: invite the others with --read-only
     Channel,
-    /// Whoever finds it reads; not encrypted from the relay
+    /// Not secret: its key lies open at the relay; joining takes an invite all the same
     Public,
 }
 
