@@ -439,4 +439,10 @@ pub enum Event {
         /// Where.
         seq: u64,
     },
+    /// More happened at once than is kept: the oldest events before the next one
+    /// were dropped. The history has everything: ask it.
+    Missed {
+        /// How many.
+        count: u64,
+    },
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use khlong_document::timeline::write::WriteError;
-use khlong_store::error::StoreError;
+use khlong_store::error::{EngineError, StoreError};
 use khlong_sync::wire::code::ErrorCode;
 
 /// Exit codes of the command line; scripts rely on them.
@@ -78,6 +78,9 @@ pub enum NodeError {
     /// The folder refused.
     #[error("the folder of this node failed")]
     Store(#[source] StoreError),
+    /// The folder took nothing, or failed before it was asked to: it is as it was.
+    #[error("nothing was written")]
+    NotWritten(#[source] StoreError),
     /// A file or socket failed.
     #[error("{action} {}", .path.display())]
     Io {
@@ -125,9 +128,28 @@ impl NodeError {
             Self::NotFound(_) | Self::Write(_) | Self::Io { .. } | Self::DaemonGone => {
                 ExitCode::Failure
             }
-            Self::Store(error) => ExitCode::of_store(error),
+            Self::Store(error) | Self::NotWritten(error) => ExitCode::of_store(error),
             Self::TimedOut { .. } => ExitCode::TimedOut,
             Self::RefusedByRelay { code } => ExitCode::of_refusal(*code),
+        }
+    }
+
+    /// Whether [`Peer::commit`](crate::peer::Peer::commit) may be called again on
+    /// the same peer: the engine catches up with itself and took nothing.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(
+            self,
+            Self::NotWritten(StoreError::Engine(EngineError::Busy))
+        )
+    }
+
+    /// The same, known to have happened before anything reached the disk.
+    #[must_use]
+    pub(crate) fn before_commit(self) -> Self {
+        match self {
+            Self::Store(error) => Self::NotWritten(error),
+            other => other,
         }
     }
 

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
-use khlong_node::api::{Delivery, Event, MessageView, Request, Response};
+use khlong_node::api::{Delivery, Event, ImportedLine, MessageView, Request, Response};
 use khlong_node::error::NodeError;
 use khlong_node::node::{Events, Heard, Node, OpenPeer};
 use khlong_relay::hub::Policy;
@@ -155,6 +155,85 @@ async fn a_disk_that_does_not_open_at_once_is_tried_again() {
     home.ask(send("kept")).await;
     assert_eq!(home.openings(), 3, "the second one failed");
     assert_eq!(home.bodies().await, ["kept"]);
+    home.node.stop().await;
+}
+
+/// Refused before anything was tried: whoever asked is told so plainly.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_told_as_such_and_the_node_goes_on() {
+    let home = Home::open("mali", false, None).await;
+    home.open_timeline().await;
+    home.disk.set_free_bytes(Some(0));
+    for _ in 0..2 {
+        let told = home.node.request(send("no room")).await;
+        let Response::Refused { message, exit_code } = told else {
+            panic!("it was acknowledged: {told:?}")
+        };
+        assert_eq!(exit_code, 7, "{message}");
+        assert!(message.starts_with("nothing was written"), "{message}");
+        assert!(!message.contains("khlong log"), "{message}");
+        assert!(home.bodies().await.is_empty(), "memory is not ahead of it");
+    }
+    assert_eq!(home.disk.fired(FaultKind::DiskFull), 2);
+    home.disk.set_free_bytes(None);
+    home.ask(send("room again")).await;
+    assert_eq!(home.bodies().await, ["room again"]);
+    home.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_busy_for_a_moment_is_waited_for() {
+    let home = Home::open("mali", false, None).await;
+    home.open_timeline().await;
+    home.disk.inject(Fault::Stall);
+    home.disk.inject(Fault::Stall);
+    home.ask(send("a moment later")).await;
+    assert_eq!(home.disk.fired(FaultKind::Stall), 2);
+    assert_eq!(home.openings(), 1, "the peer stayed");
+    assert_eq!(home.bodies().await, ["a moment later"]);
+    home.node.stop().await;
+}
+
+/// One turn of the driver takes more than one batch holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_one_batch_is_committed_in_several() {
+    const REQUESTS: usize = 10;
+    let home = Home::open("mali", false, None).await;
+    home.open_timeline().await;
+    let import = |n: usize| {
+        let line = |i: usize| {
+            let mut bytes = vec![0; 8 * 1_024];
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&(n * 256 + i).to_be_bytes());
+            hasher.finalize_xof().fill(&mut bytes);
+            ImportedLine {
+                network: "irc".to_owned(),
+                sender: "som".to_owned(),
+                sent_at_ms: 0,
+                body: data_encoding::BASE64.encode(&bytes),
+                import_key: format!("{:032x}", n * 256 + i),
+            }
+        };
+        Request::Import {
+            timeline: "canal".to_owned(),
+            messages: (0..256).map(line).collect(),
+            dry_run: false,
+        }
+    };
+    let asked: Vec<_> = (0..REQUESTS)
+        .map(|n| {
+            let (node, request) = (home.node.clone(), import(n));
+            tokio::spawn(async move { node.request(request).await })
+        })
+        .collect();
+    for asked in asked {
+        let told = asked.await.unwrap();
+        assert!(
+            matches!(told, Response::Imported { imported: 256, .. }),
+            "{told:?}"
+        );
+    }
+    assert_eq!(home.openings(), 1);
     home.node.stop().await;
 }
 

@@ -97,7 +97,7 @@ async fn follow(
             ) => {
                 continue;
             }
-            Heard::Missed(count) => {
+            Heard::Event(Event::Missed { count }) | Heard::Missed(count) => {
                 eprintln!("khlong: {count} events were missed; `khlong log` shows everything");
                 continue;
             }

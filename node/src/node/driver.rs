@@ -22,6 +22,13 @@ const REOPEN_ATTEMPTS_MAX: u32 = 5;
 /// Between two of these attempts; also how long the driver sleeps at most without a deadline.
 const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 
+/// Times that a commit is tried again while the engine is busy, and the pause before each.
+const BUSY_ATTEMPTS_MAX: u32 = 5;
+const BUSY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Before relays are called again when the folder took nothing of what they sent.
+const CALL_AGAIN_MS: u64 = 10_000;
+
 /// How long links may take to send what they hold when the node stops.
 const GOODBYE_MAX: Duration = Duration::from_millis(500);
 
@@ -78,7 +85,7 @@ impl Driver {
     ) -> Result<Self, NodeError> {
         let clock = Clock::start();
         let links = Links::new(runtime.clone(), orders);
-        let peer = open_peer(&mut open, online, clock.now())?;
+        let peer = open_peer(&mut open, online, clock.now(), 0)?;
         Ok(Self {
             open,
             online,
@@ -99,11 +106,8 @@ impl Driver {
         self.commit(&mut turn);
         while let Some(orders) = self.wait() {
             let mut turn = Turn::default();
-            if self.stage(orders, &mut turn) {
-                self.commit(&mut turn);
-            } else {
-                self.reopen();
-            }
+            self.stage(orders, &mut turn);
+            self.commit(&mut turn);
             if let Some(done) = turn.stop {
                 self.close();
                 let _ = done.send(());
@@ -143,61 +147,61 @@ impl Driver {
         Some(orders)
     }
 
-    /// Lets the peer stage everything; whether it still stands.
-    fn stage(&mut self, orders: Vec<Order>, turn: &mut Turn) -> bool {
-        let Some(peer) = self.peer.as_mut() else {
-            return false;
-        };
-        let mut inputs = self.links.take_failures();
+    /// Lets the peer stage everything. What does not fit one batch is committed on
+    /// the way; after a failure the rest meets a fresh peer, and its links are gone.
+    fn stage(&mut self, orders: Vec<Order>, turn: &mut Turn) {
+        for input in self.links.take_failures() {
+            self.take(input, turn);
+        }
         for order in orders {
             match order {
                 Order::Request { request, answer } => {
-                    let response = peer.request(self.clock.now(), request);
-                    turn.answers.push((answer, response));
+                    self.make_room(turn);
+                    // Without a peer the node has given up, and says so.
+                    if let Some(peer) = self.peer.as_mut() {
+                        let response = peer.request(self.clock.now(), request);
+                        turn.answers.push((answer, response));
+                    }
                 }
                 Order::Link { link, input } => {
                     if self.links.heard(link, &input) {
-                        inputs.push(input);
+                        self.take(input, turn);
                     }
                 }
                 Order::Checkpoint { target, answer } => turn.checkpoints.push((target, answer)),
                 Order::Stop { done } => turn.stop = Some(done),
             }
         }
+        let now = self.clock.now().monotonic;
+        let deadline = self.peer.as_ref().and_then(Peer::next_deadline);
+        if deadline.is_some_and(|at| at <= now) {
+            self.take(PeerInput::Timeout, turn);
+        }
+    }
+
+    fn take(&mut self, input: PeerInput, turn: &mut Turn) {
+        self.make_room(turn);
         let now = self.clock.now();
-        if peer.next_deadline().is_some_and(|at| at <= now.monotonic) {
-            inputs.push(PeerInput::Timeout);
+        let handled = self.peer.as_mut().map(|peer| peer.handle(now, input));
+        if let Some(Err(error)) = handled {
+            self.failed(turn, &error.before_commit());
         }
-        for input in inputs {
-            if let Err(error) = peer.handle(now, input) {
-                tracing::error!(error = %described(&error), "the node failed and opens its folder again");
-                return false;
-            }
+    }
+
+    fn make_room(&mut self, turn: &mut Turn) {
+        if self.peer.as_ref().is_some_and(|peer| !peer.has_room()) {
+            self.commit(turn);
         }
-        true
     }
 
     /// One durable batch, and only then everything that it allows to leave.
     fn commit(&mut self, turn: &mut Turn) {
-        let now = self.clock.now();
+        if let Err(error) = self.try_commit() {
+            return self.failed(turn, &error);
+        }
         let Some(peer) = self.peer.as_mut() else {
             return;
         };
-        if let Err(error) = peer.commit(now) {
-            tracing::error!(error = %described(&error), "a commit failed; the folder is opened again");
-            // Without an answer: whether it is on disk is known only after a look.
-            for (answer, _) in turn.answers.drain(..) {
-                let message = format!(
-                    "{}; look with `khlong log` whether it was written before you try again",
-                    described(&error)
-                );
-                let _ = answer.send(Response::Refused {
-                    message,
-                    exit_code: error.exit_code() as u8,
-                });
-            }
-            return self.reopen();
-        }
         while let Some(output) = peer.poll_output() {
             match output {
                 PeerOutput::Connect { relay, address } => self.links.connect(relay, address),
@@ -218,13 +222,49 @@ impl Driver {
         }
     }
 
+    /// Again while the engine only catches up with itself; every other failure is final.
+    fn try_commit(&mut self) -> Result<(), NodeError> {
+        for _ in 0..BUSY_ATTEMPTS_MAX {
+            let now = self.clock.now();
+            match self.peer.as_mut().map_or(Ok(()), |peer| peer.commit(now)) {
+                Err(error) if error.is_busy() => std::thread::sleep(BUSY_PAUSE),
+                committed => return committed,
+            }
+        }
+        let now = self.clock.now();
+        self.peer.as_mut().map_or(Ok(()), |peer| peer.commit(now))
+    }
+
+    /// Whoever asked is told what is known; memory is ahead of the disk, so the peer goes.
+    fn failed(&mut self, turn: &mut Turn, error: &NodeError) {
+        let why = described(error);
+        let is_untouched = matches!(error, NodeError::NotWritten(_));
+        let message = if is_untouched {
+            tracing::warn!(error = %why, "nothing was written; the folder is opened again");
+            why
+        } else {
+            tracing::error!(error = %why, "a commit failed; the folder is opened again");
+            // Whether it is on disk is known only after a look.
+            format!("{why}; look with `khlong log` whether it was written before you try again")
+        };
+        for (answer, _) in turn.answers.drain(..) {
+            let _ = answer.send(Response::Refused {
+                message: message.clone(),
+                exit_code: error.exit_code() as u8,
+            });
+        }
+        // What a relay would send at once meets the same want of room.
+        self.reopen(if is_untouched { CALL_AGAIN_MS } else { 0 });
+    }
+
     /// After a failed commit nothing in memory is trusted: links and peer go, the disk decides.
-    fn reopen(&mut self) {
+    /// Relays are called after `pause_ms`.
+    fn reopen(&mut self, pause_ms: u64) {
         self.idle.send_replace(false);
         self.links.drop_all();
         self.peer = None;
         for _ in 0..REOPEN_ATTEMPTS_MAX {
-            match open_peer(&mut self.open, self.online, self.clock.now()) {
+            match open_peer(&mut self.open, self.online, self.clock.now(), pause_ms) {
                 Ok(peer) => {
                     self.peer = Some(peer);
                     return self.commit_after_reopen();
@@ -265,9 +305,15 @@ impl Driver {
     }
 }
 
-fn open_peer(open: &mut OpenPeer, online: bool, now: Now) -> Result<Peer, NodeError> {
+fn open_peer(
+    open: &mut OpenPeer,
+    online: bool,
+    now: Now,
+    pause_ms: u64,
+) -> Result<Peer, NodeError> {
     let mut peer = open(now)?;
-    peer.go_online(now, online);
+    let monotonic = now.monotonic.after_ms(pause_ms);
+    peer.go_online(Now { monotonic, ..now }, online);
     Ok(peer)
 }
 

@@ -96,6 +96,7 @@ impl Events {
     /// The next one; `None` once the node has stopped.
     pub async fn next(&mut self) -> Option<Heard> {
         match self.receiver.recv().await {
+            Ok(Event::Missed { count }) => Some(Heard::Missed(count)),
             Ok(event) => Some(Heard::Event(event)),
             Err(broadcast::error::RecvError::Lagged(count)) => Some(Heard::Missed(count)),
             Err(broadcast::error::RecvError::Closed) => None,

@@ -122,6 +122,8 @@ impl Peer {
             online: false,
             overlay: Overlay::default(),
             held: Vec::new(),
+            events: VecDeque::new(),
+            missed: 0,
             released: VecDeque::new(),
             failed: None,
         };

@@ -9,7 +9,7 @@
 //! let mut peer = Peer::open_on(store, &master, entropy, now)?;
 //! peer.go_online(now, true);
 //! loop {
-//!     peer.request(now, request); peer.handle(now, input)?;   any number of them
+//!     peer.request(now, request); peer.handle(now, input)?;   as long as peer.has_room()
 //!     peer.commit(now)?;                                      one durable batch
 //!     while let Some(output) = peer.poll_output() { … }       only now may anything leave
 //!     sleep until peer.next_deadline(), then PeerInput::Timeout
@@ -23,6 +23,7 @@
 //! The same store, entropy, times and inputs give byte-identical outputs, so that
 //! a failed simulation can be run again from its seed.
 
+mod batch;
 mod book;
 mod create;
 mod find;
@@ -42,15 +43,12 @@ use khlong_crdt::id::{RelayKey, TimelineId};
 use khlong_crdt::time::{Monotonic, Now};
 use khlong_document::keys::user::UserSecret;
 use khlong_document::timeline::Timeline;
-use khlong_store::batch::{Batch, Overlay};
-use khlong_store::engine::Durability;
-use khlong_store::error::StoreError;
+use khlong_store::batch::Overlay;
 use khlong_store::store::Store;
-use khlong_store::tables::named::{self, Named};
 use khlong_sync::wire::frame::{Frame, Lane};
 use rand_chacha::ChaCha20Rng;
 
-use self::book::{BOOK_ROW, Book};
+use self::book::Book;
 use self::links::{Link, LinkState};
 use self::outbox::Outbox;
 use self::vault::Vault;
@@ -58,9 +56,6 @@ use crate::api::Event;
 use crate::error::NodeError;
 
 pub use self::vault::{MASTER_KEY_BYTES, MasterKey};
-
-/// Events that wait for the driver; the oldest go first, since every event can be asked for again.
-const EVENTS_MAX: usize = 4_096;
 
 /// What a driver tells the core.
 #[derive(Clone, Debug)]
@@ -141,6 +136,10 @@ pub struct Peer {
     overlay: Overlay,
     /// Waits for the commit.
     held: Vec<PeerOutput>,
+    /// The same of events.
+    events: VecDeque<Event>,
+    /// Events before these that were dropped.
+    missed: u64,
     released: VecDeque<PeerOutput>,
     /// The folder failed under a request; the next commit says so.
     failed: Option<NodeError>,
@@ -165,25 +164,6 @@ impl Peer {
         self.run_timers(now)?;
         self.owe_receipts(now)?;
         self.offer_outbox(now)
-    }
-
-    /// Makes everything since the last commit durable, then releases what may leave.
-    ///
-    /// # Errors
-    /// When the folder refused the batch, or failed under a request before it.
-    /// Nothing is released; drop the peer.
-    pub fn commit(&mut self, _now: Now) -> Result<(), NodeError> {
-        let overlay = std::mem::take(&mut self.overlay);
-        if let Some(error) = self.failed.take() {
-            return Err(error);
-        }
-        if !overlay.is_empty() {
-            self.store
-                .commit(overlay.into_writes(), Durability::Synced)
-                .map_err(NodeError::Store)?;
-        }
-        self.released.extend(self.held.drain(..));
-        Ok(())
     }
 
     /// The next thing for the driver to do.
@@ -227,31 +207,6 @@ impl Peer {
             LinkState::Connecting => false,
             LinkState::Up(live) => live.ready && live.in_flight.is_none() && live.is_caught_up(),
         }) && self.held.is_empty()
-    }
-
-    fn emit(&mut self, event: Event) {
-        let events = self
-            .held
-            .iter()
-            .filter(|output| matches!(output, PeerOutput::Event(_)));
-        if events.count() < EVENTS_MAX {
-            self.held.push(PeerOutput::Event(event));
-        }
-    }
-
-    /// Runs `write` on the open batch.
-    fn with_batch<T>(
-        &mut self,
-        write: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError>,
-    ) -> Result<T, NodeError> {
-        let mut batch = self.store.batch_on(std::mem::take(&mut self.overlay));
-        let written = write(&mut batch);
-        self.overlay = batch.into_overlay();
-        written.map_err(NodeError::Store)
-    }
-
-    fn save_book(&mut self) -> Result<(), NodeError> {
-        let value = self.book.encode();
-        self.with_batch(|batch| named::put(batch, Named::NodeState, BOOK_ROW.as_bytes(), value))
+            && self.events.is_empty()
     }
 }

@@ -1,9 +1,9 @@
 //! A peer on any store: what it needs is in its arguments, and nothing else counts.
 
 use khlong_crdt::time::{Monotonic, Now, UnixMillis};
-use khlong_node::api::{Request, Response};
+use khlong_node::api::{Event, IMPORT_BATCH_MESSAGES_MAX, ImportedLine, Request, Response};
 use khlong_node::error::NodeError;
-use khlong_node::peer::{MasterKey, Peer};
+use khlong_node::peer::{MasterKey, Peer, PeerOutput};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::identity::Role;
 
@@ -172,4 +172,92 @@ fn a_refused_request_changes_nothing() {
         nickname: "มะลิ".to_owned(),
     };
     ask(&mut node.open(at(0)).unwrap(), at(20_000), nickname);
+}
+
+fn import(n: usize, body: impl Fn(usize) -> String) -> Request {
+    let line = |i: usize| ImportedLine {
+        network: "irc".to_owned(),
+        sender: "som".to_owned(),
+        sent_at_ms: WALL_START_MS,
+        body: body(n * IMPORT_BATCH_MESSAGES_MAX + i),
+        import_key: format!("{:032x}", n * IMPORT_BATCH_MESSAGES_MAX + i),
+    };
+    Request::Import {
+        timeline: "canal".to_owned(),
+        messages: (0..IMPORT_BATCH_MESSAGES_MAX).map(line).collect(),
+        dry_run: false,
+    }
+}
+
+#[test]
+fn of_too_many_events_the_newest_are_kept_and_the_others_counted() {
+    const KEPT: usize = 4_096;
+    let mut peer = NodeDisk::with_node("mali", 1).open(at(0)).unwrap();
+    write_some(&mut peer);
+    while peer.poll_output().is_some() {}
+    let requests = KEPT / IMPORT_BATCH_MESSAGES_MAX + 1;
+    for n in 0..requests {
+        let told = peer.request(at(10_000), import(n, |_| "one of many".to_owned()));
+        assert!(matches!(told, Response::Imported { .. }), "{told:?}");
+    }
+    peer.commit(at(10_000)).unwrap();
+    let mut events = Vec::new();
+    while let Some(output) = peer.poll_output() {
+        events.extend(match output {
+            PeerOutput::Event(event) => Some(event),
+            _ => None,
+        });
+    }
+    let count = (requests * IMPORT_BATCH_MESSAGES_MAX - KEPT) as u64;
+    assert_eq!(events[0], Event::Missed { count });
+    assert_eq!(events.len(), KEPT + 1);
+    let log = Request::Log {
+        timeline: "canal".to_owned(),
+        from: None,
+        limit: Some(1),
+    };
+    let Response::Messages { messages, .. } = ask(&mut peer, at(11_000), log) else {
+        panic!("no messages")
+    };
+    let newest = Event::Message {
+        timeline: messages_timeline(&mut peer),
+        message: messages[0].id.clone(),
+    };
+    assert_eq!(events[KEPT], newest, "the newest is the last");
+}
+
+fn messages_timeline(peer: &mut Peer) -> String {
+    match ask(peer, at(12_000), Request::TimelineLs) {
+        Response::Timelines { timelines } => timelines[0].id.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Whoever heeds `has_room` never meets a full batch.
+#[test]
+fn a_batch_says_when_it_has_to_be_committed() {
+    let mut peer = NodeDisk::with_node("mali", 1).open(at(0)).unwrap();
+    write_some(&mut peer);
+    let noise = |seed: usize| {
+        let mut bytes = vec![0; 8 * 1_024];
+        let mut reader = blake3::Hasher::new()
+            .update(&seed.to_be_bytes())
+            .finalize_xof();
+        reader.fill(&mut bytes);
+        data_encoding::BASE64.encode(&bytes)
+    };
+    let commits = |peer: &Peer| peer.store().last_commit().seq;
+    let (before, mut early) = (commits(&peer), 0);
+    for n in 0..5 {
+        if !peer.has_room() {
+            peer.commit(at(10_000)).unwrap();
+            assert!(peer.has_room(), "a committed batch is empty");
+            early += 1;
+        }
+        let told = peer.request(at(10_000), import(n, noise));
+        assert!(matches!(told, Response::Imported { .. }), "{told:?}");
+    }
+    peer.commit(at(10_000)).unwrap();
+    assert!(early > 0, "all of it fitted one batch");
+    assert_eq!(commits(&peer), before + early + 1);
 }

@@ -126,10 +126,14 @@ impl Net {
     pub(super) fn node_takes(&mut self, name: &'static str, inputs: Vec<PeerInput>) {
         let now = self.now();
         for input in inputs {
-            let person = self.people.get_mut(name).unwrap();
-            let Some(peer) = person.peer.as_mut() else {
+            let Some(peer) = self.people[name].peer.as_ref() else {
                 return;
             };
+            if !peer.has_room() && self.commit(name).is_err() {
+                return;
+            }
+            let person = self.people.get_mut(name).unwrap();
+            let peer = person.peer.as_mut().unwrap();
             let is_frame = matches!(input, PeerInput::Frame { .. });
             if let Err(error) = peer.handle(now, input) {
                 return self.node_failed(name, &error);
