@@ -147,9 +147,10 @@ impl NodeError {
     /// The same, known to have happened before anything reached the disk.
     #[must_use]
     pub(crate) fn before_commit(self) -> Self {
-        match self {
-            Self::Store(error) => Self::NotWritten(error),
-            other => other,
+        if let Self::Store(error) = self {
+            Self::NotWritten(error)
+        } else {
+            self
         }
     }
 

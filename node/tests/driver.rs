@@ -191,6 +191,19 @@ async fn a_disk_that_is_busy_for_a_moment_is_waited_for() {
     assert_eq!(home.disk.fired(FaultKind::Stall), 2);
     assert_eq!(home.openings(), 1, "the peer stayed");
     assert_eq!(home.bodies().await, ["a moment later"]);
+
+    // Six times: more often than a commit is tried.
+    for _ in 0..6 {
+        home.disk.inject(Fault::Stall);
+    }
+    let told = home.node.request(send("too long")).await;
+    let Response::Refused { message, exit_code } = told else {
+        panic!("it was acknowledged: {told:?}")
+    };
+    assert_eq!(exit_code, 1, "{message}");
+    assert!(message.starts_with("nothing was written"), "{message}");
+    assert_eq!(home.bodies().await, ["a moment later"]);
+    home.ask(send("at last")).await;
     home.node.stop().await;
 }
 

@@ -88,6 +88,8 @@ fn a_new_nickname_reaches_the_others() {
     mali.json(&["timeline", "new", "canal", "--wait", "stored"]);
     let link = text(&mali.json(&["timeline", "invite", "canal", "--wait", "stored"])["link"]);
     ton.json(&["timeline", "join", &link, "--wait", "stored"]);
+    let said = ton.run(&["timeline", "invite", "canal"]);
+    assert_eq!(said.code, 4, "only admins invite: {}", said.stderr);
     ton.json(&["nickname", "ต้นกล้า", "--wait", "stored"]);
     assert_eq!(ton.json(&["id"])["nickname"], "ต้นกล้า");
     mali.json(&["sync"]);
@@ -132,4 +134,15 @@ fn a_reader_reads_says_so_and_may_not_write() {
     assert_eq!(said.code, 4, "{}", said.stderr);
     mali.json(&["sync"]);
     assert_eq!(mali.json_lines(&["log", "news"])[0]["delivery"], "read");
+}
+
+#[test]
+fn a_reason_is_told_once() {
+    let node = Node::new("mali");
+    let timeline = node.open_timeline("canal");
+    let send = ["send", &timeline, "-", "--wait", "none"];
+    let said = node.run_with_stdin(&send, &"x".repeat(20_000));
+    assert_eq!(said.code, 1);
+    let told = said.stderr.matches("at most 16384 fit").count();
+    assert_eq!(told, 1, "{}", said.stderr);
 }
