@@ -136,7 +136,7 @@ pub enum Request {
     /// Offer refused envelopes again, now.
     OutboxRetry,
     /// Stop offering a timeline's queued messages and receipts. They stay in the local
-    /// history, marked as dropped; keys and permissions are still offered.
+    /// history, marked as dropped; keys and permissions too, unless a relay has the timeline.
     OutboxDrop {
         /// Which timeline.
         timeline: String,

@@ -29,7 +29,8 @@ use khlong_node::peer::{Peer, PeerInput, PeerOutput};
 use khlong_sync::limits::PROTOCOL_VERSION;
 use khlong_sync::replica::Arrival;
 use khlong_sync::wire::frame::{
-    Ack, AppendAnswer, AppendOutcome, BackfillDone, CaughtUp, Frame, Hello, Proved, Push, Subscribe, Subscribed,
+    Ack, AppendAnswer, AppendOutcome, BackfillDone, CaughtUp, Frame, Hello, Proved, Push,
+    Subscribe, Subscribed,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};

@@ -406,35 +406,6 @@ fn limits_of_fields_are_enforced() {
         }
     ));
     let request = 1;
-    let answer = |count| AppendAnswer {
-        request,
-        outcomes: vec![
-            AppendOutcome::Stored {
-                arrival: ArrivalSeq(1)
-            };
-            count
-        ],
-    };
-    let ack = |first, further| {
-        let receipt = None;
-        Frame::Ack(Ack {
-            first,
-            further,
-            receipt,
-        })
-    };
-    for long in [ack(answer(257), vec![]), ack(answer(1), vec![answer(257)])] {
-        assert!(matches!(
-            field(&long),
-            WireError::TooMany { field: "outcomes" }
-        ));
-    }
-    assert!(matches!(
-        field(&ack(answer(1), vec![answer(1); 8])),
-        WireError::TooMany { field: "further" }
-    ));
-    let full = ack(answer(256), vec![answer(256); 7]);
-    assert_eq!(wire::decode(&wire::encode(&full)).unwrap(), full);
     let empty = Frame::Append(Append {
         request,
         envelopes: Vec::new(),
@@ -455,6 +426,40 @@ fn limits_of_fields_are_enforced() {
         field(&error),
         WireError::TooLong { field: "message" }
     ));
+}
+
+#[test]
+fn an_ack_answers_no_more_than_may_be_in_flight() {
+    let refusal = |frame: &Frame| wire::decode(&wire::encode(frame)).unwrap_err();
+    let answer = |count| AppendAnswer {
+        request: 1,
+        outcomes: vec![
+            AppendOutcome::Stored {
+                arrival: ArrivalSeq(1)
+            };
+            count
+        ],
+    };
+    let ack = |first, further| {
+        let receipt = None;
+        Frame::Ack(Ack {
+            first,
+            further,
+            receipt,
+        })
+    };
+    for long in [ack(answer(257), vec![]), ack(answer(1), vec![answer(257)])] {
+        assert!(matches!(
+            refusal(&long),
+            WireError::TooMany { field: "outcomes" }
+        ));
+    }
+    assert!(matches!(
+        refusal(&ack(answer(1), vec![answer(1); 8])),
+        WireError::TooMany { field: "further" }
+    ));
+    let full = ack(answer(256), vec![answer(256); 7]);
+    assert_eq!(wire::decode(&wire::encode(&full)).unwrap(), full);
 }
 
 /// What a relay sends of an envelope whose body has expired.

@@ -98,7 +98,7 @@ impl Peer {
     /// Whether a refusal may only mean that this node is early: what lets it in
     /// waits with the inviter, who was offline, and the relay will take it then.
     pub(super) fn may_be_early(&self, id: TimelineId, code: ErrorCode) -> bool {
-        matches!(code, ErrorCode::UnknownTimeline | ErrorCode::NotAdmitted) && self.is_joining(id)
+        is_of_admission(code) && self.is_joining(id)
     }
 
     /// An envelope, also when it waits for the commit.
@@ -224,4 +224,9 @@ impl Peer {
             }
         }
     }
+}
+
+/// Whether a relay refuses for what it does not know, or not yet.
+pub(super) fn is_of_admission(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::UnknownTimeline | ErrorCode::NotAdmitted)
 }

@@ -53,6 +53,10 @@ pub enum HubInput {
 }
 
 /// What comes out of a hub; all of it may leave.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every output is a frame; a box would be one more allocation for each"
+)]
 #[derive(Debug)]
 pub enum HubOutput {
     /// Send a frame.

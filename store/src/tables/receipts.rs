@@ -18,9 +18,11 @@ use crate::table::Table;
 /// Relays whose promise is kept for one envelope; a timeline has at most four relays.
 pub const RECEIPTS_PER_ENVELOPE_MAX: usize = 4;
 
+/// Count, then length and proof of each relay.
+const ROW_BYTES_MAX: usize = 1 + RECEIPTS_PER_ENVELOPE_MAX * (4 + StoredProof::LENGTH_MAX);
+
 const _: () = assert!(RECEIPTS_PER_ENVELOPE_MAX <= u8::MAX as usize);
-const _: () =
-    assert!(1 + RECEIPTS_PER_ENVELOPE_MAX * (4 + StoredProof::LENGTH_MAX) <= VALUE_BYTES_MAX);
+const _: () = assert!(ROW_BYTES_MAX <= VALUE_BYTES_MAX);
 
 /// What is kept of one relay's promise.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use crate::error::NodeError;
 use crate::peer::Peer;
 use crate::peer::links::Link;
 use crate::peer::outbox::Place;
+use crate::peer::timelines::is_of_admission;
 
 impl Peer {
     pub(super) fn next_append(
@@ -80,6 +81,8 @@ impl Peer {
         let Some((_, offered)) = live.in_flight.take_if(|(waiting, _)| *waiting == request) else {
             return Ok(());
         };
+        // A relay that lost its log hears of grants from whoever comes first.
+        let learns_anew = live.offers_again;
         for ((place, outcome), proof) in offered.iter().zip(outcomes).zip(proofs) {
             match *outcome {
                 AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
@@ -88,7 +91,10 @@ impl Peer {
                 AppendOutcome::Refused {
                     code,
                     retry_after_ms,
-                } if code.is_retryable() || self.may_be_early(place.timeline, code) => {
+                } if code.is_retryable()
+                    || self.may_be_early(place.timeline, code)
+                    || (learns_anew && is_of_admission(code)) =>
+                {
                     self.put_off(now, relay, *place, code, retry_after_ms)?;
                 }
                 AppendOutcome::Refused { code, .. } => {

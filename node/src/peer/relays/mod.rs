@@ -6,6 +6,7 @@ mod subscriptions;
 
 use std::collections::VecDeque;
 
+use khlong_crdt::class::Class;
 use khlong_crdt::id::{RelayKey, TimelineId};
 use khlong_crdt::time::Now;
 use khlong_store::tables::cursors;
@@ -240,6 +241,13 @@ impl Peer {
                     tracing::warn!(%timeline, %code, "the relay refused a subscription");
                     // What is not shown is nothing to wait for.
                     self.merged(relay, timeline, class);
+                    // Once the relay knows it again, it is asked for again. Each lane says this; once is enough.
+                    if rewound
+                        && class == Class::Control
+                        && let Some(live) = self.links.get_mut(&relay).and_then(Link::live)
+                    {
+                        live.subscribed.remove(&timeline);
+                    }
                 }
                 if rewound {
                     self.offer_all_again(now, relay)?;

@@ -61,10 +61,6 @@ impl Peer {
         tracing::warn!(%relay, "the relay's log is not what it was; what this node has is offered again");
         for timeline in self.book.carried_by(relay) {
             self.offer_again(now, relay, timeline)?;
-            // It may have been refused as unknown; once the relay knows it again, it is asked for again.
-            if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
-                live.subscribed.remove(&timeline);
-            }
         }
         Ok(())
     }
@@ -86,6 +82,9 @@ impl Peer {
             self.outbox.lost_at(place, relay);
             waiting.insert(id);
         }
+        // What others wrote before what is mine: the relay knows nobody until the genesis
+        // and the grants are there, whenever they arrived here.
+        let (mut others, mut mine) = (Vec::new(), Vec::new());
         for class in Class::ALL {
             let mut after = ArrivalSeq(0);
             loop {
@@ -105,22 +104,27 @@ impl Peer {
                 after = last.arrival;
                 for entry in page {
                     let envelope = entry.envelope;
-                    if self.is_to_be_offered(&envelope) && !waiting.contains(&envelope.id()) {
-                        self.requeue(now, relay, &envelope)?;
+                    if envelope.body().is_none() || waiting.contains(&envelope.id()) {
+                        continue;
+                    }
+                    if self.is_own(&envelope) {
+                        mine.push(envelope);
+                    } else if class == Class::Control {
+                        others.push(envelope);
                     }
                 }
             }
         }
-        Ok(())
+        others
+            .iter()
+            .chain(&mine)
+            .try_for_each(|envelope| self.requeue(now, relay, envelope))
     }
 
-    fn is_to_be_offered(&self, envelope: &VerifiedEnvelope) -> bool {
-        let is_mine = || {
-            self.timelines
-                .get(&envelope.timeline())
-                .is_some_and(|timeline| timeline.is_mine(&envelope.prefix().author))
-        };
-        envelope.body().is_some() && (envelope.class() == Class::Control || is_mine())
+    fn is_own(&self, envelope: &VerifiedEnvelope) -> bool {
+        self.timelines
+            .get(&envelope.timeline())
+            .is_some_and(|timeline| timeline.is_mine(&envelope.prefix().author))
     }
 
     fn requeue(

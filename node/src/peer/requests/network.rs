@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::class::Class;
-use khlong_crdt::id::TimelineId;
+use khlong_crdt::id::{Seq, TimelineId};
 use khlong_crdt::time::Now;
 use khlong_store::tables::outbox;
 
@@ -97,8 +97,15 @@ impl Peer {
 
     pub(super) fn outbox_drop(&mut self, timeline: &str) -> Result<Response, NodeError> {
         let id = self.resolve(timeline)?;
-        // Without its keys and permissions a timeline would be closed to its relays for ever.
-        self.drop_queued(id, |waiting| waiting.class != Class::Control)?;
+        // A relay that has the beginning still gets the keys and permissions: without
+        // them the timeline would be closed there for ever.
+        let never_opened = self
+            .outbox
+            .of(id)
+            .any(|waiting| waiting.seq <= Seq::FIRST && !waiting.is_stored());
+        self.drop_queued(id, |waiting| {
+            never_opened || waiting.class != Class::Control
+        })?;
         Ok(Response::Outbox {
             entries: self.outbox_views(),
         })
