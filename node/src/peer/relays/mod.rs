@@ -7,7 +7,7 @@ mod subscriptions;
 use std::collections::VecDeque;
 
 use khlong_crdt::class::Class;
-use khlong_crdt::id::{RelayKey, TimelineId};
+use khlong_crdt::id::{LogId, RelayKey, TimelineId};
 use khlong_crdt::time::Now;
 use khlong_store::tables::cursors;
 use khlong_sync::session::Session;
@@ -15,6 +15,7 @@ use khlong_sync::session::config::{Role, SessionConfig};
 use khlong_sync::session::input::Input;
 use khlong_sync::session::output::{Event as SessionEvent, Output};
 use khlong_sync::session::proof::proof_bytes;
+use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::Frame;
 use rand_core::Rng as _;
 
@@ -199,6 +200,50 @@ impl Peer {
         Ok(())
     }
 
+    /// The handshake is over.
+    fn ready(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        log: Option<(LogId, u32)>,
+    ) -> Result<(), NodeError> {
+        if let Some((log, epoch)) = log {
+            self.meet_log(now, relay, log, epoch)?;
+        }
+        if let Some(link) = self.links.get_mut(&relay) {
+            link.failures = 0;
+            link.last_error = None;
+            if let Some(live) = link.live() {
+                live.ready = true;
+            }
+            let relay = link.view();
+            self.emit(Event::Relay { relay });
+        }
+        Ok(())
+    }
+
+    /// What the relay does not show. Each lane says it of its class.
+    fn not_subscribed(
+        &mut self,
+        relay: RelayKey,
+        class: Class,
+        rewound: bool,
+        refused: Vec<(TimelineId, ErrorCode)>,
+    ) {
+        for (timeline, code) in refused {
+            tracing::warn!(%timeline, %code, "the relay refused a subscription");
+            // What is not shown is nothing to wait for.
+            self.merged(relay, timeline, class);
+            // Once the relay knows it again, it is asked for again; one lane is enough to say so.
+            if rewound
+                && class == Class::Control
+                && let Some(live) = self.links.get_mut(&relay).and_then(Link::live)
+            {
+                live.subscribed.remove(&timeline);
+            }
+        }
+    }
+
     /// What a session tells, and what it is to be told in turn.
     fn session_event(
         &mut self,
@@ -208,18 +253,7 @@ impl Peer {
     ) -> Result<Vec<Input>, NodeError> {
         match event {
             SessionEvent::Ready { hello, .. } => {
-                if let Some((log, epoch)) = hello.log {
-                    self.meet_log(now, relay, log, epoch)?;
-                }
-                if let Some(link) = self.links.get_mut(&relay) {
-                    link.failures = 0;
-                    link.last_error = None;
-                    if let Some(live) = link.live() {
-                        live.ready = true;
-                    }
-                    let relay = link.view();
-                    self.emit(Event::Relay { relay });
-                }
+                self.ready(now, relay, hello.log)?;
                 Ok(Vec::new())
             }
             SessionEvent::Pushed {
@@ -237,18 +271,7 @@ impl Peer {
                 ..
             } => {
                 self.subscribed(relay, class, cursor, positions)?;
-                for (timeline, code) in refused {
-                    tracing::warn!(%timeline, %code, "the relay refused a subscription");
-                    // What is not shown is nothing to wait for.
-                    self.merged(relay, timeline, class);
-                    // Once the relay knows it again, it is asked for again. Each lane says this; once is enough.
-                    if rewound
-                        && class == Class::Control
-                        && let Some(live) = self.links.get_mut(&relay).and_then(Link::live)
-                    {
-                        live.subscribed.remove(&timeline);
-                    }
-                }
+                self.not_subscribed(relay, class, rewound, refused);
                 if rewound {
                     self.offer_all_again(now, relay)?;
                 }
