@@ -1,0 +1,18 @@
+//! The real node and relay under a virtual clock.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`kernel`] | event queue, randomness by name, trace hash |
+//! | [`plan`], [`results`] | what goes into a run and what comes out, the same for every protocol |
+//! | [`links`] | rate, delay, loss |
+//! | [`mobility`] | who meets whom |
+//!
+//! Nobody imports this crate. It drives the sans-IO cores of node and relay (the
+//! same types that the binaries run) and never a model of them.
+
+pub mod kernel;
+pub mod links;
+pub mod mobility;
+pub mod plan;
+pub mod results;
+pub mod units;

@@ -1,0 +1,109 @@
+//! The plan of a run: who is there, who meets whom when, who says what.
+//!
+//! A scenario and a seed give one plan, and every variant of a run executes it:
+//! the routing protocols of the literature ([`crate::routing`]) and the real
+//! node and relay ([`crate::actors`]) see the same contacts and the same
+//! messages (common random numbers).
+
+use khlong_crdt::time::Monotonic;
+
+use crate::links::LinkSpec;
+
+/// Place of an entity in [`Plan::entities`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Entity(pub u32);
+
+/// Place of a link in [`Plan::links`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LinkIndex(pub u16);
+
+/// What runs on a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// A person's device: `khlong_node::peer::Peer`.
+    Node,
+    /// A relay: `khlong_relay::hub::Hub`. To routing protocols it is a machine like all others.
+    Relay,
+}
+
+/// A machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntitySpec {
+    /// Unique; names its randomness.
+    pub name: String,
+    /// What runs there.
+    pub role: Role,
+    /// Which group of the scenario it is of.
+    pub group: u16,
+}
+
+/// Two machines can reach each other during [up, down).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Contact {
+    /// From here on.
+    pub up: Monotonic,
+    /// Until here; what is in flight then is lost.
+    pub down: Monotonic,
+    /// The one with the lower place.
+    pub a: Entity,
+    /// The other.
+    pub b: Entity,
+    /// What the way between them is like.
+    pub link: LinkIndex,
+}
+
+/// Somebody writes something.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlannedMessage {
+    /// When.
+    pub at: Monotonic,
+    /// Who.
+    pub from: Entity,
+    /// For whom: the members of [`Plan::timelines`] at this place but the writer.
+    pub timeline: u32,
+    /// Its text's length.
+    pub bytes: u32,
+}
+
+/// A machine fails for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Outage {
+    /// From here on: killed, what was not synced is lost.
+    pub from: Monotonic,
+    /// Started again.
+    pub until: Monotonic,
+    /// Who.
+    pub who: Entity,
+}
+
+/// Where machines are, for pictures: one row a sample.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Positions {
+    /// Between two samples.
+    pub every_us: u64,
+    /// `rows[sample][entity]` = metres east and north; NaN where it is nowhere.
+    pub rows: Vec<Vec<[f32; 2]>>,
+}
+
+/// Everything that is decided before a run begins.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The machines.
+    pub entities: Vec<EntitySpec>,
+    /// The kinds of link.
+    pub links: Vec<LinkSpec>,
+    /// In order ([`Contact`]'s own).
+    pub contacts: Vec<Contact>,
+    /// Members of each timeline, ascending.
+    pub timelines: Vec<Vec<Entity>>,
+    /// In order.
+    pub messages: Vec<PlannedMessage>,
+    /// In order.
+    pub outages: Vec<Outage>,
+    /// For pictures; may be empty.
+    pub positions: Positions,
+    /// Messages written before this moment are in no statistic.
+    pub warm_up: Monotonic,
+    /// The run ends here; what is not delivered then is censored, not lost.
+    pub end: Monotonic,
+}
