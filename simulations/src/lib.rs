@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`kernel`] | event queue, randomness by name, trace hash |
 //! | [`plan`], [`results`] | what goes into a run and what comes out, the same for every protocol |
+//! | [`actors`] | the real node and relay on imaginary disks and wires |
 //! | [`links`] | rate, delay, loss |
 //! | [`mobility`] | who meets whom |
 //!
 //! Nobody imports this crate. It drives the sans-IO cores of node and relay (the
 //! same types that the binaries run) and never a model of them.
 
+pub mod actors;
 pub mod kernel;
 pub mod links;
 pub mod mobility;

@@ -9,6 +9,9 @@ use khlong_crdt::time::Monotonic;
 
 use crate::links::LinkSpec;
 
+/// Relays that one timeline may have: the limit of an invite link (`crdt/ENVELOPE.md` §1).
+pub const CARRIERS_MAX: usize = 4;
+
 /// Place of an entity in [`Plan::entities`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Entity(pub u32);
@@ -94,8 +97,10 @@ pub struct Plan {
     pub links: Vec<LinkSpec>,
     /// In order ([`Contact`]'s own).
     pub contacts: Vec<Contact>,
-    /// Members of each timeline, ascending.
+    /// Members of each timeline; the first one opens it.
     pub timelines: Vec<Vec<Entity>>,
+    /// Relays that carry each timeline, at most four; empty = the first four of the plan.
+    pub carriers: Vec<Vec<Entity>>,
     /// In order.
     pub messages: Vec<PlannedMessage>,
     /// In order.
@@ -106,4 +111,37 @@ pub struct Plan {
     pub warm_up: Monotonic,
     /// The run ends here; what is not delivered then is censored, not lost.
     pub end: Monotonic,
+}
+
+impl Plan {
+    /// Entities of a role, in order.
+    pub fn of_role(&self, role: Role) -> impl Iterator<Item = Entity> {
+        (0..)
+            .map(Entity)
+            .zip(&self.entities)
+            .filter(move |(_, spec)| spec.role == role)
+            .map(|(entity, _)| entity)
+    }
+
+    /// The relays of a timeline.
+    #[must_use]
+    pub fn carriers(&self, timeline: usize) -> Vec<Entity> {
+        match self.carriers.get(timeline) {
+            Some(carriers) if !carriers.is_empty() => carriers.clone(),
+            Some(_) | None => self.of_role(Role::Relay).take(CARRIERS_MAX).collect(),
+        }
+    }
+
+    /// For whom a message is: the members of its timeline but the writer.
+    pub fn receivers(&self, message: &PlannedMessage) -> impl Iterator<Item = Entity> {
+        let members = usize::try_from(message.timeline)
+            .ok()
+            .and_then(|place| self.timelines.get(place));
+        let from = message.from;
+        members
+            .into_iter()
+            .flatten()
+            .copied()
+            .filter(move |member| *member != from)
+    }
 }

@@ -183,6 +183,12 @@ impl Peer {
         self.links.values().filter_map(Link::next_deadline).min()
     }
 
+    /// Envelopes that no relay has promised to keep yet.
+    #[must_use]
+    pub fn queued(&self) -> u64 {
+        self.outbox.len()
+    }
+
     /// Connect to relays, or stop.
     pub fn go_online(&mut self, now: Now, online: bool) {
         self.online = online;

@@ -17,15 +17,6 @@ pub const PACKET_PAYLOAD_BYTES: u64 = 1_200;
 /// IP 20, UDP 8, QUIC short header with connection id and packet number 13, AEAD tag 16, stream frame header 7.
 pub const PACKET_OVERHEAD_BYTES: u64 = 64;
 
-/// What became of a frame that was given to a pipe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// It is there at this moment, if the contact still stands then.
-    Arrives(Monotonic),
-    /// The queue is full; nothing was sent.
-    QueueFull,
-}
-
 /// The state of one direction.
 #[derive(Clone, Debug)]
 pub struct Pipe {
@@ -60,13 +51,17 @@ impl Pipe {
         }
     }
 
-    /// Sends a frame of `bytes` bytes at `now`.
-    pub fn send(&mut self, now: Monotonic, bytes: u64, random: &mut ChaCha8Rng) -> Sent {
-        let waiting_us = self.free_at.0.saturating_sub(now.0);
-        let waiting_bytes = u128::from(waiting_us) * u128::from(self.spec.rate.0) / (8 * u128::from(SECOND));
-        if waiting_bytes > u128::from(self.spec.queue.0) {
-            return Sent::QueueFull;
-        }
+    /// Whether what waits at the sender's end passes the queue's limit. A stream
+    /// waits then (its sender is paced); a datagram is dropped.
+    #[must_use]
+    pub fn is_full(&self, now: Monotonic) -> bool {
+        let waiting_us = u128::from(self.free_at.0.saturating_sub(now.0));
+        let waiting_bytes = waiting_us * u128::from(self.spec.rate.0) / (8 * u128::from(SECOND));
+        waiting_bytes > u128::from(self.spec.queue.0)
+    }
+
+    /// Sends a frame of `bytes` bytes at `now`; when it is there, if the contact still stands then.
+    pub fn send(&mut self, now: Monotonic, bytes: u64, random: &mut ChaCha8Rng) -> Monotonic {
         let packets = bytes.div_ceil(PACKET_PAYLOAD_BYTES).max(1);
         let mut on_wire = wire_bytes(bytes);
         let mut late_us = 0;
@@ -88,7 +83,7 @@ impl Pipe {
         self.free_at = self.free_at.max(now).after_micros(self.transmission_us(on_wire));
         let arrival = self.free_at.after_micros(self.spec.propagation.0 + jitter_us + late_us);
         self.last_arrival = self.last_arrival.max(arrival);
-        Sent::Arrives(self.last_arrival)
+        self.last_arrival
     }
 
     /// Bytes that went on the wire.

@@ -126,6 +126,12 @@ impl MemoryDisk {
         self.lock().free_bytes = free_bytes;
     }
 
+    /// Bytes of keys and records that a running engine reads.
+    #[must_use]
+    pub fn live_bytes(&self) -> u64 {
+        self.lock().live_bytes
+    }
+
     /// A new disk with the content of a checkpoint made at `target`.
     #[must_use]
     pub fn from_checkpoint(&self, target: &Path) -> Option<Self> {

@@ -132,6 +132,12 @@ pub fn encode(frame: &Frame) -> Vec<u8> {
     bytes
 }
 
+/// How many bytes [`encode`] would give, without encoding.
+#[must_use]
+pub fn encoded_len(frame: &Frame) -> usize {
+    convert::pb::Frame::from(frame).encoded_len()
+}
+
 /// A frame with its length: what a stream carries.
 ///
 /// # Panics

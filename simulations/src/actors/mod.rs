@@ -1,0 +1,46 @@
+//! The real node and the real relay, each on a disk of its own, in virtual time.
+//!
+//! ```text
+//! world ── event queue ──► machine.turn(now): inputs → core.handle → core.commit → outputs
+//!   ▲                                                                    │ after the commit's time
+//!   └────────── wires (queue, rate, delay, loss) ◄───────────────────────┘
+//! ```
+//!
+//! A machine does what the binaries' drivers do: it gathers inputs while the
+//! disk is busy, gives at most so many to the core, commits once, and lets the
+//! outputs leave when the commit has taken its time. It decides nothing. A crash
+//! between commit and release loses the outputs, as on a real machine.
+
+pub mod execute;
+pub mod facts;
+pub mod node;
+pub mod relay;
+pub mod setup;
+mod transport;
+pub mod wire;
+pub mod world;
+
+/// Why a run of the real cores cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    /// A core did not start on a whole disk, or refused what it must take.
+    #[error("`{name}` failed: {reason}")]
+    Core {
+        /// Whose.
+        name: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The plan cannot be carried out by the real cores.
+    #[error("{0}")]
+    Plan(String),
+}
+
+impl SimError {
+    pub(crate) fn core(name: &str, error: &dyn std::error::Error) -> Self {
+        Self::Core {
+            name: name.to_owned(),
+            reason: node::described(error),
+        }
+    }
+}

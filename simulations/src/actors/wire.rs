@@ -1,0 +1,176 @@
+//! A connection between a node and a relay in frame mode.
+
+use std::collections::BTreeMap;
+
+use khlong_crdt::id::EnvelopeId;
+use khlong_crdt::time::Monotonic;
+use khlong_relay::hub::ConnectionId;
+use khlong_sync::wire::frame::{Frame, Lane};
+
+use crate::links::LinkSpec;
+use crate::links::pipe::Pipe;
+use crate::plan::Entity;
+
+/// Place of a wire in the world's table; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WireId(pub u64);
+
+/// Which end of a wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// The node, which opened it.
+    Node,
+    /// The relay.
+    Relay,
+}
+
+impl End {
+    /// The opposite one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Node => Self::Relay,
+            Self::Relay => Self::Node,
+        }
+    }
+}
+
+/// What travels.
+#[derive(Clone, Debug)]
+pub enum Parcel {
+    /// The handshake is over, towards either end.
+    Open,
+    /// A frame, as a value: its envelopes were verified by whoever sealed them.
+    Frame(Frame),
+    /// A frame as bytes, decoded and verified strictly where it arrives.
+    Bytes(Vec<u8>),
+    /// The other end closed in good order.
+    Close,
+}
+
+impl Parcel {
+    /// For the trace.
+    #[must_use]
+    pub const fn kind(&self) -> u64 {
+        match self {
+            Self::Open => 0,
+            Self::Frame(_) | Self::Bytes(_) => 1,
+            Self::Close => 2,
+        }
+    }
+}
+
+/// The way from one machine to another, both directions, while it stands.
+#[derive(Debug)]
+pub struct Wire {
+    /// Who opened it.
+    pub node: Entity,
+    /// To whom.
+    pub relay: Entity,
+    /// Which life of the node it belongs to.
+    pub node_life: u32,
+    /// Which life of the relay.
+    pub relay_life: u32,
+    /// The relay's number for it.
+    pub connection: ConnectionId,
+    /// The channel binding that both ends would derive from TLS.
+    pub exporter: [u8; 32],
+    /// Whether each end still believes in it.
+    pub node_open: bool,
+    /// See [`Self::node_open`].
+    pub relay_open: bool,
+    /// Whether each end has given it up.
+    pub node_gone: bool,
+    /// See [`Self::node_gone`].
+    pub relay_gone: bool,
+    /// The contact is gone: nothing arrives any more, whoever believes what.
+    pub is_cut: bool,
+    /// What each append that waits for its ack holds.
+    pub appends: BTreeMap<u64, Vec<EnvelopeId>>,
+    forth: Pipe,
+    back: Pipe,
+}
+
+impl Wire {
+    /// A wire over `link`; `from_a` says whether the node is the link's `a`.
+    #[must_use]
+    pub fn new(
+        (node, node_life): (Entity, u32),
+        (relay, relay_life): (Entity, u32),
+        connection: ConnectionId,
+        exporter: [u8; 32],
+        link: &LinkSpec,
+        node_is_a: bool,
+        now: Monotonic,
+    ) -> Self {
+        let (forth, back) = (link.direction(node_is_a), link.direction(!node_is_a));
+        let ready = now.after_micros(link.setup().0);
+        Self {
+            node,
+            relay,
+            node_life,
+            relay_life,
+            connection,
+            exporter,
+            node_open: false,
+            relay_open: false,
+            node_gone: false,
+            relay_gone: false,
+            is_cut: false,
+            appends: BTreeMap::new(),
+            forth: Pipe::new(forth, back.propagation.0, ready),
+            back: Pipe::new(back, forth.propagation.0, ready),
+        }
+    }
+
+    /// The direction that leads away from an end.
+    pub const fn away_from(&mut self, end: End) -> &mut Pipe {
+        match end {
+            End::Node => &mut self.forth,
+            End::Relay => &mut self.back,
+        }
+    }
+
+    /// Whether an end has been told of the connection and has not given it up.
+    #[must_use]
+    pub const fn is_open(&self, end: End) -> bool {
+        match end {
+            End::Node => self.node_open && !self.node_gone,
+            End::Relay => self.relay_open && !self.relay_gone,
+        }
+    }
+
+    /// At which end somebody is.
+    #[must_use]
+    pub fn end_of(&self, who: Entity) -> End {
+        if who == self.node {
+            End::Node
+        } else {
+            End::Relay
+        }
+    }
+
+    /// Who is at an end.
+    #[must_use]
+    pub const fn at(&self, end: End) -> Entity {
+        match end {
+            End::Node => self.node,
+            End::Relay => self.relay,
+        }
+    }
+}
+
+/// The name of a lane's class in figures.
+#[must_use]
+pub const fn class_name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Control => "control",
+        Lane::Class(class) => match class {
+            khlong_crdt::class::Class::Control => "control",
+            khlong_crdt::class::Class::Text => "text",
+            khlong_crdt::class::Class::Bulk => "bulk",
+            khlong_crdt::class::Class::Media => "media",
+        },
+        Lane::Ephemeral => "ephemeral",
+    }
+}
