@@ -16,6 +16,7 @@ pub mod facts;
 pub mod node;
 pub mod relay;
 pub mod setup;
+mod strangers;
 mod transport;
 pub mod wire;
 pub mod world;

@@ -18,6 +18,9 @@ use crate::kernel::seeds::Seeds;
 /// Inputs that share one commit: as the binary's driver.
 const BATCH_INPUTS_MAX: usize = 64;
 
+/// Lives of a copy are numbered from here on, so that it draws other random numbers.
+const TWIN_LIVES: u32 = 1 << 20;
+
 /// What waits for a node: inputs from outside.
 #[derive(Debug)]
 pub enum NodeInput {
@@ -217,8 +220,28 @@ impl NodeMachine {
         self.clock.skew_ms = self.clock.skew_ms.saturating_add(by_ms);
     }
 
+    /// The same device on another disk, off, with randomness of its own.
+    pub(super) fn on_disk(&self, disk: MemoryDisk) -> Self {
+        Self {
+            name: self.name.clone(),
+            seeds: Seeds::new(self.seeds.root()),
+            disk,
+            reserve_bytes: self.reserve_bytes,
+            clock: self.clock,
+            peer: None,
+            inbox: VecDeque::new(),
+            life: TWIN_LIVES,
+        }
+    }
+
+    /// The key that guards its secrets at rest: to search for.
+    #[must_use]
+    pub fn master_key_bytes(&self) -> [u8; 32] {
+        self.seeds.bytes("node master key", &self.name)
+    }
+
     fn master_key(&self) -> MasterKey {
-        MasterKey::from_bytes(self.seeds.bytes("node master key", &self.name))
+        MasterKey::from_bytes(self.master_key_bytes())
     }
 
     fn store(&self) -> Result<Store, NodeError> {

@@ -159,6 +159,13 @@ impl World {
         };
         let (who, to) = (wire.at(from), wire.at(from.other()));
         let facts = wire.observe(from, &frame);
+        if self.options.capture {
+            match &frame {
+                Frame::Append(append) => self.captured.append = Some(append.clone()),
+                Frame::Prove(prove) => self.captured.proof = Some(*prove),
+                _ => {}
+            }
+        }
         for what in facts {
             self.note(now, who, what);
         }

@@ -9,6 +9,7 @@ use khlong_node::api::{Request, Response};
 use khlong_relay::hub::{ConnectionId, Policy};
 use khlong_store::engine::faults::Fault;
 use khlong_store::engine::memory::MemoryDisk;
+use khlong_sync::wire::frame::{Append, Prove};
 use rand_chacha::ChaCha8Rng;
 
 use super::SimError;
@@ -73,6 +74,8 @@ pub struct WorldOptions {
     pub policy: Policy,
     /// Whether every frame becomes a fact: many.
     pub note_frames: bool,
+    /// Whether the newest append and proof on any wire are kept, for strangers who listen.
+    pub capture: bool,
 }
 
 impl Default for WorldOptions {
@@ -85,6 +88,7 @@ impl Default for WorldOptions {
             shuffled: false,
             policy: Policy::default(),
             note_frames: false,
+            capture: false,
         }
     }
 }
@@ -167,6 +171,16 @@ pub struct World {
     pub(super) answers: Vec<(Entity, u32, Response)>,
     pub(super) events: Vec<(Entity, khlong_node::api::Event)>,
     pub(super) trace: Trace,
+    pub(super) captured: Captured,
+    /// Copies of devices, with whom they were copied from.
+    pub(super) twins: BTreeMap<Entity, Entity>,
+}
+
+/// What somebody who listens on the wires would have.
+#[derive(Default)]
+pub(super) struct Captured {
+    pub(super) append: Option<Append>,
+    pub(super) proof: Option<Prove>,
 }
 
 impl World {
@@ -195,6 +209,8 @@ impl World {
             answers: Vec::new(),
             events: Vec::new(),
             trace: Trace::default(),
+            captured: Captured::default(),
+            twins: BTreeMap::new(),
             options,
         };
         for (entity, spec) in (0..).map(Entity).zip(&plan.entities) {
@@ -211,16 +227,21 @@ impl World {
                     Machine::Relay(Box::new(relay))
                 }
             };
-            let seat = Seat {
-                machine,
-                busy_until: Monotonic(0),
-                turn_at: None,
-                turns_this_moment: (Monotonic(0), 0),
-            };
-            world.seats.insert(entity, seat);
-            world.start(Monotonic(0), entity);
+            world.add_machine(Monotonic(0), entity, machine);
         }
         Ok(world)
+    }
+
+    /// Puts a machine in its place and switches it on.
+    pub(super) fn add_machine(&mut self, now: Monotonic, who: Entity, machine: Machine) {
+        let seat = Seat {
+            machine,
+            busy_until: now,
+            turn_at: None,
+            turns_this_moment: (now, 0),
+        };
+        self.seats.insert(who, seat);
+        self.start(now, who);
     }
 
     /// The present moment.
@@ -239,6 +260,53 @@ impl World {
     #[must_use]
     pub const fn trace(&self) -> &Trace {
         &self.trace
+    }
+
+    /// Envelopes that wait in the outboxes of devices that run, copies aside.
+    #[must_use]
+    pub fn outboxes(&self) -> u64 {
+        let devices = self.seats.iter().filter(|(who, _)| !self.twins.contains_key(who));
+        devices
+            .filter_map(|(_, seat)| match &seat.machine {
+                Machine::Node(node) => node.peer(),
+                Machine::Relay(_) => None,
+            })
+            .map(khlong_node::peer::Peer::queued)
+            .sum()
+    }
+
+    /// Which devices are not idle, in words.
+    pub fn why_busy(&mut self) -> String {
+        let now = self.now();
+        let mut words = Vec::new();
+        for (who, seat) in &mut self.seats {
+            let Machine::Node(node) = &mut seat.machine else {
+                continue;
+            };
+            if node.peer().is_some_and(|peer| !peer.is_idle() || peer.queued() > 0) {
+                let status = match node.ask(now, Request::Status) {
+                    Some(Response::Status { queued, relays, .. }) => format!("{queued} queued, {relays:?}"),
+                    other => format!("{other:?}"),
+                };
+                let outbox = match node.ask(now, Request::OutboxLs) {
+                    Some(Response::Outbox { entries }) => format!("{:?}", entries.first()),
+                    other => format!("{other:?}"),
+                };
+                words.push(format!("machine {}: {status}, first {outbox}", who.0));
+            }
+        }
+        words.join("; ")
+    }
+
+    /// The stream for whoever needs chance within the run.
+    pub fn random(&mut self) -> &mut ChaCha8Rng {
+        &mut self.random
+    }
+
+    /// Facts of the time before the run: what relays promised then holds too.
+    pub fn take_facts_of_setup(&mut self) -> Vec<Fact> {
+        let promises = |fact: &Fact| matches!(fact.what, What::Acknowledged { .. });
+        self.take_facts().into_iter().filter(promises).collect()
     }
 
     /// Facts since the last call.

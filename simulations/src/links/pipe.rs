@@ -82,7 +82,8 @@ impl Pipe {
         self.wire_bytes += on_wire;
         self.free_at = self.free_at.max(now).after_micros(self.transmission_us(on_wire));
         let arrival = self.free_at.after_micros(self.spec.propagation.0 + jitter_us + late_us);
-        self.last_arrival = self.last_arrival.max(arrival);
+        // Never the same microsecond, so that no shuffle of concurrent events reorders a stream.
+        self.last_arrival = self.last_arrival.after_micros(1).max(arrival);
         self.last_arrival
     }
 

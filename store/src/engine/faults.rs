@@ -91,6 +91,12 @@ impl FaultPlan {
         queue.push_back((successes, fault));
     }
 
+    /// Takes back what waits; what fired stays counted.
+    pub(crate) fn forget(&mut self) {
+        self.commits.clear();
+        self.reads.clear();
+    }
+
     /// The fault that hits this commit, if any.
     pub(crate) fn on_commit(&mut self) -> Option<Fault> {
         let fault = Self::next(&mut self.commits)?;

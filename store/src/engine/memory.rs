@@ -100,6 +100,11 @@ impl MemoryDisk {
         self.lock().faults.fired(kind)
     }
 
+    /// Takes back the faults that have not taken effect yet.
+    pub fn forget_faults(&self) {
+        self.lock().faults.forget();
+    }
+
     /// Flips one bit of a stored record, in the base and in what is read.
     /// `false` if there is no such row or bit.
     pub fn rot(&self, table: Table, key: &[u8], bit: usize) -> bool {

@@ -1,0 +1,450 @@
+//! One plan: torment, heal, require.
+
+use std::collections::BTreeMap;
+
+use khlong_crdt::id::TimelineId;
+use khlong_crdt::time::Monotonic;
+use khlong_node::api::{Request, Response};
+use khlong_store::engine::faults::{Fault, FaultKind};
+
+use super::checks::{CANARY, Ledger};
+use super::plan::{DiskFault, Doing, FuzzPlan, RogueAct, Step, blocked_end};
+use super::rogue;
+use crate::actors::setup::{self, Met};
+use crate::actors::world::{Action, Carriage, World, WorldOptions};
+use crate::kernel::seeds::Seeds;
+use crate::kernel::{MINUTE, SECOND};
+use crate::plan::{Entity, LinkIndex, Plan};
+
+/// After everything is healed the network must be quiet within this.
+pub const DRAIN_MAX: u64 = 20 * MINUTE;
+/// Connection attempts of one device while it drains: the first minute's back-off and one every five seconds.
+const ATTEMPTS_A_DEVICE_MAX: u64 = 12 + DRAIN_MAX / (5 * SECOND);
+/// Of a disk that is full.
+const FULL_BYTES: u64 = 0;
+
+/// What came of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// What was wrong; empty = nothing.
+    pub violations: Vec<String>,
+    /// How often what must happen sometimes did.
+    pub sometimes: BTreeMap<&'static str, u64>,
+    /// See [`crate::kernel::trace`].
+    pub trace_hash: String,
+    /// Events handled.
+    pub events: u64,
+    /// Virtual time.
+    pub simulated_us: u64,
+}
+
+/// Carries out a plan. Anything that goes wrong, a panic of a core included, is in the outcome.
+#[must_use]
+pub fn replay(plan: &FuzzPlan) -> Outcome {
+    if let Err(reason) = plan.check() {
+        return failed(format!("the plan cannot be run: {reason}"));
+    }
+    let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Run::carry_out(plan)));
+    match attempt {
+        Ok(outcome) => outcome,
+        Err(panic) => {
+            let words = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("without words");
+            failed(format!("panic: {words}"))
+        }
+    }
+}
+
+fn failed(violation: String) -> Outcome {
+    Outcome {
+        violations: vec![violation],
+        ..Outcome::default()
+    }
+}
+
+struct Run<'p> {
+    plan: &'p FuzzPlan,
+    world: World,
+    met: Met,
+    ledger: Ledger,
+    /// What each request was about.
+    asked: BTreeMap<u32, (Entity, String, bool)>,
+    number: u32,
+    /// Messages written by each device in each timeline, in order.
+    mine: BTreeMap<(Entity, String), Vec<String>>,
+    messages: u32,
+}
+
+impl<'p> Run<'p> {
+    fn carry_out(plan: &'p FuzzPlan) -> Outcome {
+        let world_plan = plan.world_plan();
+        let mut run = match Self::begin(plan, &world_plan) {
+            Ok(run) => run,
+            Err(reason) => return failed(format!("setup: {reason}")),
+        };
+        for step in &plan.steps {
+            run.advance(run.met.begin.after_micros(step.at.0));
+            run.perform(step);
+        }
+        run.advance(run.met.begin.after_micros(plan.span().0));
+        run.heal();
+        run.require(&world_plan);
+        run.outcome()
+    }
+
+    fn begin(plan: &'p FuzzPlan, world_plan: &Plan) -> Result<Self, String> {
+        let options = WorldOptions {
+            carriage: if plan.swarm.bytes {
+                Carriage::Bytes
+            } else {
+                Carriage::Values
+            },
+            node_commit_us: plan.swarm.node_commit.0,
+            relay_commit_us: plan.swarm.relay_commit.0,
+            shuffled: plan.swarm.shuffled,
+            capture: true,
+            ..WorldOptions::default()
+        };
+        let seeds = Seeds::new(plan.seed);
+        let mut world = World::new(world_plan, seeds, options).map_err(|error| error.to_string())?;
+        let met = setup::meet(&mut world, world_plan).map_err(|error| error.to_string())?;
+        let mut ledger = Ledger::default();
+        let promises = world.take_facts_of_setup();
+        ledger.absorb(&world, promises);
+        world.take_events();
+        let mut run = Self {
+            plan,
+            world,
+            met,
+            ledger,
+            asked: BTreeMap::new(),
+            number: 0,
+            mine: BTreeMap::new(),
+            messages: 0,
+        };
+        run.connect_all();
+        Ok(run)
+    }
+
+    /// Every device can reach every relay.
+    fn connect_all(&mut self) {
+        let now = self.world.now();
+        for node in self.plan.node_entities() {
+            for relay in self.plan.relay_entities() {
+                if !self.world.is_reachable(node, relay) {
+                    self.world.act(now, Action::Up(node, relay, LinkIndex(0)));
+                }
+            }
+        }
+        self.advance(now);
+    }
+
+    fn advance(&mut self, until: Monotonic) {
+        while self.world.step(until) {
+            self.absorb();
+        }
+        self.absorb();
+    }
+
+    fn absorb(&mut self) {
+        let facts = self.world.take_facts();
+        if !facts.is_empty() {
+            self.ledger.absorb(&self.world, facts);
+        }
+        for (who, number, response) in self.world.take_answers() {
+            self.answered(who, number, response);
+        }
+        self.world.take_events();
+    }
+
+    fn answered(&mut self, who: Entity, number: u32, response: Response) {
+        let Some((_, timeline, is_new)) = self.asked.remove(&number) else {
+            return;
+        };
+        match response {
+            Response::Written {
+                message: Some(id), ..
+            } if is_new => {
+                self.ledger.happened("messages written");
+                self.ledger.written.insert((who, timeline.clone(), id.clone()));
+                self.mine.entry((who, timeline)).or_default().push(id);
+            }
+            Response::Refused { .. } => self.ledger.happened("requests refused"),
+            _ => {}
+        }
+    }
+
+    fn perform(&mut self, step: &Step) {
+        let now = self.world.now();
+        let machine = |number: u8| FuzzPlan::machine(number);
+        match &step.what {
+            Doing::Say { node, timeline, bytes } => self.say(*node, *timeline, *bytes),
+            Doing::Edit { node, timeline, nth } => {
+                self.on_own(*node, *timeline, *nth, |timeline, message| Request::Edit {
+                    timeline,
+                    body: format!("{CANARY} edited {message}"),
+                    message,
+                });
+            }
+            Doing::Delete { node, timeline, nth } => {
+                self.on_own(*node, *timeline, *nth, |timeline, message| Request::Delete {
+                    timeline,
+                    message,
+                });
+            }
+            Doing::React { node, timeline, nth } => {
+                self.on_own(*node, *timeline, *nth, |timeline, message| Request::React {
+                    timeline,
+                    message,
+                    emoji: "🙏".to_owned(),
+                    remove: false,
+                });
+            }
+            Doing::Read { node, timeline } => {
+                if let Some(timeline) = self.timeline(*timeline) {
+                    self.ask(machine(*node), timeline.clone(), false, Request::Read { timeline });
+                }
+            }
+            Doing::Down { node, relay } => self.act_if(
+                self.world.is_reachable(machine(*node), machine(*relay)),
+                "networks cut",
+                Action::Down(machine(*node), machine(*relay)),
+            ),
+            Doing::Up { node, relay } => self.act_if(
+                !self.world.is_reachable(machine(*node), machine(*relay)),
+                "networks back",
+                Action::Up(machine(*node), machine(*relay), LinkIndex(0)),
+            ),
+            Doing::Break { node, relay } => {
+                self.act_if(true, "connections broken", Action::Break(machine(*node), machine(*relay)));
+            }
+            Doing::Block { node, relay, from_node, blocked } => {
+                let end = blocked_end(*from_node);
+                let action = Action::Block(machine(*node), machine(*relay), end, *blocked);
+                self.act_if(true, "one-way partitions", action);
+            }
+            Doing::Crash { machine: who, kept_bytes } => {
+                let kept = usize::try_from(*kept_bytes).unwrap_or(0);
+                self.act_if(true, "power cuts", Action::Crash(machine(*who), kept));
+            }
+            Doing::Start { machine: who } => {
+                self.act_if(true, "power restored", Action::Start(machine(*who)));
+            }
+            Doing::Disk { machine: who, fault, after } => {
+                let action = Action::Disk(machine(*who), u64::from(*after), fault_of(*fault));
+                self.act_if(true, "disk faults planned", action);
+            }
+            Doing::Full { machine: who, full } => {
+                let bytes = full.then_some(FULL_BYTES);
+                self.act_if(true, "disks filled", Action::FreeBytes(machine(*who), bytes));
+            }
+            Doing::Clock { machine: who, by_ms } => {
+                self.act_if(true, "clock jumps", Action::ClockJump(machine(*who), *by_ms));
+            }
+            Doing::Rogue { relay, act } => self.rogue(machine(*relay), *act),
+            Doing::Twin { node } => {
+                if self.world.twin(now, machine(*node)) {
+                    self.ledger.happened("devices copied");
+                    self.ledger.twins.insert(machine(*node));
+                }
+            }
+        }
+        self.advance(now);
+    }
+
+    fn act_if(&mut self, applies: bool, what: &'static str, action: Action) {
+        if applies {
+            self.ledger.happened(what);
+            self.world.act(self.world.now(), action);
+        }
+    }
+
+    fn timeline(&self, number: u8) -> Option<String> {
+        self.met.timelines.get(usize::from(number)).cloned()
+    }
+
+    fn say(&mut self, node: u8, timeline: u8, bytes: u32) {
+        let Some(timeline) = self.timeline(timeline) else {
+            return;
+        };
+        self.messages += 1;
+        let mut body = format!("{CANARY} #{} ", self.messages);
+        while body.len() < bytes as usize {
+            body.push_str("ข่าวจากคลอง news ");
+        }
+        let request = Request::Send {
+            timeline: timeline.clone(),
+            body,
+            reply_to: None,
+        };
+        self.ask(FuzzPlan::machine(node), timeline, true, request);
+    }
+
+    fn on_own(
+        &mut self,
+        node: u8,
+        timeline: u8,
+        nth: u16,
+        request: impl FnOnce(String, String) -> Request,
+    ) {
+        let who = FuzzPlan::machine(node);
+        let Some(timeline) = self.timeline(timeline) else {
+            return;
+        };
+        let message = self
+            .mine
+            .get(&(who, timeline.clone()))
+            .and_then(|mine| mine.get(usize::from(nth) % mine.len().max(1)))
+            .cloned();
+        if let Some(message) = message {
+            let request = request(timeline.clone(), message);
+            self.ask(who, timeline, false, request);
+        }
+    }
+
+    fn ask(&mut self, who: Entity, timeline: String, is_new: bool, request: Request) {
+        self.number += 1;
+        self.asked.insert(self.number, (who, timeline, is_new));
+        let action = Action::Ask(who, self.number, Box::new(request));
+        self.world.act(self.world.now(), action);
+    }
+
+    fn rogue(&mut self, relay: Entity, act: RogueAct) {
+        let timeline: Option<TimelineId> = self
+            .met
+            .timelines
+            .first()
+            .and_then(|timeline| timeline.parse().ok());
+        let now = self.world.now();
+        let deed = rogue::perform(&mut self.world, now, relay, act, timeline);
+        if deed.took_effect {
+            self.ledger.happened(match act {
+                RogueAct::Garbage => "strangers sent garbage",
+                RogueAct::Replay => "strangers replayed",
+                RogueAct::Forge => "strangers forged",
+                RogueAct::Stranger => "strangers wrote",
+                RogueAct::Flood => "strangers flooded",
+                RogueAct::StolenProof => "strangers stole a proof",
+            });
+        }
+        self.ledger.forged.extend(deed.forged);
+    }
+
+    /// Everything works again: networks, power, disks, clocks stay as they are.
+    fn heal(&mut self) {
+        let now = self.world.now();
+        self.count_disk_faults();
+        let machines: Vec<Entity> = self.world.entities().collect();
+        for who in &machines {
+            if let Some(disk) = self.world.disk(*who) {
+                disk.forget_faults();
+            }
+            self.world.act(now, Action::FreeBytes(*who, None));
+            self.world.act(now, Action::Start(*who));
+        }
+        for node in self.plan.node_entities() {
+            for relay in self.plan.relay_entities() {
+                for from_node in [true, false] {
+                    let end = blocked_end(from_node);
+                    self.world.act(now, Action::Block(node, relay, end, false));
+                }
+            }
+        }
+        self.advance(now);
+        self.connect_all();
+        self.world.connect_twins(now, LinkIndex(0));
+        // A person who sees a refusal presses "retry" once the cause is gone.
+        for node in self.plan.node_entities() {
+            self.ask(node, String::new(), false, Request::OutboxRetry);
+        }
+        self.ledger.begin_counting();
+    }
+
+    fn count_disk_faults(&mut self) {
+        let kinds = [
+            (FaultKind::SyncError, "disk: fsync failed"),
+            (FaultKind::TornCommit, "disk: commit torn"),
+            (FaultKind::NoSpace, "disk: no space in a write"),
+            (FaultKind::Stall, "disk: stalled"),
+            (FaultKind::ReadError, "disk: read failed"),
+            (FaultKind::LostSuffix, "disk: unsynced suffix lost"),
+            (FaultKind::TornRecordDropped, "disk: torn record dropped"),
+            (FaultKind::DiskFull, "disk: full"),
+        ];
+        let machines: Vec<Entity> = self.world.entities().collect();
+        for who in machines {
+            let Some(disk) = self.world.disk(who) else {
+                continue;
+            };
+            let fired: Vec<_> = kinds
+                .iter()
+                .filter(|(kind, _)| disk.fired(*kind) > 0)
+                .map(|(_, name)| *name)
+                .collect();
+            for name in fired {
+                self.ledger.happened(name);
+            }
+        }
+    }
+
+    fn require(&mut self, world_plan: &Plan) {
+        let end = self.world.now().after_micros(DRAIN_MAX);
+        let mut quiet = false;
+        while self.world.now() < end && !quiet {
+            let pause = self.world.now().after_micros(SECOND);
+            self.advance(pause);
+            quiet = self.world.is_idle() && self.world.outboxes() == 0;
+        }
+        if !quiet {
+            let waiting = self.world.outboxes();
+            let why = self.world.why_busy();
+            self.ledger.violated(format!(
+                "the backlog does not drain: {waiting} envelopes wait after {} minutes ({why})",
+                DRAIN_MAX / MINUTE
+            ));
+        }
+        // What was acknowledged last is still on its way to the others.
+        let pause = self.world.now().after_micros(5 * SECOND);
+        self.advance(pause);
+        for (who, attempts) in self.ledger.attempts.clone() {
+            if attempts > ATTEMPTS_A_DEVICE_MAX {
+                self.ledger.violated(format!(
+                    "retry storm: machine {} tried to connect {attempts} times while it drained",
+                    who.0
+                ));
+            }
+        }
+        let shared: Vec<(String, Vec<Entity>)> = self
+            .met
+            .timelines
+            .iter()
+            .cloned()
+            .zip(world_plan.timelines.iter().cloned())
+            .collect();
+        self.ledger.check_all(&mut self.world, &shared);
+    }
+
+    fn outcome(self) -> Outcome {
+        Outcome {
+            violations: self.ledger.violations.into_iter().collect(),
+            sometimes: self.ledger.sometimes,
+            trace_hash: self.world.trace().hash(),
+            events: self.world.events_handled(),
+            simulated_us: self.world.now().0,
+        }
+    }
+}
+
+const fn fault_of(fault: DiskFault) -> Fault {
+    match fault {
+        DiskFault::SyncLost => Fault::SyncError { persisted: false },
+        DiskFault::SyncKept => Fault::SyncError { persisted: true },
+        DiskFault::Torn => Fault::TornCommit { kept_bytes: 100 },
+        DiskFault::NoSpace => Fault::NoSpace,
+        DiskFault::Stall => Fault::Stall,
+        DiskFault::Read => Fault::ReadError,
+    }
+}
