@@ -94,11 +94,13 @@ macro_rules! quantity {
             type Err = UnitError;
 
             fn from_str(text: &str) -> Result<Self, UnitError> {
-                parse(text.trim(), $units).map(Self).ok_or_else(|| UnitError {
-                    text: text.to_owned(),
-                    what: $what,
-                    example: $example,
-                })
+                parse(text.trim(), $units)
+                    .map(Self)
+                    .ok_or_else(|| UnitError {
+                        text: text.to_owned(),
+                        what: $what,
+                        example: $example,
+                    })
             }
         }
 
@@ -110,7 +112,9 @@ macro_rules! quantity {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-                String::deserialize(source)?.parse().map_err(D::Error::custom)
+                String::deserialize(source)?
+                    .parse()
+                    .map_err(D::Error::custom)
             }
         }
 
