@@ -8,6 +8,8 @@
 //! | [`fuzz`] | the search for bugs: many seeds under faults |
 //! | [`links`] | rate, delay, loss |
 //! | [`mobility`] | who meets whom |
+//! | [`routing`] | protocols of the literature, to compare with |
+//! | [`validate`] | numbers known beforehand, and whether they come out |
 //!
 //! Nobody imports this crate. It drives the sans-IO cores of node and relay (the
 //! same types that the binaries run) and never a model of them.
@@ -19,4 +21,6 @@ pub mod links;
 pub mod mobility;
 pub mod plan;
 pub mod results;
+pub mod routing;
 pub mod units;
+pub mod validate;
