@@ -1,7 +1,5 @@
 //! How long contacts take: `mobility_scale [NODES] [HOURS] [RANGE_M]`, random waypoint in 5 km × 5 km.
 
-#![expect(clippy::float_arithmetic, reason = "seconds to print")]
-
 use std::time::Instant;
 
 use khlong_crdt::time::Monotonic;

@@ -133,6 +133,7 @@ quantity!(Size, SIZES, "a size", "100kB");
 impl Span {
     /// In seconds, for geometry and statistics.
     #[must_use]
+    #[expect(clippy::float_arithmetic, reason = "for geometry and statistics")]
     pub fn seconds(self) -> f64 {
         self.0 as f64 / 1e6
     }

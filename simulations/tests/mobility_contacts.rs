@@ -1,5 +1,6 @@
 //! Contacts from movement: exact against sampling, independent of who else is there.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 #![expect(clippy::float_arithmetic, reason = "places are metres")]
 #![expect(clippy::indexing_slicing, reason = "a test that fails may panic")]
 

@@ -1,5 +1,7 @@
 //! Recorded contacts and timetables: what is written is read, what is wrong is said with its line.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 use std::path::Path;
 
 use khlong_crdt::time::Monotonic;

@@ -1,5 +1,6 @@
 //! Each protocol on tiny plans whose outcome can be told by hand.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 #![expect(clippy::indexing_slicing, reason = "a test that fails may panic")]
 
 use khlong_crdt::time::Monotonic;
@@ -10,7 +11,7 @@ use khlong_simulations::plan::{
     Contact, Entity, EntitySpec, LinkIndex, Outage, Plan, PlannedMessage, Role,
 };
 use khlong_simulations::results::RunResults;
-use khlong_simulations::routing::executor::RoutingError;
+use khlong_simulations::routing::check::RoutingError;
 use khlong_simulations::routing::prophet::{Parameters, Predictabilities};
 use khlong_simulations::routing::summary::Summary;
 use khlong_simulations::routing::{Options, Order, Router, Transfer, run};
@@ -35,14 +36,19 @@ const LINK: LinkSpec = LinkSpec {
 fn plan(machines: u32, contacts: &[(u64, u32, u32)], messages: &[(u64, u32, &[u32])]) -> Plan {
     let mut plan = Plan {
         entities: (0..machines)
-            .map(|id| EntitySpec { name: format!("m{id}"), role: Role::Node, group: 0 })
+            .map(|id| EntitySpec {
+                name: format!("m{id}"),
+                role: Role::Node,
+                group: 0,
+            })
             .collect(),
         links: vec![LINK],
         end: Monotonic(1_000 * SECOND),
         ..Plan::default()
     };
     for (at, a, b) in contacts {
-        plan.contacts.push(contact(at * SECOND, (at + 1) * SECOND, *a, *b));
+        plan.contacts
+            .push(contact(at * SECOND, (at + 1) * SECOND, *a, *b));
     }
     for (at, from, to) in messages {
         let mut members: Vec<Entity> = to.iter().chain([from]).map(|id| Entity(*id)).collect();
@@ -59,11 +65,20 @@ fn plan(machines: u32, contacts: &[(u64, u32, u32)], messages: &[(u64, u32, &[u3
 }
 
 fn contact(up: u64, down: u64, a: u32, b: u32) -> Contact {
-    Contact { up: Monotonic(up), down: Monotonic(down), a: Entity(a), b: Entity(b), link: LinkIndex(0) }
+    Contact {
+        up: Monotonic(up),
+        down: Monotonic(down),
+        a: Entity(a),
+        b: Entity(b),
+        link: LinkIndex(0),
+    }
 }
 
 fn bare() -> Options {
-    Options { transfer: Transfer::Bare, ..Options::default() }
+    Options {
+        transfer: Transfer::Bare,
+        ..Options::default()
+    }
 }
 
 fn executed(plan: &Plan, router: Router, options: Options) -> RunResults {
@@ -72,12 +87,20 @@ fn executed(plan: &Plan, router: Router, options: Options) -> RunResults {
 
 /// Deciseconds at which each (message, receiver) was served.
 fn arrivals(results: &RunResults) -> Vec<Option<u64>> {
-    results.messages.iter().map(|message| message.delivered.map(|at| at.0 / (SECOND / 10))).collect()
+    results
+        .messages
+        .iter()
+        .map(|message| message.delivered.map(|at| at.0 / (SECOND / 10)))
+        .collect()
 }
 
 /// 0 meets 1, 1 meets 2, 2 meets 3: only who forwards over three hops serves 3.
 fn chain() -> Plan {
-    plan(4, &[(10, 0, 1), (20, 1, 2), (30, 2, 3), (40, 0, 3)], &[(0, 0, &[3]), (1, 0, &[2])])
+    plan(
+        4,
+        &[(10, 0, 1), (20, 1, 2), (30, 2, 3), (40, 0, 3)],
+        &[(0, 0, &[3]), (1, 0, &[2])],
+    )
 }
 
 #[test]
@@ -88,18 +111,39 @@ fn a_chain_tells_the_protocols_apart() {
     assert_eq!(arrivals(&direct), [Some(401), None]);
     assert_eq!((direct.relayed, direct.messages[0].hops), (1, 1));
     let epidemic = of(Router::Epidemic);
-    assert_eq!(arrivals(&epidemic), [Some(302), Some(201)], "what is for the other itself goes first");
-    assert_eq!((epidemic.messages[0].hops, epidemic.messages[1].hops), (3, 2));
-    assert_eq!(epidemic.messages[0].copies, 3, "held by 0, 1 and 2 when it arrived");
+    assert_eq!(
+        arrivals(&epidemic),
+        [Some(301), Some(201)],
+        "what is for 2 itself goes first, and 2 keeps no copy of it"
+    );
+    assert_eq!(
+        (epidemic.messages[0].hops, epidemic.messages[1].hops),
+        (3, 2)
+    );
+    assert_eq!(
+        epidemic.messages[0].copies, 3,
+        "held by 0, 1 and 2 when it arrived"
+    );
     // To 1: both; to 2: both; to 3: the first one from 2, the second one for relaying from 0.
     assert_eq!(epidemic.relayed, 6, "{epidemic:?}");
     let two_hop = of(Router::TwoHop);
-    assert_eq!(arrivals(&two_hop), [Some(401), Some(201)], "1 hands the second over; the first waits for its writer");
+    assert_eq!(
+        arrivals(&two_hop),
+        [Some(401), Some(201)],
+        "1 hands the second over; the first waits for its writer"
+    );
     let spray = of(Router::SourceSpray { copies: 2 });
     assert_eq!(arrivals(&spray), [Some(401), Some(201)]);
-    assert_eq!(spray.relayed, 4, "one copy given of each, and two deliveries");
+    assert_eq!(
+        spray.relayed, 4,
+        "one copy given of each, and two deliveries"
+    );
     let waiting = of(Router::SourceSpray { copies: 1 });
-    assert_eq!(arrivals(&waiting), arrivals(&direct), "a single copy is direct delivery");
+    assert_eq!(
+        arrivals(&waiting),
+        arrivals(&direct),
+        "a single copy is direct delivery"
+    );
     assert_eq!(of(Router::Epidemic).protocol, "epidemic");
     assert_eq!(spray.protocol, "source-spray-2");
 }
@@ -107,26 +151,39 @@ fn a_chain_tells_the_protocols_apart() {
 #[test]
 fn spray_gives_no_more_copies_than_it_has() {
     // 0 meets 1 to 5; then 1 meets 6 and 7; nobody meets the receiver 8.
-    let contacts: Vec<(u64, u32, u32)> =
-        (1..=5).map(|other| (u64::from(other) * 10, 0, other)).chain([(60, 1, 6), (70, 1, 7), (80, 6, 7)]).collect();
+    let contacts: Vec<(u64, u32, u32)> = (1..=5)
+        .map(|other| (u64::from(other) * 10, 0, other))
+        .chain([(60, 1, 6), (70, 1, 7), (80, 6, 7)])
+        .collect();
     let plan = plan(9, &contacts, &[(0, 0, &[8])]);
     let copies = |router| executed(&plan, router, bare()).counters["copies-at-end"];
     assert_eq!(copies(Router::Direct), 1);
     assert_eq!(copies(Router::TwoHop), 6);
     assert_eq!(copies(Router::Epidemic), 8);
     for limit in [2, 3, 6] {
-        assert_eq!(copies(Router::SourceSpray { copies: limit }), u64::from(limit));
+        assert_eq!(
+            copies(Router::SourceSpray { copies: limit }),
+            u64::from(limit)
+        );
     }
     // 8: 0 gives 4, 2, 1 and is left with one; 1 gives two of its four, then one; 6 one of its two,
     // but 7 has one already.
     let binary = executed(&plan, Router::BinarySpray { copies: 8 }, bare());
     assert_eq!(binary.counters["copies-at-end"], 6);
     let passed_on = |at: u64| {
-        let options = Options { happenings: true, ..bare() };
+        let options = Options {
+            happenings: true,
+            ..bare()
+        };
         let happenings = executed(&plan, Router::BinarySpray { copies: 8 }, options).happenings;
-        happenings.iter().any(|one| one.kind == "relayed" && one.at.0 / SECOND == at)
+        happenings
+            .iter()
+            .any(|one| one.kind == "relayed" && one.at.0 / SECOND == at)
     };
-    let when: Vec<u64> = (1..=8).map(|ten| ten * 10).filter(|at| passed_on(*at)).collect();
+    let when: Vec<u64> = (1..=8)
+        .map(|ten| ten * 10)
+        .filter(|at| passed_on(*at))
+        .collect();
     assert_eq!(when, [10, 20, 30, 60, 70]);
 }
 
@@ -142,23 +199,42 @@ fn a_transfer_that_is_cut_off_takes_no_copy_along() {
     let results = executed(&plan, Router::SourceSpray { copies: 2 }, bare());
     assert_eq!(arrivals(&results), [Some(301)]);
     assert_eq!((results.aborted, results.relayed), (1, 2));
-    assert_eq!(results.bytes["text"], 25_000, "half a bundle and two whole ones");
+    assert_eq!(
+        results.bytes["text"], 25_000,
+        "half a bundle and two whole ones"
+    );
 }
 
 #[test]
 fn several_receivers_are_each_served_and_carry_on() {
     // 1 is a receiver and meets the other receiver 2; 0 never does.
     let plan = plan(3, &[(10, 0, 1), (20, 1, 2)], &[(0, 0, &[1, 2])]);
-    assert_eq!(arrivals(&executed(&plan, Router::Epidemic, bare())), [Some(101), Some(201)]);
-    assert_eq!(arrivals(&executed(&plan, Router::SourceSpray { copies: 2 }, bare())), [Some(101), Some(201)]);
+    assert_eq!(
+        arrivals(&executed(&plan, Router::Epidemic, bare())),
+        [Some(101), Some(201)]
+    );
+    assert_eq!(
+        arrivals(&executed(&plan, Router::SourceSpray { copies: 2 }, bare())),
+        [Some(101), Some(201)]
+    );
     let direct = executed(&plan, Router::Direct, bare());
     assert_eq!(arrivals(&direct), [Some(101), None]);
     assert_eq!(direct.counters["copies-at-end"], 1);
     let summary = Summary::of(&direct, Monotonic(0));
-    assert_eq!((summary.created, summary.delivered, summary.relayed), (2, 1, 1));
+    assert_eq!(
+        (summary.created, summary.delivered, summary.relayed),
+        (2, 1, 1)
+    );
     assert!((summary.delivery_ratio - 0.5).abs() < 1e-12 && summary.overhead.abs() < 1e-12);
-    assert!((summary.latency_s - 10.1).abs() < 1e-9, "over what was delivered only");
-    assert_eq!(Summary::of(&direct, Monotonic(SECOND)).created, 0, "written in the warm-up");
+    assert!(
+        (summary.latency_s - 10.1).abs() < 1e-9,
+        "over what was delivered only"
+    );
+    assert_eq!(
+        Summary::of(&direct, Monotonic(SECOND)).created,
+        0,
+        "written in the warm-up"
+    );
 }
 
 #[test]
@@ -168,16 +244,18 @@ fn prophet_goes_to_whom_meets_the_receiver_more() {
     let plan = plan(4, &contacts, &[(15, 0, &[3])]);
     let results = executed(&plan, Router::Prophet(Parameters::default()), bare());
     assert_eq!(arrivals(&results), [Some(401)]);
-    assert_eq!(results.relayed, 2, "2 knows nobody, so it gets no copy: {results:?}");
+    assert_eq!(
+        results.relayed, 2,
+        "2 knows nobody, so it gets no copy: {results:?}"
+    );
 }
 
 #[test]
-#[expect(clippy::float_arithmetic, reason = "probabilities by hand")]
 fn predictabilities_are_those_of_the_rfc() {
     let parameters = Parameters::default();
     let near = |one: f64, other: f64| assert!((one - other).abs() < 1e-12, "{one} is not {other}");
     let (a, b, c) = (Entity(0), Entity(1), Entity(2));
-    let minutes = |count| Monotonic(count * 60 * SECOND);
+    let minutes = |count: u64| Monotonic(count * 60 * SECOND);
     let (mut at_a, mut at_b) = (Predictabilities::default(), Predictabilities::default());
     at_b.meet(c, minutes(0), &parameters);
     near(at_b.of(c), 0.5);
@@ -202,13 +280,24 @@ fn predictabilities_are_those_of_the_rfc() {
 fn a_full_buffer_drops_what_came_first() {
     let messages: Vec<(u64, u32, &[u32])> = (0..4).map(|at| (at, 0, &[1][..])).collect();
     let plan = plan(2, &[(10, 0, 1)], &messages);
-    let options = Options { buffer: Some(Size(25_000)), sample_every: Span(SECOND), ..bare() };
+    let options = Options {
+        buffer: Some(Size(25_000)),
+        sample_every: Span(SECOND),
+        ..bare()
+    };
     let results = executed(&plan, Router::Direct, options);
     assert_eq!(arrivals(&results), [None, None, Some(101), Some(102)]);
     assert_eq!(results.dropped, [("buffer", 2)].into());
-    let most = results.occupancy.iter().map(|sample| (sample.messages, sample.bytes)).max();
+    let most = results
+        .occupancy
+        .iter()
+        .map(|sample| (sample.messages, sample.bytes))
+        .max();
     assert_eq!(most, Some((2, 20_000)));
-    let too_big = Options { buffer: Some(Size(5_000)), ..bare() };
+    let too_big = Options {
+        buffer: Some(Size(5_000)),
+        ..bare()
+    };
     let results = executed(&plan, Router::Direct, too_big);
     assert_eq!(results.dropped, [("no-room", 4)].into());
     assert_eq!(arrivals(&results), [None; 4]);
@@ -217,8 +306,19 @@ fn a_full_buffer_drops_what_came_first() {
 #[test]
 fn what_is_too_old_is_nowhere() {
     let plan = chain();
-    let results = executed(&plan, Router::Epidemic, Options { ttl: Some(Span(25 * SECOND)), ..bare() });
-    assert_eq!(arrivals(&results), [None, Some(201)], "the first expired at 25 s, the second arrived at 20.1 s");
+    let results = executed(
+        &plan,
+        Router::Epidemic,
+        Options {
+            ttl: Some(Span(25 * SECOND)),
+            ..bare()
+        },
+    );
+    assert_eq!(
+        arrivals(&results),
+        [None, Some(201)],
+        "the first expired at 25 s, the second arrived at 20.1 s"
+    );
     assert_eq!(results.counters["copies-at-end"], 0);
     // Created, and relayed without delivery: every copy is dropped once.
     assert_eq!(results.dropped, [("ttl", 2 + results.relayed - 1)].into());
@@ -234,7 +334,11 @@ fn a_machine_that_is_out_neither_sends_nor_receives() {
         who: Entity(1),
     }];
     let results = executed(&plan, Router::Direct, bare());
-    assert_eq!(arrivals(&results), [Some(201)], "cut off in the middle, and again from the start");
+    assert_eq!(
+        arrivals(&results),
+        [Some(201)],
+        "cut off in the middle, and again from the start"
+    );
     assert_eq!(results.aborted, 1);
     plan.outages[0].until = Monotonic(50 * SECOND);
     assert_eq!(arrivals(&executed(&plan, Router::Direct, bare())), [None]);
@@ -244,9 +348,18 @@ fn a_machine_that_is_out_neither_sends_nor_receives() {
 fn one_transfer_a_machine_is_slower_than_one_a_contact() {
     // 0 has a bundle for each of 1, 2 and 3, all near.
     let mut plan = plan(4, &[], &[(0, 0, &[1]), (0, 0, &[2]), (0, 0, &[3])]);
-    plan.contacts = (1..4).map(|other| contact(10 * SECOND, 20 * SECOND, 0, other)).collect();
-    assert_eq!(arrivals(&executed(&plan, Router::Direct, bare())), [Some(101); 3]);
-    let as_the_one = Options { one_transfer_a_machine: true, order: Order::Random, ..bare() };
+    plan.contacts = (1..4)
+        .map(|other| contact(10 * SECOND, 20 * SECOND, 0, other))
+        .collect();
+    assert_eq!(
+        arrivals(&executed(&plan, Router::Direct, bare())),
+        [Some(101); 3]
+    );
+    let as_the_one = Options {
+        one_transfer_a_machine: true,
+        order: Order::Random,
+        ..bare()
+    };
     let mut one_by_one = arrivals(&executed(&plan, Router::Direct, as_the_one));
     one_by_one.sort_unstable();
     assert_eq!(one_by_one, [Some(101), Some(102), Some(103)]);
@@ -273,12 +386,36 @@ fn plans_that_contradict_themselves_are_refused() {
         change(&mut plan);
         run(&plan, Router::Epidemic, bare(), Seeds::new(1)).unwrap_err()
     };
-    assert_eq!(refused(|plan| plan.contacts[0].b = Entity(77)), RoutingError::Machine(77));
-    assert_eq!(refused(|plan| plan.timelines[0][0] = Entity(78)), RoutingError::Machine(78));
-    assert_eq!(refused(|plan| plan.messages[1].from = Entity(79)), RoutingError::Machine(79));
-    assert_eq!(refused(|plan| plan.messages[1].timeline = 9), RoutingError::Timeline(1));
-    assert_eq!(refused(|plan| plan.contacts[0].link = LinkIndex(3)), RoutingError::Link(3));
-    assert_eq!(refused(|plan| plan.contacts[0].b = Entity(0)), RoutingError::Itself(0));
-    assert_eq!(refused(|plan| plan.contacts.swap(0, 1)), RoutingError::Order);
-    assert_eq!(refused(|plan| plan.messages.swap(0, 1)), RoutingError::Order);
+    assert_eq!(
+        refused(|plan| plan.contacts[0].b = Entity(77)),
+        RoutingError::Machine(77)
+    );
+    assert_eq!(
+        refused(|plan| plan.timelines[0][0] = Entity(78)),
+        RoutingError::Machine(78)
+    );
+    assert_eq!(
+        refused(|plan| plan.messages[1].from = Entity(79)),
+        RoutingError::Machine(79)
+    );
+    assert_eq!(
+        refused(|plan| plan.messages[1].timeline = 9),
+        RoutingError::Timeline(1)
+    );
+    assert_eq!(
+        refused(|plan| plan.contacts[0].link = LinkIndex(3)),
+        RoutingError::Link(3)
+    );
+    assert_eq!(
+        refused(|plan| plan.contacts[0].b = Entity(0)),
+        RoutingError::Itself(0)
+    );
+    assert_eq!(
+        refused(|plan| plan.contacts.swap(0, 1)),
+        RoutingError::Order
+    );
+    assert_eq!(
+        refused(|plan| plan.messages.swap(0, 1)),
+        RoutingError::Order
+    );
 }

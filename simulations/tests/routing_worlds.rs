@@ -1,6 +1,6 @@
 //! Protocols in moving crowds: the same twice, and nothing lost on the way.
 
-#![expect(clippy::float_arithmetic, reason = "ratios")]
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
 #![expect(clippy::indexing_slicing, reason = "a test that fails may panic")]
 
 use khlong_crdt::time::Monotonic;
@@ -40,7 +40,12 @@ fn park(seed: u64) -> Plan {
     let count = 25;
     let group = Group {
         name: "people".to_owned(),
-        members: (0..count).map(|id| Member { entity: Entity(id), name: format!("p{id}") }).collect(),
+        members: (0..count)
+            .map(|id| Member {
+                entity: Entity(id),
+                name: format!("p{id}"),
+            })
+            .collect(),
         mobility: MobilitySpec::RandomWaypoint {
             origin_m: [0.0, 0.0],
             area_m: [300.0, 200.0],
@@ -68,9 +73,18 @@ fn park(seed: u64) -> Plan {
     });
     Plan {
         entities: (0..count)
-            .map(|id| EntitySpec { name: format!("p{id}"), role: Role::Node, group: 0 })
+            .map(|id| EntitySpec {
+                name: format!("p{id}"),
+                role: Role::Node,
+                group: 0,
+            })
             .collect(),
-        links: vec![LinkSpec { forth, back: None, handshake_round_trips: 1, discovery: Span(SECOND) }],
+        links: vec![LinkSpec {
+            forth,
+            back: None,
+            handshake_round_trips: 1,
+            discovery: Span(SECOND),
+        }],
         contacts,
         timelines: (0..120_u32)
             .map(|index| {
@@ -89,18 +103,29 @@ fn park(seed: u64) -> Plan {
 }
 
 fn delivered(results: &RunResults) -> usize {
-    results.messages.iter().filter(|message| message.delivered.is_some()).count()
+    results
+        .messages
+        .iter()
+        .filter(|message| message.delivered.is_some())
+        .count()
 }
 
 #[test]
 fn one_seed_gives_one_trace_and_another_seed_another() {
-    let options = Options { order: Order::Random, happenings: true, ..Options::default() };
+    let options = Options {
+        order: Order::Random,
+        happenings: true,
+        ..Options::default()
+    };
     for router in ROUTERS {
         let twice = [(); 2].map(|()| run(&park(5), router, options, Seeds::new(5)).unwrap());
         assert_eq!(twice[0], twice[1], "{}", router.name());
         assert!(twice[0].events > 500 && twice[0].trace_hash.len() == 64);
         let other = run(&park(5), router, options, Seeds::new(6)).unwrap();
-        assert_ne!(other.trace_hash, twice[0].trace_hash, "another stream of losses");
+        assert_ne!(
+            other.trace_hash, twice[0].trace_hash,
+            "another stream of losses"
+        );
     }
 }
 
@@ -113,12 +138,22 @@ fn every_copy_is_accounted_for() {
         happenings: true,
         ..Options::default()
     };
-    let as_the_one = Options { transfer: Transfer::Bare, one_transfer_a_machine: true, ..tight };
+    let as_the_one = Options {
+        transfer: Transfer::Bare,
+        one_transfer_a_machine: true,
+        ..tight
+    };
     let mut reached = Vec::new();
     for options in [tight, as_the_one] {
         for router in ROUTERS {
             let results = run(&park(2), router, options, Seeds::new(2)).unwrap();
-            let count = |kind| results.happenings.iter().filter(|happening| happening.kind == kind).count() as u64;
+            let count = |kind| {
+                results
+                    .happenings
+                    .iter()
+                    .filter(|happening| happening.kind == kind)
+                    .count() as u64
+            };
             let name = router.name();
             let dropped: u64 = results.dropped.values().sum();
             // One receiver each: who is delivered to keeps no copy.
@@ -128,9 +163,18 @@ fn every_copy_is_accounted_for() {
                 "{name}: copies made = delivered + dropped + left"
             );
             assert_eq!(count("delivered"), delivered(&results) as u64);
-            assert_eq!((count("relayed"), count("aborted")), (results.relayed, results.aborted));
+            assert_eq!(
+                (count("relayed"), count("aborted")),
+                (results.relayed, results.aborted)
+            );
             assert!(count("sent") >= results.relayed + results.aborted);
-            assert!(results.occupancy.iter().all(|sample| sample.bytes <= 25 * 600_000), "{name}");
+            assert!(
+                results
+                    .occupancy
+                    .iter()
+                    .all(|sample| sample.bytes <= 25 * 600_000),
+                "{name}"
+            );
             for message in &results.messages {
                 if let Some(at) = message.delivered {
                     assert!(at.0 < message.created.0 + 900 * SECOND && message.hops > 0);
@@ -139,30 +183,50 @@ fn every_copy_is_accounted_for() {
             reached.push(delivered(&results));
         }
     }
-    assert!(reached[1] > reached[0], "epidemic serves more than direct: {reached:?}");
+    assert!(
+        reached[1] > reached[0],
+        "epidemic serves more than direct: {reached:?}"
+    );
 }
 
 #[test]
 fn protocols_keep_their_order_when_nothing_is_scarce() {
-    let options = Options { transfer: Transfer::Instant, ..Options::default() };
+    let options = Options {
+        transfer: Transfer::Instant,
+        ..Options::default()
+    };
     let plan = park(9);
     let of = |router| run(&plan, router, options, Seeds::new(9)).unwrap();
     let [direct, epidemic, two_hop, source, binary, prophet] = ROUTERS.map(of);
     for other in [&direct, &two_hop, &source, &binary, &prophet] {
         for (one, best) in other.messages.iter().zip(&epidemic.messages) {
-            let late = |message: &khlong_simulations::results::MessageResult| message.delivered.unwrap_or(plan.end);
-            assert!(late(best) <= late(one), "nobody is earlier than epidemic: {}", other.protocol);
+            let late = |message: &khlong_simulations::results::MessageResult| {
+                message.delivered.unwrap_or(plan.end)
+            };
+            assert!(
+                late(best) <= late(one),
+                "nobody is earlier than epidemic: {}",
+                other.protocol
+            );
         }
     }
-    assert!(delivered(&direct) <= delivered(&two_hop) && delivered(&two_hop) <= delivered(&epidemic));
-    assert!(source.relayed <= 120 * 6 && binary.relayed <= 120 * 6, "at most five copies and a delivery each");
+    assert!(
+        delivered(&direct) <= delivered(&two_hop) && delivered(&two_hop) <= delivered(&epidemic)
+    );
+    assert!(
+        source.relayed <= 120 * 6 && binary.relayed <= 120 * 6,
+        "at most five copies and a delivery each"
+    );
     assert!(prophet.relayed < epidemic.relayed);
 }
 
 #[test]
 fn theory_gives_the_published_numbers() {
     let near = |value: f64, published: f64, digits: f64| {
-        assert!((value - published).abs() <= 0.5 * digits, "{value} is not {published}");
+        assert!(
+            (value - published).abs() <= 0.5 * digits,
+            "{value} is not {published}"
+        );
     };
     for (n, epidemic, two_hop, spray) in [
         (50, 0.08998, 0.17086, [0.2144, 0.1892, 0.1713]),
@@ -178,10 +242,18 @@ fn theory_gives_the_published_numbers() {
 
 #[test]
 fn a_short_suite_passes_and_prints_every_row() {
-    let options = validate::Options { replications: 6, messages: 8, with_one: false, ..validate::Options::default() };
+    let options = validate::Options {
+        replications: 6,
+        messages: 8,
+        with_one: false,
+        ..validate::Options::default()
+    };
     let rows = validate::run(options);
     assert!(validate::passed(&rows), "{}", print::table(&rows));
-    assert_eq!(rows.iter().filter(|row| row.name.starts_with("A ")).count(), 15);
+    assert_eq!(
+        rows.iter().filter(|row| row.name.starts_with("A ")).count(),
+        15
+    );
     assert_eq!(validate::run(options), rows, "a seed gives one suite");
     let text = print::table(&rows);
     assert_eq!(text.lines().count(), rows.len() + 2);
@@ -189,7 +261,10 @@ fn a_short_suite_passes_and_prints_every_row() {
     let first: serde_json::Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
     assert_eq!(first["verdict"], "pass");
     assert_eq!(json.lines().count(), rows.len());
-    let failed = Row { verdict: Verdict::Fail, ..rows[0].clone() };
+    let failed = Row {
+        verdict: Verdict::Fail,
+        ..rows[0].clone()
+    };
     assert!(!validate::passed(&[failed]));
 }
 
@@ -201,6 +276,9 @@ fn intervals_are_students() {
     assert!((mean.interval(0.95)[1] - (3.0 + half)).abs() < 1e-5);
     assert!((mean.prediction(0.95)[0] - (3.0 - half * 6.0_f64.sqrt())).abs() < 1e-4);
     assert_eq!(Mean::of([1.0]), None);
-    assert!(!holds(Mean::of([1.0, f64::NAN]).unwrap().interval(0.95), 1.0), "what is missing passes nothing");
+    assert!(
+        !holds(Mean::of([1.0, f64::NAN]).unwrap().interval(0.95), 1.0),
+        "what is missing passes nothing"
+    );
     assert_eq!(misses_allowed(14, 0.05), 3);
 }

@@ -10,7 +10,8 @@
 //! |---|---|
 //! | [`Router`] | the protocols and their one decision |
 //! | [`prophet`] | PRoPHET's delivery predictabilities |
-//! | [`executor`] | contacts, transfers, buffers, deliveries |
+//! | [`executor`] | the event loop: contacts and outages; `bundles` beside it: transfers, buffers, deliveries |
+//! | [`check`] | whether a plan can be executed |
 //! | [`summary`] | the terms of the ONE's `MessageStatsReport` |
 //!
 //! A message to a timeline is delivered to each of its members but the writer.
@@ -20,6 +21,8 @@
 
 mod bits;
 mod buffer;
+mod bundles;
+pub mod check;
 pub mod executor;
 pub mod prophet;
 pub mod summary;

@@ -1,7 +1,5 @@
 //! The bandwidth model against closed forms: two machines, one contact.
 
-#![expect(clippy::float_arithmetic, reason = "rows hold floats")]
-
 use khlong_crdt::time::Monotonic;
 
 use super::{Row, Verdict};

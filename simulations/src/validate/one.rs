@@ -52,6 +52,9 @@ struct Published {
     overhead: Option<f64>,
 }
 
+/// Its name, the published number, and ours.
+type Quantity = (&'static str, Option<f64>, fn(&Summary) -> f64);
+
 /// What the published settings leave open, or what a reader may suspect.
 #[derive(Clone, Copy)]
 struct Setting {
@@ -197,7 +200,7 @@ fn published() -> Vec<Published> {
 
 fn of_run(options: Options, run: &Published) -> Vec<Row> {
     let summaries = replications(options, run, PUBLISHED);
-    let quantities: [(&str, Option<f64>, fn(&Summary) -> f64); 3] = [
+    let quantities: [Quantity; 3] = [
         ("delivery ratio", Some(run.ratio), |summary| {
             summary.delivery_ratio
         }),

@@ -1,7 +1,5 @@
 //! Rows for people (a table) and for programs (a JSON object a line).
 
-#![expect(clippy::float_arithmetic, reason = "digits to print")]
-
 use std::fmt::Write as _;
 
 use super::{Row, Verdict};
