@@ -1,4 +1,4 @@
-//! Runs the validation suite: `validate [REPLICATIONS] [MESSAGES] [SEED]`.
+//! Runs the validation suite: `validate [REPLICATIONS] [MESSAGES] [SEED] [TABLE-B: 0 or 1]`.
 
 use khlong_simulations::validate::{Options, passed, print, run};
 
@@ -16,6 +16,7 @@ fn main() {
     if let Some(seed) = numbers.next() {
         options.seed = seed;
     }
+    options.with_one = numbers.next() != Some(0);
     let rows = run(options);
     print!("{}", print::table(&rows));
     if !passed(&rows) {

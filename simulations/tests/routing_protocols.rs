@@ -345,6 +345,46 @@ fn a_machine_that_is_out_neither_sends_nor_receives() {
 }
 
 #[test]
+fn a_short_outage_begins_the_set_up_anew() {
+    // Set-up takes 10 s; after 4 s one is out for 2 s: 6 + 10, and 10 kB with headers at 100 kB/s.
+    let mut plan = plan(2, &[], &[(0, 0, &[1])]);
+    plan.links[0].discovery = Span(10 * SECOND);
+    plan.contacts = vec![contact(10 * SECOND, 40 * SECOND, 0, 1)];
+    plan.outages = vec![Outage {
+        from: Monotonic(14 * SECOND),
+        until: Monotonic(16 * SECOND),
+        who: Entity(0),
+    }];
+    let over_links = Options::default();
+    assert_eq!(
+        arrivals(&executed(&plan, Router::Direct, over_links)),
+        [Some(261)]
+    );
+}
+
+#[test]
+fn full_buffers_do_not_swap_bundles_for_ever() {
+    // Two machines with room for one bundle each, and bundles for somebody else.
+    let mut plan = plan(3, &[], &[(0, 0, &[2]), (0, 1, &[2])]);
+    plan.contacts = vec![contact(10 * SECOND, 20 * SECOND, 0, 1)];
+    for transfer in [Transfer::Instant, Transfer::Bare] {
+        let options = Options {
+            transfer,
+            buffer: Some(Size(10_000)),
+            ..Options::default()
+        };
+        let results = executed(&plan, Router::Epidemic, options);
+        assert_eq!(results.counters["copies-at-end"], 2);
+        let most = if transfer == Transfer::Instant {
+            2
+        } else {
+            200
+        };
+        assert!((1..=most).contains(&results.relayed), "{}", results.relayed);
+    }
+}
+
+#[test]
 fn one_transfer_a_machine_is_slower_than_one_a_contact() {
     // 0 has a bundle for each of 1, 2 and 3, all near.
     let mut plan = plan(4, &[], &[(0, 0, &[1]), (0, 0, &[2]), (0, 0, &[3])]);

@@ -37,7 +37,7 @@ impl Run<'_> {
             );
         }
         self.keep(now, planned.from, message, 0, self.router.copies());
-        self.try_all(now, planned.from);
+        self.try_sending(now, planned.from);
     }
 
     pub(super) fn expire(&mut self, now: Monotonic, message: u32) {
@@ -54,20 +54,18 @@ impl Run<'_> {
     fn keep(&mut self, now: Monotonic, who: Entity, message: u32, hops: u16, copies: u32) {
         let bytes = u64::from(self.plan.messages[message as usize].bytes);
         let capacity = self.options.buffer.map_or(u64::MAX, |size| size.0);
+        let refuses = self.options.transfer == Transfer::Instant;
         while self.machines[who.0 as usize].buffer.bytes() + bytes > capacity {
-            let machine = &self.machines[who.0 as usize];
-            match machine
-                .buffer
-                .oldest(&machine.outgoing)
-                .filter(|_| bytes <= capacity)
-            {
-                Some(oldest) => self.drop_copy(now, who, oldest, "buffer"),
-                None => {
-                    *self.results.dropped.entry("no-room").or_default() += 1;
-                    self.note(now, "dropped", who, None, Some(message), bytes);
-                    return;
-                }
-            }
+            let machine = &mut self.machines[who.0 as usize];
+            let oldest = machine.buffer.oldest(&machine.outgoing);
+            let Some(oldest) = oldest.filter(|_| bytes <= capacity) else {
+                machine.refused.set(message, refuses);
+                *self.results.dropped.entry("no-room").or_default() += 1;
+                self.note(now, "dropped", who, None, Some(message), bytes);
+                return;
+            };
+            machine.refused.set(oldest, refuses);
+            self.drop_copy(now, who, oldest, "buffer");
         }
         self.machines[who.0 as usize]
             .buffer
@@ -94,6 +92,17 @@ impl Run<'_> {
                 break;
             };
             self.try_transfers(now, index);
+        }
+    }
+
+    /// Tries what a machine could send over any of its contacts.
+    fn try_sending(&mut self, now: Monotonic, from: Entity) {
+        for place in 0.. {
+            let Some(index) = self.machines[from.0 as usize].contacts.get(place).copied() else {
+                break;
+            };
+            let direction = usize::from(self.plan.contacts[index as usize].a != from);
+            self.try_transfer(now, index, direction);
         }
     }
 
@@ -203,7 +212,7 @@ impl Run<'_> {
             Order::Random => Some(holder.order.clone()),
         };
         for message in holder.buffer.held.without(&other.buffer.held, &other.got) {
-            if other.incoming.contains(&message) {
+            if other.incoming.contains(&message) || other.refused.has(message) {
                 continue;
             }
             let planned = &self.plan.messages[message as usize];
@@ -285,8 +294,14 @@ impl Run<'_> {
                 self.keep(now, to, moving.message, moving.hops, copies.max(1));
             }
         }
-        self.try_all(now, from);
-        self.try_all(now, to);
+        if self.options.one_transfer_a_machine {
+            self.try_all(now, from);
+            self.try_all(now, to);
+        } else {
+            // Nothing else changed: this direction is free, and the receiver may have more to give.
+            self.try_transfer(now, index, direction);
+            self.try_sending(now, to);
+        }
     }
 
     /// A bundle is no longer on its way.

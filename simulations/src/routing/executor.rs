@@ -79,6 +79,9 @@ pub(super) struct Machine {
     pub(super) incoming: Vec<u32>,
     /// Messages that it is sending: not dropped meanwhile.
     pub(super) outgoing: Vec<u32>,
+    /// Messages that it dropped for want of room, if transfers take no time: taken back, two of
+    /// them could change places for ever in one moment.
+    pub(super) refused: Bits,
     /// Outages that last.
     pub(super) outages: u32,
     pub(super) predictabilities: Predictabilities,
@@ -88,6 +91,8 @@ pub(super) struct Machine {
 pub(super) struct Connection {
     pub(super) contact: Contact,
     pub(super) ready: bool,
+    /// When the set-up that has begun is over; an outage makes it begin anew.
+    pub(super) ready_at: Option<Monotonic>,
     /// From `a` to `b`, and back, with the stream of what is left to chance.
     pub(super) pipes: Option<([Pipe; 2], ChaCha8Rng)>,
     pub(super) transfers: [Option<Moving>; 2],
@@ -135,6 +140,7 @@ impl<'a> Run<'a> {
             contacts: Vec::new(),
             incoming: Vec::new(),
             outgoing: Vec::new(),
+            refused: Bits::for_messages(count),
             outages: 0,
             predictabilities: Predictabilities::default(),
             order: seeds.stream("bundle order", &spec.name),
@@ -249,6 +255,7 @@ impl<'a> Run<'a> {
         let connection = Connection {
             contact,
             ready: false,
+            ready_at: None,
             pipes: None,
             transfers: [None; 2],
         };
@@ -271,40 +278,38 @@ impl<'a> Run<'a> {
             Transfer::Links => self.plan.links[contact.link.0 as usize].setup().0,
             Transfer::Bare | Transfer::Instant => 0,
         };
+        let ready_at = now.after_micros(waits);
+        if let Some(connection) = self.connections.get_mut(&index) {
+            connection.ready_at = Some(ready_at);
+        }
         if waits == 0 {
             self.ready(now, index);
         } else {
-            self.queue.schedule(
-                now.after_micros(waits),
-                EventClass::Timer,
-                Event::Ready(index),
-            );
+            self.queue
+                .schedule(ready_at, EventClass::Timer, Event::Ready(index));
         }
     }
 
     fn ready(&mut self, now: Monotonic, index: u32) {
-        let contact = self.plan.contacts[index as usize];
-        if self.out(contact.a) || self.out(contact.b) {
+        let Some(connection) = self.connections.get_mut(&index) else {
+            return;
+        };
+        if connection.ready_at != Some(now) {
             return;
         }
-        let pipes = (self.options.transfer == Transfer::Links).then(|| {
+        connection.ready_at = None;
+        connection.ready = true;
+        let contact = connection.contact;
+        if self.options.transfer == Transfer::Links {
             let link = &self.plan.links[contact.link.0 as usize];
             let (forth, back) = (link.direction(true), link.direction(false));
             let name = |who: Entity| &self.plan.entities[who.0 as usize].name;
             let of_contact = format!("{}\0{}\0{}", name(contact.a), name(contact.b), contact.up.0);
-            let random = self.seeds.stream("link", &of_contact);
             let pipes = [
                 Pipe::new(forth, back.propagation.0, now),
                 Pipe::new(back, forth.propagation.0, now),
             ];
-            (pipes, random)
-        });
-        match self.connections.get_mut(&index) {
-            Some(connection) if !connection.ready => {
-                connection.ready = true;
-                connection.pipes = pipes;
-            }
-            Some(_) | None => return,
+            connection.pipes = Some((pipes, self.seeds.stream("link", &of_contact)));
         }
         self.exchange_predictabilities(now, contact.a, contact.b);
         self.try_transfers(now, index);
@@ -332,23 +337,28 @@ impl<'a> Run<'a> {
     fn down(&mut self, now: Monotonic, index: u32) {
         let contact = self.plan.contacts[index as usize];
         self.note(now, "down", contact.a, Some(contact.b), None, 0);
-        self.abort(now, index);
+        let aborted = self.abort(now, index);
         self.connections.remove(&index);
         for who in [contact.a, contact.b] {
             self.machines[who.0 as usize]
                 .contacts
                 .retain(|other| *other != index);
         }
-        self.try_all(now, contact.a);
-        self.try_all(now, contact.b);
+        // What was cut off may go another way, and whoever was busy with it is free.
+        if aborted {
+            self.try_all(now, contact.a);
+            self.try_all(now, contact.b);
+        }
     }
 
-    /// Cuts off what is in flight over a contact.
-    fn abort(&mut self, now: Monotonic, index: u32) {
+    /// Cuts off what is in flight over a contact; whether anything was.
+    fn abort(&mut self, now: Monotonic, index: u32) -> bool {
         let Some(connection) = self.connections.get_mut(&index) else {
-            return;
+            return false;
         };
+        let before = self.results.aborted;
         connection.ready = false;
+        connection.ready_at = None;
         let contact = connection.contact;
         for (direction, moving) in std::mem::take(&mut connection.transfers)
             .into_iter()
@@ -370,6 +380,7 @@ impl<'a> Run<'a> {
             *self.results.bytes.entry("text").or_default() += sent;
             self.note(now, "aborted", from, Some(to), Some(moving.message), sent);
         }
+        self.results.aborted > before
     }
 
     fn crash(&mut self, now: Monotonic, who: Entity) {
@@ -377,15 +388,16 @@ impl<'a> Run<'a> {
         self.note(now, "crash", who, None, None, 0);
         for index in self.machines[who.0 as usize].contacts.clone() {
             let contact = self.plan.contacts[index as usize];
-            self.abort(now, index);
-            self.try_all(
-                now,
-                if contact.a == who {
-                    contact.b
-                } else {
-                    contact.a
-                },
-            );
+            if self.abort(now, index) {
+                self.try_all(
+                    now,
+                    if contact.a == who {
+                        contact.b
+                    } else {
+                        contact.a
+                    },
+                );
+            }
         }
     }
 

@@ -136,7 +136,8 @@ pub struct Options {
     /// Which bundle goes first.
     pub order: Order,
     /// What a machine can hold, its own messages included; absent = everything. When it is full,
-    /// the bundle that it received longest ago goes first, but for those being sent.
+    /// the bundle that it received longest ago goes first, but for those being sent. It may be
+    /// offered and taken again later, as in the ONE; with [`Transfer::Instant`] it is not.
     pub buffer: Option<Size>,
     /// From writing to dropping everywhere; absent = for ever.
     pub ttl: Option<Span>,
