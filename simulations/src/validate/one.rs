@@ -15,7 +15,7 @@
 //!
 //! **Verdict.** The mean of our replications is within 10% of the ONE's number:
 //! pass. Otherwise, since that number is one run: it lies where one more run of
-//! ours would, with 95%: explained by the spread of single runs. Otherwise
+//! ours would, with 95%: explained by the spread of single runs, whose row follows. Otherwise
 //! variants of the settings run too, printed as causes, and if one of them comes
 //! within 10%, the difference is explained by it. Otherwise fail.
 
@@ -235,12 +235,16 @@ fn of_run(options: Options, run: &Published) -> Vec<Row> {
         }
         if holds(spread, expected) {
             let note = format!(
-                "{}; single runs of ours spread over {} to {}",
-                difference(mean.value, expected),
-                super::print::number(spread[0]),
-                super::print::number(spread[1])
+                "{}; so far apart are single runs",
+                difference(mean.value, expected)
             );
             rows.push(row("", mean, Verdict::Explained, note));
+            let note = "interval: where one more run of ours lies with 95%".to_owned();
+            let cause = row(", spread of single runs", mean, Verdict::Cause, note);
+            rows.push(Row {
+                interval: spread,
+                ..cause
+            });
             continue;
         }
         let variants = variants.get_or_insert_with(|| {

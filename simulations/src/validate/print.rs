@@ -69,7 +69,7 @@ pub fn json_lines(rows: &[Row]) -> serde_json::Result<String> {
 }
 
 /// Five significant digits for small numbers, none after the point for large ones.
-pub(super) fn number(value: f64) -> String {
+fn number(value: f64) -> String {
     if value.abs() >= 10_000.0 || value == value.trunc() {
         format!("{value:.0}")
     } else if value.abs() >= 100.0 {
