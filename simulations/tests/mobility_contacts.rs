@@ -310,6 +310,22 @@ fn a_steady_start_is_as_after_a_long_time() {
         }
         (still, from_centre)
     };
+    // The pause that one falls into is longer than others: of 0 to 10 min, uniform, 200 s are left on
+    // average and not 150.
+    let rests: Vec<f64> = (0..4_000)
+        .filter_map(|node| {
+            Way::new(&spec(true), 0, Seeds::new(5), &format!("n{node}"))
+                .unwrap()
+                .next()
+        })
+        .filter(|piece| piece.velocity == [0.0, 0.0])
+        .map(|piece| piece.end as f64 / 1e6)
+        .collect();
+    let rest = rests.iter().sum::<f64>() / rests.len() as f64;
+    assert!(
+        (rest - 200.0).abs() < 15.0,
+        "{rest} s, standard error 3.5 s"
+    );
     let (late, first, unsteady) = (
         measure(false, 30 * HOUR),
         measure(true, 0),

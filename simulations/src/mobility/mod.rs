@@ -74,7 +74,8 @@ pub struct Group {
 /// Contacts and positions of a run until `end`.
 ///
 /// Two machines in space are in contact while their distance is at most the
-/// smaller of both ranges. Contacts are in [`Contact`]'s order, each pair's are
+/// smaller of both ranges. Machines of a model without space meet only those
+/// of their own group. Contacts are in [`Contact`]'s order, each pair's are
 /// apart from each other, and none is longer than the run. Positions are sampled
 /// every `positions_every` from 0 on; zero = none.
 ///

@@ -25,24 +25,11 @@ impl Bits {
             .is_some_and(|word| word >> (message % 64) & 1 == 1)
     }
 
-    /// Ascending: those of `self` that are in neither `one` nor `other`.
-    pub(super) fn without<'a>(
-        &'a self,
-        one: &'a Self,
-        other: &'a Self,
-    ) -> impl Iterator<Item = u32> + 'a {
-        self.words
-            .iter()
-            .zip(&one.words)
-            .zip(&other.words)
-            .zip(0_u32..)
-            .flat_map(|(((held, one), other), place)| {
-                let mut left = held & !one & !other;
-                std::iter::from_fn(move || {
-                    let bit = (left != 0).then(|| left.trailing_zeros())?;
-                    left &= left - 1;
-                    Some(place * 64 + bit)
-                })
-            })
+    /// Whether something of `self` is in neither `one` nor `other`.
+    pub(super) fn exceeds(&self, one: &Self, other: &Self) -> bool {
+        let words = self.words.iter().zip(&one.words).zip(&other.words);
+        words
+            .into_iter()
+            .any(|((held, one), other)| held & !one & !other != 0)
     }
 }

@@ -19,7 +19,8 @@ pub(super) struct Copy {
 #[derive(Clone, Debug)]
 pub(super) struct Buffer {
     pub(super) held: Bits,
-    copies: BTreeMap<u32, Copy>,
+    /// By message: walked through for each transfer, so it lies in one piece.
+    copies: Vec<(u32, Copy)>,
     by_arrival: BTreeMap<u64, u32>,
     bytes: u64,
     arrivals: u64,
@@ -29,7 +30,7 @@ impl Buffer {
     pub(super) fn for_messages(count: usize) -> Self {
         Self {
             held: Bits::for_messages(count),
-            copies: BTreeMap::new(),
+            copies: Vec::new(),
             by_arrival: BTreeMap::new(),
             bytes: 0,
             arrivals: 0,
@@ -37,7 +38,8 @@ impl Buffer {
     }
 
     pub(super) fn get(&self, message: u32) -> Option<Copy> {
-        self.copies.get(&message).copied()
+        let place = self.place(message).ok()?;
+        self.copies.get(place).map(|(_, copy)| *copy)
     }
 
     pub(super) const fn bytes(&self) -> u64 {
@@ -47,22 +49,24 @@ impl Buffer {
     pub(super) fn add(&mut self, message: u32, bytes: u64, hops: u16, copies: u32) {
         let arrival = self.arrivals;
         self.arrivals += 1;
-        self.copies.insert(
-            message,
-            Copy {
-                arrival,
-                bytes,
-                hops,
-                copies,
-            },
-        );
+        let copy = Copy {
+            arrival,
+            bytes,
+            hops,
+            copies,
+        };
+        // Nobody is given what it holds.
+        if let Err(place) = self.place(message) {
+            self.copies.insert(place, (message, copy));
+        }
         self.by_arrival.insert(arrival, message);
         self.held.set(message, true);
         self.bytes += bytes;
     }
 
     pub(super) fn remove(&mut self, message: u32) -> Option<Copy> {
-        let copy = self.copies.remove(&message)?;
+        let place = self.place(message).ok()?;
+        let (_, copy) = self.copies.remove(place);
         self.by_arrival.remove(&copy.arrival);
         self.held.set(message, false);
         self.bytes -= copy.bytes;
@@ -71,9 +75,20 @@ impl Buffer {
 
     /// Gives copies away, or takes back what a broken transfer did not carry.
     pub(super) fn change_copies(&mut self, message: u32, change: impl FnOnce(u32) -> u32) {
-        if let Some(copy) = self.copies.get_mut(&message) {
+        let place = self.place(message);
+        if let Some((_, copy)) = place.ok().and_then(|place| self.copies.get_mut(place)) {
             copy.copies = change(copy.copies);
         }
+    }
+
+    /// All of them, by message.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, Copy)> + '_ {
+        self.copies.iter().copied()
+    }
+
+    fn place(&self, message: u32) -> Result<usize, usize> {
+        self.copies
+            .binary_search_by_key(&message, |(held, _)| *held)
     }
 
     /// The bundle that came first, but for those in `kept`.

@@ -17,6 +17,15 @@ use crate::links::pipe::Sent;
 use crate::plan::Entity;
 use crate::results::MessageResult;
 
+/// How a bundle goes to another machine.
+#[derive(Clone, Copy, Debug)]
+struct Handed {
+    /// It is for that one.
+    for_it: bool,
+    /// Whether that one keeps a copy, and how many copies it may give away.
+    keeps: Option<u32>,
+}
+
 impl Run<'_> {
     pub(super) fn write(&mut self, now: Monotonic, message: u32) {
         let plan = self.plan;
@@ -37,7 +46,7 @@ impl Run<'_> {
             );
         }
         self.keep(now, planned.from, message, 0, self.router.copies());
-        self.try_sending(now, planned.from);
+        self.offer(now, planned.from, message);
     }
 
     pub(super) fn expire(&mut self, now: Monotonic, message: u32) {
@@ -95,23 +104,25 @@ impl Run<'_> {
         }
     }
 
-    /// Tries what a machine could send over any of its contacts.
-    fn try_sending(&mut self, now: Monotonic, from: Entity) {
+    /// Tries a bundle that a machine has just got over all its contacts: where nothing is under
+    /// way, there was nothing else to send.
+    fn offer(&mut self, now: Monotonic, from: Entity, message: u32) {
         for place in 0.. {
             let Some(index) = self.machines[from.0 as usize].contacts.get(place).copied() else {
                 break;
             };
             let direction = usize::from(self.plan.contacts[index as usize].a != from);
-            self.try_transfer(now, index, direction);
+            self.try_transfer(now, index, direction, Some(message));
         }
     }
 
     pub(super) fn try_transfers(&mut self, now: Monotonic, index: u32) {
-        self.try_transfer(now, index, 0);
-        self.try_transfer(now, index, 1);
+        self.try_transfer(now, index, 0, None);
+        self.try_transfer(now, index, 1, None);
     }
 
-    fn try_transfer(&mut self, now: Monotonic, index: u32, direction: usize) {
+    /// Begins a transfer, of any bundle or of `only` one, if the direction is free.
+    fn try_transfer(&mut self, now: Monotonic, index: u32, direction: usize, only: Option<u32>) {
         let Some(connection) = self.connections.get(&index) else {
             return;
         };
@@ -123,10 +134,13 @@ impl Run<'_> {
         if self.options.one_transfer_a_machine && (self.busy(from) || self.busy(to)) {
             return;
         }
-        let Some((message, keeps)) = self.next_bundle(from, to) else {
+        let Some(message) = only.or_else(|| self.next_bundle(from, to)) else {
             return;
         };
         let Some(copy) = self.machines[from.0 as usize].buffer.get(message) else {
+            return;
+        };
+        let Some(Handed { keeps, .. }) = self.handed(from, to, message, copy) else {
             return;
         };
         let Some((ends, bytes)) = self.travel(now, index, direction, copy.bytes) else {
@@ -199,51 +213,72 @@ impl Run<'_> {
         !machine.incoming.is_empty() || !machine.outgoing.is_empty()
     }
 
-    /// The bundle to send, and the copies that the other one may give away if it keeps one.
-    fn next_bundle(&mut self, from: Entity, to: Entity) -> Option<(u32, Option<u32>)> {
+    /// The bundle to send.
+    fn next_bundle(&mut self, from: Entity, to: Entity) -> Option<u32> {
         let (holder, other) = (
             &self.machines[from.0 as usize],
             &self.machines[to.0 as usize],
         );
-        let capacity = self.options.buffer.map_or(u64::MAX, |size| size.0);
-        let mut best: Option<((bool, u64), u32, Option<u32>)> = None;
+        if !holder.buffer.held.exceeds(&other.buffer.held, &other.got) {
+            return None;
+        }
         let mut random = match self.options.order {
             Order::Fifo => None,
             Order::Random => Some(holder.order.clone()),
         };
-        for message in holder.buffer.held.without(&other.buffer.held, &other.got) {
-            if other.incoming.contains(&message) || other.refused.has(message) {
-                continue;
-            }
-            let planned = &self.plan.messages[message as usize];
-            let Some(copy) = holder.buffer.get(message) else {
-                continue;
-            };
-            let for_it = self.open_result(message, to).is_some();
-            let given = Given {
-                writer: planned.from == from,
-                copies: copy.copies,
-            };
-            let gives = self
-                .router
-                .gives(given, || self.likelier(message, from, to));
-            let keeps = gives.filter(|_| !for_it || self.receivers(message).len() > 1);
-            let fits = keeps.is_none() || copy.bytes <= capacity;
-            // Nobody is given its own message back: the writer only lacks it if it dropped it.
-            if !fits || to == planned.from || !(for_it || keeps.is_some()) {
+        let mut best: Option<((bool, u64), u32)> = None;
+        for (message, copy) in holder.buffer.iter() {
+            if other.buffer.held.has(message) || other.got.has(message) {
                 continue;
             }
             let rank = random
                 .as_mut()
                 .map_or(copy.arrival, |stream| stream.random());
-            if best.is_none_or(|(least, _, _)| (!for_it, rank) < least) {
-                best = Some(((!for_it, rank), message, keeps));
+            // At best it is for the other one itself: is that enough, before the protocol is asked?
+            if best.is_some_and(|(least, _)| (false, rank) >= least) {
+                continue;
+            }
+            if let Some(handed) = self.handed(from, to, message, copy) {
+                let rank = (!handed.for_it, rank);
+                if best.is_none_or(|(least, _)| rank < least) {
+                    best = Some((rank, message));
+                }
             }
         }
         if let Some(stream) = random {
             self.machines[from.0 as usize].order = stream;
         }
-        best.map(|(_, message, keeps)| (message, keeps))
+        best.map(|(_, message)| message)
+    }
+
+    /// How a bundle would go from one to the other; `None` = it does not.
+    fn handed(&self, from: Entity, to: Entity, message: u32, copy: Copy) -> Option<Handed> {
+        let other = &self.machines[to.0 as usize];
+        let lacks = !other.buffer.held.has(message)
+            && !other.got.has(message)
+            && !other.incoming.contains(&message)
+            && !other.refused.has(message);
+        let writer = self.plan.messages[message as usize].from;
+        // Nobody is given its own message back: the writer only lacks it if it dropped it.
+        if !lacks || to == writer {
+            return None;
+        }
+        let for_it = self.open_result(message, to).is_some();
+        let given = Given {
+            writer: writer == from,
+            copies: copy.copies,
+        };
+        let gives = self
+            .router
+            .gives(given, || self.likelier(message, from, to));
+        let keeps = gives.filter(|_| !for_it || self.receivers(message).len() > 1);
+        let fits = self
+            .options
+            .buffer
+            .is_none_or(|capacity| copy.bytes <= capacity.0);
+        (for_it || keeps.is_some())
+            .then_some(Handed { for_it, keeps })
+            .filter(|handed| handed.keeps.is_none() || fits)
     }
 
     /// Whether `to` is likelier than `from` to deliver to a receiver that lacks the message.
@@ -299,8 +334,8 @@ impl Run<'_> {
             self.try_all(now, to);
         } else {
             // Nothing else changed: this direction is free, and the receiver may have more to give.
-            self.try_transfer(now, index, direction);
-            self.try_sending(now, to);
+            self.try_transfer(now, index, direction, None);
+            self.offer(now, to, moving.message);
         }
     }
 

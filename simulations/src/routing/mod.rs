@@ -54,7 +54,8 @@ pub enum Router {
         /// Machines that hold a copy in the end, the writer included.
         copies: u32,
     },
-    /// Copies to whoever is likelier to deliver (RFC 6693, forwarding strategy GRTR).
+    /// Copies to whoever is likelier to deliver (RFC 6693, forwarding strategy GRTR). Two machines
+    /// compare when their contact begins and after each transfer, not while it stands idle.
     Prophet(Parameters),
 }
 

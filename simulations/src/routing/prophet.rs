@@ -54,7 +54,8 @@ impl Default for Parameters {
 /// What one machine believes.
 #[derive(Clone, Debug, Default)]
 pub struct Predictabilities {
-    of: BTreeMap<Entity, f64>,
+    /// By machine: two machines that meet walk through each other's.
+    of: Vec<(Entity, f64)>,
     last_met: BTreeMap<Entity, Monotonic>,
     aged: Monotonic,
 }
@@ -63,7 +64,10 @@ impl Predictabilities {
     /// How likely the machine is to deliver to `other`, as of the last meeting; 0 if it knows nothing.
     #[must_use]
     pub fn of(&self, other: Entity) -> f64 {
-        self.of.get(&other).copied().unwrap_or(0.0)
+        let place = self.place(other).ok();
+        place
+            .and_then(|place| self.of.get(place))
+            .map_or(0.0, |(_, predictability)| *predictability)
     }
 
     /// Equation 2: what was not renewed fades, by whole time units.
@@ -77,7 +81,7 @@ impl Predictabilities {
         let left = parameters
             .gamma
             .powi(i32::try_from(units).unwrap_or(i32::MAX));
-        self.of.retain(|_, predictability| {
+        self.of.retain_mut(|(_, predictability)| {
             *predictability *= left;
             *predictability >= parameters.first_threshold
         });
@@ -95,21 +99,36 @@ impl Predictabilities {
             }
             Some(_) | None => parameters.encounter_max,
         };
-        self.of
-            .entry(other)
-            .and_modify(|old| *old += (1.0 - parameters.delta - *old) * weight)
-            .or_insert(parameters.encounter_first);
+        match self.place(other) {
+            Ok(place) => {
+                if let Some((_, old)) = self.of.get_mut(place) {
+                    *old += (1.0 - parameters.delta - *old) * weight;
+                }
+            }
+            Err(place) => self.of.insert(place, (other, parameters.encounter_first)),
+        }
     }
 
     /// Equation 3: `myself` can reach over `other` whom that one can reach.
     pub fn learn(&mut self, myself: Entity, other: Entity, theirs: &Self, parameters: &Parameters) {
         let to_other = self.of(other);
+        let mut mine = std::mem::take(&mut self.of).into_iter().peekable();
         for (destination, predictability) in &theirs.of {
-            let over_other = to_other * predictability * parameters.beta;
-            if *destination != myself && *destination != other && over_other > self.of(*destination)
-            {
-                self.of.insert(*destination, over_other);
+            if *destination == myself || *destination == other {
+                continue;
             }
+            while let Some(known) = mine.next_if(|(known, _)| known < destination) {
+                self.of.push(known);
+            }
+            let known = mine.next_if(|(known, _)| known == destination);
+            let over_other = to_other * predictability * parameters.beta;
+            let best = known.map_or(over_other, |(_, known)| known.max(over_other));
+            self.of.push((*destination, best));
         }
+        self.of.extend(mine);
+    }
+
+    fn place(&self, other: Entity) -> Result<usize, usize> {
+        self.of.binary_search_by_key(&other, |(known, _)| *known)
     }
 }
