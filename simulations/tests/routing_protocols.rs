@@ -345,6 +345,23 @@ fn a_machine_that_is_out_neither_sends_nor_receives() {
 }
 
 #[test]
+fn what_is_written_or_received_goes_on_over_contacts_that_stand() {
+    let mut plan = plan(4, &[], &[(20, 0, &[3])]);
+    plan.contacts = [(0, 1), (1, 2), (2, 3)]
+        .map(|(a, b)| contact(10 * SECOND, 100 * SECOND, a, b))
+        .to_vec();
+    for one_transfer_a_machine in [false, true] {
+        let options = Options {
+            one_transfer_a_machine,
+            ..bare()
+        };
+        let results = executed(&plan, Router::Epidemic, options);
+        assert_eq!(arrivals(&results), [Some(203)], "three hops on end");
+        assert_eq!(results.messages[0].hops, 3);
+    }
+}
+
+#[test]
 fn a_short_outage_begins_the_set_up_anew() {
     // Set-up takes 10 s; after 4 s one is out for 2 s: 6 + 10, and 10 kB with headers at 100 kB/s.
     let mut plan = plan(2, &[], &[(0, 0, &[1])]);
