@@ -9,12 +9,14 @@
 //! | [`links`] | rate, delay, loss |
 //! | [`mobility`] | who meets whom |
 //! | [`routing`] | protocols of the literature, to compare with |
+//! | [`scenario`] | a TOML file and a seed give a plan |
 //! | [`validate`] | numbers known beforehand, and whether they come out |
 //!
 //! Nobody imports this crate. It drives the sans-IO cores of node and relay (the
 //! same types that the binaries run) and never a model of them.
 
 pub mod actors;
+pub mod error;
 pub mod fuzz;
 pub mod kernel;
 pub mod links;
@@ -22,5 +24,6 @@ pub mod mobility;
 pub mod plan;
 pub mod results;
 pub mod routing;
+pub mod scenario;
 pub mod units;
 pub mod validate;

@@ -5,6 +5,8 @@
 //! node and relay ([`crate::actors`]) see the same contacts and the same
 //! messages (common random numbers).
 
+use std::collections::BTreeMap;
+
 use khlong_crdt::time::Monotonic;
 
 use crate::links::LinkSpec;
@@ -79,6 +81,19 @@ pub struct Outage {
     pub who: Entity,
 }
 
+/// Two machines are in contact, but for a while nothing passes one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OneWay {
+    /// From here on.
+    pub from: Monotonic,
+    /// Until here.
+    pub until: Monotonic,
+    /// Nothing from this one …
+    pub sender: Entity,
+    /// … to this one.
+    pub receiver: Entity,
+}
+
 /// Where machines are, for pictures: one row a sample.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Positions {
@@ -105,6 +120,8 @@ pub struct Plan {
     pub messages: Vec<PlannedMessage>,
     /// In order.
     pub outages: Vec<Outage>,
+    /// In order. Who needs both directions takes [`Plan::two_way_contacts`] instead.
+    pub one_way: Vec<OneWay>,
     /// For pictures; may be empty.
     pub positions: Positions,
     /// Messages written before this moment are in no statistic.
@@ -144,4 +161,55 @@ impl Plan {
             .copied()
             .filter(move |member| *member != from)
     }
+
+    /// Contacts without the times in which one direction is closed: for protocols whose machines
+    /// must hear from each other before anything is sent.
+    #[must_use]
+    pub fn two_way_contacts(&self) -> Vec<Contact> {
+        if self.one_way.is_empty() {
+            return self.contacts.clone();
+        }
+        let mut closed: BTreeMap<(Entity, Entity), Vec<(u64, u64)>> = BTreeMap::new();
+        for way in &self.one_way {
+            let pair = (way.sender.min(way.receiver), way.sender.max(way.receiver));
+            closed
+                .entry(pair)
+                .or_default()
+                .push((way.from.0, way.until.0));
+        }
+        let mut contacts = Vec::with_capacity(self.contacts.len());
+        for contact in &self.contacts {
+            let closed = closed
+                .get(&(contact.a, contact.b))
+                .map_or(&[][..], Vec::as_slice);
+            for (up, down) in without((contact.up.0, contact.down.0), closed) {
+                contacts.push(Contact {
+                    up: Monotonic(up),
+                    down: Monotonic(down),
+                    ..*contact
+                });
+            }
+        }
+        contacts.sort_unstable();
+        contacts
+    }
+}
+
+/// What is left of the interval [up, down) outside of `cuts`, in order.
+#[must_use]
+pub fn without(interval: (u64, u64), cuts: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let mut cuts = cuts.to_vec();
+    cuts.sort_unstable();
+    let (mut up, down) = interval;
+    let mut left = Vec::new();
+    for (from, until) in cuts {
+        if up < from.min(down) {
+            left.push((up, from.min(down)));
+        }
+        up = up.max(until);
+    }
+    if up < down {
+        left.push((up, down));
+    }
+    left
 }
