@@ -10,6 +10,7 @@
 //! | [`mobility`] | who meets whom |
 //! | [`routing`] | protocols of the literature, to compare with |
 //! | [`scenario`] | a TOML file and a seed give a plan |
+//! | [`statistics`] | means with intervals, censored delays |
 //! | [`validate`] | numbers known beforehand, and whether they come out |
 //!
 //! Nobody imports this crate. It drives the sans-IO cores of node and relay (the
@@ -25,5 +26,6 @@ pub mod plan;
 pub mod results;
 pub mod routing;
 pub mod scenario;
+pub mod statistics;
 pub mod units;
 pub mod validate;
