@@ -95,6 +95,7 @@ fn park(seed: u64) -> Plan {
             })
             .collect(),
         messages: messages.collect(),
+        one_way: Vec::new(),
         outages: Vec::new(),
         positions,
         warm_up: Monotonic(0),

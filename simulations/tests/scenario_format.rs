@@ -1,5 +1,8 @@
 //! What a scenario file may say: refused keys, overrides, and the document beside it.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
+#![expect(clippy::indexing_slicing, reason = "a test that fails may panic")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use khlong_simulations::error::{ExitCode, SimError};

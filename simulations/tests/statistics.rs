@@ -1,5 +1,8 @@
 //! Statistics against values worked out by hand or taken from published tables.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails may panic")]
+#![expect(clippy::float_arithmetic, reason = "shares and means")]
+
 use khlong_simulations::statistics::{
     Delay::{Censored, Seen},
     Steps, mean, paired_difference, quantile, t975,

@@ -13,10 +13,6 @@ use crate::mobility::{CONTACTS_MAX, Member};
 use crate::plan::{Contact, LinkIndex, OneWay, without};
 
 /// Adds what `spec` asks for.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one call, from the builder of the plan"
-)]
 pub(super) fn connect(
     spec: &ConnectSpec,
     members: &BTreeMap<&str, Vec<Member>>,
