@@ -8,6 +8,8 @@
 //! | [`fuzz`] | the search for bugs: many seeds under faults |
 //! | [`links`] | rate, delay, loss |
 //! | [`mobility`] | who meets whom |
+//! | [`runs`], [`protocols`] | replications of a scenario, and who executes which protocol |
+//! | [`output`], [`report`] | a run folder that explains itself, and a page to look at |
 //! | [`routing`] | protocols of the literature, to compare with |
 //! | [`scenario`] | a TOML file and a seed give a plan |
 //! | [`statistics`] | means with intervals, censored delays |
@@ -22,9 +24,13 @@ pub mod fuzz;
 pub mod kernel;
 pub mod links;
 pub mod mobility;
+pub mod output;
 pub mod plan;
+pub mod protocols;
+pub mod report;
 pub mod results;
 pub mod routing;
+pub mod runs;
 pub mod scenario;
 pub mod statistics;
 pub mod units;
