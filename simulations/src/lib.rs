@@ -19,6 +19,7 @@
 //! same types that the binaries run) and never a model of them.
 
 pub mod actors;
+pub mod cli;
 pub mod error;
 pub mod fuzz;
 pub mod kernel;

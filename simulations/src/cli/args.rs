@@ -1,0 +1,160 @@
+//! What may stand on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::scenario::protocol::Protocol;
+
+/// The real node and relay, and protocols of the literature, under a virtual clock.
+#[derive(Debug, Parser)]
+#[command(name = "khlong-sim", version, arg_required_else_help = true)]
+pub(super) struct Cli {
+    /// Machine-readable output
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a scenario: all protocols, all replications
+    ///
+    /// SCENARIO is a TOML file or one of bus-mule, campus-day, dorm-lan, festival, flash-crowd,
+    /// flood, inter-province, ladder-3g. simulations/SCENARIOS.md describes the format.
+    Run(RunArgs),
+    /// Run a scenario for every combination of values; prints one CSV table of means
+    Sweep(SweepArgs),
+    /// Run a scenario twice, in two processes, and compare trace hashes (exit code 9 if they differ)
+    Verify(VerifyArgs),
+    /// Write the report of a run folder anew
+    Report(ReportArgs),
+    /// Run what a run folder holds again, and compare trace hashes (exit code 9 if they differ)
+    Rerun(RerunArgs),
+    /// Compare the simulator with theory, published runs of the ONE, and closed forms
+    Validate(ValidateArgs),
+    /// Not built yet
+    #[command(hide = true)]
+    Fuzz(Rest),
+    /// Not built yet
+    #[command(hide = true)]
+    Replay(Rest),
+    /// Not built yet
+    #[command(hide = true)]
+    Mutants(Rest),
+    /// Not built yet
+    #[command(hide = true)]
+    Bench(Rest),
+}
+
+/// Whatever follows a command that is not built.
+#[derive(Debug, Args)]
+pub(super) struct Rest {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    _rest: Vec<String>,
+}
+
+/// Which scenario, and how it is changed.
+#[derive(Debug, Args)]
+pub(super) struct ScenarioArgs {
+    /// A TOML file, or the name of a reference scenario
+    pub(super) scenario: String,
+    /// Seed of the first replication; the next ones are one greater each
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Change the scenario, such as scale=0.05 or group.students.count=20 (may be repeated)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Only these protocols, such as epidemic or source-spray:8 (may be repeated)
+    #[arg(long = "protocol", value_name = "PROTOCOL")]
+    pub(super) protocols: Vec<Protocol>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) of: ScenarioArgs,
+    /// Independent runs; the scenario's number if absent
+    #[arg(long)]
+    pub(super) replications: Option<u32>,
+    /// Write a run folder: tables, manifest, report
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) out: Option<PathBuf>,
+    /// Replications at a time; all processors if absent
+    #[arg(long)]
+    pub(super) jobs: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SweepArgs {
+    /// A TOML file, or the name of a reference scenario
+    pub(super) scenario: String,
+    /// Values of a key: a list KEY=A,B,C or a range KEY=LO..HI:STEP, both ends included (may be
+    /// repeated: all combinations run)
+    #[arg(long = "set", value_name = "KEY=VALUES", required = true)]
+    pub(super) set: Vec<String>,
+    /// Seed of the first replication; the same for all combinations
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Only these protocols (may be repeated)
+    #[arg(long = "protocol", value_name = "PROTOCOL")]
+    pub(super) protocols: Vec<Protocol>,
+    /// Independent runs of each combination; the scenario's number if absent
+    #[arg(long)]
+    pub(super) replications: Option<u32>,
+    /// Runs at a time; all processors if absent
+    #[arg(long)]
+    pub(super) jobs: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    #[command(flatten)]
+    pub(super) of: ScenarioArgs,
+    /// Give the second process another seed: the command must then find a difference
+    #[arg(long)]
+    pub(super) control: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// A folder that `run --out` wrote
+    pub(super) folder: PathBuf,
+    /// Show it in a browser
+    #[arg(long, value_enum, default_value_t = Open::No)]
+    pub(super) open: Open,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Open {
+    /// Only write it
+    No,
+    /// Hand it to the desktop (xdg-open)
+    Yes,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RerunArgs {
+    /// A folder that `run --out` wrote
+    pub(super) folder: PathBuf,
+    /// Replications at a time; all processors if absent
+    #[arg(long)]
+    pub(super) jobs: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ValidateArgs {
+    /// Root of all randomness
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// Independent runs of each row
+    #[arg(long)]
+    pub(super) replications: Option<u32>,
+    /// Messages of a replication of table A
+    #[arg(long)]
+    pub(super) messages: Option<u32>,
+    /// Leave out the published runs of the ONE, which take longest
+    #[arg(long)]
+    pub(super) without_one: bool,
+}
