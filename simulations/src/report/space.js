@@ -193,7 +193,7 @@ function layout(view, micros) {
   return story.machines.map((machine, at) => {
     const place = placeOf(at, micros);
     if (place) return [left + (place[0] - box[0]) * scale, height - 30 - (place[1] - box[2]) * scale];
-    return [((nowhere.indexOf(at) + 1) * width) / (nowhere.length + 1), 22];
+    return [((nowhere.indexOf(at) + 1) * width) / (nowhere.length + 1), 13 + 18 * (nowhere.indexOf(at) % 2)];
   });
 }
 
