@@ -33,14 +33,6 @@ pub enum SimError {
     /// A mobility model or its file.
     #[error("{0}")]
     Mobility(#[source] MobilityError),
-    /// Nobody built that yet.
-    #[error("{what} is not built yet; {instead}")]
-    NotBuilt {
-        /// What was asked for.
-        what: String,
-        /// What there is instead.
-        instead: String,
-    },
     /// The command line makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -104,8 +96,7 @@ impl SimError {
             )
             | Self::Usage(_) => ExitCode::Usage,
             Self::Scenario(_) | Self::Mobility(_) => ExitCode::Config,
-            Self::NotBuilt { .. }
-            | Self::Read { .. }
+            Self::Read { .. }
             | Self::Write { .. }
             | Self::Exists(_)
             | Self::Run { .. } => ExitCode::Failure,

@@ -1,5 +1,7 @@
 //! Which code executes which protocol on a plan.
 
+use crate::actors;
+use crate::actors::execute::ExecuteOptions;
 use crate::error::SimError;
 use crate::kernel::seeds::Seeds;
 use crate::plan::Plan;
@@ -39,18 +41,10 @@ impl Options {
     }
 }
 
-impl Protocol {
-    /// Whether [`execute`] can run it.
-    #[must_use]
-    pub const fn is_built(self) -> bool {
-        !matches!(self, Self::Khlong)
-    }
-}
-
 /// Executes the plan. The same arguments give the same results, the trace hash included.
 ///
 /// # Errors
-/// [`SimError::NotBuilt`] for a protocol without an executor; [`SimError::Run`] if it refuses the plan.
+/// [`SimError::Run`] if the executor refuses the plan.
 pub fn execute(
     protocol: Protocol,
     plan: &Plan,
@@ -73,10 +67,16 @@ pub fn execute(
             let router = Router::Prophet(options.prophet);
             route(protocol, router, plan, seeds, options)
         }
-        Protocol::Khlong => Err(SimError::NotBuilt {
-            what: "the executor of `khlong` (the real node and relay on a plan)".to_owned(),
-            instead: "name other protocols with --protocol".to_owned(),
-        }),
+        Protocol::Khlong => {
+            let wanted = ExecuteOptions {
+                happenings: options.happenings,
+                ..ExecuteOptions::default()
+            };
+            actors::execute::execute(plan, seeds, &wanted).map_err(|error| SimError::Run {
+                protocol: protocol.to_string(),
+                problem: error.to_string(),
+            })
+        }
     }
 }
 

@@ -36,39 +36,19 @@ pub struct Replication {
 }
 
 impl Study {
-    /// Of the protocols named, or else of those that the scenario names and that are built.
-    /// The second value lists those of the scenario that are left out.
-    ///
-    /// # Errors
-    /// [`SimError::NotBuilt`] if a protocol is named that nobody built, or none of the scenario's is.
-    pub fn new(
-        scenario: Scenario,
-        seed: u64,
-        named: &[Protocol],
-    ) -> Result<(Self, Vec<Protocol>), SimError> {
+    /// Of the protocols named, or else of those that the scenario names.
+    #[must_use]
+    pub fn new(scenario: Scenario, seed: u64, named: &[Protocol]) -> Self {
         let wanted = if named.is_empty() {
             &scenario.routing.protocols
         } else {
             named
         };
-        let (protocols, left_out): (Vec<Protocol>, Vec<Protocol>) =
-            wanted.iter().partition(|protocol| protocol.is_built());
-        if let Some(missing) = left_out.first()
-            && (!named.is_empty() || protocols.is_empty())
-        {
-            return Err(SimError::NotBuilt {
-                what: format!("the executor of `{missing}`"),
-                instead: "name other protocols with --protocol".to_owned(),
-            });
+        Self {
+            protocols: wanted.to_vec(),
+            scenario,
+            seed,
         }
-        Ok((
-            Self {
-                scenario,
-                protocols,
-                seed,
-            },
-            left_out,
-        ))
     }
 
     /// Between two samples.

@@ -186,7 +186,7 @@ impl Peer {
     /// Envelopes that no relay has promised to keep yet.
     #[must_use]
     pub fn queued(&self) -> u64 {
-        self.outbox.len()
+        self.outbox.unstored()
     }
 
     /// Connect to relays, or stop.

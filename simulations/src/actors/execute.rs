@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use khlong_crdt::time::Monotonic;
 use khlong_node::api::{Event, Request, Response};
 
-use super::SimError;
+use super::WorldError;
 use super::facts::{Fact, What};
 use super::setup::{self, Met};
+use super::wire::End;
 use super::world::{Action, World, WorldOptions};
 use crate::kernel::seeds::Seeds;
 use crate::plan::{Entity, Plan};
@@ -31,8 +32,8 @@ pub struct ExecuteOptions {
 /// messages and outages happen as planned.
 ///
 /// # Errors
-/// [`SimError`] if the timelines cannot be made.
-pub fn execute(plan: &Plan, seeds: Seeds, options: &ExecuteOptions) -> Result<RunResults, SimError> {
+/// [`WorldError`] if the timelines cannot be made.
+pub fn execute(plan: &Plan, seeds: Seeds, options: &ExecuteOptions) -> Result<RunResults, WorldError> {
     let mut world_options = options.world.clone();
     world_options.note_frames = true;
     let mut world = World::new(plan, seeds, world_options)?;
@@ -58,6 +59,15 @@ fn schedule(world: &mut World, plan: &Plan, met: &Met) {
     for contact in &plan.contacts {
         world.act(at(contact.up), Action::Up(contact.a, contact.b, contact.link));
         world.act(at(contact.down), Action::Down(contact.a, contact.b));
+    }
+    for way in &plan.one_way {
+        let (node, relay, end) = if world.node(way.sender).is_some() {
+            (way.sender, way.receiver, End::Node)
+        } else {
+            (way.receiver, way.sender, End::Relay)
+        };
+        world.act(at(way.from), Action::Block(node, relay, end, true));
+        world.act(at(way.until), Action::Block(node, relay, end, false));
     }
     for outage in &plan.outages {
         world.act(at(outage.from), Action::Crash(outage.who, 0));

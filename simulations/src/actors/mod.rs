@@ -23,7 +23,7 @@ pub mod world;
 
 /// Why a run of the real cores cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub enum SimError {
+pub enum WorldError {
     /// A core did not start on a whole disk, or refused what it must take.
     #[error("`{name}` failed: {reason}")]
     Core {
@@ -37,7 +37,7 @@ pub enum SimError {
     Plan(String),
 }
 
-impl SimError {
+impl WorldError {
     pub(crate) fn core(name: &str, error: &dyn std::error::Error) -> Self {
         Self::Core {
             name: name.to_owned(),

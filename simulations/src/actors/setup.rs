@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use khlong_crdt::time::Monotonic;
 use khlong_node::api::{Request, Response};
 
-use super::SimError;
+use super::WorldError;
 use super::world::{Action, World};
 use crate::kernel::{HOUR, MINUTE, SECOND};
 use crate::links::{LinkSpec, PipeSpec};
@@ -34,12 +34,12 @@ pub struct Met {
 /// Makes the timelines of `plan` and leaves everybody unconnected.
 ///
 /// # Errors
-/// [`SimError`] if a node refuses, or somebody cannot join in time.
-pub fn meet(world: &mut World, plan: &Plan) -> Result<Met, SimError> {
+/// [`WorldError`] if a node refuses, or somebody cannot join in time.
+pub fn meet(world: &mut World, plan: &Plan) -> Result<Met, WorldError> {
     let relays: Vec<Entity> = plan.of_role(Role::Relay).collect();
     if relays.is_empty() && !plan.timelines.is_empty() {
         let reason = "timelines need a relay: give a group `role = \"relay\"`".to_owned();
-        return Err(SimError::Plan(reason));
+        return Err(WorldError::Plan(reason));
     }
     let members: BTreeSet<Entity> = plan.timelines.iter().flatten().copied().collect();
     let perfect = world.add_link(perfect_link());
@@ -59,7 +59,7 @@ pub fn meet(world: &mut World, plan: &Plan) -> Result<Met, SimError> {
             .map(|relay| asker.world.relay_address(relay))
             .collect();
         let Some(founder) = members.first() else {
-            return Err(SimError::Plan(format!("timeline {place} has no members")));
+            return Err(WorldError::Plan(format!("timeline {place} has no members")));
         };
         let request = Request::TimelineNew {
             title: format!("timeline {place}"),
@@ -115,7 +115,7 @@ impl Asker<'_> {
         }
     }
 
-    fn join_all(&mut self, joining: BTreeMap<Entity, (Entity, String)>) -> Result<(), SimError> {
+    fn join_all(&mut self, joining: BTreeMap<Entity, (Entity, String)>) -> Result<(), WorldError> {
         let mut links = BTreeMap::new();
         for (other, (founder, timeline)) in joining {
             let request = Request::TimelineInvite {
@@ -137,7 +137,7 @@ impl Asker<'_> {
     }
 
     /// Asks, and runs the world until the answer is there.
-    fn ask(&mut self, who: Entity, request: Request) -> Result<Response, SimError> {
+    fn ask(&mut self, who: Entity, request: Request) -> Result<Response, WorldError> {
         self.number += 1;
         let number = self.number;
         self.world.act(
@@ -153,36 +153,36 @@ impl Asker<'_> {
                 .find(|(from, of, _)| *from == who && *of == number);
             if let Some((_, _, response)) = answer {
                 return match response {
-                    Response::Refused { message, .. } => Err(SimError::Plan(message)),
+                    Response::Refused { message, .. } => Err(WorldError::Plan(message)),
                     response => Ok(response),
                 };
             }
             if !self.world.step(end) {
                 let reason = format!("entity {} does not answer", who.0);
-                return Err(SimError::Plan(reason));
+                return Err(WorldError::Plan(reason));
             }
         }
     }
 
-    fn settle(&mut self) -> Result<(), SimError> {
+    fn settle(&mut self) -> Result<(), WorldError> {
         if self.world.run_until_idle(SETUP_MAX) {
             return Ok(());
         }
-        Err(SimError::Plan(
+        Err(WorldError::Plan(
             "the members of the timelines could not meet: they do not become idle".to_owned(),
         ))
     }
 }
 
-fn timeline_of(response: Response) -> Result<String, SimError> {
+fn timeline_of(response: Response) -> Result<String, WorldError> {
     match response {
         Response::Timeline { timeline } => Ok(timeline.id),
         other => Err(unexpected(&other)),
     }
 }
 
-fn unexpected(response: &Response) -> SimError {
-    SimError::Plan(format!("a node gave an answer of another kind: {response:?}"))
+fn unexpected(response: &Response) -> WorldError {
+    WorldError::Plan(format!("a node gave an answer of another kind: {response:?}"))
 }
 
 const fn perfect_link() -> LinkSpec {

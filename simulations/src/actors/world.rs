@@ -12,7 +12,7 @@ use khlong_store::engine::memory::MemoryDisk;
 use khlong_sync::wire::frame::{Append, Prove};
 use rand_chacha::ChaCha8Rng;
 
-use super::SimError;
+use super::WorldError;
 use super::facts::{Fact, What};
 use super::node::{NodeInput, NodeMachine, NodeTurn};
 use super::relay::{RelayMachine, RelayTurn};
@@ -187,8 +187,8 @@ impl World {
     /// The machines of a plan, all on; nobody can reach anybody.
     ///
     /// # Errors
-    /// [`SimError::Core`] if a machine does not start on its empty disk.
-    pub fn new(plan: &Plan, seeds: Seeds, options: WorldOptions) -> Result<Self, SimError> {
+    /// [`WorldError::Core`] if a machine does not start on its empty disk.
+    pub fn new(plan: &Plan, seeds: Seeds, options: WorldOptions) -> Result<Self, WorldError> {
         let queue = if options.shuffled {
             EventQueue::shuffled(seeds.stream("tiebreaks", ""))
         } else {
@@ -218,7 +218,7 @@ impl World {
             let machine = match spec.role {
                 Role::Node => Machine::Node(Box::new(
                     NodeMachine::create(&spec.name, seeds, disk, clock)
-                        .map_err(|error| SimError::core(&spec.name, &error))?,
+                        .map_err(|error| WorldError::core(&spec.name, &error))?,
                 )),
                 Role::Relay => {
                     let policy = world.options.policy.clone();

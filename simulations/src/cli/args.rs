@@ -1,10 +1,12 @@
 //! What may stand on the command line.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::scenario::protocol::Protocol;
+use crate::units::Span;
 
 /// The real node and relay, and protocols of the literature, under a virtual clock.
 #[derive(Debug, Parser)]
@@ -34,25 +36,44 @@ pub(super) enum Command {
     Rerun(RerunArgs),
     /// Compare the simulator with theory, published runs of the ONE, and closed forms
     Validate(ValidateArgs),
-    /// Not built yet
-    #[command(hide = true)]
-    Fuzz(Rest),
-    /// Not built yet
-    #[command(hide = true)]
-    Replay(Rest),
-    /// Not built yet
-    #[command(hide = true)]
-    Mutants(Rest),
-    /// Not built yet
-    #[command(hide = true)]
-    Bench(Rest),
+    /// Search for bugs: many seeds of the real node and relay under faults (exit code 9 if one is found)
+    ///
+    /// Each failure is made smaller and written as a file that `replay` runs again. A batch in
+    /// which some kind of fault never took effect fails too.
+    Fuzz(FuzzArgs),
+    /// Run a plan that `fuzz` wrote (exit code 9 if it still fails)
+    Replay(ReplayArgs),
 }
 
-/// Whatever follows a command that is not built.
 #[derive(Debug, Args)]
-pub(super) struct Rest {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    _rest: Vec<String>,
+pub(super) struct FuzzArgs {
+    /// Seeds, from A up to and not including B
+    #[arg(long, value_name = "A..B", default_value = "0..200", value_parser = seeds)]
+    pub(super) seeds: Range<u64>,
+    /// Stop before the next seed after this long, such as 8h; continue later with the seed that is named then
+    #[arg(long)]
+    pub(super) time: Option<Span>,
+    /// Seeds at once; all processors if absent
+    #[arg(long)]
+    pub(super) jobs: Option<usize>,
+    /// Where failures are written
+    #[arg(long, default_value = ".")]
+    pub(super) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    /// A file that `fuzz` wrote
+    pub(super) plan: PathBuf,
+}
+
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let bounds = text.split_once("..").and_then(|(from, until)| {
+        Some(from.trim().parse().ok()?..until.trim().parse().ok()?)
+    });
+    bounds
+        .filter(|range| !range.is_empty())
+        .ok_or_else(|| format!("`{text}` is no range of seeds: write it as 0..200"))
 }
 
 /// Which scenario, and how it is changed.

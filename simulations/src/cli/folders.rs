@@ -126,5 +126,5 @@ fn study(folder: &Folder) -> Result<Study, SimError> {
         .map(|name| name.parse())
         .collect::<Result<Vec<Protocol>, _>>()
         .map_err(|error| SimError::Usage(error.to_string()))?;
-    Study::new(scenario, manifest.seed, &protocols).map(|(study, _)| study)
+    Ok(Study::new(scenario, manifest.seed, &protocols))
 }

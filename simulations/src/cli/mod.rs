@@ -8,6 +8,7 @@ mod folders;
 mod output;
 mod pool;
 mod progress;
+mod search;
 mod study;
 mod sweep;
 mod verify;
@@ -46,18 +47,9 @@ fn run(command: Command, output: Output) -> Result<(), SimError> {
         Command::Report(report) => folders::report(&report, output),
         Command::Rerun(rerun) => folders::rerun(&rerun, output),
         Command::Validate(suite) => validate(&suite, output),
-        Command::Fuzz(_) => not_built("fuzz"),
-        Command::Replay(_) => not_built("replay"),
-        Command::Mutants(_) => not_built("mutants"),
-        Command::Bench(_) => not_built("bench"),
+        Command::Fuzz(fuzz) => search::fuzz(&fuzz, output),
+        Command::Replay(plan) => search::replay(&plan, output),
     }
-}
-
-fn not_built(command: &str) -> Result<(), SimError> {
-    Err(SimError::NotBuilt {
-        what: format!("`khlong-sim {command}`"),
-        instead: "see `khlong-sim --help` for what there is".to_owned(),
-    })
 }
 
 fn validate(suite: &ValidateArgs, output: Output) -> Result<(), SimError> {

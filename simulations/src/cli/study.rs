@@ -55,11 +55,10 @@ pub(super) fn study(
         value: count.to_string(),
     }));
     let scenario = source.scenario(&overrides)?;
-    let (study, left_out) = Study::new(scenario, of.seed, &of.protocols)?;
+    let study = Study::new(scenario, of.seed, &of.protocols);
     let asked = Asked {
         source,
         overrides: overrides.iter().map(Override::text).collect(),
-        left_out,
     };
     Ok((study, asked))
 }
@@ -121,7 +120,7 @@ pub(super) fn replications(
 }
 
 fn print(study: &Study, asked: &Asked, digests: &[Digest], output: Output) -> Result<(), SimError> {
-    let notes = notes(study, asked);
+    let notes = notes(study);
     if !output.json {
         return output.text(&summary::text(&study.scenario.name, digests, &notes));
     }

@@ -211,13 +211,7 @@ pub(super) fn run(sweep: &SweepArgs, output: Output) -> Result<(), SimError> {
             value: count.to_string(),
         }));
         let scenario = source.scenario(&overrides)?;
-        let (study, left_out) = Study::new(scenario, sweep.seed, &sweep.protocols)?;
-        if studies.is_empty() {
-            for protocol in left_out {
-                eprintln!("khlong-sim: {protocol} cannot be run yet and is left out");
-            }
-        }
-        studies.push(study);
+        studies.push(Study::new(scenario, sweep.seed, &sweep.protocols));
     }
     // Combinations may differ in their replications.
     let tasks: Vec<(usize, u32)> = studies

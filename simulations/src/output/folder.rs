@@ -66,8 +66,6 @@ pub struct Asked {
     pub source: Source,
     /// `key=value`, in order.
     pub overrides: Vec<String>,
-    /// Of the scenario, but not built.
-    pub left_out: Vec<Protocol>,
 }
 
 /// A folder that is being written. Dropped before [`Writer::finish`], it leaves nothing.
@@ -224,7 +222,7 @@ impl Writer {
         events.finish()?;
         occupancy.flush().map_err(failed(&path))?;
         let folder = temporary.path.clone();
-        let text = summary::text(&study.scenario.name, &digests, &notes(study, asked));
+        let text = summary::text(&study.scenario.name, &digests, &notes(study));
         write(&folder.join("summary.txt"), text.as_bytes())?;
         write_json(&folder.join("digests.json"), &digests)?;
         write_json(&folder.join("story.json"), &story)?;
@@ -280,7 +278,6 @@ fn manifest(
         seed: study.seed,
         replications: study.scenario.replications,
         protocols: study.protocols.iter().map(Protocol::to_string).collect(),
-        left_out: asked.left_out.iter().map(Protocol::to_string).collect(),
         assumes: study.scenario.assumes.clone(),
         duration_us: study.scenario.duration.0,
         warm_up_us: study.scenario.warm_up.0,
@@ -300,19 +297,13 @@ fn manifest(
 
 /// What a reader of the numbers has to know.
 #[must_use]
-pub fn notes(study: &Study, asked: &Asked) -> Vec<String> {
+pub fn notes(study: &Study) -> Vec<String> {
     let scenario = &study.scenario;
     let mut notes: Vec<String> = scenario
         .assumes
         .iter()
         .map(|assumption| format!("assumes: {assumption}"))
         .collect();
-    notes.extend(
-        asked
-            .left_out
-            .iter()
-            .map(|protocol| format!("left out: {protocol}, which cannot be run yet")),
-    );
     notes.push(format!(
         "warm-up: {}; messages written earlier do not count; not delivered at {} = censored",
         scenario.warm_up,

@@ -23,8 +23,6 @@ pub struct Manifest {
     pub replications: u32,
     /// Protocols that ran, in order.
     pub protocols: Vec<String>,
-    /// Protocols of the scenario that nobody built yet.
-    pub left_out: Vec<String>,
     /// What the scenario says that it assumes.
     pub assumes: Vec<String>,
     /// Length of a run, microseconds.

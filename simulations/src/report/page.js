@@ -15,7 +15,7 @@ at("facts").textContent = [
   `warm-up ${span(manifest.warm_up_us / 1e6)}`,
   manifest.overrides.length ? `changed: ${manifest.overrides.join(", ")}` : "as the file says",
 ].join(" · ");
-const assumptions = [...manifest.assumes, ...manifest.left_out.map((name) => `${name} cannot be run yet and is left out.`)];
+const assumptions = manifest.assumes;
 if (assumptions.length === 0) at("assumes").remove();
 assumptions.forEach((text) => at("assumes", "ul").append(element("li", {}, text)));
 

@@ -13,7 +13,6 @@ use super::executor::{Event, Moving, Run, ends};
 use super::{Given, Order, Transfer};
 use crate::kernel::SECOND;
 use crate::kernel::queue::EventClass;
-use crate::links::pipe::Sent;
 use crate::plan::Entity;
 use crate::results::MessageResult;
 
@@ -190,10 +189,11 @@ impl Run<'_> {
         if let Some((pipes, random)) = &mut connection.pipes {
             let pipe = &mut pipes[direction];
             let before = pipe.wire_bytes();
-            return match pipe.send(now, bytes, random) {
-                Sent::Arrives(at) => Some((at, pipe.wire_bytes() - before)),
-                Sent::QueueFull => None,
-            };
+            if pipe.is_full(now) {
+                return None;
+            }
+            let at = pipe.send(now, bytes, random);
+            return Some((at, pipe.wire_bytes() - before));
         }
         let micros = match self.options.transfer {
             Transfer::Instant => 0,
