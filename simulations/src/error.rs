@@ -96,10 +96,9 @@ impl SimError {
             )
             | Self::Usage(_) => ExitCode::Usage,
             Self::Scenario(_) | Self::Mobility(_) => ExitCode::Config,
-            Self::Read { .. }
-            | Self::Write { .. }
-            | Self::Exists(_)
-            | Self::Run { .. } => ExitCode::Failure,
+            Self::Read { .. } | Self::Write { .. } | Self::Exists(_) | Self::Run { .. } => {
+                ExitCode::Failure
+            }
             Self::Version { .. } => ExitCode::Incompatible,
             Self::Table { .. } | Self::Differs(_) => ExitCode::Integrity,
         }

@@ -98,8 +98,14 @@ fn on_a_live_connection_messages_arrive_within_a_second() {
     let delays = delays_us(&run(&plan, 1, Carriage::Values));
     assert_eq!(delays.len(), 30);
     let slow = delays.iter().filter(|delay| **delay > SECOND).count();
-    assert!(slow <= 2, "only the first ones may wait for a connection: {delays:?}");
-    assert!(delays.iter().all(|delay| *delay >= 80_000), "two ways of 40 ms: {delays:?}");
+    assert!(
+        slow <= 2,
+        "only the first ones may wait for a connection: {delays:?}"
+    );
+    assert!(
+        delays.iter().all(|delay| *delay >= 80_000),
+        "two ways of 40 ms: {delays:?}"
+    );
 }
 
 #[test]
@@ -134,13 +140,21 @@ fn what_was_written_offline_arrives_when_the_contact_comes() {
 fn a_contact_that_never_comes_delivers_nothing() {
     let plan = conversation(vec![contact(MALI, 0, HOUR)]);
     let results = run(&plan, 4, Carriage::Values);
-    assert!(results.messages.iter().all(|message| message.delivered.is_none()));
+    assert!(
+        results
+            .messages
+            .iter()
+            .all(|message| message.delivered.is_none())
+    );
     assert_eq!(results.messages.len(), 30);
 }
 
 #[test]
 fn one_seed_gives_one_trace_and_bytes_change_no_outcome() {
-    let plan = conversation(vec![contact(MALI, 0, HOUR), contact(CHAI, 5 * MINUTE, HOUR)]);
+    let plan = conversation(vec![
+        contact(MALI, 0, HOUR),
+        contact(CHAI, 5 * MINUTE, HOUR),
+    ]);
     let first = run(&plan, 5, Carriage::Values);
     assert_eq!(first, run(&plan, 5, Carriage::Values));
     let bytes = run(&plan, 5, Carriage::Bytes);

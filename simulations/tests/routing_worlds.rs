@@ -94,6 +94,7 @@ fn park(seed: u64) -> Plan {
                 members
             })
             .collect(),
+        carriers: Vec::new(),
         messages: messages.collect(),
         one_way: Vec::new(),
         outages: Vec::new(),

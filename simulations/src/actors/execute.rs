@@ -33,7 +33,11 @@ pub struct ExecuteOptions {
 ///
 /// # Errors
 /// [`WorldError`] if the timelines cannot be made.
-pub fn execute(plan: &Plan, seeds: Seeds, options: &ExecuteOptions) -> Result<RunResults, WorldError> {
+pub fn execute(
+    plan: &Plan,
+    seeds: Seeds,
+    options: &ExecuteOptions,
+) -> Result<RunResults, WorldError> {
     let mut world_options = options.world.clone();
     world_options.note_frames = true;
     let mut world = World::new(plan, seeds, world_options)?;
@@ -57,7 +61,10 @@ pub fn execute(plan: &Plan, seeds: Seeds, options: &ExecuteOptions) -> Result<Ru
 fn schedule(world: &mut World, plan: &Plan, met: &Met) {
     let at = |time: Monotonic| met.begin.after_micros(time.0);
     for contact in &plan.contacts {
-        world.act(at(contact.up), Action::Up(contact.a, contact.b, contact.link));
+        world.act(
+            at(contact.up),
+            Action::Up(contact.a, contact.b, contact.link),
+        );
         world.act(at(contact.down), Action::Down(contact.a, contact.b));
     }
     for way in &plan.one_way {
@@ -165,7 +172,11 @@ impl<'p> Recorder<'p> {
                 }
             }
             Response::Refused { .. } => {
-                *self.results.dropped.entry("refused by the node").or_default() += 1;
+                *self
+                    .results
+                    .dropped
+                    .entry("refused by the node")
+                    .or_default() += 1;
             }
             _ => {}
         }
@@ -263,7 +274,11 @@ impl<'p> Recorder<'p> {
     fn finish(mut self, world: &World) -> RunResults {
         for (number, message) in (0..).zip(&self.plan.messages) {
             if !self.written.contains(&number) {
-                *self.results.dropped.entry("the device was off").or_default() += 1;
+                *self
+                    .results
+                    .dropped
+                    .entry("the device was off")
+                    .or_default() += 1;
             }
             for to in self.plan.receivers(message) {
                 let delivered = self

@@ -66,13 +66,18 @@ pub fn meet(world: &mut World, plan: &Plan) -> Result<Met, WorldError> {
             kind: "group".to_owned(),
             relays: addresses,
         };
-        met.timelines.push(timeline_of(asker.ask(*founder, request)?)?);
+        met.timelines
+            .push(timeline_of(asker.ask(*founder, request)?)?);
     }
     asker.settle()?;
     let mut waiting: Vec<(Entity, Entity, String)> = Vec::new();
     for (members, timeline) in plan.timelines.iter().zip(&met.timelines) {
         if let Some((founder, others)) = members.split_first() {
-            waiting.extend(others.iter().map(|other| (*founder, *other, timeline.clone())));
+            waiting.extend(
+                others
+                    .iter()
+                    .map(|other| (*founder, *other, timeline.clone())),
+            );
         }
     }
     // A member of several timelines joins one of them a round, so that no founder waits for long.
@@ -182,7 +187,9 @@ fn timeline_of(response: Response) -> Result<String, WorldError> {
 }
 
 fn unexpected(response: &Response) -> WorldError {
-    WorldError::Plan(format!("a node gave an answer of another kind: {response:?}"))
+    WorldError::Plan(format!(
+        "a node gave an answer of another kind: {response:?}"
+    ))
 }
 
 const fn perfect_link() -> LinkSpec {

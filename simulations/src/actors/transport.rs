@@ -305,13 +305,7 @@ impl World {
         self.forget_end(id, end);
     }
 
-    pub(super) fn contact_up(
-        &mut self,
-        now: Monotonic,
-        a: Entity,
-        b: Entity,
-        link: LinkIndex,
-    ) {
+    pub(super) fn contact_up(&mut self, now: Monotonic, a: Entity, b: Entity, link: LinkIndex) {
         let (node, relay, node_is_a) = if self.node(a).is_some() {
             (a, b, true)
         } else {
@@ -329,7 +323,11 @@ impl World {
     }
 
     pub(super) fn contact_down(&mut self, now: Monotonic, a: Entity, b: Entity) {
-        let (node, relay) = if self.node(a).is_some() { (a, b) } else { (b, a) };
+        let (node, relay) = if self.node(a).is_some() {
+            (a, b)
+        } else {
+            (b, a)
+        };
         let Some(reach) = self.reach.get_mut(&(node, relay)) else {
             return;
         };
@@ -487,10 +485,14 @@ impl Wire {
                 }]
             }
             (End::Relay, Frame::Ack(ack)) => {
-                let offered = self.appends.remove(&ack.request).unwrap_or_default();
                 let mut facts = Vec::new();
                 let mut kept = Vec::new();
-                for (envelope, outcome) in offered.into_iter().zip(&ack.outcomes) {
+                let mut decided = Vec::new();
+                for answer in std::iter::once(&ack.first).chain(&ack.further) {
+                    let offered = self.appends.remove(&answer.request).unwrap_or_default();
+                    decided.extend(offered.into_iter().zip(&answer.outcomes));
+                }
+                for (envelope, outcome) in decided {
                     match outcome {
                         AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
                             kept.push(envelope);

@@ -265,7 +265,10 @@ impl World {
     /// Envelopes that wait in the outboxes of devices that run, copies aside.
     #[must_use]
     pub fn outboxes(&self) -> u64 {
-        let devices = self.seats.iter().filter(|(who, _)| !self.twins.contains_key(who));
+        let devices = self
+            .seats
+            .iter()
+            .filter(|(who, _)| !self.twins.contains_key(who));
         devices
             .filter_map(|(_, seat)| match &seat.machine {
                 Machine::Node(node) => node.peer(),
@@ -283,9 +286,14 @@ impl World {
             let Machine::Node(node) = &mut seat.machine else {
                 continue;
             };
-            if node.peer().is_some_and(|peer| !peer.is_idle() || peer.queued() > 0) {
+            if node
+                .peer()
+                .is_some_and(|peer| !peer.is_idle() || peer.queued() > 0)
+            {
                 let status = match node.ask(now, Request::Status) {
-                    Some(Response::Status { queued, relays, .. }) => format!("{queued} queued, {relays:?}"),
+                    Some(Response::Status { queued, relays, .. }) => {
+                        format!("{queued} queued, {relays:?}")
+                    }
                     other => format!("{other:?}"),
                 };
                 let outbox = match node.ask(now, Request::OutboxLs) {
@@ -608,8 +616,7 @@ impl World {
 
     /// What a binary's driver does after a failure: connections cut, the core built from the disk.
     fn core_failed(&mut self, now: Monotonic, who: Entity, reason: String) {
-        self.trace
-            .note_bytes(now, "core failed", reason.as_bytes());
+        self.trace.note_bytes(now, "core failed", reason.as_bytes());
         self.note(now, who, What::CoreFailed { reason });
         self.abandon_wires(now, who);
         let again = now.after_micros(1_000);

@@ -68,9 +68,9 @@ pub(super) struct ReplayArgs {
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
-    let bounds = text.split_once("..").and_then(|(from, until)| {
-        Some(from.trim().parse().ok()?..until.trim().parse().ok()?)
-    });
+    let bounds = text
+        .split_once("..")
+        .and_then(|(from, until)| Some(from.trim().parse().ok()?..until.trim().parse().ok()?));
     bounds
         .filter(|range| !range.is_empty())
         .ok_or_else(|| format!("`{text}` is no range of seeds: write it as 0..200"))

@@ -129,9 +129,8 @@ pub(super) fn replay(args: &ReplayArgs, output: Output) -> Result<(), SimError> 
         path: args.plan.clone(),
         source,
     })?;
-    let plan: FuzzPlan = toml::from_str(&text).map_err(|error| {
-        SimError::Usage(format!("{} is no plan: {error}", args.plan.display()))
-    })?;
+    let plan: FuzzPlan = toml::from_str(&text)
+        .map_err(|error| SimError::Usage(format!("{} is no plan: {error}", args.plan.display())))?;
     let outcome = run::replay(&plan);
     if output.json {
         output.object(&serde_json::json!({
@@ -144,7 +143,10 @@ pub(super) fn replay(args: &ReplayArgs, output: Output) -> Result<(), SimError> 
         for violation in &outcome.violations {
             output.text(&format!("{violation}\n"))?;
         }
-        output.text(&format!("{} events, trace {}\n", outcome.events, outcome.trace_hash))?;
+        output.text(&format!(
+            "{} events, trace {}\n",
+            outcome.events, outcome.trace_hash
+        ))?;
     }
     if outcome.violations.is_empty() {
         Ok(())

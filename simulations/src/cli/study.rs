@@ -83,7 +83,7 @@ pub(super) fn run(run: &RunArgs, output: Output) -> Result<(), SimError> {
     if let Some(writer) = writer {
         writer.finish(&study, &asked)?;
     }
-    print(&study, &asked, &digests, output)
+    print(&study, &digests, output)
 }
 
 /// Runs everything; calls `take` by replication, then protocol. `pictures` asks for positions and
@@ -119,7 +119,7 @@ pub(super) fn replications(
     )
 }
 
-fn print(study: &Study, asked: &Asked, digests: &[Digest], output: Output) -> Result<(), SimError> {
+fn print(study: &Study, digests: &[Digest], output: Output) -> Result<(), SimError> {
     let notes = notes(study);
     if !output.json {
         return output.text(&summary::text(&study.scenario.name, digests, &notes));

@@ -169,7 +169,10 @@ impl Ledger {
         let mut bad = Vec::new();
         let walked = walk_chains(store, !self.twins.is_empty(), &mut bad);
         if let Err(error) = walked {
-            bad.push(format!("the chains of machine {} cannot be read: {error}", who.0));
+            bad.push(format!(
+                "the chains of machine {} cannot be read: {error}",
+                who.0
+            ));
         }
         for what in bad {
             self.violated(what);
@@ -229,7 +232,8 @@ impl Ledger {
             return;
         };
         for relay in world.entities() {
-            let (Some(relay_store), Some(machine)) = (relay_store(world, relay), world.relay(relay))
+            let (Some(relay_store), Some(machine)) =
+                (relay_store(world, relay), world.relay(relay))
             else {
                 continue;
             };
@@ -280,7 +284,10 @@ impl Ledger {
                 .iter()
                 .map(|((_, _, messages), members)| format!("{members:?} show {messages}"))
                 .collect();
-            self.violated(format!("replicas of one timeline differ: {}", sides.join("; ")));
+            self.violated(format!(
+                "replicas of one timeline differ: {}",
+                sides.join("; ")
+            ));
         }
         for member in members {
             self.check_messages(world, timeline, *member);
@@ -360,14 +367,18 @@ fn check_link(
     bad: &mut Vec<String>,
 ) -> Result<(), StoreError> {
     let Some(stored) = timelines::get(store, &id)? else {
-        bad.push(format!("{id} stands in a chain of {timeline} and is not stored"));
+        bad.push(format!(
+            "{id} stands in a chain of {timeline} and is not stored"
+        ));
         return Ok(());
     };
     let prev = stored.envelope.prefix().prev;
     if let Some(before) = before
         && !before.contains(&Some(prev))
     {
-        bad.push(format!("{id} does not follow what stands before it in its chain"));
+        bad.push(format!(
+            "{id} does not follow what stands before it in its chain"
+        ));
     }
     if khlong_crdt::envelope::VerifiedEnvelope::verify(stored.envelope.bytes().to_vec()).is_err() {
         bad.push(format!("{id} is stored and does not verify"));
@@ -399,9 +410,10 @@ fn missing_below_cursors(
         let mut after = ArrivalSeq(0);
         loop {
             let rows = timelines::arrivals(relay, class, after, ARRIVALS_A_READ)?;
-            let Some((last, _, _)) = rows.last() else { break };
+            let Some((last, _)) = rows.last() else { break };
             after = *last;
-            for (arrival, timeline, id) in rows {
+            for (arrival, row) in rows {
+                let (timeline, id) = row?;
                 let reached = behind.get(&(timeline, class)).map_or(cursor.seq, |at| *at);
                 if arrival <= reached
                     && known.contains(&timeline)

@@ -117,14 +117,37 @@ fn conversation(plan: &mut FuzzPlan, random: &mut ChaCha8Rng, span_us: u64) {
         let timeline = u8::try_from(timeline).unwrap_or(0);
         let nth = random.random();
         let what = match random.random_range(0..12) {
-            0 => Doing::Edit { node, timeline, nth },
-            1 => Doing::Delete { node, timeline, nth },
-            2 => Doing::React { node, timeline, nth },
+            0 => Doing::Edit {
+                node,
+                timeline,
+                nth,
+            },
+            1 => Doing::Delete {
+                node,
+                timeline,
+                nth,
+            },
+            2 => Doing::React {
+                node,
+                timeline,
+                nth,
+            },
             3 => Doing::Read { node, timeline },
-            4 => Doing::Say { node, timeline, bytes: random.random_range(2_000..=14_000) },
-            _ => Doing::Say { node, timeline, bytes: random.random_range(10..=300) },
+            4 => Doing::Say {
+                node,
+                timeline,
+                bytes: random.random_range(2_000..=14_000),
+            },
+            _ => Doing::Say {
+                node,
+                timeline,
+                bytes: random.random_range(10..=300),
+            },
         };
-        plan.steps.push(Step { at: at(random, span_us), what });
+        plan.steps.push(Step {
+            at: at(random, span_us),
+            what,
+        });
     }
 }
 
@@ -134,9 +157,17 @@ fn torment(plan: &mut FuzzPlan, random: &mut ChaCha8Rng, span_us: u64, trouble: 
         let node = plan.relays + random.random_range(0..plan.nodes);
         let relay = random.random_range(0..plan.relays);
         let from = at(random, span_us);
-        let longest = if random.random_bool(0.3) { 3 * MINUTE } else { 20 * SECOND };
+        let longest = if random.random_bool(0.3) {
+            3 * MINUTE
+        } else {
+            20 * SECOND
+        };
         let until = Span(from.0 + random.random_range(1..=longest));
-        let kept_bytes = if random.random_bool(0.5) { 0 } else { random.random_range(0..4_000) };
+        let kept_bytes = if random.random_bool(0.5) {
+            0
+        } else {
+            random.random_range(0..4_000)
+        };
         let mut then = |at: Span, what: Doing| plan.steps.push(Step { at, what });
         match trouble {
             Trouble::Partition => {
@@ -145,20 +176,52 @@ fn torment(plan: &mut FuzzPlan, random: &mut ChaCha8Rng, span_us: u64, trouble: 
             }
             Trouble::OneWay => {
                 let from_node = random.random();
-                then(from, Doing::Block { node, relay, from_node, blocked: true });
-                then(until, Doing::Block { node, relay, from_node, blocked: false });
+                then(
+                    from,
+                    Doing::Block {
+                        node,
+                        relay,
+                        from_node,
+                        blocked: true,
+                    },
+                );
+                then(
+                    until,
+                    Doing::Block {
+                        node,
+                        relay,
+                        from_node,
+                        blocked: false,
+                    },
+                );
             }
             Trouble::Breaks => then(from, Doing::Break { node, relay }),
             Trouble::NodeCrash => {
-                then(from, Doing::Crash { machine: node, kept_bytes });
+                then(
+                    from,
+                    Doing::Crash {
+                        machine: node,
+                        kept_bytes,
+                    },
+                );
                 then(until, Doing::Start { machine: node });
             }
             Trouble::RelayCrash => {
-                then(from, Doing::Crash { machine: relay, kept_bytes });
+                then(
+                    from,
+                    Doing::Crash {
+                        machine: relay,
+                        kept_bytes,
+                    },
+                );
                 then(until, Doing::Start { machine: relay });
             }
             Trouble::NodeDisk | Trouble::RelayDisk => {
-                let machine = if trouble == Trouble::NodeDisk { node } else { relay };
+                let machine = if trouble == Trouble::NodeDisk {
+                    node
+                } else {
+                    relay
+                };
                 let faults = [
                     DiskFault::SyncLost,
                     DiskFault::SyncKept,
@@ -167,13 +230,35 @@ fn torment(plan: &mut FuzzPlan, random: &mut ChaCha8Rng, span_us: u64, trouble: 
                     DiskFault::Stall,
                     DiskFault::Read,
                 ];
-                let fault = faults.choose(random).copied().unwrap_or(DiskFault::SyncLost);
-                then(from, Doing::Disk { machine, fault, after: random.random_range(0..4) });
+                let fault = faults
+                    .choose(random)
+                    .copied()
+                    .unwrap_or(DiskFault::SyncLost);
+                then(
+                    from,
+                    Doing::Disk {
+                        machine,
+                        fault,
+                        after: random.random_range(0..4),
+                    },
+                );
             }
             Trouble::Full => {
                 let machine = if random.random_bool(0.7) { relay } else { node };
-                then(from, Doing::Full { machine, full: true });
-                then(until, Doing::Full { machine, full: false });
+                then(
+                    from,
+                    Doing::Full {
+                        machine,
+                        full: true,
+                    },
+                );
+                then(
+                    until,
+                    Doing::Full {
+                        machine,
+                        full: false,
+                    },
+                );
             }
             Trouble::Clock => {
                 let machine = if random.random_bool(0.5) { relay } else { node };

@@ -273,13 +273,16 @@ impl FuzzPlan {
         }
         let machines = self.relays.saturating_add(self.nodes);
         if self.relays == 0 || self.nodes == 0 || machines > MACHINES_MAX {
-            return Err(format!("a plan has 1 to {MACHINES_MAX} machines of both kinds"));
+            return Err(format!(
+                "a plan has 1 to {MACHINES_MAX} machines of both kinds"
+            ));
         }
         if self.steps.len() > STEPS_MAX {
             return Err(format!("a plan has at most {STEPS_MAX} steps"));
         }
         let is_node = |number: &u8| (self.relays..machines).contains(number);
-        if !self.timelines.iter().flatten().all(is_node) || self.timelines.iter().any(Vec::is_empty) {
+        if !self.timelines.iter().flatten().all(is_node) || self.timelines.iter().any(Vec::is_empty)
+        {
             return Err("a member of a timeline is no device of the plan".to_owned());
         }
         if !(0.0..1.0).contains(&self.swarm.loss) {
@@ -300,7 +303,9 @@ impl FuzzPlan {
             queue: Size(64_000),
         };
         let relays = (0..self.relays).map(|number| EntitySpec {
-            name: names.get(usize::from(number)).map_or_else(|| format!("relay {number}"), |name| (*name).to_owned()),
+            name: names
+                .get(usize::from(number))
+                .map_or_else(|| format!("relay {number}"), |name| (*name).to_owned()),
             role: Role::Relay,
             group: 0,
         });

@@ -109,7 +109,8 @@ impl<'p> Run<'p> {
             ..WorldOptions::default()
         };
         let seeds = Seeds::new(plan.seed);
-        let mut world = World::new(world_plan, seeds, options).map_err(|error| error.to_string())?;
+        let mut world =
+            World::new(world_plan, seeds, options).map_err(|error| error.to_string())?;
         let met = setup::meet(&mut world, world_plan).map_err(|error| error.to_string())?;
         let mut ledger = Ledger::default();
         let promises = world.take_facts_of_setup();
@@ -169,7 +170,9 @@ impl<'p> Run<'p> {
                 message: Some(id), ..
             } if is_new => {
                 self.ledger.happened("messages written");
-                self.ledger.written.insert((who, timeline.clone(), id.clone()));
+                self.ledger
+                    .written
+                    .insert((who, timeline.clone(), id.clone()));
                 self.mine.entry((who, timeline)).or_default().push(id);
             }
             Response::Refused { .. } => self.ledger.happened("requests refused"),
@@ -181,21 +184,36 @@ impl<'p> Run<'p> {
         let now = self.world.now();
         let machine = |number: u8| FuzzPlan::machine(number);
         match &step.what {
-            Doing::Say { node, timeline, bytes } => self.say(*node, *timeline, *bytes),
-            Doing::Edit { node, timeline, nth } => {
+            Doing::Say {
+                node,
+                timeline,
+                bytes,
+            } => self.say(*node, *timeline, *bytes),
+            Doing::Edit {
+                node,
+                timeline,
+                nth,
+            } => {
                 self.on_own(*node, *timeline, *nth, |timeline, message| Request::Edit {
                     timeline,
                     body: format!("{CANARY} edited {message}"),
                     message,
                 });
             }
-            Doing::Delete { node, timeline, nth } => {
-                self.on_own(*node, *timeline, *nth, |timeline, message| Request::Delete {
-                    timeline,
-                    message,
+            Doing::Delete {
+                node,
+                timeline,
+                nth,
+            } => {
+                self.on_own(*node, *timeline, *nth, |timeline, message| {
+                    Request::Delete { timeline, message }
                 });
             }
-            Doing::React { node, timeline, nth } => {
+            Doing::React {
+                node,
+                timeline,
+                nth,
+            } => {
                 self.on_own(*node, *timeline, *nth, |timeline, message| Request::React {
                     timeline,
                     message,
@@ -205,7 +223,12 @@ impl<'p> Run<'p> {
             }
             Doing::Read { node, timeline } => {
                 if let Some(timeline) = self.timeline(*timeline) {
-                    self.ask(machine(*node), timeline.clone(), false, Request::Read { timeline });
+                    self.ask(
+                        machine(*node),
+                        timeline.clone(),
+                        false,
+                        Request::Read { timeline },
+                    );
                 }
             }
             Doing::Down { node, relay } => self.act_if(
@@ -219,30 +242,57 @@ impl<'p> Run<'p> {
                 Action::Up(machine(*node), machine(*relay), LinkIndex(0)),
             ),
             Doing::Break { node, relay } => {
-                self.act_if(true, "connections broken", Action::Break(machine(*node), machine(*relay)));
+                self.act_if(
+                    true,
+                    "connections broken",
+                    Action::Break(machine(*node), machine(*relay)),
+                );
             }
-            Doing::Block { node, relay, from_node, blocked } => {
+            Doing::Block {
+                node,
+                relay,
+                from_node,
+                blocked,
+            } => {
                 let end = blocked_end(*from_node);
                 let action = Action::Block(machine(*node), machine(*relay), end, *blocked);
                 self.act_if(true, "one-way partitions", action);
             }
-            Doing::Crash { machine: who, kept_bytes } => {
+            Doing::Crash {
+                machine: who,
+                kept_bytes,
+            } => {
                 let kept = usize::try_from(*kept_bytes).unwrap_or(0);
                 self.act_if(true, "power cuts", Action::Crash(machine(*who), kept));
             }
             Doing::Start { machine: who } => {
                 self.act_if(true, "power restored", Action::Start(machine(*who)));
             }
-            Doing::Disk { machine: who, fault, after } => {
+            Doing::Disk {
+                machine: who,
+                fault,
+                after,
+            } => {
                 let action = Action::Disk(machine(*who), u64::from(*after), fault_of(*fault));
                 self.act_if(true, "disk faults planned", action);
             }
             Doing::Full { machine: who, full } => {
                 let bytes = full.then_some(FULL_BYTES);
-                self.act_if(true, "disks filled", Action::FreeBytes(machine(*who), bytes));
+                self.act_if(
+                    true,
+                    "disks filled",
+                    Action::FreeBytes(machine(*who), bytes),
+                );
             }
-            Doing::Clock { machine: who, by_ms } => {
-                self.act_if(true, "clock jumps", Action::ClockJump(machine(*who), *by_ms));
+            Doing::Clock {
+                machine: who,
+                by_ms,
+            } => {
+                self.act_if(
+                    true,
+                    "clock jumps",
+                    Action::ClockJump(machine(*who), *by_ms),
+                );
             }
             Doing::Rogue { relay, act } => self.rogue(machine(*relay), *act),
             Doing::Twin { node } => {

@@ -29,7 +29,10 @@ pub fn shrink(plan: &FuzzPlan) -> (FuzzPlan, u32) {
             candidate.steps.drain(from..until);
             let outcome = replay(&candidate);
             runs += 1;
-            let same = outcome.violations.iter().any(|violation| kind_of(violation) == kind);
+            let same = outcome
+                .violations
+                .iter()
+                .any(|violation| kind_of(violation) == kind);
             if same {
                 candidate.violations = outcome.violations;
                 smallest = candidate;
@@ -38,7 +41,11 @@ pub fn shrink(plan: &FuzzPlan) -> (FuzzPlan, u32) {
                 from = until;
             }
         }
-        pieces = if reduced { 2.max(pieces / 2) } else { pieces * 2 };
+        pieces = if reduced {
+            2.max(pieces / 2)
+        } else {
+            pieces * 2
+        };
         if !reduced && size == 1 {
             break;
         }

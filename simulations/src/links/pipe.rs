@@ -67,7 +67,9 @@ impl Pipe {
         let mut late_us = 0;
         let mut missing = packets;
         while missing > 0 && self.spec.loss > 0.0 {
-            missing = (0..missing).filter(|_| random.random_bool(self.spec.loss)).count() as u64;
+            missing = (0..missing)
+                .filter(|_| random.random_bool(self.spec.loss))
+                .count() as u64;
             if missing > 0 {
                 self.packets_lost += missing;
                 on_wire += missing * (PACKET_PAYLOAD_BYTES.min(bytes) + PACKET_OVERHEAD_BYTES);
@@ -80,8 +82,13 @@ impl Pipe {
             jitter => random.random_range(0..=jitter),
         };
         self.wire_bytes += on_wire;
-        self.free_at = self.free_at.max(now).after_micros(self.transmission_us(on_wire));
-        let arrival = self.free_at.after_micros(self.spec.propagation.0 + jitter_us + late_us);
+        self.free_at = self
+            .free_at
+            .max(now)
+            .after_micros(self.transmission_us(on_wire));
+        let arrival = self
+            .free_at
+            .after_micros(self.spec.propagation.0 + jitter_us + late_us);
         // Never the same microsecond, so that no shuffle of concurrent events reorders a stream.
         self.last_arrival = self.last_arrival.after_micros(1).max(arrival);
         self.last_arrival

@@ -85,6 +85,7 @@ impl Scenario {
             links: links.links,
             contacts,
             timelines,
+            carriers: Vec::new(),
             messages,
             outages: self.outages(&members)?,
             one_way,
