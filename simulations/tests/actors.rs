@@ -1,4 +1,5 @@
 //! The real cores carry out plans: what must arrive does, a run is a function of its seed.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use khlong_crdt::time::Monotonic;
 use khlong_simulations::actors::execute::{ExecuteOptions, execute};

@@ -1,5 +1,10 @@
 //! A plan, carried out by the real cores.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "frames and answers of other kinds say nothing here"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use khlong_crdt::time::Monotonic;

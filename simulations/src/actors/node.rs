@@ -22,6 +22,10 @@ const BATCH_INPUTS_MAX: usize = 64;
 const TWIN_LIVES: u32 = 1 << 20;
 
 /// What waits for a node: inputs from outside.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "queues are short, and a box for each frame would cost more"
+)]
 #[derive(Debug)]
 pub enum NodeInput {
     /// Of a connection.

@@ -5,6 +5,11 @@
 //! So keys, grants and handovers are real, and a run begins where people
 //! who know each other begin.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "frames and answers of other kinds say nothing here"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use khlong_crdt::time::Monotonic;

@@ -5,6 +5,15 @@
 //! (the keep-alive of its sessions). A machine that starts again answers old
 //! connections with a stateless reset, so the other end finds out one way later.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "arrays of two, by the two ends of a wire"
+)]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "frames and answers of other kinds say nothing here"
+)]
+
 use khlong_crdt::id::{EnvelopeId, RelayKey};
 use khlong_crdt::time::Monotonic;
 use khlong_node::peer::{PeerInput, PeerOutput};

@@ -642,13 +642,14 @@ impl World {
                     disk.set_free_bytes(bytes);
                 }
             }
-            Action::ClockJump(who, by_ms) => match self.seats.get_mut(&who) {
-                Some(seat) => match &mut seat.machine {
-                    Machine::Node(node) => node.jump_clock(by_ms),
-                    Machine::Relay(relay) => relay.jump_clock(by_ms),
-                },
-                None => {}
-            },
+            Action::ClockJump(who, by_ms) => {
+                if let Some(seat) = self.seats.get_mut(&who) {
+                    match &mut seat.machine {
+                        Machine::Node(node) => node.jump_clock(by_ms),
+                        Machine::Relay(relay) => relay.jump_clock(by_ms),
+                    }
+                }
+            }
             Action::Ask(who, number, request) => {
                 self.give_node(now, who, NodeInput::Request(number, request));
             }

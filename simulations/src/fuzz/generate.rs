@@ -2,6 +2,11 @@
 //! leaves most kinds of fault out and does much of the others, because a run that
 //! does a little of everything reaches few of the states that hide bugs.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "the place was drawn below the length"
+)]
+
 use rand::RngExt as _;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
@@ -151,6 +156,7 @@ fn conversation(plan: &mut FuzzPlan, random: &mut ChaCha8Rng, span_us: u64) {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of trouble")]
 fn torment(plan: &mut FuzzPlan, random: &mut ChaCha8Rng, span_us: u64, trouble: Trouble) {
     let times = random.random_range(1..=12);
     for _ in 0..times {
