@@ -533,7 +533,8 @@ impl World {
                     seat.busy_until = now;
                 } else {
                     let event = Event::NodeRelease(who, life, Box::new(turn));
-                    self.queue.schedule(until, EventClass::Timer, event);
+                    // Before the next turn of the same moment, or a shuffle would reorder a stream.
+                    self.queue.schedule(until, EventClass::Arrival, event);
                 }
             }
             Machine::Relay(relay) => {
@@ -549,7 +550,8 @@ impl World {
                     self.core_failed(now, who, reason);
                 } else if !turn.outputs.is_empty() {
                     let event = Event::RelayRelease(who, life, Box::new(turn));
-                    self.queue.schedule(until, EventClass::Timer, event);
+                    // Before the next turn of the same moment, or a shuffle would reorder a stream.
+                    self.queue.schedule(until, EventClass::Arrival, event);
                 }
             }
         }
