@@ -12,10 +12,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A text that is not the quantity that it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not {what}: write a number with a unit, such as `{example}`")]
+#[error(
+    "`{text}` is not {what}: write a number with one of the units {units}, such as `{example}`"
+)]
 pub struct UnitError {
     text: String,
     what: &'static str,
+    units: String,
     example: &'static str,
 }
 
@@ -55,6 +58,11 @@ const SIZES: &[(&str, u64)] = &[
     ("kB", 1_000),
     ("B", 1),
 ];
+
+fn names(units: &[(&str, u64)]) -> String {
+    let names: Vec<&str> = units.iter().rev().map(|(name, _)| *name).collect();
+    names.join(", ")
+}
 
 /// A number with at most six decimals, times a unit, without a float on the way.
 fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -99,6 +107,7 @@ macro_rules! quantity {
                     .ok_or_else(|| UnitError {
                         text: text.to_owned(),
                         what: $what,
+                        units: names($units),
                         example: $example,
                     })
             }

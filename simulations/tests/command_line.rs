@@ -83,9 +83,11 @@ fn the_bus_mule_is_near_its_closed_form() {
 }
 
 #[test]
-fn what_is_not_built_says_so_and_is_not_in_the_help() {
+fn the_help_lists_every_command() {
     let help = text(&sim(&["--help"]).stdout);
-    for command in ["run", "sweep", "verify", "report", "rerun", "validate"] {
+    for command in [
+        "run", "sweep", "verify", "report", "rerun", "validate", "fuzz", "replay",
+    ] {
         assert!(
             help.contains(&format!("\n  {command} ")),
             "{command}: {help}"
@@ -121,6 +123,7 @@ fn mistakes_have_their_exit_codes() {
             2,
             "LO..HI:STEP",
         ),
+        (&["fuzz", "--time", "60m"], 2, "us, ms, s, min, h, d"),
     ] {
         let refused = sim(arguments);
         let message = text(&refused.stderr);
