@@ -13,8 +13,11 @@
 
 pub mod execute;
 pub mod facts;
+pub mod host;
 pub mod node;
+mod observe;
 pub mod relay;
+mod seats;
 pub mod setup;
 mod strangers;
 mod transport;
@@ -41,7 +44,7 @@ impl WorldError {
     pub(crate) fn core(name: &str, error: &dyn std::error::Error) -> Self {
         Self::Core {
             name: name.to_owned(),
-            reason: node::described(error),
+            reason: host::described(error),
         }
     }
 }

@@ -4,8 +4,8 @@ use khlong_crdt::time::Monotonic;
 use khlong_relay::hub::{ConnectionId, HubInput};
 use khlong_sync::wire::frame::{Append, Prove};
 
-use super::node::NodeMachine;
-use super::world::{Action, Machine, World};
+use super::seats::Machine;
+use super::world::{Action, World};
 use crate::plan::{Entity, LinkIndex};
 
 /// Copies are numbered from here on.
@@ -80,16 +80,5 @@ impl World {
                 }
             }
         }
-    }
-}
-
-impl NodeMachine {
-    /// The same identity on a copy of the disk, off.
-    fn twin(&self) -> Option<Self> {
-        let name = std::path::PathBuf::from(format!("twin of {}", self.name()));
-        let peer = self.peer()?;
-        peer.checkpoint(&name).ok()?;
-        let disk = khlong_store::engine::memory::MemoryDisk::from_checkpoint(self.disk(), &name)?;
-        Some(self.on_disk(disk))
     }
 }

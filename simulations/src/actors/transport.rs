@@ -97,13 +97,6 @@ impl World {
         }
     }
 
-    fn is_on(&self, who: Entity) -> bool {
-        self.node(who).is_some_and(super::node::NodeMachine::is_on)
-            || self
-                .relay(who)
-                .is_some_and(super::relay::RelayMachine::is_on)
-    }
-
     fn wire_to(&self, node: Entity, relay: RelayKey) -> Option<WireId> {
         let relay = self.relay_keys.get(&relay)?;
         self.reach.get(&(node, *relay))?.wire
