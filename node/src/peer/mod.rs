@@ -215,4 +215,13 @@ impl Peer {
         }) && self.held.is_empty()
             && self.events.is_empty()
     }
+
+    /// Every relay is connected and has greeted back. Unlike [`Self::is_idle`], a relay
+    /// that could not be reached and is tried again later counts as missing.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.links
+            .values()
+            .all(|link| matches!(&link.state, LinkState::Up(live) if live.ready))
+    }
 }

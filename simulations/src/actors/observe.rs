@@ -103,6 +103,19 @@ impl World {
             .sum()
     }
 
+    /// Whether every device that runs is connected to all its relays, copies aside: an
+    /// original and its copy drive each other out.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.seats
+            .iter()
+            .filter(|(who, _)| !self.twins.contains_key(who))
+            .all(|(_, seat)| match &seat.machine {
+                Machine::Node(node) => node.peer().is_none_or(Peer::is_connected),
+                Machine::Relay(_) => true,
+            })
+    }
+
     /// Which devices are not idle, in words.
     pub fn why_busy(&mut self) -> String {
         let now = self.now();
@@ -113,7 +126,7 @@ impl World {
             };
             if node
                 .peer()
-                .is_some_and(|peer| !peer.is_idle() || peer.queued() > 0)
+                .is_some_and(|peer| !peer.is_idle() || !peer.is_connected() || peer.queued() > 0)
             {
                 let status = match node.ask(now, Request::Status) {
                     Some(Response::Status { queued, relays, .. }) => {

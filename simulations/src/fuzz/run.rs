@@ -452,7 +452,8 @@ impl<'p> Run<'p> {
         while self.world.now() < end && !quiet {
             let pause = self.world.now().after_micros(SECOND);
             self.advance(pause);
-            quiet = self.world.is_idle() && self.world.outboxes() == 0;
+            // A device between two attempts to connect has nothing to do, and is not finished.
+            quiet = self.world.is_connected() && self.world.is_idle() && self.world.outboxes() == 0;
         }
         if !quiet {
             let waiting = self.world.outboxes();
