@@ -264,3 +264,35 @@ fn replay_of_the_accepted_set_in_arrival_order_gives_the_same_state() {
     }
     assert_eq!(again, state);
 }
+
+/// All that a relay accepted, in the order in which it did.
+fn accept(envelopes: &[VerifiedEnvelope]) -> (Admission, Vec<&VerifiedEnvelope>) {
+    let mut admission = Admission::open(&genesis()).expect("a genesis");
+    let (mut accepted, mut waiting) = (Vec::new(), envelopes.iter().collect::<Vec<_>>());
+    loop {
+        let before = waiting.len();
+        waiting.retain(|envelope| {
+            let outcome = admission.apply(envelope, NOW);
+            accepted.extend(outcome.is_ok().then_some(*envelope));
+            outcome.is_err_and(|error| error.is_retryable())
+        });
+        if waiting.len() == before {
+            return (admission, accepted);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_bulk_replay_gives_what_applying_one_by_one_gave(acts in acts()) {
+        let envelopes = history(&acts);
+        let (state, accepted) = accept(&envelopes);
+        let mut replay = Admission::replay(&genesis()).expect("a genesis");
+        for envelope in accepted.iter().chain(&accepted) {
+            replay.accepted(envelope, NOW).expect("accepted before");
+        }
+        prop_assert_eq!(replay.finish().expect("within limits"), state);
+    }
+}

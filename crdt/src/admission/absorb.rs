@@ -1,10 +1,10 @@
 //! How an auth-op enters the admission state: whole, or not at all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Admission, AdmissionError, AuthBody, ClearOp, Refusal, Rights,
-    ledger::{Grant, Handover, Place, Settled, Standing},
+    ledger::{Grant, Handover, Place, Standing},
 };
 use crate::{
     context::{SIGN_AUTHOR, SIGN_HANDOVER, SIGN_INBOX},
@@ -53,6 +53,35 @@ impl Admission {
         if envelope.id() == self.genesis {
             return Ok(Absorbed::Known);
         }
+        let body = self.body_of(envelope)?;
+        if body.ops.iter().all(is_introduction) {
+            return self.absorb_introduction(envelope, received_at, &body.ops, judge);
+        }
+        let mut next = self.clone();
+        let (incoming, superseded) = next.record_all(envelope, received_at, &body.ops, judge)?;
+        if judge == Judge::Member && next == *self {
+            return Ok(Absorbed::Known);
+        }
+        let settled = next.ledger.settle(next.founder);
+        match judge {
+            Judge::Relay => {
+                next.check(&incoming, &body.ops, &settled.standing, &settled.effective)?;
+                next.check_tables(&settled.standing)?;
+            }
+            Judge::Member => {
+                let granted = next.ledger.settle_grants(next.founder).standing;
+                next.check_granted(&incoming, &body.ops, &granted)?;
+                next.check_tables(&granted)?;
+                next.granted = granted;
+            }
+        }
+        next.standing = settled.standing;
+        *self = next;
+        Ok(Absorbed::New { superseded })
+    }
+
+    /// What an auth-op of this timeline says.
+    fn body_of(&self, envelope: &VerifiedEnvelope) -> Result<AuthBody, AdmissionError> {
         let prefix = envelope.prefix();
         if prefix.kind != Kind::AuthOp {
             return Err(AdmissionError::NotAuthOp);
@@ -63,37 +92,82 @@ impl Admission {
         if prefix.author.as_bytes() == prefix.timeline.as_bytes() {
             return Err(AdmissionError::SecondGenesis);
         }
-        let body = AuthBody::decode(envelope.body().ok_or(AdmissionError::Pruned)?)?;
-        let mut next = self.clone();
+        AuthBody::decode(envelope.body().ok_or(AdmissionError::Pruned)?)
+    }
+
+    /// Notes an auth-op that was accepted before. After an error the state is of no use.
+    pub(super) fn record_accepted(
+        &mut self,
+        envelope: &VerifiedEnvelope,
+        received_at: UnixMillis,
+    ) -> Result<(), AdmissionError> {
+        if envelope.id() != self.genesis {
+            let body = self.body_of(envelope)?;
+            self.record_all(envelope, received_at, &body.ops, Judge::Relay)?;
+        }
+        Ok(())
+    }
+
+    /// Half of all auth-ops only introduce an author or name an inbox. They leave the ledger
+    /// as it is, so who stands where is known, and nothing has to be copied or settled.
+    fn absorb_introduction(
+        &mut self,
+        envelope: &VerifiedEnvelope,
+        received_at: UnixMillis,
+        ops: &[ClearOp],
+        judge: Judge,
+    ) -> Result<Absorbed, AdmissionError> {
+        let author = envelope.author();
+        let writer = self.writer_of(envelope, ops)?;
+        let before = (
+            self.authors.get(&author).copied(),
+            self.inboxes.get(&writer).copied(),
+        );
+        let checked = self.record_all(envelope, received_at, ops, judge).and_then(
+            |(incoming, _)| match judge {
+                Judge::Relay => self.check(&incoming, ops, &self.standing, &BTreeSet::new()),
+                Judge::Member => self.check_granted(&incoming, ops, &self.granted),
+            },
+        );
+        if let Err(error) = checked {
+            put_back(&mut self.authors, author, before.0);
+            put_back(&mut self.inboxes, writer, before.1);
+            return Err(error);
+        }
+        // The tables need no second look: the writer has a grant, so it was counted before.
+        let after = (self.authors.get(&author), self.inboxes.get(&writer));
+        Ok(if after == (before.0.as_ref(), before.1.as_ref()) {
+            Absorbed::Known
+        } else {
+            Absorbed::New { superseded: None }
+        })
+    }
+
+    /// Notes what an auth-op says, without judging whether it counts. After an error the
+    /// state may hold a part of it.
+    fn record_all<'a>(
+        &mut self,
+        envelope: &'a VerifiedEnvelope,
+        received_at: UnixMillis,
+        ops: &[ClearOp],
+        judge: Judge,
+    ) -> Result<(Incoming<'a>, Option<AuthorKey>), AdmissionError> {
         let incoming = Incoming {
             envelope,
-            writer: next.introduce(envelope, &body.ops)?,
+            writer: self.writer_of(envelope, ops)?,
             received_at,
         };
+        self.authors.insert(envelope.author(), incoming.writer);
         let mut superseded = None;
-        for (index, op) in body.ops.iter().enumerate() {
-            superseded = next.record(&incoming, index, op, judge)?.or(superseded);
+        for (index, op) in ops.iter().enumerate() {
+            superseded = self.record(&incoming, index, op, judge)?.or(superseded);
         }
-        if judge == Judge::Member && next == *self {
-            return Ok(Absorbed::Known);
-        }
-        let settled = next.ledger.settle(next.founder);
-        match judge {
-            Judge::Relay => next.check(&incoming, &body.ops, &settled)?,
-            Judge::Member => {
-                let granted = next.ledger.settle_grants(next.founder);
-                next.check_granted(&incoming, &body.ops, &granted)?;
-                next.granted = granted.standing;
-            }
-        }
-        next.standing = settled.standing;
-        *self = next;
-        Ok(Absorbed::New { superseded })
+        Ok((incoming, superseded))
     }
 
     /// The writer: by the certificate in its first envelope, and only there.
-    fn introduce(
-        &mut self,
+    fn writer_of(
+        &self,
         envelope: &VerifiedEnvelope,
         ops: &[ClearOp],
     ) -> Result<PrincipalKey, AdmissionError> {
@@ -132,7 +206,6 @@ impl Admission {
                     others.count() + 1,
                     AUTHORS_PER_PRINCIPAL_MAX,
                 )?;
-                self.authors.insert(author, principal);
                 Ok(principal)
             }
         }
@@ -244,23 +317,23 @@ impl Admission {
         &self,
         incoming: &Incoming<'_>,
         ops: &[ClearOp],
-        granted: &Settled,
+        granted: &BTreeMap<PrincipalKey, Standing>,
     ) -> Result<(), AdmissionError> {
         let nobody = Standing::default();
-        let writer = granted.standing.get(&incoming.writer).unwrap_or(&nobody);
+        let writer = granted.get(&incoming.writer).unwrap_or(&nobody);
         let may = |right| {
             writer
                 .permits(right, incoming.received_at)
                 .map_err(AdmissionError::Refused)
         };
         self.ledger
-            .check_author(&granted.standing, &incoming.envelope.author())
+            .check_author(granted, &incoming.envelope.author())
             .map_err(AdmissionError::Refused)?;
         for op in ops {
             match op {
                 ClearOp::Grant { principal, .. } => {
                     may(Rights::ADMIN)?;
-                    let standing = granted.standing.get(principal).unwrap_or(&nobody);
+                    let standing = granted.get(principal).unwrap_or(&nobody);
                     let grants = standing.grant_count();
                     full("grants of one principal", grants, GRANTS_PER_PRINCIPAL_MAX)?;
                 }
@@ -271,8 +344,7 @@ impl Admission {
                 | ClearOp::Handover { .. } => {}
             }
         }
-        may(Rights::NONE)?;
-        self.check_tables(granted)
+        may(Rights::NONE)
     }
 
     /// Every op must count (a handover by way of its author), and the writer must be somebody, at the latest by its own ops.
@@ -280,24 +352,22 @@ impl Admission {
         &self,
         incoming: &Incoming<'_>,
         ops: &[ClearOp],
-        settled: &Settled,
+        standing: &BTreeMap<PrincipalKey, Standing>,
+        effective: &BTreeSet<Place>,
     ) -> Result<(), AdmissionError> {
         let envelope = incoming.envelope;
         let nobody = Standing::default();
-        let writer = settled.standing.get(&incoming.writer).unwrap_or(&nobody);
+        let writer = standing.get(&incoming.writer).unwrap_or(&nobody);
         self.ledger
-            .check_author(&settled.standing, &envelope.author())
+            .check_author(standing, &envelope.author())
             .map_err(AdmissionError::Refused)?;
         for (index, op) in ops.iter().enumerate() {
             match op {
                 ClearOp::Grant { principal, .. } | ClearOp::Revoke { principal, .. } => {
-                    if !settled.effective.contains(&incoming.place(index)) {
+                    if !effective.contains(&incoming.place(index)) {
                         return Err(incoming.why_void(writer, *principal));
                     }
-                    let grants = settled
-                        .standing
-                        .get(principal)
-                        .map_or(0, Standing::grant_count);
+                    let grants = standing.get(principal).map_or(0, Standing::grant_count);
                     full("grants of one principal", grants, GRANTS_PER_PRINCIPAL_MAX)?;
                 }
                 ClearOp::Genesis { .. }
@@ -311,16 +381,14 @@ impl Admission {
         }
         writer
             .permits(Rights::NONE, incoming.received_at)
-            .map_err(AdmissionError::Refused)?;
-        self.check_tables(settled)
+            .map_err(AdmissionError::Refused)
     }
 
-    fn check_tables(&self, settled: &Settled) -> Result<(), AdmissionError> {
-        let everybody: BTreeSet<_> = settled
-            .standing
-            .keys()
-            .chain(self.authors.values())
-            .collect();
+    pub(super) fn check_tables(
+        &self,
+        standing: &BTreeMap<PrincipalKey, Standing>,
+    ) -> Result<(), AdmissionError> {
+        let everybody: BTreeSet<_> = standing.keys().chain(self.authors.values()).collect();
         full("principals", everybody.len(), PRINCIPALS_MAX)?;
         full("admission ops", self.ledger.len(), ADMISSION_OPS_MAX)
     }
@@ -376,6 +444,24 @@ fn resigned(ops: &[ClearOp], writer: PrincipalKey) -> Result<(), AdmissionError>
     } else {
         Err(AdmissionError::Refused(Refusal::Revoked))
     }
+}
+
+/// An op that alters neither grants nor revocations nor handovers.
+const fn is_introduction(op: &ClearOp) -> bool {
+    match op {
+        ClearOp::Author { .. } | ClearOp::Inbox { .. } => true,
+        ClearOp::Genesis { .. }
+        | ClearOp::Grant { .. }
+        | ClearOp::Revoke { .. }
+        | ClearOp::Handover { .. } => false,
+    }
+}
+
+fn put_back<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, before: Option<V>) {
+    match before {
+        Some(value) => table.insert(key, value),
+        None => table.remove(&key),
+    };
 }
 
 fn full(what: &'static str, count: usize, limit: usize) -> Result<(), AdmissionError> {

@@ -8,6 +8,7 @@ mod absorb;
 mod body;
 mod ledger;
 mod op;
+mod replay;
 mod state;
 
 use crate::id::{AuthorKey, PrincipalKey};
@@ -15,6 +16,7 @@ use crate::reader::Truncated;
 
 pub use self::body::AuthBody;
 pub use self::op::{ClearOp, Cut, History, Rights, TimelineKind};
+pub use self::replay::Replay;
 pub use self::state::{Admission, Merged};
 
 /// Why an author may not do something.
