@@ -69,6 +69,15 @@ pub struct Batch<'e> {
     pub(crate) caches: Option<&'e Caches>,
     pub(crate) identity: LogIdentity,
     pub(crate) overlay: Overlay,
+    /// What stood where [`Self::atomically`] has written since it began.
+    undo: Option<Vec<Undo>>,
+}
+
+/// One write, backwards. `before` is `None` where the overlay had no say.
+struct Undo {
+    table: Table,
+    key: Vec<u8>,
+    before: Option<Option<Vec<u8>>>,
 }
 
 impl<'e> Batch<'e> {
@@ -76,12 +85,64 @@ impl<'e> Batch<'e> {
     /// Cores take theirs from [`crate::store::Store::batch`].
     #[must_use]
     pub fn over(engine: &'e dyn Engine) -> Self {
+        Self::on(engine, None, LogIdentity::default(), Overlay::default())
+    }
+
+    pub(crate) fn on(
+        engine: &'e dyn Engine,
+        caches: Option<&'e Caches>,
+        identity: LogIdentity,
+        overlay: Overlay,
+    ) -> Self {
         Self {
             engine,
-            caches: None,
-            identity: LogIdentity::default(),
-            overlay: Overlay::default(),
+            caches,
+            identity,
+            overlay,
+            undo: None,
         }
+    }
+
+    /// Runs `write`; if it fails, the batch is as it was before. What belongs together
+    /// (the rows of one envelope) is written in it, so that a row that cannot be read
+    /// costs this envelope and leaves nothing of it.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub fn atomically<T>(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let outer = self.undo.replace(Vec::new());
+        let outcome = write(self);
+        let written = std::mem::replace(&mut self.undo, outer).unwrap_or_default();
+        match &outcome {
+            Err(_) => self.roll_back(written),
+            Ok(_) => {
+                if let Some(outer) = &mut self.undo {
+                    outer.extend(written);
+                }
+            }
+        }
+        outcome
+    }
+
+    fn roll_back(&mut self, written: Vec<Undo>) {
+        for Undo { table, key, before } in written.into_iter().rev() {
+            let rows = self.overlay.tables.entry(table).or_default();
+            let now = rows.get(&key).map_or(0, |row| cost(&key, row.as_ref()));
+            self.overlay.bytes -= now;
+            match before {
+                Some(row) => {
+                    self.overlay.bytes += cost(&key, row.as_ref());
+                    rows.insert(key, row);
+                }
+                None => {
+                    rows.remove(&key);
+                }
+            }
+        }
+        self.overlay.tables.retain(|_, rows| !rows.is_empty());
     }
 
     /// Sets `key` to `payload`.
@@ -153,9 +214,6 @@ impl<'e> Batch<'e> {
         key: Vec<u8>,
         payload: Option<Vec<u8>>,
     ) -> Result<(), StoreError> {
-        let cost = |key: &[u8], payload: Option<&Vec<u8>>| {
-            BATCH_ROW_BYTES + key.len() + payload.map_or(0, Vec::len)
-        };
         let replaced = self.overlay.rows(table).and_then(|rows| rows.get(&key));
         let freed = replaced.map_or(0, |old| cost(&key, old.as_ref()));
         let bytes = self.overlay.bytes - freed + cost(&key, payload.as_ref());
@@ -166,11 +224,12 @@ impl<'e> Batch<'e> {
             });
         }
         self.overlay.bytes = bytes;
-        self.overlay
-            .tables
-            .entry(table)
-            .or_default()
-            .insert(key, payload);
+        let noted = self.undo.is_some().then(|| key.clone());
+        let rows = self.overlay.tables.entry(table).or_default();
+        let before = rows.insert(key, payload);
+        if let (Some(undo), Some(key)) = (&mut self.undo, noted) {
+            undo.push(Undo { table, key, before });
+        }
         Ok(())
     }
 
@@ -182,6 +241,11 @@ impl<'e> Batch<'e> {
             from.is_some_and(|(key, _)| range.contains(key))
         })
     }
+}
+
+/// What a row of the overlay counts.
+fn cost(key: &[u8], payload: Option<&Vec<u8>>) -> usize {
+    BATCH_ROW_BYTES + key.len() + payload.map_or(0, Vec::len)
 }
 
 impl Rows for Batch<'_> {

@@ -114,12 +114,12 @@ impl Store {
     /// A batch that goes on where [`Batch::into_overlay`] left off.
     #[must_use]
     pub fn batch_on(&self, overlay: Overlay) -> Batch<'_> {
-        Batch {
-            engine: self.engine.as_ref(),
-            caches: Some(&self.caches),
-            identity: self.identity,
+        Batch::on(
+            self.engine.as_ref(),
+            Some(&self.caches),
+            self.identity,
             overlay,
-        }
+        )
     }
 
     /// Writes all of `writes`, or nothing. With [`Durability::Synced`] it returns

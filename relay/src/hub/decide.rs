@@ -102,7 +102,11 @@ impl Hub {
         let mut outcomes = Vec::with_capacity(envelopes.len());
         let (mut forks, mut opened) = (0, 0);
         for envelope in &envelopes {
-            let decision = match decide(&mut batch, &self.policy, envelope, received_at, may_open) {
+            // Whatever an error cuts short is undone: half an envelope would be a duplicate next time.
+            let decided = batch.atomically(|batch| {
+                decide(batch, &self.policy, envelope, received_at, may_open)
+            });
+            let decision = match decided {
                 Ok(decision) => decision,
                 Err(error) if is_fatal(&error) => return Err(HubFailure::Read(error)),
                 Err(error) => {

@@ -1,7 +1,7 @@
 //! Appending an envelope: one arrival, all its index rows, one batch.
 
 use khlong_crdt::envelope::VerifiedEnvelope;
-use khlong_crdt::id::{ArrivalSeq, AuthorKey, EnvelopeId, Seq, TimelineId};
+use khlong_crdt::id::{ArrivalSeq, EnvelopeId, Seq};
 use khlong_crdt::time::UnixMillis;
 
 use super::{
@@ -74,7 +74,8 @@ pub fn prune(batch: &mut Batch<'_>, stored: &Stored) -> Result<u64, StoreError> 
 ///
 /// # Errors
 /// [`StoreError::BatchFull`] (commit, then try again: ask
-/// [`Batch::has_room_for`] before), or from reading the rows it builds on.
+/// [`Batch::has_room_for`] before), or from reading the rows it builds on. Only a full
+/// batch leaves some of its rows in it: see [`Batch::atomically`].
 pub fn append(
     batch: &mut Batch<'_>,
     envelope: &VerifiedEnvelope,
@@ -97,10 +98,18 @@ pub fn append(
         },
     };
     let forked = ids.len() > ID_BYTES;
+    // Every row that it builds on is read before the first is written: one that is
+    // damaged refuses the envelope and leaves nothing of it.
+    let place = NextPlace::next(batch, envelope, received_at)?;
+    let height = raised_height(batch, envelope)?;
     batch.put(Table::AuthorSeq, seq_key, ids)?;
-    let arrival = log(batch, envelope, received_at)?;
-    raise_height(batch, &prefix.timeline, &prefix.author, prefix.seq)?;
-    Ok(Appended::Stored { arrival, forked })
+    place.put(batch, envelope)?;
+    let key = author_key(&prefix.timeline, &prefix.author);
+    batch.put(Table::AuthorHead, key, height.encode())?;
+    Ok(Appended::Stored {
+        arrival: place.after.arrival,
+        forked,
+    })
 }
 
 /// One id has one header, so of two forms of an envelope the longer one has the body.
@@ -126,63 +135,70 @@ fn envelope_row(arrival: ArrivalSeq, received_at: UnixMillis, bytes: &[u8]) -> V
 
 const ID_BYTES: usize = 32;
 
-/// The class log and the timeline's part of it.
-fn log(
-    batch: &mut Batch<'_>,
-    envelope: &VerifiedEnvelope,
+/// The next place in the class log and in the timeline's part of it.
+struct NextPlace {
     received_at: UnixMillis,
-) -> Result<ArrivalSeq, StoreError> {
-    let (id, class, timeline) = (envelope.id(), envelope.class(), envelope.prefix().timeline);
-    let before = read::head(batch, class)?;
-    let arrival = before.arrival.next();
-    let after = ClassHead {
-        arrival,
-        hash: before.hash.extend(class, arrival, &id),
-    };
-    let bytes = envelope.bytes();
-    let stored = envelope_row(arrival, received_at, bytes);
-    batch.put(Table::Envelope, id.as_bytes().to_vec(), stored)?;
-    batch.put(Table::ClassHead, class_key(class), after.encode())?;
-    let row = Encoder::new()
-        .fixed(timeline.as_bytes())
-        .fixed(id.as_bytes())
-        .fixed(&after.hash.0)
-        .finish();
-    batch.put(Table::Arrival, arrival_key(class, arrival), row)?;
-
-    let before = read::timeline_head(batch, &timeline, class)?;
-    assert!(before.arrival < arrival, "a timeline's arrivals only grow");
-    let head = TimelineHead {
-        arrival,
-        envelopes: before.envelopes + 1,
-        bytes: before.bytes + bytes.len() as u64,
-    };
-    let row = IndexRow {
-        id,
-        received_at,
-        envelopes: head.envelopes,
-        bytes: head.bytes,
-    };
-    batch.put(
-        Table::TimelineArrival,
-        index_key(&timeline, class, arrival),
-        row.encode(),
-    )?;
-    batch.put(
-        Table::TimelineHead,
-        timeline_class_key(&timeline, class),
-        head.encode(),
-    )?;
-    Ok(arrival)
+    after: ClassHead,
+    head: TimelineHead,
 }
 
-/// Moves the author's contiguous height over what is there now.
-fn raise_height(
-    batch: &mut Batch<'_>,
-    timeline: &TimelineId,
-    author: &AuthorKey,
-    seq: Seq,
-) -> Result<(), StoreError> {
+impl NextPlace {
+    fn next(
+        batch: &Batch<'_>,
+        envelope: &VerifiedEnvelope,
+        received_at: UnixMillis,
+    ) -> Result<Self, StoreError> {
+        let (class, timeline) = (envelope.class(), envelope.prefix().timeline);
+        let log = read::head(batch, class)?;
+        let arrival = log.arrival.next();
+        let before = read::timeline_head(batch, &timeline, class)?;
+        assert!(before.arrival < arrival, "a timeline's arrivals only grow");
+        Ok(Self {
+            received_at,
+            after: ClassHead {
+                arrival,
+                hash: log.hash.extend(class, arrival, &envelope.id()),
+            },
+            head: TimelineHead {
+                arrival,
+                envelopes: before.envelopes + 1,
+                bytes: before.bytes + envelope.bytes().len() as u64,
+            },
+        })
+    }
+
+    fn put(&self, batch: &mut Batch<'_>, envelope: &VerifiedEnvelope) -> Result<(), StoreError> {
+        let (id, class, timeline) = (envelope.id(), envelope.class(), envelope.prefix().timeline);
+        let arrival = self.after.arrival;
+        let stored = envelope_row(arrival, self.received_at, envelope.bytes());
+        batch.put(Table::Envelope, id.as_bytes().to_vec(), stored)?;
+        batch.put(Table::ClassHead, class_key(class), self.after.encode())?;
+        let row = Encoder::new()
+            .fixed(timeline.as_bytes())
+            .fixed(id.as_bytes())
+            .fixed(&self.after.hash.0)
+            .finish();
+        batch.put(Table::Arrival, arrival_key(class, arrival), row)?;
+        let row = IndexRow {
+            id,
+            received_at: self.received_at,
+            envelopes: self.head.envelopes,
+            bytes: self.head.bytes,
+        };
+        let key = index_key(&timeline, class, arrival);
+        batch.put(Table::TimelineArrival, key, row.encode())?;
+        let key = timeline_class_key(&timeline, class);
+        batch.put(Table::TimelineHead, key, self.head.encode())
+    }
+}
+
+/// The author's contiguous height, over what is there with this envelope.
+fn raised_height(
+    batch: &Batch<'_>,
+    envelope: &VerifiedEnvelope,
+) -> Result<AuthorHeight, StoreError> {
+    let prefix = envelope.prefix();
+    let (timeline, author) = (&prefix.timeline, &prefix.author);
     let key = author_key(timeline, author);
     let mut height = match batch.get(Table::AuthorHead, &key)? {
         Some(bytes) => AuthorHeight::decode(*author, &key, &bytes)?,
@@ -193,14 +209,16 @@ fn raise_height(
             highest: Seq(0),
         },
     };
-    height.highest = height.highest.max(seq);
+    height.highest = height.highest.max(prefix.seq);
     for _ in 0..HEIGHT_STEPS_MAX {
         let next = height.contiguous.next();
-        let Some((first, _)) = read::author_ids(batch, timeline, author, next)? else {
-            break;
+        let first = match read::author_ids(batch, timeline, author, next)? {
+            Some((first, _)) => first,
+            None if next == prefix.seq => envelope.id(),
+            None => break,
         };
         height.contiguous = next;
         height.id = first;
     }
-    batch.put(Table::AuthorHead, key, height.encode())
+    Ok(height)
 }
