@@ -238,7 +238,9 @@ impl Store {
         folder: Option<Folder>,
         options: &OpenOptions,
     ) -> Result<Self, StoreError> {
-        let found_schema = migrate::migrate(engine.as_mut(), MIGRATIONS, SCHEMA)?;
+        // Whatever is refused stays as it was: another program, or an earlier release with
+        // a backup beside it, may still want it.
+        migrate::check(engine.as_ref(), SCHEMA)?;
         refuse_wrong_role(engine.as_ref(), options.role)?;
         let side_state = side.read()?;
         let committed = LastCommit::read(&Committed(engine.as_ref()))?;
@@ -266,6 +268,7 @@ impl Store {
             caches: Caches::default(),
             identity,
             committed,
+        let found_schema = migrate::migrate(engine.as_mut(), MIGRATIONS, SCHEMA)?;
             has_unsynced: false,
             opening,
         })

@@ -60,7 +60,7 @@ pub fn migrate(
     migrations: &[Migration],
     target: u32,
 ) -> Result<Option<u32>, StoreError> {
-    let found = read(engine)?;
+    let found = check(engine, target)?;
     let Some(latest) = found else {
         let mut batch = Batch::over(engine);
         write(&mut batch, target)?;
@@ -68,12 +68,6 @@ pub fn migrate(
         engine.commit(&writes, Durability::Synced)?;
         return Ok(None);
     };
-    if latest > target {
-        return Err(StoreError::SchemaTooNew {
-            found: latest,
-            supported: target,
-        });
-    }
     let mut unfinished = Committed(engine).get(Table::Meta, META_MIGRATING)?;
     let mut schema = latest.saturating_sub(u32::from(unfinished.is_some()));
     while schema < target {
@@ -93,6 +87,22 @@ pub fn migrate(
         schema = next.to;
     }
     Ok(found)
+}
+
+/// Whether what `engine` holds can be brought to schema `target`; writes nothing. Returns
+/// the schema found, as [`read`].
+///
+/// # Errors
+/// [`StoreError::SchemaTooNew`], or those of [`read`].
+pub fn check(engine: &dyn Engine, target: u32) -> Result<Option<u32>, StoreError> {
+    let found = read(engine)?;
+    match found {
+        Some(found) if found > target => Err(StoreError::SchemaTooNew {
+            found,
+            supported: target,
+        }),
+        Some(_) | None => Ok(found),
+    }
 }
 
 fn run(

@@ -1,0 +1,105 @@
+//! A folder that is refused is left exactly as it was.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod fixture;
+
+use std::ops::ControlFlow;
+
+use fixture::options;
+use khlong_store::batch::Batch;
+use khlong_store::catalog::CATALOG;
+use khlong_store::engine::memory::{MemoryDisk, MemoryEngine};
+use khlong_store::engine::{Direction, Durability, Engine};
+use khlong_store::error::StoreError;
+use khlong_store::identity::Role;
+use khlong_store::key::KeyRange;
+use khlong_store::migrate;
+use khlong_store::store::Store;
+use khlong_store::table::Table;
+
+type AllRows = Vec<(Table, Vec<u8>, Vec<u8>)>;
+
+fn everything(engine: &dyn Engine) -> AllRows {
+    let mut rows = Vec::new();
+    for row in CATALOG {
+        let mut visit = |key: &[u8], record: &[u8]| {
+            rows.push((row.table, key.to_vec(), record.to_vec()));
+            ControlFlow::Continue(())
+        };
+        let all = KeyRange::all();
+        engine
+            .scan(row.table, &all, Direction::Forward, &mut visit)
+            .unwrap();
+    }
+    rows
+}
+
+fn put(engine: &mut dyn Engine, table: Table, key: &[u8], payload: &[u8]) {
+    let mut batch = Batch::over(engine);
+    batch.put(table, key.to_vec(), payload.to_vec()).unwrap();
+    let writes = batch.into_writes();
+    engine.commit(&writes, Durability::Synced).unwrap();
+}
+
+/// A disk as the release before left it: schema 1, a role, and a row that opening rewrites.
+fn of_schema_1() -> (MemoryDisk, AllRows) {
+    let disk = MemoryDisk::new();
+    let mut engine = MemoryEngine::open(&disk, 0).unwrap();
+    migrate::migrate(&mut engine, &[], 1).unwrap();
+    put(&mut engine, Table::Meta, b"role", b"node");
+    put(&mut engine, Table::Receipt, &[1; 32], &[0]);
+    let rows = everything(&engine);
+    drop(engine);
+    (disk, rows)
+}
+
+fn assert_untouched(disk: &MemoryDisk, before: &AllRows) {
+    let engine = MemoryEngine::open(disk, 0).unwrap();
+    assert_eq!(everything(&engine), *before, "a refused folder was written");
+    assert_eq!(migrate::read(&engine).unwrap(), Some(1));
+}
+
+#[test]
+fn another_role() {
+    let (disk, before) = of_schema_1();
+    let error = Store::in_memory(&disk, &options(Role::Relay))
+        .err()
+        .unwrap();
+    assert!(matches!(error, StoreError::WrongRole { .. }), "{error}");
+    assert_untouched(&disk, &before);
+    // The control: its own role opens it, and does migrate.
+    drop(Store::in_memory(&disk, &options(Role::Node)).unwrap());
+    let engine = MemoryEngine::open(&disk, 0).unwrap();
+    assert_eq!(migrate::read(&engine).unwrap(), Some(migrate::SCHEMA));
+}
+
+#[test]
+fn a_folder_behind_its_side_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path(), &options(Role::Node)).unwrap();
+    let mut batch = store.batch();
+    let (name, value) = (b"name".to_vec(), b"value".to_vec());
+    batch.put(Table::NodeState, name, value).unwrap();
+    let writes = batch.into_writes();
+    store.commit(writes, Durability::Synced).unwrap();
+    drop(store);
+    // Somebody put an older copy of the database under the side file.
+    let database = folder.path().join(khlong_store::folder::DATABASE_FOLDER);
+    std::fs::remove_dir_all(&database).unwrap();
+    let open = || khlong_store::engine::rocks::RocksEngine::open(&database, fixture::SIZES);
+    let mut engine = open().unwrap();
+    migrate::migrate(&mut engine, &[], 1).unwrap();
+    put(&mut engine, Table::Meta, b"role", b"node");
+    let before = everything(&engine);
+    drop(engine);
+
+    let error = Store::open(folder.path(), &options(Role::Node))
+        .err()
+        .unwrap();
+    assert!(
+        matches!(error, StoreError::BehindSideFile { .. }),
+        "{error}"
+    );
+    let engine = open().unwrap();
+    assert_eq!(everything(&engine), before, "a refused folder was written");
+}
