@@ -202,6 +202,7 @@ fn damage_in_a_recycled_log_is_never_silent() {
     }
 
     // In a record: first, one in the middle, the last acknowledged.
+    let mut seen_by_the_side_file = 0;
     for &(damaged, at) in &[in_log[0], in_log[in_log.len() / 2], (last, last_at)] {
         let folder = wreck.with_flip(at + 100);
         let error = Store::open(folder.path(), &recycling(false))
@@ -220,6 +221,7 @@ fn damage_in_a_recycled_log_is_never_silent() {
             acknowledged,
         } = error
         {
+            seen_by_the_side_file += 1;
             assert!(found < acknowledged);
             let store = Store::open(folder.path(), &recycling(true)).unwrap();
             assert_eq!((store.identity().epoch, store.opening().lost), (2, true));
@@ -230,6 +232,10 @@ fn damage_in_a_recycled_log_is_never_silent() {
             );
         }
     }
+    assert!(
+        seen_by_the_side_file > 0,
+        "RocksDB refused each damage itself: what --accept-loss keeps was not looked at"
+    );
 }
 
 /// The control: without the side file RocksDB opens the damaged log and says nothing.
