@@ -149,12 +149,12 @@ impl Hub {
         let mut watching = BTreeSet::new();
         for arrival in &arrivals {
             if let Some(ids) = self.watchers.get(&arrival.envelope.prefix().timeline) {
+                self.stats.arrivals_fanned_out += ids.len() as u64;
                 watching.extend(ids.iter().copied());
             }
         }
         let arrivals: Arc<[Arrival]> = arrivals.into();
         for id in watching {
-            self.stats.arrivals_fanned_out += arrivals.len() as u64;
             self.step(now, id, Input::Advanced(Arc::clone(&arrivals)))?;
         }
         Ok(())

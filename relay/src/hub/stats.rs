@@ -35,7 +35,8 @@ pub struct HubStats {
     pub timelines_opened: u64,
     /// Acks made: one for each commit and connection, after the commit that holds what it promises.
     pub acks: u64,
-    /// Entries handed to live subscribers' sessions.
+    /// Entries handed to sessions that watch their timeline: each new envelope once for
+    /// each subscriber.
     pub arrivals_fanned_out: u64,
     /// Ephemeral messages passed on.
     pub ephemerals_relayed: u64,
