@@ -6,6 +6,8 @@ use ed25519_dalek::SigningKey;
 use khlong_crdt::id::RelayKey;
 use khlong_crdt::text;
 
+use crate::config::{self, SecretText};
+
 const PREFIX: &str = "key_";
 
 /// Why there is no key.
@@ -37,6 +39,14 @@ pub enum KeyError {
 pub fn parse(key: &str) -> Result<SigningKey, KeyError> {
     let seed = text::decode_array(PREFIX, key.trim()).map_err(|_| KeyError::Malformed)?;
     Ok(SigningKey::from_bytes(&seed))
+}
+
+/// Reads the key of a configuration, whose secrets were resolved.
+///
+/// # Errors
+/// [`KeyError::Malformed`]; the text is not repeated.
+pub fn parse_configured(section: &config::Identity) -> Result<SigningKey, KeyError> {
+    parse(section.key.as_ref().map_or("", SecretText::expose))
 }
 
 /// Draws a key and writes it to a new file that only its owner may read.

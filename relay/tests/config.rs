@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use khlong_relay::config::{
-    ByteSize, Config, ConfigError, Environment, Flags, Keep, ListenFlags, Opening,
+    ByteSize, Config, ConfigError, Environment, Flags, Keep, ListenFlags, Opening, SecretText,
 };
 use khlong_relay::hub::{KeepFor, Retention};
 use tempfile::TempDir;
@@ -37,7 +37,10 @@ fn an_empty_file_gives_the_defaults_and_reads_the_key_beside_it() {
     let config = parse("", &[], &Flags::default()).unwrap();
     assert_eq!(config.listen.quic.to_string(), "[::]:4747");
     assert_eq!(config.store.reserve, ByteSize::mebibytes(256));
-    assert_eq!(config.relay.key.as_deref(), Some("key_x"));
+    assert_eq!(
+        config.relay.key.as_ref().map(SecretText::expose),
+        Some("key_x")
+    );
     assert!(
         config.store.folder.is_absolute(),
         "relative to the file, not to the process"
@@ -196,16 +199,31 @@ fn a_token_comes_from_its_key_its_file_or_the_environment_and_from_one_of_them_o
     )
     .unwrap();
     assert_eq!(from_file.policy.opening, Opening::Token);
-    assert_eq!(from_file.policy.token.as_deref(), Some("12345"));
+    assert_eq!(
+        from_file.policy.token.as_ref().map(SecretText::expose),
+        Some("12345")
+    );
     // Digits stay text.
     let environment = [
         ("KHLONG_POLICY__TOKEN", "12345"),
         ("KHLONG_POLICY__OPENING", "token"),
     ];
-    assert_eq!(
-        load("", &environment).unwrap().policy.token.as_deref(),
-        Some("12345")
-    );
+    let from_environment = load("", &environment).unwrap();
+    let token = from_environment.policy.token.as_ref();
+    assert_eq!(token.map(SecretText::expose), Some("12345"));
+    for shown in [
+        format!("{from_file:?} {from_environment:?}"),
+        format!("{:?}", from_environment.policy()),
+        format!(
+            "{:?}",
+            Environment::from_pairs([("KHLONG_POLICY__TOKEN".to_owned(), "12345".to_owned())])
+        ),
+    ] {
+        assert!(
+            !shown.contains("12345") && !shown.contains("key_x"),
+            "{shown}"
+        );
+    }
     for wrong in [
         "[policy]\nopening = \"token\"\n",
         "[policy]\ntoken = \"x\"\n",

@@ -7,6 +7,7 @@
 
 pub mod limits;
 pub mod replica;
+pub mod secret;
 pub mod session;
 #[cfg(feature = "quic")]
 pub mod transport;

@@ -63,7 +63,7 @@ fn hello() -> impl Strategy<Value = Frame> {
                     agent,
                     keep_alive_ms,
                     log: log.map(|(log, epoch)| (LogId::from_bytes(log), epoch)),
-                    token,
+                    token: token.map(Into::into),
                     relay_time: relay_time.map(UnixMillis),
                 })
             },
@@ -390,7 +390,7 @@ fn limits_of_fields_are_enforced() {
     };
     assert!(matches!(long(bell), WireError::Invalid { field: "agent" }));
     let token = Hello {
-        token: Some(vec![0; 65]),
+        token: Some(vec![0; 65].into()),
         ..hello.clone()
     };
     assert!(matches!(long(token), WireError::TooLong { field: "token" }));

@@ -93,7 +93,7 @@ fn one_of_each() -> Vec<(&'static str, Frame)> {
                 agent: "khlong/0.1.0".to_owned(),
                 keep_alive_ms: 30_000,
                 log: Some((cursor.log, cursor.log_epoch)),
-                token: Some(b"token".to_vec()),
+                token: Some(b"token".to_vec().into()),
                 relay_time: Some(UnixMillis(1_795_000_000_000)),
             }),
         ),

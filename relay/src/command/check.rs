@@ -13,8 +13,7 @@ use crate::{identity, server};
 pub(super) fn execute(arguments: &Arguments) -> Result<(), CommandError> {
     let config = arguments.load(&Flags::default())?;
     super::run::check_filter(&config.log.level)?;
-    let key = identity::parse(config.relay.key.as_deref().unwrap_or_default())
-        .map_err(CommandError::Key)?;
+    let key = identity::parse_configured(&config.relay).map_err(CommandError::Key)?;
     if !config.store.folder.exists() {
         let source = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Err(CommandError::File {

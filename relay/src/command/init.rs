@@ -39,8 +39,7 @@ pub(super) fn execute(arguments: &Arguments, init: &Init) -> Result<(), CommandE
     // Through the same door as `run`, so that what is written is what works.
     let config = Config::parse(&text, folder, Environment::default(), &Flags::default())
         .map_err(CommandError::Config)?;
-    let key = identity::parse(config.relay.key.as_deref().unwrap_or_default())
-        .map_err(CommandError::Key)?;
+    let key = identity::parse_configured(&config.relay).map_err(CommandError::Key)?;
     let store = server::open_store(&config.store.folder, config.rocks_options(), false)
         .map_err(CommandError::Server)?;
     drop(store);

@@ -61,8 +61,7 @@ async fn serve(options: ServerOptions, json: bool) -> Result<(), CommandError> {
 
 fn options(config: &Config, accept_loss: bool) -> Result<ServerOptions, CommandError> {
     Ok(ServerOptions {
-        key: identity::parse(config.relay.key.as_deref().unwrap_or_default())
-            .map_err(CommandError::Key)?,
+        key: identity::parse_configured(&config.relay).map_err(CommandError::Key)?,
         folder: config.store.folder.clone(),
         sizes: config.rocks_options(),
         accept_loss,

@@ -3,7 +3,7 @@
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_sync::transport::quic::limits::QuicLimits;
 
-use super::{Config, Opening};
+use super::{Config, Opening, SecretText};
 use crate::hub::{self, Policy, WriteRate};
 
 impl Config {
@@ -24,7 +24,8 @@ impl Config {
         let opening = match self.policy.opening {
             Opening::Open => hub::Opening::Open,
             Opening::Token => {
-                hub::Opening::Token(self.policy.token.clone().unwrap_or_default().into_bytes())
+                let token = self.policy.token.as_ref().map(SecretText::expose);
+                hub::Opening::Token(token.unwrap_or_default().as_bytes().to_vec())
             }
         };
         let envelopes_per_minute =

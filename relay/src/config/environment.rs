@@ -1,5 +1,7 @@
 //! `KHLONG_SECTION__KEY` as a layer of the configuration.
 
+use std::fmt;
+
 use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider};
 
@@ -8,8 +10,16 @@ const SEPARATOR: &str = "__";
 
 /// Environment variables that name a key of the configuration. Values stay
 /// text, so a token of digits is not mistaken for a number.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Environment(Vec<(String, String)>);
+
+impl fmt::Debug for Environment {
+    /// Names only: a value may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.0.iter().map(|(name, _)| name);
+        f.debug_list().entries(names).finish()
+    }
+}
 
 impl Environment {
     /// Of this process.

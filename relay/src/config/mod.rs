@@ -9,6 +9,7 @@ mod derive;
 mod environment;
 mod error;
 mod keep;
+mod secret;
 mod size;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use self::environment::Environment;
 pub use self::error::ConfigError;
 pub use self::keep::Keep;
+pub use self::secret::SecretText;
 pub use self::size::{ByteSize, Count};
 
 /// Longest token that a client can send; see `khlong_sync::limits`.
@@ -33,7 +35,7 @@ pub(crate) const QUIC_DEFAULT: SocketAddr =
     SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), PORT_DEFAULT);
 
 /// Everything that can be configured. `khlong-relay init` writes it with comments.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 #[derive(Default)]
 pub struct Config {
@@ -64,7 +66,7 @@ pub struct Listen {
 }
 
 /// Section `relay`.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Identity {
     /// Host name or IP address by which clients reach the relay. Default `localhost`.
@@ -72,7 +74,7 @@ pub struct Identity {
     /// UDP port by which clients reach it, where that is not the port of `listen.quic`.
     pub port: Option<Count>,
     /// The relay's secret key, `key_…`.
-    pub key: Option<String>,
+    pub key: Option<SecretText>,
     /// A file that holds it. Default `relay.key`.
     pub key_file: Option<PathBuf>,
 }
@@ -92,13 +94,13 @@ pub struct StoreSection {
 }
 
 /// Section `policy`.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct PolicySection {
     /// Who may open timelines. Default `open`.
     pub opening: Opening,
     /// With `opening = "token"`: what a client must show, at most 64 bytes.
-    pub token: Option<String>,
+    pub token: Option<SecretText>,
     /// A file that holds it.
     pub token_file: Option<PathBuf>,
     /// What one timeline may store. Default `1GiB`.
@@ -305,7 +307,8 @@ impl Config {
                 reason: reason.to_owned(),
             })
         };
-        match (self.policy.opening, self.policy.token.as_deref()) {
+        let token = self.policy.token.as_ref().map(SecretText::expose);
+        match (self.policy.opening, token) {
             (Opening::Token, None | Some("")) => {
                 return invalid(
                     "policy.token",
@@ -372,7 +375,7 @@ fn host_in_address(host: &str) -> Result<String, ConfigError> {
 
 /// A secret stands in its key or in the file beside it, never in both.
 fn one_of(
-    value: &mut Option<String>,
+    value: &mut Option<SecretText>,
     file: Option<&Path>,
     key: &'static str,
     folder: &Path,
@@ -385,11 +388,12 @@ fn one_of(
         });
     }
     let path = folder.join(file);
-    let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::SecretFile {
+    let mut text = std::fs::read_to_string(&path).map_err(|source| ConfigError::SecretFile {
         key,
         path,
         source,
     })?;
-    *value = Some(text.trim_end_matches(['\r', '\n']).to_owned());
+    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    *value = Some(text.into());
     Ok(())
 }

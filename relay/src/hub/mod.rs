@@ -36,6 +36,7 @@ use khlong_store::error::{EngineError, StoreError};
 use khlong_store::store::Store;
 use khlong_sync::replica::Arrival;
 use khlong_sync::session::error::SessionError;
+use khlong_sync::secret::Secret;
 use khlong_sync::session::input::Input;
 use khlong_sync::session::output::{Event, Output};
 use khlong_sync::wire::code::ErrorCode;
@@ -272,7 +273,10 @@ impl Hub {
             match event {
                 Event::Ready { hello, version: _ } => {
                     if let Some(connection) = self.connections.get_mut(&id) {
-                        connection.may_open = self.policy.opening.permits(hello.token.as_deref());
+                        connection.may_open = self
+                            .policy
+                            .opening
+                            .permits(hello.token.as_ref().map(Secret::expose));
                     }
                 }
                 Event::Watching {

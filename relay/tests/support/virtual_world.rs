@@ -153,7 +153,7 @@ impl World {
         exporter[..8].copy_from_slice(&self.next.to_be_bytes());
         let role = Role::Client {
             relay: self.hub.relay_key(),
-            token: token.map(<[u8]>::to_vec),
+            token: token.map(Into::into),
         };
         let client = Client {
             session: Session::new(role, SessionConfig::default(), self.now().monotonic),

@@ -20,6 +20,7 @@ use crate::limits::{
     EPHEMERAL_BYTES_MAX, EPHEMERAL_FRAMES_BURST, EPHEMERAL_FRAMES_PER_SECOND,
     PROOFS_PER_CONNECTION_MAX, RETRY_AFTER_MS_DEFAULT, TIMELINES_PER_SUBSCRIPTION_MAX,
 };
+use crate::secret::Secret;
 use crate::wire::code::ErrorCode;
 use crate::wire::frame::{
     Ack, Append, AppendAnswer, Ephemeral, ErrorFrame, Frame, Prove, Proved, Pull, Subscribe,
@@ -29,7 +30,7 @@ use crate::wire::frame::{
 #[derive(Debug)]
 pub(super) struct Client {
     relay: RelayKey,
-    token: Option<Vec<u8>>,
+    token: Option<Secret>,
     log: Option<(LogId, u32)>,
     /// True once the relay confirmed.
     proofs: BTreeMap<TimelineId, BTreeMap<AuthorKey, bool>>,
@@ -53,7 +54,7 @@ struct Asked {
 }
 
 impl Client {
-    pub(super) fn new(relay: RelayKey, token: Option<Vec<u8>>, now: Monotonic) -> Self {
+    pub(super) fn new(relay: RelayKey, token: Option<Secret>, now: Monotonic) -> Self {
         Self {
             relay,
             token,
@@ -69,7 +70,7 @@ impl Client {
         }
     }
 
-    pub(super) const fn token(&self) -> Option<&Vec<u8>> {
+    pub(super) const fn token(&self) -> Option<&Secret> {
         self.token.as_ref()
     }
 

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use khlong_crdt::id::RelayKey;
 
 use crate::limits::{AGENT_BYTES_MAX, KEEP_ALIVE_MS_DEFAULT, PROTOCOL_VERSION, TOKEN_BYTES_MAX};
+use crate::secret::Secret;
 
 /// The side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub enum Role {
         /// Whose receipts count: the key that the transport pinned.
         relay: RelayKey,
         /// What lets the client open timelines, where the relay asks for it. At most 64 bytes.
-        token: Option<Vec<u8>>,
+        token: Option<Secret>,
     },
     /// Stores and forwards.
     Server,
@@ -56,8 +57,8 @@ impl SessionConfig {
 }
 
 /// A token that is too long is no token of any relay: it is not sent.
-pub(super) fn sendable_token(token: Option<&Vec<u8>>) -> Option<Vec<u8>> {
+pub(super) fn sendable_token(token: Option<&Secret>) -> Option<Secret> {
     token
-        .filter(|token| token.len() <= TOKEN_BYTES_MAX)
+        .filter(|token| token.expose().len() <= TOKEN_BYTES_MAX)
         .cloned()
 }

@@ -10,6 +10,7 @@ use khlong_crdt::time::UnixMillis;
 
 use super::code::ErrorCode;
 use crate::replica::{Arrival, TransferTotals};
+use crate::secret::Secret;
 
 /// The stream on which a frame travels. Frames of one lane keep their order, lanes do not wait for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,7 +106,7 @@ pub struct Hello {
     /// The server's log and its epoch.
     pub log: Option<(LogId, u32)>,
     /// What lets the client open timelines, where the relay asks for it.
-    pub token: Option<Vec<u8>>,
+    pub token: Option<Secret>,
     /// The server's clock, so that a client can see that its own is wrong.
     pub relay_time: Option<UnixMillis>,
 }

@@ -36,7 +36,7 @@ impl Peer {
         };
         let role = Role::Client {
             relay,
-            token: link.token.clone(),
+            token: link.token.clone().map(Into::into),
         };
         let session = Session::new(role, SessionConfig::default(), now.monotonic);
         link.state = LinkState::Up(Box::new(Live::new(session, exporter)));

@@ -97,7 +97,7 @@ impl TryFrom<pb::Hello> for Hello {
             agent: body.agent,
             keep_alive_ms: body.keep_alive_ms,
             log,
-            token: body.token.map(Vec::from),
+            token: body.token.map(|token| Vec::from(token).into()),
             relay_time: body.relay_time_ms.map(UnixMillis),
         })
     }

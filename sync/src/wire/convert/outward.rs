@@ -94,7 +94,7 @@ impl From<&Hello> for pb::Hello {
             keep_alive_ms: body.keep_alive_ms,
             log: body.log.map(|(log, _)| copy(log.as_bytes())),
             log_epoch: body.log.map_or(0, |(_, log_epoch)| log_epoch),
-            token: body.token.as_deref().map(copy),
+            token: body.token.as_ref().map(|token| copy(token.expose())),
             relay_time_ms: body.relay_time.map(|at| at.0),
         }
     }

@@ -1,0 +1,38 @@
+//! A secret of the configuration, as text.
+
+use std::fmt;
+
+use khlong_sync::secret::Secret;
+use serde::{Deserialize, Deserializer};
+
+/// Text that is never shown, and overwritten when it goes. What a file or the environment
+/// said stays in their copies.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(Secret);
+
+impl SecretText {
+    /// The text. Named so that each place that shows it is found by its name.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        // It was made from text.
+        self.0.expose_text().unwrap_or_default()
+    }
+}
+
+impl From<String> for SecretText {
+    fn from(text: String) -> Self {
+        Self(Secret::from(text))
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
