@@ -51,8 +51,9 @@ pub struct QuicLimits {
     pub flush_ms: u32,
     /// Connections of a listener. Default 10,000.
     pub connections_max: usize,
-    /// Connections from one IP address. Default 256: a campus behind one
-    /// address is many people.
+    /// Connections from one IPv4 address or one IPv6 /64. Default 256: a campus behind one
+    /// address is many people. From a quarter of it on, a client must first prove that it
+    /// owns its address (Retry), so that nobody fills it from elsewhere.
     pub connections_per_address_max: usize,
     /// Handshakes under way in a listener. Default 512; from half of it on, a
     /// client must first prove that it owns its address (Retry).

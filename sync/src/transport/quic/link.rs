@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use super::error::{Closed, SendError, SetupError, close_code, close_number};
 use super::lane::{STREAM_LANES, index};
-use super::limits::{LANE_FRAMES_MAX, QuicLimits, RECEIVED_FRAMES_MAX};
-use super::listener::Seat;
+use super::limits::{LANE_FRAMES_MAX, QuicLimits, RECEIVED_FRAMES_MAX, queued_bytes};
+use super::seats::Seat;
 use super::{reader, writer};
 use crate::wire::WireError;
 use crate::wire::code::ErrorCode;

@@ -1,9 +1,8 @@
 //! The relay's side: one UDP socket, a bounded number of links.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, Incoming, ServerConfig};
@@ -14,6 +13,7 @@ use super::error::{SetupError, close_number};
 use super::identity::Identity;
 use super::limits::QuicLimits;
 use super::link::Link;
+use super::seats::{Seat, Seats};
 use crate::wire::code::ErrorCode;
 
 /// Accepts links. Handshakes run in tasks that end with it.
@@ -103,16 +103,17 @@ impl Listener {
             incoming.refuse();
             return;
         }
-        if under_way >= self.limits.handshakes_max / 2
-            && incoming.may_retry()
-            && !incoming.remote_address_validated()
-        {
+        let address = incoming.remote_address().ip();
+        // The sender of a first packet may have written any address on it. What one
+        // network may have is not filled by others in its name: they get a part of it.
+        let crowded = under_way >= self.limits.handshakes_max / 2
+            || self.seats.taken(address) >= self.limits.connections_per_address_max / 4;
+        if crowded && incoming.may_retry() && !incoming.remote_address_validated() {
             if let Err(error) = incoming.retry() {
                 error.into_incoming().ignore();
             }
             return;
         }
-        let address = incoming.remote_address().ip();
         let Some(seat) = self
             .seats
             .take(address, self.limits.connections_per_address_max)
@@ -165,43 +166,4 @@ fn server_config(identity: &Identity, limits: QuicLimits) -> Result<ServerConfig
     config.transport_config(Arc::new(limits.transport(1)));
     config.max_incoming(limits.handshakes_max);
     Ok(config)
-}
-
-/// How many connections each address has.
-#[derive(Clone, Debug, Default)]
-struct Seats(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
-
-impl Seats {
-    fn take(&self, address: IpAddr, max: usize) -> Option<Seat> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(address).or_default();
-        if *count >= max {
-            return None;
-        }
-        *count += 1;
-        drop(taken);
-        Some(Seat {
-            seats: self.clone(),
-            address,
-        })
-    }
-}
-
-/// One connection's place in the count of its address; given back on drop.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    seats: Seats,
-    address: IpAddr,
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut taken = self.seats.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.address);
-            }
-        }
-    }
 }

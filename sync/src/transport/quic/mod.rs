@@ -23,6 +23,7 @@ pub mod link;
 pub mod listener;
 mod reader;
 mod reset;
+pub mod seats;
 mod verifier;
 mod writer;
 
