@@ -4,15 +4,40 @@ use std::time::Duration;
 
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 
+use khlong_crdt::class::Class;
+use khlong_crdt::limits::ENVELOPE_BYTES_MAX;
+
 use crate::limits::{
-    FRAME_BYTES_MAX, IDLE_INTERVALS, KEEP_ALIVE_MS_DEFAULT, PARTIAL_FRAME_TIMEOUT_MS,
+    BYTES_IN_FLIGHT_MAX, FRAME_BYTES_MAX, IDLE_INTERVALS, KEEP_ALIVE_MS_DEFAULT,
+    PARTIAL_FRAME_TIMEOUT_MS, PUSH_BYTES_MAX, PUSH_ENTRIES_MAX, SUBSCRIBED_TIMELINE_BYTES_MAX,
     SUBSCRIPTIONS_PER_CONNECTION_MAX,
 };
+use crate::wire::frame::Frame;
 
-/// Frames that wait in a link for one lane of its peer. The session's credit
-/// window bounds their bytes; a peer that does not even read the small ones
-/// (a total and an end for each timeline that it may subscribe to) is cut off.
+const CLASSES: usize = Class::ALL.len();
+/// Id and code of a refused timeline, as they lie in memory.
+const REFUSED_BYTES: usize = 40;
+/// What an entry of a push takes beside its envelope.
+const ENTRY_BYTES: usize = 64;
+const PUSH_ENTRIES_BYTES: usize = PUSH_ENTRIES_MAX * ENTRY_BYTES;
+/// An outcome of an ack.
+const OUTCOME_BYTES: usize = 24;
+
+/// Frames that wait in a link for one lane of its peer: a total and an end for each
+/// timeline that it may subscribe to, and as much again. Their bytes have a bound of
+/// their own, [`QuicLimits::queued_bytes_max`]: the session's credit window counts
+/// pushes only, and one answer to a subscribe names up to 4,096 timelines.
 pub const LANE_FRAMES_MAX: usize = 16_384;
+
+/// What a server that keeps the protocol may have to queue for a client that does not
+/// read for a while: each class window with the push that passes it, then everything else.
+const QUEUED_BYTES_DEFAULT: usize = 16 * 1024 * 1024;
+
+/// The answer to a subscribe on four lanes, acks, ends and totals of all timelines.
+const QUEUED_SMALL_BYTES: usize = 2 * 1024 * 1024;
+
+/// What is charged for a frame beside the lists and envelopes in it.
+pub const QUEUED_FRAME_BYTES: usize = 128;
 
 /// Decoded frames that wait for the owner of a link.
 pub const RECEIVED_FRAMES_MAX: usize = 8;
@@ -28,6 +53,18 @@ pub const DATAGRAM_BUFFER_BYTES: usize = 64 * 1024;
 
 const IDLE_MS_DEFAULT: u32 = 100_000;
 
+const _: () = assert!(
+    CLASSES * (BYTES_IN_FLIGHT_MAX + PUSH_BYTES_MAX + ENVELOPE_BYTES_MAX + PUSH_ENTRIES_BYTES)
+        + QUEUED_SMALL_BYTES
+        <= QUEUED_BYTES_DEFAULT,
+    "a client within its windows is never cut off"
+);
+/// The answer to a subscribe that refuses all, on each lane, and an end and a total
+/// of as many timelines in one class.
+const _: () = assert!(
+    SUBSCRIPTIONS_PER_CONNECTION_MAX * (CLASSES * REFUSED_BYTES + 2 * QUEUED_FRAME_BYTES)
+        <= QUEUED_SMALL_BYTES
+);
 const _: () = assert!(LANE_FRAMES_MAX >= 3 * SUBSCRIPTIONS_PER_CONNECTION_MAX);
 const _: () = assert!(CONNECTION_WINDOW_BYTES >= STREAM_WINDOW_BYTES);
 const _: () = assert!(STREAM_WINDOW_BYTES as usize >= FRAME_BYTES_MAX);
@@ -55,6 +92,9 @@ pub struct QuicLimits {
     /// address is many people. From a quarter of it on, a client must first prove that it
     /// owns its address (Retry), so that nobody fills it from elsewhere.
     pub connections_per_address_max: usize,
+    /// Bytes of frames that wait in a link because the peer does not read; beyond, it is
+    /// cut off. Default 16 MiB, which nobody reaches who gives credit only for what it read.
+    pub queued_bytes_max: usize,
     /// Handshakes under way in a listener. Default 512; from half of it on, a
     /// client must first prove that it owns its address (Retry).
     pub handshakes_max: usize,
@@ -69,6 +109,7 @@ impl Default for QuicLimits {
             flush_ms: 2_000,
             connections_max: 10_000,
             connections_per_address_max: 256,
+            queued_bytes_max: QUEUED_BYTES_DEFAULT,
             handshakes_max: 512,
         }
     }
@@ -103,4 +144,44 @@ impl QuicLimits {
             .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(self.idle_ms))));
         transport
     }
+}
+
+/// What a frame takes while it waits, about: what [`QuicLimits::queued_bytes_max`] counts.
+pub(crate) fn queued_bytes(frame: &Frame) -> usize {
+    let lists = match frame {
+        Frame::Push(body) => {
+            let envelopes = body
+                .entries
+                .iter()
+                .map(|entry| entry.envelope.bytes().len());
+            envelopes.sum::<usize>() + body.entries.len() * ENTRY_BYTES
+        }
+        Frame::Append(body) => {
+            let envelopes = body.envelopes.iter().map(|envelope| envelope.bytes().len());
+            envelopes.sum::<usize>() + body.envelopes.len() * ENTRY_BYTES
+        }
+        Frame::Subscribed(body) => body.refused.len() * REFUSED_BYTES,
+        Frame::Subscribe(body) => body.timelines.len() * SUBSCRIBED_TIMELINE_BYTES_MAX,
+        Frame::Ack(body) => {
+            let further = body.further.iter().map(|answer| answer.outcomes.len());
+            (body.first.outcomes.len() + further.sum::<usize>()) * OUTCOME_BYTES
+        }
+        Frame::Ephemeral(body) => body.payload.len(),
+        Frame::Error(body) => body.message.len(),
+        Frame::Hello(_)
+        | Frame::Prove(_)
+        | Frame::Proved(_)
+        | Frame::Unsubscribe(_)
+        | Frame::SubscriptionEnded(_)
+        | Frame::Totals(_)
+        | Frame::Pull(_)
+        | Frame::CaughtUp(_)
+        | Frame::BackfillDone(_)
+        | Frame::Behind(_)
+        | Frame::Ping(_)
+        | Frame::Pong(_)
+        | Frame::Goodbye(_)
+        | Frame::Unknown(_) => 0,
+    };
+    QUEUED_FRAME_BYTES + lists
 }

@@ -1,7 +1,7 @@
 //! One connection: lanes out, frames in.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -57,6 +57,8 @@ pub(crate) struct Shared {
     /// One bit for each class whose stream the peer has opened.
     pub(crate) classes_opened: AtomicU8,
     datagrams_dropped: AtomicU64,
+    /// Of the frames in all lanes, and of those that a writer is about to write.
+    queued_bytes: AtomicUsize,
     closed_here: Mutex<Option<(Option<ErrorCode>, String)>>,
 }
 
@@ -101,12 +103,40 @@ impl Shared {
     }
 }
 
+/// A frame in a lane. The bytes that it was charged are given back when it goes.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    /// Boxed: an empty queue has room for 32 at once, and most links are idle.
+    pub(crate) frame: Box<Frame>,
+    bytes: usize,
+    shared: Arc<Shared>,
+}
+
+impl Queued {
+    fn new(shared: &Arc<Shared>, frame: Frame) -> Self {
+        let bytes = queued_bytes(&frame);
+        shared.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Self {
+            frame: Box::new(frame),
+            bytes,
+            shared: Arc::clone(shared),
+        }
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.shared
+            .queued_bytes
+            .fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
 /// The sending half of a link; clones share its queues.
 #[derive(Clone, Debug)]
 pub struct LinkSender {
     shared: Arc<Shared>,
-    /// Boxed: an empty queue has room for 32 at once, and most links are idle.
-    lanes: [mpsc::Sender<Box<Frame>>; STREAM_LANES],
+    lanes: [mpsc::Sender<Queued>; STREAM_LANES],
 }
 
 impl LinkSender {
@@ -114,22 +144,24 @@ impl LinkSender {
     /// and are dropped, silently but counted, when they do not fit.
     ///
     /// # Errors
-    /// [`SendError::Full`]: close the link, its peer does not read;
-    /// [`SendError::Closed`].
+    /// [`SendError::Full`]: close the link, its peer does not read, and more frames or
+    /// bytes wait than may; [`SendError::Closed`].
     pub fn try_send(&self, lane: Lane, frame: Frame) -> Result<(), SendError> {
         let Some(queue) = self.queue(lane) else {
             return self.send_datagram(&frame);
         };
-        queue
-            .try_send(Box::new(frame))
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => SendError::Full,
-                mpsc::error::TrySendError::Closed(_) => SendError::Closed,
-            })
+        let queued = Queued::new(&self.shared, frame);
+        if self.queued_bytes() > self.shared.limits.queued_bytes_max {
+            return Err(SendError::Full);
+        }
+        queue.try_send(queued).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => SendError::Full,
+            mpsc::error::TrySendError::Closed(_) => SendError::Closed,
+        })
     }
 
-    /// Queues a frame and waits for room. Cancel-safe: a cancelled send sent
-    /// nothing.
+    /// Queues a frame and waits for room in its lane. Cancel-safe: a cancelled send sent
+    /// nothing. For a client, whose own core bounds what it has to say.
     ///
     /// # Errors
     /// [`SendError::Closed`].
@@ -138,7 +170,7 @@ impl LinkSender {
             return self.send_datagram(&frame);
         };
         queue
-            .send(Box::new(frame))
+            .send(Queued::new(&self.shared, frame))
             .await
             .map_err(|_| SendError::Closed)
     }
@@ -160,7 +192,13 @@ impl LinkSender {
         }
     }
 
-    fn queue(&self, lane: Lane) -> Option<&mpsc::Sender<Box<Frame>>> {
+    /// Bytes that wait because the peer has not read what came before, about.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.shared.queued_bytes.load(Ordering::Relaxed)
+    }
+
+    fn queue(&self, lane: Lane) -> Option<&mpsc::Sender<Queued>> {
         self.lanes.get(index(lane)?)
     }
 
@@ -208,6 +246,7 @@ impl Link {
             began: tokio::time::Instant::now(),
             classes_opened: AtomicU8::new(0),
             datagrams_dropped: AtomicU64::new(0),
+            queued_bytes: AtomicUsize::new(0),
             closed_here: Mutex::new(None),
         });
         let mut writers = JoinSet::new();

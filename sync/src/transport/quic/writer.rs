@@ -7,14 +7,13 @@ use quinn::SendStream;
 use tokio::sync::mpsc;
 
 use super::lane::{CONTROL_PRIORITY, priority};
-use super::link::Shared;
-use crate::wire::frame::Frame;
+use super::link::{Queued, Shared};
 
 /// The control lane, whose stream is open already.
 pub(crate) async fn control(
     shared: Arc<Shared>,
     stream: SendStream,
-    queued: mpsc::Receiver<Box<Frame>>,
+    queued: mpsc::Receiver<Queued>,
 ) {
     let _ = stream.set_priority(CONTROL_PRIORITY);
     write(&shared, stream, queued, None).await;
@@ -22,11 +21,7 @@ pub(crate) async fn control(
 
 /// A class lane. Its stream is opened by its first frame: an idle link has
 /// one stream.
-pub(crate) async fn class(
-    shared: Arc<Shared>,
-    class: Class,
-    mut queued: mpsc::Receiver<Box<Frame>>,
-) {
+pub(crate) async fn class(shared: Arc<Shared>, class: Class, mut queued: mpsc::Receiver<Queued>) {
     let Some(first) = queued.recv().await else {
         return;
     };
@@ -44,16 +39,17 @@ pub(crate) async fn class(
 async fn write(
     shared: &Shared,
     mut stream: SendStream,
-    mut queued: mpsc::Receiver<Box<Frame>>,
-    first: Option<Box<Frame>>,
+    mut queued: mpsc::Receiver<Queued>,
+    first: Option<Queued>,
 ) {
     let mut next = first;
-    while let Some(frame) = match next.take() {
-        Some(frame) => Some(frame),
+    // Charged until it is written: what waits for flow control waits here.
+    while let Some(queued_frame) = match next.take() {
+        Some(first) => Some(first),
         None => queued.recv().await,
     } {
         if stream
-            .write_chunk(crate::wire::encode_framed(&frame).into())
+            .write_chunk(crate::wire::encode_framed(&queued_frame.frame).into())
             .await
             .is_err()
         {
