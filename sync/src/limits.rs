@@ -56,6 +56,9 @@ pub const TIMELINES_PER_SUBSCRIPTION_MAX: usize = 4_096;
 pub const SUBSCRIPTIONS_PER_CONNECTION_MAX: usize = 4_096;
 /// Author keys that one connection may prove.
 pub const PROOFS_PER_CONNECTION_MAX: usize = 8_192;
+/// Author keys of one timeline that one connection may prove: as many as one principal
+/// may have, since one connection is one device of one person. Each is judged at every push.
+pub const PROOFS_PER_TIMELINE_MAX: usize = khlong_crdt::limits::AUTHORS_PER_PRINCIPAL_MAX;
 /// Bytes that a subscribed timeline takes in a subscribe: id, four positions, keys and lengths.
 pub const SUBSCRIBED_TIMELINE_BYTES_MAX: usize = 34 + 4 * 11 + 3;
 
@@ -74,7 +77,8 @@ pub const PARTIAL_FRAME_TIMEOUT_MS: u64 = 30_000;
 /// Slower than this for longer than [`PARTIAL_FRAME_TIMEOUT_MS`] is an attack or a dead link.
 pub const PARTIAL_FRAME_BYTES_PER_SECOND_MIN: u64 = 1_024;
 
-/// Control frames (prove, subscribe, unsubscribe, ping, idle pulls) at once.
+/// Control frames (prove, subscribe, unsubscribe, ping, idle pulls) at once. A subscribe
+/// costs one more for each timeline that it names.
 pub const CONTROL_FRAMES_BURST: u32 = 16_384;
 /// Control frames a second in the long run.
 pub const CONTROL_FRAMES_PER_SECOND: u32 = 256;

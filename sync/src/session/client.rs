@@ -167,6 +167,7 @@ impl Client {
             | Input::RelayEphemeral { .. }
             | Input::Connected { .. }
             | Input::Frame(_)
+            | Input::Proof(_)
             | Input::Undecodable(_)
             | Input::Disconnected
             | Input::Timeout

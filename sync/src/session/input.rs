@@ -7,6 +7,7 @@ use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::{ArrivalSeq, AuthorKey, TimelineId};
 use khlong_crdt::receipt::StoredReceipt;
 
+use super::proof::CheckedProof;
 use crate::replica::Arrival;
 use crate::wire::WireError;
 use crate::wire::code::ErrorCode;
@@ -22,6 +23,9 @@ pub enum Input {
     },
     /// A frame came, on its lane.
     Frame(Frame),
+    /// Server: a [`Frame::Prove`] came and was verified where it was read. Given as a
+    /// plain frame it is verified here.
+    Proof(CheckedProof),
     /// Something else came. The peer is told, and the connection closes.
     Undecodable(WireError),
     /// The connection is gone.

@@ -35,7 +35,8 @@ use self::config::{Role, SessionConfig};
 use self::error::SessionError;
 use self::input::Input;
 use self::output::{Event, Outbox, Output};
-use self::server::Server;
+use self::proof::CheckedProof;
+use self::server::{Presented, Server};
 use self::timer::{Timer, Timers};
 use crate::limits::{
     ERROR_MESSAGE_BYTES_MAX, HANDSHAKE_TIMEOUT_MS, IDLE_INTERVALS, RETRY_AFTER_MS_DEFAULT,
@@ -197,6 +198,7 @@ impl Session {
         match input {
             Input::Connected { exporter } => self.connected(exporter),
             Input::Frame(frame) => self.frame(now, frame, replica),
+            Input::Proof(proof) => self.proof(now, proof),
             Input::Undecodable(error) => Err(SessionError::Wire(error)),
             Input::Disconnected => {
                 self.phase = Phase::Closed;
@@ -302,6 +304,22 @@ impl Session {
         if self.is_ready() {
             self.heard(now.monotonic);
         }
+        answer
+    }
+
+    fn proof(&mut self, now: Now, proof: CheckedProof) -> Result<(), SessionError> {
+        let Phase::Ready { exporter, .. } = self.phase else {
+            return Err(SessionError::Protocol {
+                what: "a frame before hello",
+            });
+        };
+        let Side::Server(server) = &mut self.side else {
+            return Err(SessionError::Protocol {
+                what: "a frame that no server sends",
+            });
+        };
+        let answer = server.prove(now, Presented::Checked(proof), &exporter, &mut self.outbox);
+        self.heard(now.monotonic);
         answer
     }
 

@@ -9,7 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use ed25519_dalek::{Signature, VerifyingKey};
 use khlong_crdt::id::{AuthorKey, TimelineId};
 
+use crate::limits::{PROOFS_PER_CONNECTION_MAX, PROOFS_PER_TIMELINE_MAX};
 use crate::wire::frame::Prove;
+
+use super::error::SessionError;
 
 const DOMAIN: &[u8] = b"khlong proof v1\0";
 
@@ -17,6 +20,37 @@ const DOMAIN: &[u8] = b"khlong proof v1\0";
 #[must_use]
 pub fn proof_bytes(exporter: &[u8; 32], timeline: &TimelineId, author: &AuthorKey) -> Vec<u8> {
     [DOMAIN, exporter, timeline.as_bytes(), author.as_bytes()].concat()
+}
+
+/// A proof that was verified where it was read, before the queue of the core that owns
+/// the session: a signature costs more than the rest of a connection's turn.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckedProof {
+    proof: Prove,
+    exporter: [u8; 32],
+    holds: bool,
+}
+
+impl CheckedProof {
+    /// Verifies `proof` for the connection with this keying material, strictly; weak
+    /// keys are refused. A proof that does not hold is handed on too: the session
+    /// closes the connection for it, in its place among the other frames.
+    #[must_use]
+    pub fn new(proof: Prove, exporter: &[u8; 32]) -> Self {
+        Self {
+            proof,
+            exporter: *exporter,
+            holds: holds(&proof, exporter),
+        }
+    }
+
+    pub(super) const fn proof(&self) -> &Prove {
+        &self.proof
+    }
+
+    pub(super) fn holds_for(&self, exporter: &[u8; 32]) -> bool {
+        self.holds && self.exporter == *exporter
+    }
 }
 
 /// The keys that one connection has proven.
@@ -27,8 +61,24 @@ pub(super) struct Proofs {
 }
 
 impl Proofs {
-    pub(super) const fn count(&self) -> usize {
-        self.count
+    pub(super) fn contains(&self, timeline: &TimelineId, author: &AuthorKey) -> bool {
+        let authors = self.authors.get(timeline);
+        authors.is_some_and(|authors| authors.contains(author))
+    }
+
+    /// Whether one more has room, before it is verified.
+    pub(super) fn check_room(&self, timeline: &TimelineId) -> Result<(), SessionError> {
+        if self.count >= PROOFS_PER_CONNECTION_MAX {
+            return Err(SessionError::Limit {
+                what: "proofs on one connection",
+            });
+        }
+        if self.authors(timeline).count() >= PROOFS_PER_TIMELINE_MAX {
+            return Err(SessionError::Limit {
+                what: "proofs of one timeline on one connection",
+            });
+        }
+        Ok(())
     }
 
     pub(super) fn add(&mut self, timeline: TimelineId, author: AuthorKey) {
@@ -47,7 +97,7 @@ impl Proofs {
 }
 
 /// Strict verification; weak keys are refused.
-pub(super) fn holds(proof: &Prove, exporter: &[u8; 32]) -> bool {
+fn holds(proof: &Prove, exporter: &[u8; 32]) -> bool {
     let Ok(key) = VerifyingKey::from_bytes(proof.author.as_bytes()) else {
         return false;
     };

@@ -24,6 +24,11 @@ impl Bucket {
 
     /// One token, if there is one.
     pub(super) fn take(&mut self, now: Monotonic) -> bool {
+        self.take_many(now, 1)
+    }
+
+    /// So many tokens, or none.
+    pub(super) fn take_many(&mut self, now: Monotonic, tokens: usize) -> bool {
         let passed_ms = now.since_ms(self.filled_at);
         if passed_ms > 0 {
             // What is less than a millisecond stays for the next time.
@@ -34,7 +39,8 @@ impl Bucket {
                 .saturating_add(earned)
                 .min(u64::from(self.burst) * 1_000);
         }
-        match self.millitokens.checked_sub(1_000) {
+        let cost = (tokens as u64).saturating_mul(1_000);
+        match self.millitokens.checked_sub(cost) {
             Some(rest) => {
                 self.millitokens = rest;
                 true

@@ -13,15 +13,15 @@ use super::error::SessionError;
 use super::input::Input;
 use super::output::{Event, Outbox};
 use super::per_class::PerClass;
-use super::proof::{self, Proofs};
+use super::proof::{CheckedProof, Proofs};
 use super::rate::Bucket;
 use super::short;
 use super::transfer::{ClassStream, Entrance};
 use super::view::View;
 use crate::limits::{
     APPENDS_IN_FLIGHT_MAX, CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_SECOND, EPHEMERAL_FRAMES_BURST,
-    EPHEMERAL_FRAMES_PER_SECOND, PROOFS_PER_CONNECTION_MAX, RETRY_AFTER_MS_DEFAULT,
-    SUBSCRIPTIONS_PER_CONNECTION_MAX, SUBSCRIPTIONS_PER_TOKEN,
+    EPHEMERAL_FRAMES_PER_SECOND, RETRY_AFTER_MS_DEFAULT, SUBSCRIPTIONS_PER_CONNECTION_MAX,
+    SUBSCRIPTIONS_PER_TOKEN,
 };
 use crate::replica::{Arrival, Replica};
 use crate::wire::code::ErrorCode;
@@ -29,6 +29,31 @@ use crate::wire::frame::{
     Ack, Append, AppendAnswer, AppendOutcome, Ephemeral, ErrorFrame, Frame, Prove, Proved, Pull,
     Subscribe, TimelineSubscription,
 };
+
+/// A proof as it came to the session.
+pub(super) enum Presented {
+    /// As a frame: it is verified here.
+    Frame(Prove),
+    /// Verified where it was read.
+    Checked(CheckedProof),
+}
+
+impl Presented {
+    const fn proof(&self) -> &Prove {
+        match self {
+            Self::Frame(proof) => proof,
+            Self::Checked(checked) => checked.proof(),
+        }
+    }
+
+    fn holds(self, exporter: &[u8; 32]) -> bool {
+        let checked = match self {
+            Self::Frame(proof) => CheckedProof::new(proof, exporter),
+            Self::Checked(checked) => checked,
+        };
+        checked.holds_for(exporter)
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Server {
@@ -73,7 +98,11 @@ impl Server {
 
     /// A control frame costs a token; without tokens the connection ends.
     pub(super) fn spend(&mut self, now: Monotonic) -> Result<(), SessionError> {
-        if self.control.take(now) {
+        self.spend_many(now, 1)
+    }
+
+    fn spend_many(&mut self, now: Monotonic, tokens: usize) -> Result<(), SessionError> {
+        if self.control.take_many(now, tokens) {
             Ok(())
         } else {
             Err(SessionError::RateLimited)
@@ -89,7 +118,7 @@ impl Server {
         outbox: &mut Outbox,
     ) -> Result<(), SessionError> {
         match frame {
-            Frame::Prove(body) => self.prove(now, body, exporter, outbox),
+            Frame::Prove(body) => self.prove(now, Presented::Frame(body), exporter, outbox),
             Frame::Subscribe(body) => self.subscribe(now, body, replica, outbox),
             Frame::Unsubscribe(body) => {
                 self.spend(now.monotonic)?;
@@ -153,6 +182,7 @@ impl Server {
             | Input::Ephemeral { .. }
             | Input::Connected { .. }
             | Input::Frame(_)
+            | Input::Proof(_)
             | Input::Undecodable(_)
             | Input::Disconnected
             | Input::Timeout
@@ -162,28 +192,27 @@ impl Server {
         }
     }
 
-    fn prove(
+    pub(super) fn prove(
         &mut self,
         now: Now,
-        body: Prove,
+        presented: Presented,
         exporter: &[u8; 32],
         outbox: &mut Outbox,
     ) -> Result<(), SessionError> {
         self.spend(now.monotonic)?;
-        if self.proofs.count() >= PROOFS_PER_CONNECTION_MAX {
-            return Err(SessionError::Limit {
-                what: "proofs on one connection",
-            });
-        }
         let Prove {
             timeline, author, ..
-        } = body;
-        if !proof::holds(&body, exporter) {
-            return Err(SessionError::BadProof { timeline, author });
+        } = *presented.proof();
+        // What is proven is not looked at again: a repeat costs no signature.
+        if !self.proofs.contains(&timeline, &author) {
+            self.proofs.check_room(&timeline)?;
+            if !presented.holds(exporter) {
+                return Err(SessionError::BadProof { timeline, author });
+            }
+            self.proofs.add(timeline, author);
+            outbox.event(Event::Proved { timeline, author });
         }
-        self.proofs.add(timeline, author);
         outbox.send(Frame::Proved(Proved { timeline, author }));
-        outbox.event(Event::Proved { timeline, author });
         Ok(())
     }
 
@@ -194,10 +223,10 @@ impl Server {
         replica: &dyn Replica,
         outbox: &mut Outbox,
     ) -> Result<(), SessionError> {
-        // Entering a stream looks at what is in it: many small subscribes cost more than one large.
-        for _ in 0..=self.watched.len() / SUBSCRIPTIONS_PER_TOKEN {
-            self.spend(now.monotonic)?;
-        }
+        // Each timeline is judged, and named in the answer if it is refused. Entering a
+        // stream looks at what is in it: many small subscribes cost more than one large.
+        let tokens = 1 + body.timelines.len() + self.watched.len() / SUBSCRIPTIONS_PER_TOKEN;
+        self.spend_many(now.monotonic, tokens)?;
         let starts = |class| !self.streams.get(class).is_started();
         if body.cursors.iter().any(|(class, _)| !starts(*class)) {
             return Err(SessionError::Protocol {

@@ -18,6 +18,8 @@ pub(super) struct View<'v> {
 
 impl View<'_> {
     /// Why the connection may not do this, or `None` if one of its proven authors may.
+    /// A timeline that is not here is asked for once: no store remembers what it lacks,
+    /// so each question is a scan.
     pub(super) fn refuses(
         &self,
         timeline: TimelineId,
@@ -28,7 +30,7 @@ impl View<'_> {
             match self.replica.judge(timeline, author, right, self.at)? {
                 Verdict::Permitted(_) => return Ok(None),
                 Verdict::Refused(_) => code = ErrorCode::NotAdmitted,
-                Verdict::UnknownTimeline => code = ErrorCode::UnknownTimeline,
+                Verdict::UnknownTimeline => return Ok(Some(ErrorCode::UnknownTimeline)),
             }
         }
         Ok(Some(code))
