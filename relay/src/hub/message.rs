@@ -3,6 +3,7 @@
 use std::fmt;
 
 use khlong_store::error::StoreError;
+use khlong_sync::session::proof::CheckedProof;
 use khlong_sync::wire::WireError;
 use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::{Frame, Lane};
@@ -33,6 +34,13 @@ pub enum HubInput {
         connection: ConnectionId,
         /// The frame.
         frame: Frame,
+    },
+    /// A proof came, and was verified where it was read.
+    Proof {
+        /// On which connection.
+        connection: ConnectionId,
+        /// The proof, and whether it holds.
+        proof: CheckedProof,
     },
     /// Something came that is no frame.
     Undecodable {

@@ -129,6 +129,10 @@ impl Hub {
                 self.stats.frames_received += 1;
                 self.step(now, connection, Input::Frame(frame))?;
             }
+            HubInput::Proof { connection, proof } => {
+                self.stats.frames_received += 1;
+                self.step(now, connection, Input::Proof(proof))?;
+            }
             HubInput::Undecodable { connection, error } => {
                 self.stats.frames_undecodable += 1;
                 self.step(now, connection, Input::Undecodable(error))?;

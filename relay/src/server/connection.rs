@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use khlong_sync::session::proof::CheckedProof;
 use khlong_sync::transport::quic::link::{Link, LinkEvent, LinkStats};
 use khlong_sync::wire::code::ErrorCode;
+use khlong_sync::wire::frame::Frame;
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::{Attached, DriverInput};
@@ -26,9 +28,10 @@ pub(super) async fn serve(
         sender: link.sender(),
         close,
     };
+    let exporter = link.exporter();
     let connected = DriverInput::Connected {
         connection: id,
-        exporter: link.exporter(),
+        exporter,
         attached,
     };
     if inputs.send(connected).await.is_err() {
@@ -41,6 +44,14 @@ pub(super) async fn serve(
         };
         counted.count(link.stats());
         let (input, is_last) = match event {
+            // As the signatures of envelopes: here, and not on the hub's thread.
+            LinkEvent::Frame(Frame::Prove(proof)) => (
+                HubInput::Proof {
+                    connection: id,
+                    proof: CheckedProof::new(proof, &exporter),
+                },
+                false,
+            ),
             LinkEvent::Frame(frame) => (
                 HubInput::Frame {
                     connection: id,
