@@ -270,6 +270,7 @@ impl Relay {
             limits: QuicLimits::default(),
             public_host: "127.0.0.1".to_owned(),
             public_port: None,
+            stop_within: khlong_relay::server::STOP_WITHIN,
         };
         let disk = MemoryDisk::new();
         let open = Box::new(move || Ok(open_store(&disk, Role::Relay)));

@@ -78,6 +78,7 @@ impl CommandError {
                 | ServerError::Admin { .. }
                 | ServerError::Entropy(_)
                 | ServerError::Thread(_)
+                | ServerError::DriverHangs { .. }
                 | ServerError::DriverGone,
             ) => 1,
         }

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use super::{Arguments, CommandError, Run, SCHEMA_VERSION, print};
 use crate::config::Config;
 use crate::identity;
-use crate::server::{Server, ServerOptions};
+use crate::server::{STOP_WITHIN, Server, ServerOptions};
 
 pub(super) fn execute(arguments: &Arguments, run: &Run) -> Result<(), CommandError> {
     let config = arguments.load(&run.flags())?;
@@ -74,6 +74,7 @@ fn options(config: &Config, accept_loss: bool) -> Result<ServerOptions, CommandE
             .relay
             .port
             .and_then(|port| u16::try_from(port.0).ok()),
+        stop_within: STOP_WITHIN,
     })
 }
 

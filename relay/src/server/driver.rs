@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use khlong_crdt::time::Now;
+use khlong_store::error::{EngineError, StoreError};
 use khlong_sync::transport::quic::error::SendError;
 use khlong_sync::transport::quic::link::LinkSender;
 use khlong_sync::wire::code::ErrorCode;
@@ -50,9 +52,11 @@ type Open = Box<dyn FnMut() -> Result<Hub, ServerError> + Send>;
 #[derive(Debug)]
 pub(super) struct Driver {
     thread: Option<std::thread::JoinHandle<()>>,
-    ended: oneshot::Receiver<()>,
-    is_over: bool,
+    ended: oneshot::Receiver<Ended>,
 }
+
+/// How the thread ended: as it was told, or because the folder is not to be opened.
+type Ended = Result<(), ServerError>;
 
 impl Driver {
     /// Starts the thread; `open` makes a new hub from disk after a failure.
@@ -65,7 +69,7 @@ impl Driver {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()?;
-        let (end, ended) = oneshot::channel::<()>();
+        let (end, ended) = oneshot::channel::<Ended>();
         // Before the thread runs: whoever was told that the relay serves may ask at once.
         metrics.publish_hub(hub.stats());
         metrics.publish_engine(hub.store().stats());
@@ -73,10 +77,9 @@ impl Driver {
         let thread = std::thread::Builder::new()
             .name("hub".to_owned())
             .spawn(move || {
-                let _end = end;
                 let clock = Clock::start();
                 let seats = BTreeMap::new();
-                runtime.block_on(
+                let how = runtime.block_on(
                     Loop {
                         open,
                         queued,
@@ -86,24 +89,27 @@ impl Driver {
                     }
                     .run(hub),
                 );
+                // The handle may be gone.
+                let _ = end.send(how);
             })?;
         Ok(Self {
             thread: Some(thread),
             ended,
-            is_over: false,
         })
     }
 
-    /// Ends when the thread has; the store is closed then.
-    pub(super) async fn ended(&mut self) {
-        if !self.is_over {
-            let _ = (&mut self.ended).await;
-            self.is_over = true;
-        }
+    /// Ends when the thread has; the store is closed then. Cancel-safe, and not to be
+    /// called again once it has ended.
+    ///
+    /// # Errors
+    /// Why the folder is not to be opened again; [`ServerError::DriverGone`] after a panic.
+    pub(super) async fn ended(&mut self) -> Ended {
+        let how = (&mut self.ended).await;
         if let Some(thread) = self.thread.take() {
-            // It has dropped its sender, so it is past its last statement.
+            // It has sent its last word, or unwound.
             let _ = thread.join();
         }
+        how.unwrap_or(Err(ServerError::DriverGone))
     }
 }
 
@@ -123,7 +129,7 @@ enum Turn {
 }
 
 impl Loop {
-    async fn run(mut self, mut hub: Hub) {
+    async fn run(mut self, mut hub: Hub) -> Ended {
         let mut inputs = Vec::with_capacity(BATCH_INPUTS_MAX);
         let mut gauges_due = Instant::now();
         loop {
@@ -136,12 +142,12 @@ impl Loop {
                 .next_deadline()
                 .map_or(gauges_due, |at| self.clock.instant(at).min(gauges_due));
             tokio::select! {
-                taken = self.queued.recv_many(&mut inputs, BATCH_INPUTS_MAX) => if taken == 0 { return },
+                taken = self.queued.recv_many(&mut inputs, BATCH_INPUTS_MAX) => if taken == 0 { return Ok(()) },
                 () = tokio::time::sleep_until(wake.into()) => {}
             }
             match self.turn(&mut hub, &mut inputs) {
                 Ok(Turn::Next) => {}
-                Ok(Turn::Last) => return,
+                Ok(Turn::Last) => return Ok(()),
                 Err(failure) => {
                     tracing::error!(
                         error = &failure as &dyn std::error::Error,
@@ -152,9 +158,9 @@ impl Loop {
                     drop(hub);
                     inputs.clear();
                     self.cut_all();
-                    match self.reopen().await {
+                    match self.reopen().await? {
                         Some(rebuilt) => hub = rebuilt,
-                        None => return,
+                        None => return Ok(()),
                     }
                 }
             }
@@ -206,11 +212,11 @@ impl Loop {
         }
         // Before the release: whoever has an ack finds it counted.
         self.metrics.publish_hub(hub.stats());
-        self.release(hub);
+        self.release(now, hub)?;
         Ok(turn)
     }
 
-    fn release(&mut self, hub: &mut Hub) {
+    fn release(&mut self, now: Now, hub: &mut Hub) -> Result<(), HubFailure> {
         while let Some(output) = hub.poll_output() {
             match output {
                 HubOutput::Send {
@@ -225,6 +231,8 @@ impl Loop {
                         seat.sender
                             .abort(Some(ErrorCode::Busy), "you do not read what you asked for");
                         self.seats.remove(&connection);
+                        // Its task ends without a word: the hub hears it from here.
+                        hub.handle(now, HubInput::Disconnected { connection })?;
                     }
                 }
                 HubOutput::Close { connection, code } => {
@@ -235,6 +243,7 @@ impl Loop {
                 }
             }
         }
+        Ok(())
     }
 
     fn cut_all(&mut self) {
@@ -246,13 +255,20 @@ impl Loop {
 
     /// Opens the folder again, for as long as it takes; `None` when the server
     /// stops meanwhile.
-    async fn reopen(&mut self) -> Option<Hub> {
+    ///
+    /// # Errors
+    /// What only an operator can mend: what was acknowledged is gone or damaged, or the
+    /// folder is another's. To ask again would hide it.
+    async fn reopen(&mut self) -> Result<Option<Hub>, ServerError> {
         self.metrics.set_state(State::Rebuilding);
         loop {
             match (self.open)() {
                 Ok(hub) => {
                     self.metrics.set_state(State::Ready);
-                    return Some(hub);
+                    return Ok(Some(hub));
+                }
+                Err(ServerError::Store(error)) if is_for_the_operator(&error) => {
+                    return Err(ServerError::Store(error));
                 }
                 Err(error) => {
                     tracing::error!(
@@ -271,9 +287,39 @@ impl Loop {
                             .abort(Some(ErrorCode::Internal), "the relay starts anew");
                     }
                     Some(DriverInput::Hub(_)) => {}
-                    Some(DriverInput::ShutDown) | None => return None,
+                    Some(DriverInput::ShutDown) | None => return Ok(None),
                 }
             }
         }
+    }
+}
+
+/// Whether a folder stays as it is until somebody has looked at it: a disk that is full
+/// or fails may recover, lost or damaged commits do not come back.
+fn is_for_the_operator(error: &StoreError) -> bool {
+    match error {
+        StoreError::BehindSideFile { .. }
+        | StoreError::Diverged { .. }
+        | StoreError::Corrupt { .. }
+        | StoreError::AdmissionLog { .. }
+        | StoreError::WrongRole { .. }
+        | StoreError::SchemaTooNew { .. }
+        | StoreError::MigrationMissing { .. }
+        | StoreError::Engine(EngineError::Corrupt { .. } | EngineError::UnknownTable { .. }) => {
+            true
+        }
+        StoreError::Engine(
+            EngineError::DiskFull { .. }
+            | EngineError::Busy
+            | EngineError::Poisoned
+            | EngineError::Io { .. }
+            | EngineError::NotSynced
+            | EngineError::OptionReplaced { .. },
+        )
+        | StoreError::Locked { .. }
+        | StoreError::Folder { .. }
+        | StoreError::BatchFull { .. }
+        | StoreError::RowTooLarge { .. }
+        | StoreError::TableFull { .. } => false,
     }
 }

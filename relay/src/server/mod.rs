@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use khlong_crdt::address::RelayAddress;
@@ -34,6 +35,10 @@ use tokio::task::JoinSet;
 use self::driver::{Driver, DriverInput};
 use crate::admin::{self, Metrics};
 use crate::hub::{BATCH_INPUTS_MAX, ConnectionId, Hub, Policy};
+
+/// What [`ServerOptions::stop_within`] should be: longer than a slow disk's fsync, shorter
+/// than service managers wait before they kill.
+pub const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Inputs that wait for the hub. A full queue stops reading from sockets.
 const INPUTS_QUEUED_MAX: usize = BATCH_INPUTS_MAX;
@@ -61,6 +66,8 @@ pub struct ServerOptions {
     pub public_host: String,
     /// Port of it, where that is not the bound one.
     pub public_port: Option<u16>,
+    /// What the last commit may take when the relay stops. Usually [`STOP_WITHIN`].
+    pub stop_within: Duration,
 }
 
 /// Why a relay does not start, or stops.
@@ -87,6 +94,14 @@ pub enum ServerError {
     /// The thread.
     #[error("cannot start the hub's thread")]
     Thread(#[source] io::Error),
+    /// The thread waits for the disk, and would for ever.
+    #[error(
+        "the last commit did not end within {} s: the disk hangs; nothing of it was acknowledged", within.as_secs()
+    )]
+    DriverHangs {
+        /// How long it was given.
+        within: Duration,
+    },
     /// A bug: the thread is gone.
     #[error("the hub's thread has ended; this is a bug, report it with the log")]
     DriverGone,
@@ -106,6 +121,7 @@ pub struct Server {
     address: RelayAddress,
     quic: SocketAddr,
     operators: SocketAddr,
+    stop_within: Duration,
 }
 
 impl Server {
@@ -171,6 +187,7 @@ impl Server {
             address,
             quic,
             operators,
+            stop_within: options.stop_within,
         })
     }
 
@@ -196,6 +213,8 @@ impl Server {
     /// waits (a few seconds at most) until clients have heard it.
     ///
     /// # Errors
+    /// [`ServerError::Store`] when what was acknowledged is gone or damaged;
+    /// [`ServerError::DriverHangs`] when the last commit does not come to an end;
     /// [`ServerError::DriverGone`].
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServerError> {
         let Self {
@@ -204,6 +223,7 @@ impl Server {
             mut driver,
             inputs,
             metrics,
+            stop_within,
             ..
         } = self;
         let mut connections = JoinSet::new();
@@ -215,7 +235,7 @@ impl Server {
         let ended = loop {
             tokio::select! {
                 () = &mut stop => break Ok(()),
-                () = driver.ended() => break Err(ServerError::DriverGone),
+                how = driver.ended() => break Err(how.err().unwrap_or(ServerError::DriverGone)),
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
                 link = listener.accept() => {
                     let Some(link) = link else { break Err(ServerError::DriverGone) };
@@ -226,12 +246,15 @@ impl Server {
             }
         };
         metrics.stopping.store(true, Ordering::Relaxed);
-        if ended.is_ok() {
-            // No room in the queue for long means that the disk hangs; then no goodbye.
-            let _ = inputs.send(DriverInput::ShutDown).await;
-            driver.ended().await;
-        }
+        let ended = match ended {
+            Ok(()) => stop_driver(&inputs, &mut driver, stop_within).await,
+            Err(error) => Err(error),
+        };
         drop(inputs);
+        if matches!(ended, Err(ServerError::DriverHangs { .. })) {
+            // They wait for a thread that does not answer.
+            connections.abort_all();
+        }
         // Each one flushes for a bounded time and closes.
         while connections.join_next().await.is_some() {}
         listener.close(Some(ErrorCode::ShuttingDown)).await;
@@ -239,6 +262,23 @@ impl Server {
         while operators.join_next().await.is_some() {}
         ended
     }
+}
+
+/// The last commit and the goodbyes, for a bounded time. A thread that hangs in the disk
+/// ends with the process.
+async fn stop_driver(
+    inputs: &mpsc::Sender<DriverInput>,
+    driver: &mut Driver,
+    within: Duration,
+) -> Result<(), ServerError> {
+    let stopped = async {
+        // An error: it has ended, and says how.
+        let _ = inputs.send(DriverInput::ShutDown).await;
+        driver.ended().await
+    };
+    tokio::time::timeout(within, stopped)
+        .await
+        .unwrap_or(Err(ServerError::DriverHangs { within }))
 }
 
 /// Opens a relay's folder, or makes it.

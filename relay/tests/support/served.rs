@@ -42,6 +42,7 @@ pub fn options(folder: &Path) -> ServerOptions {
         limits: QuicLimits::default(),
         public_host: "127.0.0.1".to_owned(),
         public_port: None,
+        stop_within: khlong_relay::server::STOP_WITHIN,
     }
 }
 
