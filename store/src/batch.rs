@@ -7,16 +7,22 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+use khlong_crdt::id::TimelineId;
 
 use crate::cache::Caches;
 use crate::engine::{Direction, Engine};
 use crate::error::StoreError;
 use crate::identity::LogIdentity;
 use crate::key::KeyRange;
-use crate::limits::{BATCH_BYTES_MAX, BATCH_ROW_BYTES, KEY_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::limits::{
+    ADMISSIONS_OPEN_MAX, BATCH_BYTES_MAX, BATCH_ROW_BYTES, KEY_BYTES_MAX, VALUE_BYTES_MAX,
+};
 use crate::record;
 use crate::rows::{Committed, EachRowVisitor, Rows};
 use crate::table::{Status, Table};
+use crate::tables::admission::AdmissionLog;
 use crate::write_set::WriteSet;
 
 /// The writes of a batch without its engine: what a core that owns its store
@@ -25,6 +31,8 @@ use crate::write_set::WriteSet;
 pub struct Overlay {
     tables: BTreeMap<Table, BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
     bytes: usize,
+    /// What the auth-ops in it have led to; derived from the rows.
+    admissions: BTreeMap<TimelineId, Arc<AdmissionLog>>,
 }
 
 impl Overlay {
@@ -56,6 +64,10 @@ impl Overlay {
             }
         }
         writes
+    }
+
+    pub(crate) fn take_admissions(&mut self) -> BTreeMap<TimelineId, Arc<AdmissionLog>> {
+        std::mem::take(&mut self.admissions)
     }
 
     fn rows(&self, table: Table) -> Option<&BTreeMap<Vec<u8>, Option<Vec<u8>>>> {
@@ -127,7 +139,25 @@ impl<'e> Batch<'e> {
         outcome
     }
 
+    pub(crate) fn kept_admission(&self, timeline: &TimelineId) -> Option<Arc<AdmissionLog>> {
+        self.overlay.admissions.get(timeline).cloned()
+    }
+
+    pub(crate) fn keep_admission(&mut self, timeline: TimelineId, log: Arc<AdmissionLog>) {
+        if self.overlay.admissions.len() >= ADMISSIONS_OPEN_MAX {
+            self.overlay.admissions.clear();
+        }
+        self.overlay.admissions.insert(timeline, log);
+    }
+
+    pub(crate) fn forget_admission(&mut self, timeline: &TimelineId) {
+        self.overlay.admissions.remove(timeline);
+    }
+
     fn roll_back(&mut self, written: Vec<Undo>) {
+        if written.iter().any(|undo| undo.table == Table::Admission) {
+            self.overlay.admissions.clear();
+        }
         for Undo { table, key, before } in written.into_iter().rev() {
             let rows = self.overlay.tables.entry(table).or_default();
             let now = rows.get(&key).map_or(0, |row| cost(&key, row.as_ref()));

@@ -7,13 +7,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use khlong_crdt::admission::Admission;
 use khlong_crdt::class::Class;
 use khlong_crdt::id::TimelineId;
 
 use crate::error::StoreError;
 use crate::limits::{ADMISSIONS_CACHED_MAX, TIMELINE_HEADS_CACHED_MAX};
 use crate::table::Table;
+use crate::tables::admission::AdmissionLog;
 use crate::tables::timelines::{ClassHead, TimelineHead};
 use crate::write_set::WriteSet;
 
@@ -22,7 +22,7 @@ use crate::write_set::WriteSet;
 pub(crate) struct Caches {
     class_heads: RefCell<BTreeMap<Class, ClassHead>>,
     heads: RefCell<BTreeMap<Vec<u8>, TimelineHead>>,
-    admissions: RefCell<BTreeMap<[u8; 32], Arc<Admission>>>,
+    admissions: RefCell<BTreeMap<[u8; 32], Arc<AdmissionLog>>>,
 }
 
 impl Caches {
@@ -55,8 +55,8 @@ impl Caches {
     pub(crate) fn admission(
         &self,
         timeline: &TimelineId,
-        load: impl FnOnce() -> Result<Option<Admission>, StoreError>,
-    ) -> Result<Option<Arc<Admission>>, StoreError> {
+        load: impl FnOnce() -> Result<Option<AdmissionLog>, StoreError>,
+    ) -> Result<Option<Arc<AdmissionLog>>, StoreError> {
         if let Some(admission) = self.admissions.borrow().get(timeline.as_bytes()) {
             return Ok(Some(Arc::clone(admission)));
         }
@@ -64,13 +64,14 @@ impl Caches {
         let Some(admission) = load()?.map(Arc::new) else {
             return Ok(None);
         };
-        insert(
-            &self.admissions,
-            *timeline.as_bytes(),
-            Arc::clone(&admission),
-            ADMISSIONS_CACHED_MAX,
-        );
+        self.keep_admission(timeline, Arc::clone(&admission));
         Ok(Some(admission))
+    }
+
+    /// What is committed, and need not be replayed to be known.
+    pub(crate) fn keep_admission(&self, timeline: &TimelineId, admission: Arc<AdmissionLog>) {
+        let key = *timeline.as_bytes();
+        insert(&self.admissions, key, admission, ADMISSIONS_CACHED_MAX);
     }
 
     /// Forgets what a commit has changed.

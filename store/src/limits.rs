@@ -19,6 +19,10 @@ pub const TIMELINE_HEADS_CACHED_MAX: usize = 65_536;
 /// Timelines whose admission is kept in memory, replayed from disk when missing.
 pub const ADMISSIONS_CACHED_MAX: usize = 4_096;
 
+/// Timelines whose admission an open batch keeps with what it has recorded itself; more
+/// are replayed.
+pub const ADMISSIONS_OPEN_MAX: usize = 256;
+
 /// What waits in a node's outbox, over all timelines.
 pub const OUTBOX_ENTRIES_MAX: u64 = 1_000_000;
 

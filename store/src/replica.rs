@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use khlong_crdt::admission::{Admission, Rights};
+use khlong_crdt::admission::Rights;
 use khlong_crdt::class::{Class, Cursor};
 use khlong_crdt::id::{ArrivalSeq, AuthorKey, LogId, TimelineId};
 use khlong_crdt::time::UnixMillis;
@@ -16,6 +16,7 @@ use crate::key::KeyRange;
 use crate::rows::Rows;
 use crate::store::Store;
 use crate::table::Table;
+use crate::tables::admission::AdmissionLog;
 use crate::tables::timelines::{self, ClassHead, TimelineHead, class_key, timeline_class_key};
 
 /// The reads that a store and a batch answer differently: through caches or not.
@@ -23,7 +24,7 @@ trait View: Rows + Sized {
     fn identity(&self) -> LogIdentity;
     fn class_head(&self, class: Class) -> Result<ClassHead, StoreError>;
     fn head_of(&self, timeline: &TimelineId, class: Class) -> Result<TimelineHead, StoreError>;
-    fn admission_of(&self, timeline: &TimelineId) -> Result<Option<Arc<Admission>>, StoreError>;
+    fn admission_of(&self, timeline: &TimelineId) -> Result<Option<Arc<AdmissionLog>>, StoreError>;
 }
 
 impl View for Store {
@@ -42,7 +43,7 @@ impl View for Store {
             .head(&key, || timelines::timeline_head(self, timeline, class))
     }
 
-    fn admission_of(&self, timeline: &TimelineId) -> Result<Option<Arc<Admission>>, StoreError> {
+    fn admission_of(&self, timeline: &TimelineId) -> Result<Option<Arc<AdmissionLog>>, StoreError> {
         self.admission(timeline)
     }
 }
@@ -73,7 +74,7 @@ impl View for Batch<'_> {
         }
     }
 
-    fn admission_of(&self, timeline: &TimelineId) -> Result<Option<Arc<Admission>>, StoreError> {
+    fn admission_of(&self, timeline: &TimelineId) -> Result<Option<Arc<AdmissionLog>>, StoreError> {
         self.admission(timeline)
     }
 }
@@ -112,10 +113,10 @@ fn judge(
     right: Rights,
     at: UnixMillis,
 ) -> Result<Verdict, StoreError> {
-    let Some(admission) = view.admission_of(timeline)? else {
+    let Some(log) = view.admission_of(timeline)? else {
         return Ok(Verdict::UnknownTimeline);
     };
-    Ok(match admission.judge(author, right, at) {
+    Ok(match log.admission().judge(author, right, at) {
         Ok(principal) => Verdict::Permitted(principal),
         Err(refusal) => Verdict::Refused(refusal),
     })

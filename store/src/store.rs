@@ -160,6 +160,24 @@ impl Store {
         Ok(receipt)
     }
 
+    /// [`Self::commit`] of what a batch left. What its auth-ops led to stays in memory, so
+    /// that nobody replays it.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn commit_overlay(
+        &mut self,
+        mut overlay: Overlay,
+        durability: Durability,
+    ) -> Result<CommitReceipt, StoreError> {
+        let admissions = overlay.take_admissions();
+        let receipt = self.commit(overlay.into_writes(), durability)?;
+        for (timeline, admission) in admissions {
+            self.caches.keep_admission(&timeline, admission);
+        }
+        Ok(receipt)
+    }
+
     /// A consistent copy of the store in the new folder `target`: a backup that
     /// [`Self::open`] opens. On a memory disk it is kept under that name.
     ///
@@ -250,6 +268,7 @@ impl Store {
             Some(_) => true,
             None => false,
         };
+        let found_schema = migrate::migrate(engine.as_mut(), MIGRATIONS, SCHEMA)?;
         let identity = identify(engine.as_mut(), options, lost)?;
         if side_state == SideState::Unreadable {
             tracing::warn!("the side file does not check; it is passed over and written anew");
@@ -268,7 +287,6 @@ impl Store {
             caches: Caches::default(),
             identity,
             committed,
-        let found_schema = migrate::migrate(engine.as_mut(), MIGRATIONS, SCHEMA)?;
             has_unsynced: false,
             opening,
         })

@@ -371,6 +371,7 @@ fn admission_is_replayed_from_the_accepted_ops() {
                 .admission(&timeline)
                 .unwrap()
                 .unwrap()
+                .admission()
                 .principal_of(&author.id()),
             expected
         );

@@ -81,7 +81,7 @@ impl Hub {
         let pending = std::mem::take(&mut self.pending);
         let arrivals = std::mem::take(&mut self.arrivals);
         if !overlay.is_empty() {
-            match self.store.commit(overlay.into_writes(), Durability::Synced) {
+            match self.store.commit_overlay(overlay, Durability::Synced) {
                 Ok(_) => {
                     self.stats.commits += 1;
                     self.stats.disk_full = false;

@@ -1,6 +1,8 @@
 //! What becomes of an appended envelope: propose, then apply into the open batch.
 
-use khlong_crdt::admission::{Admission, AdmissionError, Refusal};
+use std::sync::Arc;
+
+use khlong_crdt::admission::{AdmissionError, AuthBody, Refusal, Rights};
 use khlong_crdt::class::Class;
 use khlong_crdt::envelope::{Kind, VerifiedEnvelope};
 use khlong_crdt::id::Seq;
@@ -8,7 +10,8 @@ use khlong_crdt::time::{Now, UnixMillis};
 use khlong_store::batch::Batch;
 use khlong_store::error::StoreError;
 use khlong_store::limits::BATCH_BYTES_MAX;
-use khlong_store::tables::{admission, quotas, timelines};
+use khlong_store::tables::admission::{self, AdmissionLog};
+use khlong_store::tables::{quotas, timelines};
 use khlong_sync::limits::{APPEND_BYTES_MAX, APPEND_ENVELOPES_MAX};
 use khlong_sync::replica::Arrival;
 use khlong_sync::session::input::Input;
@@ -16,7 +19,10 @@ use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::AppendOutcome;
 
 use super::commit::Pending;
-use super::policy::{CONTROL_RESERVE_BYTES, Policy};
+use super::policy::{
+    AUTH_OPS_OF_MEMBERS_MAX, AUTH_OPS_PER_MEMBER_MAX, AUTH_OPS_PER_TIMELINE_MAX,
+    CONTROL_RESERVE_BYTES, Policy,
+};
 use super::{ConnectionId, Hub, HubFailure, is_fatal};
 
 /// Index rows, heads, counters and admission of one envelope in a batch, at most.
@@ -103,9 +109,8 @@ impl Hub {
         let (mut forks, mut opened) = (0, 0);
         for envelope in &envelopes {
             // Whatever an error cuts short is undone: half an envelope would be a duplicate next time.
-            let decided = batch.atomically(|batch| {
-                decide(batch, &self.policy, envelope, received_at, may_open)
-            });
+            let decided = batch
+                .atomically(|batch| decide(batch, &self.policy, envelope, received_at, may_open));
             let decision = match decided {
                 Ok(decision) => decision,
                 Err(error) if is_fatal(&error) => return Err(HubFailure::Read(error)),
@@ -168,40 +173,74 @@ fn decide(
     let admitted = match known {
         None if !is_genesis(envelope) => Err(ErrorCode::UnknownTimeline),
         None if !may_open => Err(ErrorCode::OpeningRefused),
-        None => Admission::open(envelope)
-            .map(|_| ())
+        None => AdmissionLog::open(envelope)
+            .map(Some)
             .map_err(|error| code_of(&error)),
-        Some(admission) if prefix.kind == Kind::AuthOp => {
-            let mut next = Admission::clone(&admission);
-            next.apply(envelope, received_at)
-                .map_err(|error| code_of(&error))
-        }
-        Some(admission) => admission
+        Some(log) if prefix.kind == Kind::AuthOp => auth_op(&log, envelope, received_at).map(Some),
+        Some(log) => log
+            .admission()
             .admits(envelope.header(), received_at)
-            .map(|_| ())
+            .map(|_| None)
             .map_err(code_of_refusal),
     };
-    if let Err(code) = admitted {
-        return Ok(Decision::refused(code));
-    }
+    let after = match admitted {
+        Ok(after) => after.map(Arc::new),
+        Err(code) => return Ok(Decision::refused(code)),
+    };
     if is_over_quota(batch, policy, envelope)? {
         return Ok(Decision::refused(ErrorCode::QuotaExceeded));
     }
-    store(batch, envelope, received_at, is_new)
+    store(batch, envelope, received_at, after, is_new)
+}
+
+/// The admission with this auth-op: judged by it, and by what a relay keeps of them. Each
+/// one is read at every start and never goes, so those that say nothing are refused, and
+/// who may not grant writes few.
+fn auth_op(
+    log: &AdmissionLog,
+    envelope: &VerifiedEnvelope,
+    received_at: UnixMillis,
+) -> Result<AdmissionLog, ErrorCode> {
+    let before = log.admission();
+    let after = log
+        .with(envelope, received_at)
+        .map_err(|error| code_of(&error))?;
+    if after.admission() == before && !has_sealed_part(envelope) {
+        return Err(ErrorCode::InvalidEnvelope);
+    }
+    let author = envelope.author();
+    let is_admin = [before, after.admission()]
+        .iter()
+        .any(|admission| admission.judge(&author, Rights::ADMIN, received_at).is_ok());
+    let (most, writers_most) = if is_admin {
+        (AUTH_OPS_PER_TIMELINE_MAX, usize::MAX)
+    } else {
+        (AUTH_OPS_OF_MEMBERS_MAX, AUTH_OPS_PER_MEMBER_MAX)
+    };
+    let writer = after.admission().principal_of(&author);
+    let written = writer.map_or(0, |writer| after.written_by(&writer));
+    if after.length() > most || written > writers_most {
+        return Err(ErrorCode::LimitExceeded);
+    }
+    Ok(after)
+}
+
+/// Whether members read more in it than a relay can.
+fn has_sealed_part(envelope: &VerifiedEnvelope) -> bool {
+    let body = envelope.body().map(AuthBody::decode);
+    body.is_some_and(|body| body.is_ok_and(|body| !body.sealed.is_empty()))
 }
 
 fn store(
     batch: &mut Batch<'_>,
     envelope: &VerifiedEnvelope,
     received_at: UnixMillis,
+    after: Option<Arc<AdmissionLog>>,
     opened: bool,
 ) -> Result<Decision, StoreError> {
     let prefix = envelope.prefix();
     match timelines::append(batch, envelope, received_at)? {
         timelines::Appended::Stored { arrival, forked } => {
-            if prefix.kind == Kind::AuthOp {
-                admission::record(batch, &prefix.timeline, arrival, &envelope.id())?;
-            }
             let more = quotas::Use {
                 bytes: envelope.bytes().len() as u64,
                 count: 1,
@@ -212,6 +251,9 @@ fn store(
                 prefix.timeline.as_bytes(),
                 more,
             )?;
+            if let Some(after) = after {
+                admission::record_applied(batch, arrival, &envelope.id(), after)?;
+            }
             Ok(Decision {
                 outcome: AppendOutcome::Stored { arrival },
                 forked,
@@ -234,18 +276,16 @@ fn is_over_quota(
     policy: &Policy,
     envelope: &VerifiedEnvelope,
 ) -> Result<bool, StoreError> {
-    let stored = quotas::get(
-        batch,
-        quotas::Scope::Timeline,
-        envelope.prefix().timeline.as_bytes(),
-    )?;
+    let timeline = envelope.prefix().timeline;
+    let stored = quotas::get(batch, quotas::Scope::Timeline, timeline.as_bytes())?;
+    let bytes = envelope.bytes().len() as u64;
     let reserve = if envelope.class() == Class::Control {
         CONTROL_RESERVE_BYTES
     } else {
         0
     };
     let quota = policy.timeline_quota_bytes.saturating_add(reserve);
-    Ok(stored.bytes.saturating_add(envelope.bytes().len() as u64) > quota)
+    Ok(stored.bytes.saturating_add(bytes) > quota)
 }
 
 fn is_genesis(envelope: &VerifiedEnvelope) -> bool {

@@ -44,7 +44,10 @@ use khlong_sync::wire::code::ErrorCode;
 use self::commit::Pending;
 use self::connection::Connection;
 pub use self::message::{ConnectionId, HubFailure, HubInput, HubOutput};
-pub use self::policy::{KeepFor, Opening, Policy, Retention, WriteRate};
+pub use self::policy::{
+    AUTH_OPS_OF_MEMBERS_MAX, AUTH_OPS_PER_MEMBER_MAX, AUTH_OPS_PER_TIMELINE_MAX, KeepFor, Opening,
+    Policy, Retention, WriteRate,
+};
 use self::retention::Sweep;
 pub use self::retention::{ROUND_EVERY_MS, TURN_ENVELOPES_MAX, TURN_TIMELINES_MAX};
 pub use self::stats::HubStats;

@@ -3,11 +3,24 @@
 use std::fmt;
 
 use khlong_crdt::envelope::Expiry;
+use khlong_crdt::limits::{ADMISSION_OPS_MAX, AUTHORS_PER_PRINCIPAL_MAX, PRINCIPALS_MAX};
 use khlong_crdt::time::Monotonic;
 
 /// Bytes that a timeline may store beyond its quota for keys and permissions
 /// only: whoever is full can still remove a member.
 pub(super) const CONTROL_RESERVE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Auth-ops of one timeline, with a third that only admins may fill: there is always
+/// room to remove somebody. Default 49,152.
+pub const AUTH_OPS_PER_TIMELINE_MAX: usize = AUTH_OPS_OF_MEMBERS_MAX + ADMISSION_OPS_MAX;
+/// Where auth-ops of others than admins end. Admission limits grants and revocations, of
+/// which an envelope holds one or more; as many again introduce devices. Default 32,768.
+pub const AUTH_OPS_OF_MEMBERS_MAX: usize = 2 * ADMISSION_OPS_MAX;
+/// Auth-ops of one principal that is no admin: each of its devices introduces itself with
+/// an inbox, and three times more is said of users' devices than that.
+pub const AUTH_OPS_PER_MEMBER_MAX: usize = 4 * AUTHORS_PER_PRINCIPAL_MAX;
+
+const _: () = assert!(ADMISSION_OPS_MAX + PRINCIPALS_MAX <= AUTH_OPS_OF_MEMBERS_MAX);
 
 const MINUTE_MICROS: u64 = 60_000_000;
 

@@ -19,9 +19,9 @@ use std::collections::BTreeMap;
 use ed25519_dalek::{Signer as _, SigningKey};
 use khlong_crdt::admission::{AuthBody, ClearOp, History, Rights, TimelineKind};
 use khlong_crdt::class::Class;
-use khlong_crdt::context::SIGN_AUTHOR;
+use khlong_crdt::context::{SIGN_AUTHOR, SIGN_INBOX};
 use khlong_crdt::envelope::{Expiry, Kind, Prefix, VerifiedEnvelope};
-use khlong_crdt::id::{AuthorKey, EnvelopeId, EpochId, PrincipalKey, Seq, TimelineId};
+use khlong_crdt::id::{AuthorKey, EnvelopeId, EpochId, InboxKey, PrincipalKey, Seq, TimelineId};
 use khlong_crdt::time::UnixMillis;
 use khlong_sync::session::proof::proof_bytes;
 
@@ -160,6 +160,30 @@ impl Author {
     pub fn auth_op(&mut self, ops: &[ClearOp]) -> VerifiedEnvelope {
         let body = AuthBody::encode(ops, &[]).unwrap();
         self.seal(Kind::AuthOp, &body)
+    }
+
+    /// The same with a part that only members can read.
+    pub fn auth_op_with(&mut self, ops: &[ClearOp], sealed: &[u8]) -> VerifiedEnvelope {
+        let body = AuthBody::encode(ops, sealed).unwrap();
+        self.seal(Kind::AuthOp, &body)
+    }
+
+    /// Where epoch keys for this member are wrapped to.
+    pub fn inbox(&self, n: u8) -> ClearOp {
+        let (principal, inbox) = (self.principal(), InboxKey::from_bytes([n; 32]));
+        let message = [
+            SIGN_INBOX,
+            self.timeline.as_bytes(),
+            principal.as_bytes(),
+            inbox.as_bytes(),
+        ]
+        .concat();
+        let signature = self.principal.sign(&message).to_bytes();
+        ClearOp::Inbox {
+            principal,
+            inbox,
+            signature,
+        }
     }
 
     /// A change with this body, as bytes that the relay cannot read anyway.

@@ -76,6 +76,7 @@ pub(crate) struct FaultPlan {
     commits: VecDeque<(u64, Fault)>,
     /// The same for reads.
     reads: VecDeque<(u64, Fault)>,
+    reads_seen: u64,
     fired: BTreeMap<FaultKind, u64>,
 }
 
@@ -106,11 +107,16 @@ impl FaultPlan {
 
     /// Whether this read fails.
     pub(crate) fn on_read(&mut self) -> bool {
+        self.reads_seen += 1;
         let Some(fault) = Self::next(&mut self.reads) else {
             return false;
         };
         self.count(fault.kind());
         true
+    }
+
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads_seen
     }
 
     pub(crate) fn count(&mut self, kind: FaultKind) {

@@ -105,6 +105,13 @@ impl MemoryDisk {
         self.lock().faults.forget();
     }
 
+    /// Gets, and chunks of scans, that engines on it have read so far: what a decision
+    /// costs the disk, without a clock.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.lock().faults.reads()
+    }
+
     /// Flips one bit of a stored record, in the base and in what is read.
     /// `false` if there is no such row or bit.
     pub fn rot(&self, table: Table, key: &[u8], bit: usize) -> bool {
