@@ -116,6 +116,12 @@ key_file = "{KEY_FILE}"
 # token_file = "opening.token"
 # What one timeline may store.
 # timeline_quota = "1GiB"
+# While opening is "open": what all timelines together may store. Nobody else keeps the
+# disk from being filled by strangers.
+# open_quota = "64GiB"
+# Timelines that one connection, and one address (IPv6: one /64) in a day, may open.
+# openings_per_connection = 1024
+# openings_per_network_a_day = 4096
 # Envelopes that one connection may append in a minute.
 # envelopes_per_minute = 60000
 

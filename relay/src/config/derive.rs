@@ -4,7 +4,7 @@ use khlong_store::engine::rocks::RocksOptions;
 use khlong_sync::transport::quic::limits::QuicLimits;
 
 use super::{Config, Opening, SecretText};
-use crate::hub::{self, Policy, WriteRate};
+use crate::hub::{self, OpeningRate, Policy, WriteRate};
 
 impl Config {
     /// Sizes of the store.
@@ -28,13 +28,17 @@ impl Config {
                 hub::Opening::Token(token.unwrap_or_default().as_bytes().to_vec())
             }
         };
-        let envelopes_per_minute =
-            u32::try_from(self.policy.envelopes_per_minute.0).unwrap_or(u32::MAX);
+        let count = |count: super::Count| u32::try_from(count.0).unwrap_or(u32::MAX);
         Policy {
             opening,
             timeline_quota_bytes: self.policy.timeline_quota.0,
+            opening_rate: OpeningRate {
+                per_connection: count(self.policy.openings_per_connection),
+                per_network_a_day: count(self.policy.openings_per_network_a_day),
+            },
+            open_quota_bytes: self.policy.open_quota.0,
             write_rate: WriteRate {
-                envelopes_per_minute,
+                envelopes_per_minute: count(self.policy.envelopes_per_minute),
             },
             retention: hub::Retention {
                 default: self.retention.default.0,

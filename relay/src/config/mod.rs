@@ -105,6 +105,12 @@ pub struct PolicySection {
     pub token_file: Option<PathBuf>,
     /// What one timeline may store. Default `1GiB`.
     pub timeline_quota: ByteSize,
+    /// With `opening = "open"`: what all timelines together may store. Default `64GiB`.
+    pub open_quota: ByteSize,
+    /// Timelines that one connection may open. Default 1024.
+    pub openings_per_connection: Count,
+    /// Timelines that may be opened in a day from one IPv4 address or IPv6 /64. Default 4096.
+    pub openings_per_network_a_day: Count,
     /// Envelopes that one connection may append in a minute; a minute's worth may come at once. Default 60000.
     pub envelopes_per_minute: Count,
 }
@@ -185,6 +191,9 @@ impl Default for PolicySection {
             token: None,
             token_file: None,
             timeline_quota: ByteSize::mebibytes(1024),
+            open_quota: ByteSize::mebibytes(64 * 1024),
+            openings_per_connection: Count(1_024),
+            openings_per_network_a_day: Count(4_096),
             envelopes_per_minute: Count(60_000),
         }
     }
@@ -337,6 +346,14 @@ impl Config {
             (
                 "policy.envelopes_per_minute",
                 self.policy.envelopes_per_minute,
+            ),
+            (
+                "policy.openings_per_connection",
+                self.policy.openings_per_connection,
+            ),
+            (
+                "policy.openings_per_network_a_day",
+                self.policy.openings_per_network_a_day,
             ),
             ("limits.connections", self.limits.connections),
             (

@@ -1,6 +1,7 @@
 //! What the hub keeps of one connection.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use khlong_crdt::id::TimelineId;
 use khlong_crdt::time::{Monotonic, Now};
@@ -16,6 +17,10 @@ pub(super) struct Connection {
     pub(super) watched: BTreeSet<TimelineId>,
     /// Whether it showed what the policy asks of those who open timelines.
     pub(super) may_open: bool,
+    /// Timelines that it has opened.
+    pub(super) opened: u32,
+    /// Where it comes from, if that is known.
+    pub(super) network: Option<IpAddr>,
     pub(super) allowance: Allowance,
 }
 
@@ -30,6 +35,8 @@ impl Connection {
             deadline: None,
             watched: BTreeSet::new(),
             may_open: policy.opening.permits(None),
+            opened: 0,
+            network: None,
             allowance: policy.write_rate.full(now.monotonic),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use khlong_crdt::admission::{AdmissionError, AuthBody, Refusal, Rights};
+use khlong_crdt::admission::{self as crdt_admission, AdmissionError, AuthBody, Rights};
 use khlong_crdt::class::Class;
 use khlong_crdt::envelope::{Kind, VerifiedEnvelope};
 use khlong_crdt::id::Seq;
@@ -21,7 +21,7 @@ use khlong_sync::wire::frame::AppendOutcome;
 use super::commit::Pending;
 use super::policy::{
     AUTH_OPS_OF_MEMBERS_MAX, AUTH_OPS_PER_MEMBER_MAX, AUTH_OPS_PER_TIMELINE_MAX,
-    CONTROL_RESERVE_BYTES, Policy,
+    CONTROL_RESERVE_BYTES, Opening, Policy,
 };
 use super::{ConnectionId, Hub, HubFailure, is_fatal};
 
@@ -37,12 +37,32 @@ struct Decision {
     opened: bool,
 }
 
+/// Why something is refused, and when it may be tried again, if that is known.
+#[derive(Clone, Copy)]
+struct Refusal {
+    code: ErrorCode,
+    retry_after_ms: Option<u32>,
+}
+
+impl Refusal {
+    const fn of(code: ErrorCode) -> Self {
+        Self {
+            code,
+            retry_after_ms: None,
+        }
+    }
+}
+
 impl Decision {
     fn refused(code: ErrorCode) -> Self {
+        Self::refused_by(Refusal::of(code))
+    }
+
+    fn refused_by(refusal: Refusal) -> Self {
         Self {
             outcome: AppendOutcome::Refused {
-                code,
-                retry_after_ms: None,
+                code: refusal.code,
+                retry_after_ms: refusal.retry_after_ms,
             },
             forked: false,
             opened: false,
@@ -66,7 +86,6 @@ impl Hub {
             connection
                 .allowance
                 .take(self.policy.write_rate, now.monotonic, envelopes.len());
-        let may_open = connection.may_open;
         if let Err(retry_after_ms) = taken {
             self.stats.refuse(ErrorCode::RateLimited);
             let message = "this connection appends faster than the relay allows".to_owned();
@@ -89,7 +108,39 @@ impl Hub {
         if self.overlay.bytes() + bytes > BATCH_BYTES_MAX {
             self.commit(now)?;
         }
-        self.apply(now, id, request, envelopes, may_open)
+        self.apply(now, id, request, envelopes)
+    }
+
+    /// Whether this connection may open one timeline more: by the operator's policy, and by
+    /// what it and its network have opened.
+    fn may_open(&self, now: Now, id: ConnectionId) -> Result<(), Refusal> {
+        let rate = self.policy.opening_rate;
+        let Some(connection) = self.connections.get(&id).filter(|it| it.may_open) else {
+            return Err(Refusal::of(ErrorCode::OpeningRefused));
+        };
+        if connection.opened >= rate.per_connection {
+            return Err(Refusal::of(ErrorCode::QuotaExceeded));
+        }
+        let Some(network) = connection.network else {
+            return Ok(());
+        };
+        self.openings
+            .check(rate, now.monotonic, network)
+            .map_err(|retry_after_ms| Refusal {
+                code: ErrorCode::QuotaExceeded,
+                retry_after_ms: Some(retry_after_ms),
+            })
+    }
+
+    fn count_opening(&mut self, now: Now, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
+        };
+        connection.opened = connection.opened.saturating_add(1);
+        if let Some(network) = connection.network {
+            let rate = self.policy.opening_rate;
+            self.openings.take(rate, now.monotonic, network);
+        }
     }
 
     /// The decision: duplicates, admission, quotas, forks, order.
@@ -99,15 +150,16 @@ impl Hub {
         connection: ConnectionId,
         request: u64,
         envelopes: Vec<VerifiedEnvelope>,
-        may_open: bool,
     ) -> Result<(), HubFailure> {
         // One date for a commit, since one receipt says it of all that a connection appended.
         let begun = self.pending.first().map(|append| append.received_at);
         let received_at = begun.unwrap_or(now.wall);
-        let mut batch = self.store.batch_on(std::mem::take(&mut self.overlay));
+        let mut overlay = std::mem::take(&mut self.overlay);
         let mut outcomes = Vec::with_capacity(envelopes.len());
         let (mut forks, mut opened) = (0, 0);
         for envelope in &envelopes {
+            let may_open = self.may_open(now, connection);
+            let mut batch = self.store.batch_on(overlay);
             // Whatever an error cuts short is undone: half an envelope would be a duplicate next time.
             let decided = batch
                 .atomically(|batch| decide(batch, &self.policy, envelope, received_at, may_open));
@@ -120,8 +172,12 @@ impl Hub {
                     Decision::refused(ErrorCode::Internal)
                 }
             };
+            overlay = batch.into_overlay();
             forks += u64::from(decision.forked);
             opened += u64::from(decision.opened);
+            if decision.opened {
+                self.count_opening(now, connection);
+            }
             if let AppendOutcome::Stored { arrival } = decision.outcome {
                 self.arrivals.push(Arrival {
                     arrival,
@@ -131,7 +187,7 @@ impl Hub {
             }
             outcomes.push(decision.outcome);
         }
-        self.overlay = batch.into_overlay();
+        self.overlay = overlay;
         self.pending.push(Pending {
             connection,
             request,
@@ -150,7 +206,7 @@ fn decide(
     policy: &Policy,
     envelope: &VerifiedEnvelope,
     received_at: UnixMillis,
-    may_open: bool,
+    may_open: Result<(), Refusal>,
 ) -> Result<Decision, StoreError> {
     // Also of what retention has pruned: a body that expired does not come back.
     if let Some(stored) = timelines::get(batch, &envelope.id())? {
@@ -172,10 +228,12 @@ fn decide(
     let is_new = known.is_none();
     let admitted = match known {
         None if !is_genesis(envelope) => Err(ErrorCode::UnknownTimeline),
-        None if !may_open => Err(ErrorCode::OpeningRefused),
-        None => AdmissionLog::open(envelope)
-            .map(Some)
-            .map_err(|error| code_of(&error)),
+        None => match may_open {
+            Err(refusal) => return Ok(Decision::refused_by(refusal)),
+            Ok(()) => AdmissionLog::open(envelope)
+                .map(Some)
+                .map_err(|error| code_of(&error)),
+        },
         Some(log) if prefix.kind == Kind::AuthOp => auth_op(&log, envelope, received_at).map(Some),
         Some(log) => log
             .admission()
@@ -245,12 +303,7 @@ fn store(
                 bytes: envelope.bytes().len() as u64,
                 count: 1,
             };
-            quotas::add(
-                batch,
-                quotas::Scope::Timeline,
-                prefix.timeline.as_bytes(),
-                more,
-            )?;
+            quotas::store_in(batch, &prefix.timeline, more)?;
             if let Some(after) = after {
                 admission::record_applied(batch, arrival, &envelope.id(), after)?;
             }
@@ -285,7 +338,18 @@ fn is_over_quota(
         0
     };
     let quota = policy.timeline_quota_bytes.saturating_add(reserve);
-    Ok(stored.bytes.saturating_add(bytes) > quota)
+    if stored.bytes.saturating_add(bytes) > quota {
+        return Ok(true);
+    }
+    if policy.opening != Opening::Open {
+        return Ok(false);
+    }
+    // A new timeline has no reserve: it has no members yet who could be removed.
+    let is_new = stored.count == 0;
+    let reserve = if is_new { 0 } else { reserve };
+    let quota = policy.open_quota_bytes.saturating_add(reserve);
+    let all = quotas::of_everybody(batch)?;
+    Ok(all.bytes.saturating_add(bytes) > quota)
 }
 
 fn is_genesis(envelope: &VerifiedEnvelope) -> bool {
@@ -318,13 +382,13 @@ fn code_of(error: &AdmissionError) -> ErrorCode {
     }
 }
 
-fn code_of_refusal(refusal: Refusal) -> ErrorCode {
+fn code_of_refusal(refusal: crdt_admission::Refusal) -> ErrorCode {
     match refusal {
-        Refusal::UnknownAuthor
-        | Refusal::NotGranted
-        | Refusal::Revoked
-        | Refusal::Expired
-        | Refusal::MissingRight
-        | Refusal::OneUse => ErrorCode::NotAdmitted,
+        crdt_admission::Refusal::UnknownAuthor
+        | crdt_admission::Refusal::NotGranted
+        | crdt_admission::Refusal::Revoked
+        | crdt_admission::Refusal::Expired
+        | crdt_admission::Refusal::MissingRight
+        | crdt_admission::Refusal::OneUse => ErrorCode::NotAdmitted,
     }
 }

@@ -1,6 +1,7 @@
 //! What goes into a hub and what comes out.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use khlong_store::error::StoreError;
 use khlong_sync::session::proof::CheckedProof;
@@ -27,6 +28,14 @@ pub enum HubInput {
         connection: ConnectionId,
         /// Its channel binding.
         exporter: [u8; 32],
+    },
+    /// Where a connection comes from. Right after `Connected`, where it is known.
+    From {
+        /// Which.
+        connection: ConnectionId,
+        /// Whose openings of timelines are counted together; see
+        /// `khlong_sync::transport::quic::seats::network_of`.
+        network: IpAddr,
     },
     /// A frame came, decoded and verified.
     Frame {

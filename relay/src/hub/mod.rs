@@ -21,6 +21,7 @@ mod commit;
 mod connection;
 mod decide;
 mod message;
+mod openings;
 mod policy;
 mod retention;
 mod stats;
@@ -35,8 +36,8 @@ use khlong_store::batch::Overlay;
 use khlong_store::error::{EngineError, StoreError};
 use khlong_store::store::Store;
 use khlong_sync::replica::Arrival;
-use khlong_sync::session::error::SessionError;
 use khlong_sync::secret::Secret;
+use khlong_sync::session::error::SessionError;
 use khlong_sync::session::input::Input;
 use khlong_sync::session::output::{Event, Output};
 use khlong_sync::wire::code::ErrorCode;
@@ -44,6 +45,8 @@ use khlong_sync::wire::code::ErrorCode;
 use self::commit::Pending;
 use self::connection::Connection;
 pub use self::message::{ConnectionId, HubFailure, HubInput, HubOutput};
+pub use self::openings::OpeningRate;
+use self::openings::Openings;
 pub use self::policy::{
     AUTH_OPS_OF_MEMBERS_MAX, AUTH_OPS_PER_MEMBER_MAX, AUTH_OPS_PER_TIMELINE_MAX, KeepFor, Opening,
     Policy, Retention, WriteRate,
@@ -73,6 +76,7 @@ pub struct Hub {
     arrivals: Vec<Arrival>,
     events: VecDeque<(ConnectionId, Event)>,
     outputs: VecDeque<HubOutput>,
+    openings: Openings,
     sweep: Sweep,
     stats: HubStats,
 }
@@ -102,6 +106,7 @@ impl Hub {
             arrivals: Vec::new(),
             events: VecDeque::new(),
             outputs: VecDeque::new(),
+            openings: Openings::default(),
             sweep: Sweep::new(),
             stats: HubStats::default(),
         }
@@ -131,6 +136,14 @@ impl Hub {
             HubInput::Frame { connection, frame } => {
                 self.stats.frames_received += 1;
                 self.step(now, connection, Input::Frame(frame))?;
+            }
+            HubInput::From {
+                connection,
+                network,
+            } => {
+                if let Some(connection) = self.connections.get_mut(&connection) {
+                    connection.network = Some(network);
+                }
             }
             HubInput::Proof { connection, proof } => {
                 self.stats.frames_received += 1;

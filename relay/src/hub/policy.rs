@@ -6,6 +6,8 @@ use khlong_crdt::envelope::Expiry;
 use khlong_crdt::limits::{ADMISSION_OPS_MAX, AUTHORS_PER_PRINCIPAL_MAX, PRINCIPALS_MAX};
 use khlong_crdt::time::Monotonic;
 
+use super::openings::OpeningRate;
+
 /// Bytes that a timeline may store beyond its quota for keys and permissions
 /// only: whoever is full can still remove a member.
 pub(super) const CONTROL_RESERVE_BYTES: u64 = 4 * 1024 * 1024;
@@ -31,6 +33,11 @@ pub struct Policy {
     pub opening: Opening,
     /// Bytes of envelopes that one timeline may store.
     pub timeline_quota_bytes: u64,
+    /// How many timelines may be opened.
+    pub opening_rate: OpeningRate,
+    /// Bytes of envelopes that all timelines together may store while everybody may open
+    /// timelines. Beyond, keys and permissions of those that are here still have their reserve.
+    pub open_quota_bytes: u64,
     /// How fast one connection may append.
     pub write_rate: WriteRate,
     /// How long bodies are kept.
@@ -42,6 +49,11 @@ impl Default for Policy {
         Self {
             opening: Opening::Open,
             timeline_quota_bytes: 1 << 30,
+            opening_rate: OpeningRate {
+                per_connection: 1_024,
+                per_network_a_day: 4_096,
+            },
+            open_quota_bytes: 64 << 30,
             write_rate: WriteRate {
                 envelopes_per_minute: 60_000,
             },

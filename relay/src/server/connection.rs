@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use khlong_sync::session::proof::CheckedProof;
 use khlong_sync::transport::quic::link::{Link, LinkEvent, LinkStats};
+use khlong_sync::transport::quic::seats::network_of;
 use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::Frame;
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +33,7 @@ pub(super) async fn serve(
     let connected = DriverInput::Connected {
         connection: id,
         exporter,
+        network: network_of(link.remote().ip()),
         attached,
     };
     if inputs.send(connected).await.is_err() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ pub(super) enum DriverInput {
     Connected {
         connection: ConnectionId,
         exporter: [u8; 32],
+        network: IpAddr,
         attached: Attached,
     },
     /// Anything else for the hub.
@@ -181,16 +183,20 @@ impl Loop {
                 DriverInput::Connected {
                     connection,
                     exporter,
+                    network,
                     attached,
                 } => {
                     self.seats.insert(connection, attached);
-                    hub.handle(
-                        now,
-                        HubInput::Connected {
-                            connection,
-                            exporter,
-                        },
-                    )?;
+                    let connected = HubInput::Connected {
+                        connection,
+                        exporter,
+                    };
+                    hub.handle(now, connected)?;
+                    let from = HubInput::From {
+                        connection,
+                        network,
+                    };
+                    hub.handle(now, from)?;
                 }
                 DriverInput::Hub(input) => {
                     if let HubInput::Disconnected { connection } = &input {

@@ -277,12 +277,7 @@ impl Work<'_, '_> {
         self.turn.bytes += bytes;
         let timeline = stored.envelope.timeline();
         let less = quotas::Use { bytes, count: 0 };
-        let left = quotas::subtract(
-            self.batch,
-            quotas::Scope::Timeline,
-            timeline.as_bytes(),
-            less,
-        );
+        let left = quotas::drop_from(self.batch, &timeline, less);
         self.readable(left).map(|_| ())
     }
 
