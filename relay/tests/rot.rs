@@ -32,6 +32,9 @@ fn opened(world: &mut World, seed: u64) -> (ConnectionId, Author) {
     (conn, admin)
 }
 
+/// A row that the envelopes of an author build on.
+type RowOf = dyn Fn(&Author) -> (Table, Vec<u8>);
+
 /// Every row of every table that can be read, but that of the last commit.
 fn rows(world: &World) -> Vec<(Table, Vec<u8>, Option<Vec<u8>>)> {
     let mut rows = Vec::new();
@@ -67,7 +70,7 @@ fn an_envelope_that_meets_a_rotten_row_leaves_nothing_and_its_retry_is_no_duplic
         let key = [&[1][..], &author.timeline.as_bytes()[..]].concat();
         (Table::Quota, key)
     };
-    let rows_of: [&dyn Fn(&Author) -> (Table, Vec<u8>); 3] = [&timeline_head, &author_head, &quota];
+    let rows_of: [&RowOf; 3] = [&timeline_head, &author_head, &quota];
     for row_of in rows_of {
         let mut world = World::new(Policy::default());
         let (conn, mut admin) = opened(&mut world, 1);

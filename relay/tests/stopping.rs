@@ -1,6 +1,10 @@
 //! How a relay ends: connections that are cut leave the hub, damage ends the process
 //! with its own exit code, and a disk that hangs does not hold it for ever.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 mod support;
 
@@ -150,8 +154,8 @@ async fn a_folder_that_lost_what_was_acknowledged_ends_the_relay_with_exit_code_
 #[tokio::test]
 async fn a_disk_that_hangs_does_not_hold_the_relay_when_it_is_told_to_stop() {
     let disk = MemoryDisk::new();
-    let (hang, hanging) = mpsc::channel::<()>();
-    let (reached, reaching) = mpsc::channel::<()>();
+    let (hang, hanging) = mpsc::sync_channel::<()>(1);
+    let (reached, reaching) = mpsc::sync_channel::<()>(1);
     let wait = move || {
         reached.send(()).unwrap();
         // Until the test is over.

@@ -1,5 +1,9 @@
 //! Long lists that cost the client little: a subscribe is paid for by what it names.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test stops at the first surprise"
+)]
 
 mod support;
 

@@ -1,6 +1,10 @@
 //! What one connection can make a server do with proofs: it judges little, and
 //! never verifies what it knows.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test stops at the first surprise"
+)]
 
 mod support;
 

@@ -35,8 +35,8 @@ use self::config::{Role, SessionConfig};
 use self::error::SessionError;
 use self::input::Input;
 use self::output::{Event, Outbox, Output};
-use self::proof::CheckedProof;
-use self::server::{Presented, Server};
+use self::proof::{CheckedProof, Presented};
+use self::server::Server;
 use self::timer::{Timer, Timers};
 use crate::limits::{
     ERROR_MESSAGE_BYTES_MAX, HANDSHAKE_TIMEOUT_MS, IDLE_INTERVALS, RETRY_AFTER_MS_DEFAULT,

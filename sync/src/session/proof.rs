@@ -44,12 +44,37 @@ impl CheckedProof {
         }
     }
 
-    pub(super) const fn proof(&self) -> &Prove {
+    const fn proof(&self) -> &Prove {
         &self.proof
     }
 
-    pub(super) fn holds_for(&self, exporter: &[u8; 32]) -> bool {
+    fn holds_for(&self, exporter: &[u8; 32]) -> bool {
         self.holds && self.exporter == *exporter
+    }
+}
+
+/// A proof as it came to the session.
+pub(super) enum Presented {
+    /// As a frame: it is verified here.
+    Frame(Prove),
+    /// Verified where it was read.
+    Checked(CheckedProof),
+}
+
+impl Presented {
+    pub(super) const fn proof(&self) -> &Prove {
+        match self {
+            Self::Frame(proof) => proof,
+            Self::Checked(checked) => checked.proof(),
+        }
+    }
+
+    pub(super) fn holds(self, exporter: &[u8; 32]) -> bool {
+        let checked = match self {
+            Self::Frame(proof) => CheckedProof::new(proof, exporter),
+            Self::Checked(checked) => checked,
+        };
+        checked.holds_for(exporter)
     }
 }
 

@@ -13,7 +13,7 @@ use super::error::SessionError;
 use super::input::Input;
 use super::output::{Event, Outbox};
 use super::per_class::PerClass;
-use super::proof::{CheckedProof, Proofs};
+use super::proof::{Presented, Proofs};
 use super::rate::Bucket;
 use super::short;
 use super::transfer::{ClassStream, Entrance};
@@ -29,31 +29,6 @@ use crate::wire::frame::{
     Ack, Append, AppendAnswer, AppendOutcome, Ephemeral, ErrorFrame, Frame, Prove, Proved, Pull,
     Subscribe, TimelineSubscription,
 };
-
-/// A proof as it came to the session.
-pub(super) enum Presented {
-    /// As a frame: it is verified here.
-    Frame(Prove),
-    /// Verified where it was read.
-    Checked(CheckedProof),
-}
-
-impl Presented {
-    const fn proof(&self) -> &Prove {
-        match self {
-            Self::Frame(proof) => proof,
-            Self::Checked(checked) => checked.proof(),
-        }
-    }
-
-    fn holds(self, exporter: &[u8; 32]) -> bool {
-        let checked = match self {
-            Self::Frame(proof) => CheckedProof::new(proof, exporter),
-            Self::Checked(checked) => checked,
-        };
-        checked.holds_for(exporter)
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Server {
