@@ -81,7 +81,7 @@ fn an_envelope_that_meets_a_rotten_row_leaves_nothing_and_its_retry_is_no_duplic
         let before = rows(&world);
         let lost = admin.write(b"meets the rotten row");
         assert_eq!(world.append(conn, vec![lost.clone()]), [INTERNAL]);
-        assert_eq!(rows(&world), before, "half of it stayed: {table:?}");
+        assert!(rows(&world) == before, "half of it stayed: {table:?}");
         assert_eq!(
             world.append(conn, vec![lost.clone()]),
             [INTERNAL],

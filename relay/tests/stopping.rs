@@ -98,7 +98,6 @@ async fn whoever_is_cut_off_for_not_reading_leaves_the_hub_at_once() {
     let (server, _) = serve(&MemoryDisk::new(), options, || {}).await;
     let relay = Relay::serve(server);
     let dialer = Dialer::bind(QuicLimits::default()).unwrap();
-    let mut client = Client::connect(&dialer, &relay.address).await;
     let strangers = (0..4_096_u64).map(|n| {
         let mut id = [7; 32];
         for (byte, from) in id.iter_mut().zip(n.to_be_bytes()) {
@@ -109,15 +108,19 @@ async fn whoever_is_cut_off_for_not_reading_leaves_the_hub_at_once() {
             backfill: Class::ALL.map(|class| (class, ArrivalSeq(0))).to_vec(),
         }
     });
-    let subscribe = Frame::Subscribe(Subscribe {
+    let long = Frame::Subscribe(Subscribe {
         request: 1,
         cursors: Vec::new(),
         timelines: strangers.collect(),
         wake_up: None,
     });
-    let sender = client.link.sender();
-    sender.send(Lane::Control, subscribe).await.unwrap();
-    let (_, closed) = client.rest().await;
+    // Several: sometimes the end of the link is heard before the driver's.
+    for _ in 0..16 {
+        let mut client = Client::connect(&dialer, &relay.address).await;
+        let sender = client.link.sender();
+        sender.send(Lane::Control, long.clone()).await.unwrap();
+        client.rest().await;
+    }
     // Far sooner than silence would end it: the client's keep-alive is 30 s, three of them.
     let gone = async {
         while !relay.get("/metrics").await.contains("khlong_connections 0") {
@@ -127,7 +130,7 @@ async fn whoever_is_cut_off_for_not_reading_leaves_the_hub_at_once() {
     let within = Duration::from_secs(20);
     assert!(
         tokio::time::timeout(within, gone).await.is_ok(),
-        "a ghost stays in the hub after {closed:?}"
+        "a ghost stays in the hub"
     );
     relay.stop().await;
 }
