@@ -8,8 +8,8 @@
 
 mod timeline_room;
 
-use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType, SortedVec};
-use automerge::{ActorId, Change, ChangeHash, ExpandedChange, ObjType, ScalarValue};
+use automerge::legacy::{ObjectId, Op, OpId, OpType, SortedVec};
+use automerge::{ActorId, Change, ExpandedChange, ObjType, ScalarValue};
 use khlong_crdt::id::{AuthorKey, EpochId};
 use khlong_document::timeline::chunk::ChunkError;
 use khlong_document::timeline::draft::Draft;
@@ -23,75 +23,8 @@ use khlong_document::timeline::plaintext::{
     ChangePlaintext, DocumentChanges, PlaintextError, ReceiptPlaintext,
 };
 use proptest::prelude::*;
+use timeline_room::raw::*;
 use timeline_room::*;
-
-const ZERO: AuthorKey = AuthorKey::ZERO;
-
-fn genesis_hash() -> ChangeHash {
-    Change::try_from(PAGE_GENESIS).unwrap().hash()
-}
-
-fn id(counter: u64, author: AuthorKey) -> OpId {
-    OpId::new(counter, &ActorId::from(*author.as_bytes()))
-}
-
-fn insert(list: u64, after: Option<OpId>) -> Op {
-    let key = Key::Seq(after.map_or(ElementId::Head, ElementId::Id));
-    Op {
-        action: OpType::Make(ObjType::Map),
-        obj: ObjectId::Id(id(list, ZERO)),
-        key,
-        pred: SortedVec::new(),
-        insert: true,
-    }
-}
-
-fn put(object: ObjectId, key: &str, value: impl Into<ScalarValue>) -> Op {
-    Op {
-        action: OpType::Put(value.into()),
-        obj: object,
-        key: Key::Map(key.into()),
-        pred: SortedVec::new(),
-        insert: false,
-    }
-}
-
-fn own(counter: u64, author: AuthorKey) -> ObjectId {
-    ObjectId::Id(id(counter, author))
-}
-
-/// A change on an empty page, as the protocol wants it but for `operations`.
-fn change(author: AuthorKey, operations: Vec<Op>) -> ExpandedChange {
-    ExpandedChange {
-        operations,
-        actor_id: ActorId::from(*author.as_bytes()),
-        hash: None,
-        seq: 1,
-        start_op: 6.try_into().unwrap(),
-        time: 0,
-        message: None,
-        deps: vec![genesis_hash()],
-        extra_bytes: Vec::new(),
-        author: None,
-    }
-}
-
-fn message(author: AuthorKey, body: &str) -> Vec<Op> {
-    vec![insert(2, None), put(own(6, author), "b", body)]
-}
-
-fn bytes(change: ExpandedChange) -> Vec<u8> {
-    Change::from(change).raw_bytes().to_vec()
-}
-
-fn section(changes: Vec<Vec<u8>>) -> DocumentChanges {
-    DocumentChanges {
-        document: 0,
-        lineage: EpochId::ZERO,
-        n: 0,
-        changes,
-    }
-}
 
 fn refusal(author: AuthorKey, raw: Vec<u8>) -> Option<ChangeRefusal> {
     let mut reader = Replica::new(9);
@@ -214,6 +147,11 @@ fn forbidden(me: AuthorKey) -> Vec<(&'static str, Vec<Op>)> {
         (
             "behind an element of another list",
             vec![insert(3, None), insert(2, Some(id(6, me)))],
+        ),
+        ("an entry without a key", vec![insert(2, None)]),
+        (
+            "an empty entry behind a full one",
+            [message(me, "one"), vec![insert(2, None)]].concat(),
         ),
         ("no operation", vec![]),
     ]
@@ -417,6 +355,7 @@ fn the_budget_refuses_the_same_changes_in_any_order() {
         page_messages: 1_000,
         page_author_bytes: 1 << 20,
         page_author_messages: 1_000,
+        page_author_ops: 1 << 20,
         page_author_turn_bytes: 1 << 20,
         page_bytes: 1 << 20,
     };
@@ -589,39 +528,4 @@ fn reactions_longer_than_an_emoji_are_not_shown() {
         mali.message(&target).reactions.keys().collect::<Vec<_>>(),
         ["🙏"]
     );
-}
-
-#[test]
-fn what_waits_is_bounded_and_the_rest_goes_on() {
-    let mut reader = Replica::with(9, Limits::PRODUCTION);
-    let flood = author(3);
-    let mut full = 0;
-    for seq in 1..=20_u64 {
-        // 160 KiB on top of a change that nobody has.
-        let mut operations = Vec::new();
-        let mut counter = 6;
-        for _ in 0..10 {
-            operations.push(insert(2, None));
-            operations.push(put(own(counter, flood), "b", "x".repeat(VALUE_BYTES_MAX)));
-            counter += 2;
-        }
-        let mut late = change(flood, operations);
-        (late.seq, late.deps) = (seq, vec![ChangeHash([9; 32])]);
-        let events = reader.pages.merge(&flood, &[section(vec![bytes(late)])]);
-        let refused = PagesEvent::Refused {
-            author: flood,
-            refusal: ChangeRefusal::Full,
-        };
-        full += usize::from(events.contains(&refused));
-    }
-    assert!((6..12).contains(&full), "2 MiB wait, {full} were too many");
-    let events = reader.pages.merge(
-        &author(0),
-        &[section(vec![bytes(change(
-            author(0),
-            message(author(0), "hello"),
-        ))])],
-    );
-    assert_eq!(events.len(), 1);
-    assert_eq!(reader.bodies(), ["hello"]);
 }

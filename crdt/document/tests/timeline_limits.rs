@@ -6,6 +6,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod timeline_room;
+
 use std::convert::Infallible;
 
 use khlong_crdt::admission::{History, Rights, TimelineKind};
@@ -21,15 +23,17 @@ use khlong_document::membership::role::Role;
 use khlong_document::seal::{self, SealRequest};
 use khlong_document::timeline::Timeline;
 use khlong_document::timeline::draft::Draft;
+use khlong_document::timeline::entry::ChangeRefusal;
 use khlong_document::timeline::event::TimelineEvent;
 use khlong_document::timeline::limits::{
     CHAIN_RUNS_MAX, DROPPED_NEEDS_MAX, Limits, PARKED_BYTES_MAX, PARKED_ENVELOPES_MAX,
     SOURCE_PAGES_MAX, UNKNOWN_HEIGHTS_MAX,
 };
-use khlong_document::timeline::plaintext::ReceiptPlaintext;
+use khlong_document::timeline::plaintext::{ChangePlaintext, ReceiptPlaintext};
 use khlong_document::timeline::write::InviteTerms;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
+use timeline_room::raw;
 
 const NOW: UnixMillis = UnixMillis(1_795_500_000_000);
 const SMALL: Limits = Limits {
@@ -64,11 +68,15 @@ fn text(body: &str) -> Draft {
 
 impl Pair {
     fn new(history: History) -> Self {
+        Self::with_limits(history, SMALL)
+    }
+
+    fn with_limits(history: History, limits: Limits) -> Self {
         let mut rng = ChaCha12Rng::seed_from_u64(11);
         let opened = open_timeline(TimelineKind::Group, history, &mut rng);
         let mint = seal::open_key_op(&opened.envelopes[2]).unwrap();
         let (epoch, key) = opened.secrets.unwrap(&mint).unwrap().unwrap();
-        let mut admin = Timeline::with_limits(opened.timeline, opened.secrets, SMALL);
+        let mut admin = Timeline::with_limits(opened.timeline, opened.secrets, limits);
         let mut store = opened.envelopes;
         admin.receive_all(store.iter().cloned());
         let terms = InviteTerms {
@@ -82,7 +90,7 @@ impl Pair {
         store.extend(envelopes);
         let invite = InviteSecret::from_payload(admin.id(), &payload, None).unwrap();
         let joined = join(admin.id(), &invite, &mut rng);
-        let mut nok = Timeline::with_limits(admin.id(), joined.secrets, SMALL);
+        let mut nok = Timeline::with_limits(admin.id(), joined.secrets, limits);
         nok.receive_all(store.iter().cloned());
         nok.receive_all(joined.envelopes.iter().cloned());
         assert!(nok.is_ready());
@@ -127,7 +135,17 @@ impl Pair {
 
     /// A receipt of nok's, with any content and key.
     fn by_nok(&self, seq: Seq, plaintext: &[u8], key: &EpochKey) -> VerifiedEnvelope {
-        let request = self.request(Kind::Receipt, seq, self.epoch);
+        self.sealed_by_nok(Kind::Receipt, seq, plaintext, key)
+    }
+
+    fn sealed_by_nok(
+        &self,
+        kind: Kind,
+        seq: Seq,
+        plaintext: &[u8],
+        key: &EpochKey,
+    ) -> VerifiedEnvelope {
+        let request = self.request(kind, seq, self.epoch);
         let author = &self.nok.secrets().author;
         seal::seal(request, key, plaintext, author, [1; 32]).unwrap()
     }
@@ -270,6 +288,51 @@ fn beyond_the_remembered_needs_any_auth_op_has_the_timeline_read_again_once() {
         !pair.admin.must_reread(),
         "a round that lets nothing in is the last"
     );
+}
+
+/// Changes that build on what has not come have a bounded room too.
+#[test]
+fn changes_that_found_no_room_are_shown_when_all_is_read_again() {
+    let limits = Limits {
+        page_author_bytes: 1 << 30,
+        page_author_ops: 1 << 30,
+        page_author_messages: 1 << 30,
+        ..Limits::PRODUCTION
+    };
+    let mut pair = Pair::with_limits(History::Full, limits);
+    let joining = pair.joining.clone();
+    pair.deliver(&joining);
+    let (nok, each, count) = (pair.nok.author(), 2_000, 20);
+    let mut changes = vec![raw::bytes(raw::change(nok, raw::messages(nok, 6, each)))];
+    for seq in 2..=count {
+        let raw = raw::next(nok, seq, changes.last().unwrap(), |start| {
+            raw::messages(nok, start, each)
+        });
+        changes.push(raw);
+    }
+    let mut full = 0;
+    for (index, raw) in changes.into_iter().enumerate().rev() {
+        let place = 2 + index as u64;
+        let plaintext = ChangePlaintext {
+            clock: NOW,
+            auth_heads: Vec::new(),
+            sections: vec![raw::section(vec![raw])],
+        };
+        let envelope = pair.sealed_by_nok(Kind::Change, Seq(place), &plaintext.encode(), &pair.key);
+        let events = pair.deliver(&envelope);
+        let refused = TimelineEvent::ChangeRefused {
+            author: nok,
+            refusal: ChangeRefusal::Full,
+        };
+        full += usize::from(events.contains(&refused));
+    }
+    assert!(full > 0, "less than all had room");
+    let shown = pair.admin.message_count() as u64;
+    assert!(shown < count * each, "{shown}");
+    assert!(pair.admin.must_reread());
+    pair.reread();
+    assert_eq!(pair.admin.message_count() as u64, count * each);
+    assert!(!pair.admin.must_reread());
 }
 
 #[test]

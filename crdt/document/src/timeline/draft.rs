@@ -110,6 +110,11 @@ pub(crate) struct NewEntry {
 }
 
 impl NewEntry {
+    /// One that makes it, one for each key.
+    pub(crate) fn operations(&self) -> usize {
+        1 + self.fields.len()
+    }
+
     /// About what it adds to a change, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.fields

@@ -8,7 +8,9 @@ use khlong_crdt::id::AuthorKey;
 
 use super::chunk::{self, ChunkError, ChunkKey, ChunkOp, Scalar};
 use super::genesis::DocumentKind;
-use super::limits::{KEY_BYTES_MAX, KEYS_PER_ENTRY_MAX};
+use super::limits::{
+    CHANGE_MEMORY_BYTES, KEY_BYTES_MAX, KEYS_PER_ENTRY_MAX, OPERATION_MEMORY_BYTES,
+};
 
 /// The actor of a genesis change.
 pub(crate) const GENESIS_ACTOR: AuthorKey = AuthorKey::ZERO;
@@ -93,6 +95,10 @@ impl Entry {
         matches!(self.field(key), Some(Scalar::Bool(true)))
     }
 
+    fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     fn field(&self, key: &str) -> Option<&Scalar> {
         self.fields
             .iter()
@@ -119,13 +125,14 @@ pub enum ChangeRefusal {
     /// It does not continue the operations of what it depends on.
     #[error("the change's operations do not follow those of its dependencies")]
     Counter,
-    /// Its author has spent the budget of this page.
+    /// Its author has spent the budget of this page: bytes, messages or operations.
     #[error("the author's budget in this page is spent")]
     Budget,
     /// Another change of the author has the same place and a lower hash.
     #[error("the author made two changes for one place; the other one counts")]
     Superseded,
-    /// Too much is waiting; it is lost until the timeline is read again.
+    /// Too much is waiting, and this author holds the most of it; it comes back when the
+    /// timeline is read again ([`super::Timeline::must_reread`]).
     #[error("too many changes wait for others; read the timeline again")]
     Full,
     /// The page number is beyond what a timeline may have.
@@ -147,6 +154,21 @@ pub(crate) struct Checked {
 }
 
 impl Checked {
+    pub(crate) fn operations(&self) -> usize {
+        usize::try_from(self.max_op + 1 - self.start_op).unwrap_or(usize::MAX)
+    }
+
+    /// About what it takes in memory, in bytes: unpacked operations are larger than their bytes.
+    pub(crate) fn memory(&self) -> usize {
+        CHANGE_MEMORY_BYTES + self.bytes.len() + OPERATION_MEMORY_BYTES * self.operations()
+    }
+
+    /// Its own entry of this name; entries are in the order of their counters.
+    pub(crate) fn entry(&self, id: &OpId) -> Option<&Entry> {
+        let place = self.entries.binary_search_by(|entry| entry.id.cmp(id));
+        self.entries.get(place.ok()?)
+    }
+
     pub(crate) fn messages(&self) -> usize {
         self.entries
             .iter()
@@ -171,6 +193,10 @@ pub(crate) fn check(
     let mut entries: Vec<Entry> = Vec::new();
     for (counter, op) in (chunk.start_op..).zip(&chunk.ops) {
         if op.insert {
+            // Run lengths pack thousands of empty maps into a few bytes.
+            if entries.last().is_some_and(Entry::is_empty) {
+                return Err(ChangeRefusal::Rule);
+            }
             entries.push(inserted(
                 kind,
                 OpId {
@@ -183,6 +209,9 @@ pub(crate) fn check(
         } else {
             set(entries.last_mut().ok_or(ChangeRefusal::Rule)?, op)?;
         }
+    }
+    if entries.last().is_some_and(Entry::is_empty) {
+        return Err(ChangeRefusal::Rule);
     }
     let change = Change::try_from(bytes).map_err(|_| ChangeRefusal::Automerge)?;
     let hash = change.hash();

@@ -41,20 +41,26 @@ pub const RECEIPT_HEIGHTS_MAX: usize = 1_024;
 
 /// Drafts of one envelope.
 pub const DRAFTS_PER_ENVELOPE_MAX: usize = 512;
+/// Operations of one draft: an entry and at most seven keys.
+pub const DRAFT_OPS_MAX: usize = 8;
 /// Bytes of text in the drafts of one envelope. The rest of a body is for
 /// operations, ids and padding.
 pub const DRAFT_BYTES_MAX: usize = 64 * 1024;
 
 /// Number of the last page. Nothing but a hostile writer gets here.
 pub const PAGE_NUMBER_MAX: u32 = 1 << 20;
-/// Changes of one page that wait for others or were refused.
-pub const PAGE_WAITING_CHANGES_MAX: usize = 4_096;
-/// Bytes of the same.
-pub const PAGE_WAITING_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Changes for pages whose predecessor is not known yet.
-pub const FAR_CHANGES_MAX: usize = 8_192;
-/// Bytes of the same.
-pub const FAR_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// What a change is taken to need in memory beyond its bytes, in bytes.
+pub const CHANGE_MEMORY_BYTES: usize = 256;
+/// What an operation is taken to need in memory, in bytes: an entry of one key is two
+/// operations, and with its place in the page takes about 250.
+pub const OPERATION_MEMORY_BYTES: usize = 128;
+/// Memory of the changes of one page that wait for others, in bytes. Beyond, whoever
+/// holds the most loses its last ones.
+pub const PAGE_WAITING_MEMORY_MAX: usize = 8 * 1024 * 1024;
+/// The same of changes for pages whose predecessor is not known yet.
+pub const FAR_MEMORY_MAX: usize = 16 * 1024 * 1024;
+/// Memory of changes that are read but not merged, in bytes: more of them are merged in parts.
+pub const PENDING_MEMORY_MAX: usize = 32 * 1024 * 1024;
 /// Pages held unpacked; the others are compressed bytes.
 pub const OPEN_PAGES_MAX: usize = 4;
 /// Envelopes that wait for a key or an author.
@@ -64,8 +70,7 @@ pub const PARKED_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Distinct needs remembered of envelopes for which there was no room; beyond, every
 /// auth-op and key-op that counts has the timeline read again.
 pub const DROPPED_NEEDS_MAX: usize = 1_024;
-/// Authors remembered that came by a handover which gave way to a lower one. The
-/// envelopes of others wait among the parked, for nothing.
+/// Authors remembered that gave way to a lower handover or a lower key. The envelopes of others wait among the parked, for nothing.
 pub const SUPERSEDED_AUTHORS_MAX: usize = 1_024;
 /// Runs of one author's chain remembered beyond holes.
 pub const CHAIN_RUNS_MAX: usize = 256;
@@ -79,7 +84,8 @@ pub const SOURCE_PAGES_MAX: usize = 32;
 pub const EPOCHS_MAX: usize = 16 * 1024;
 /// Sections opened before a merge: big batches, bounded memory.
 pub const OPENED_SECTIONS_MAX: usize = 4_096;
-/// Bytes of the same.
+/// Bytes of the same, packed as they came. Unpacked they take more, so they are read in
+/// parts of [`PENDING_MEMORY_MAX`].
 pub const OPENED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 const _: () = assert!(
@@ -93,7 +99,16 @@ const _: () = assert!(
 // Text, then per draft at most seven operations with their columns and a reply's id.
 const _: () =
     assert!(DRAFT_BYTES_MAX + DRAFTS_PER_ENVELOPE_MAX * 160 < crate::seal::PACKED_BYTES_MAX);
-const _: () = assert!(DRAFTS_PER_ENVELOPE_MAX * 16 < CHANGE_OPS_MAX);
+const _: () = assert!(DRAFTS_PER_ENVELOPE_MAX * DRAFT_OPS_MAX < CHANGE_OPS_MAX);
+/// The largest change there is.
+const CHANGE_MEMORY_MAX: usize =
+    CHANGE_MEMORY_BYTES + CHANGE_BYTES_MAX + OPERATION_MEMORY_BYTES * CHANGE_OPS_MAX;
+const _: () = assert!(
+    3 * CHANGE_MEMORY_MAX <= PAGE_WAITING_MEMORY_MAX
+        && PAGE_WAITING_MEMORY_MAX <= FAR_MEMORY_MAX
+        && FAR_MEMORY_MAX <= PENDING_MEMORY_MAX,
+    "several of the largest changes wait, and what waited is read at once"
+);
 const _: () = assert!(EMOJI_BYTES_MAX < VALUE_BYTES_MAX && TITLE_BYTES_MAX < VALUE_BYTES_MAX);
 const _: () = assert!(RECEIPT_HEIGHTS_MAX * 2 * 40 < crate::seal::PACKED_BYTES_MAX);
 const _: () = assert!(CHANGE_OPS_MAX as u64 * 1_024 < OP_COUNTER_MAX);
@@ -142,6 +157,9 @@ pub struct Limits {
     pub page_author_bytes: usize,
     /// Hard: messages of one author in one page.
     pub page_author_messages: usize,
+    /// Hard: operations of one author in one page. Soft at half of it: there the author
+    /// turns the page, so that budget is left for edits and reactions.
+    pub page_author_ops: usize,
     /// Soft: an author turns the page when its new messages reach this many
     /// bytes, so that budget is left for edits and reactions.
     pub page_author_turn_bytes: usize,
@@ -154,6 +172,7 @@ impl Limits {
         page_bytes: 1024 * 1024,
         page_author_bytes: 256 * 1024,
         page_author_messages: 1_000,
+        page_author_ops: 16 * 1024,
         page_author_turn_bytes: 128 * 1024,
     };
 }
@@ -165,6 +184,16 @@ const _: () = assert!(
 );
 const _: () = assert!(Limits::PRODUCTION.page_author_messages >= Limits::PRODUCTION.page_messages);
 const _: () = assert!(Limits::PRODUCTION.page_author_bytes <= CHANGE_BYTES_MAX);
+const _: () = assert!(
+    Limits::PRODUCTION.page_author_ops / 2 + DRAFTS_PER_ENVELOPE_MAX * DRAFT_OPS_MAX
+        <= Limits::PRODUCTION.page_author_ops,
+    "nor the budget of operations"
+);
+const _: () = assert!(
+    Limits::PRODUCTION.page_author_messages * DRAFT_OPS_MAX
+        <= Limits::PRODUCTION.page_author_ops / 2,
+    "a page full of the longest messages of one author is not turned for its operations"
+);
 
 impl Default for Limits {
     fn default() -> Self {

@@ -33,6 +33,7 @@ pub mod plaintext;
 mod receipts;
 mod receive;
 mod reread;
+mod room;
 mod shelf;
 mod sources;
 pub mod state;
@@ -79,7 +80,7 @@ pub struct Timeline {
     sources: Sources,
     parked: Parked,
     opened: Opened,
-    /// Authors whose handover gave way to a lower one; at most
+    /// Authors whose handover, or whose key among too many, gave way to a lower one; at most
     /// [`limits::SUPERSEDED_AUTHORS_MAX`].
     superseded: BTreeSet<AuthorKey>,
     /// Something of a superseded author has counted.
@@ -212,7 +213,8 @@ impl Timeline {
         self.may_append(&self.author) && self.can_seal()
     }
 
-    /// Whether another has taken the invite by which I came: nothing that I write counts.
+    /// Whether another has taken the invite by which I came, or my principal has too many
+    /// author keys: nothing that I write counts.
     #[must_use]
     pub fn is_superseded(&self) -> bool {
         self.superseded.contains(&self.author)

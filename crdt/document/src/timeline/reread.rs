@@ -24,7 +24,7 @@ impl Timeline {
     /// not all. Until then a timeline in which somebody's handover gave way takes auth-ops only.
     #[must_use]
     pub const fn must_reread(&self) -> bool {
-        self.is_stale || self.is_incomplete
+        self.is_stale || self.is_incomplete || self.pages.must_reread()
     }
 
     /// Reads the timeline from the beginning, more than once if it has to. `feed` gives all
@@ -50,6 +50,7 @@ impl Timeline {
             }
             self.is_incomplete = false;
             self.parked.forget_dropped();
+            self.pages.forget_dropped();
             match feed(self) {
                 Ok(more) => events.extend(more),
                 Err(error) => {

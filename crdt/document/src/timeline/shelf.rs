@@ -1,6 +1,8 @@
 //! Pages that nobody looks at: their changes, compressed, and what must be known
 //! without unpacking them.
 
+use std::collections::BTreeMap;
+
 use super::canonical;
 use super::entry;
 use super::genesis::DocumentKind;
@@ -23,6 +25,8 @@ pub(crate) struct Shelved {
     pub(crate) is_begun: bool,
     /// See [`canonical::page_hash`].
     pub(crate) hash: [u8; 32],
+    /// Of whom something found no room ([`super::room::Room`]).
+    pub(crate) dropped: BTreeMap<AuthorKey, usize>,
 }
 
 impl Shelved {
@@ -44,6 +48,7 @@ impl Shelved {
             applied: page.applied_count(),
             is_begun: page.is_begun(),
             hash: canonical::page_hash(page),
+            dropped: page.dropped(),
         }
     }
 
@@ -58,7 +63,7 @@ impl Shelved {
             };
             changes.extend(entry::check(kind, &AuthorKey::from_bytes(author), change));
         }
-        let mut page = Page::new(kind);
+        let mut page = Page::with_dropped(kind, self.dropped.clone());
         page.merge(changes, rules);
         debug_assert_eq!(
             page.applied_count(),

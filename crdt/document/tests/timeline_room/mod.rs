@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "every test file uses another part of the room")]
 
+pub(crate) mod raw;
+
 use khlong_crdt::id::{AuthorKey, EpochId, MessageId, PrincipalKey, TimelineId};
 use khlong_crdt::time::UnixMillis;
 use khlong_document::timeline::draft::Draft;
@@ -20,6 +22,7 @@ pub(crate) const SMALL: Limits = Limits {
     page_bytes: 64 * 1024,
     page_author_bytes: 16 * 1024,
     page_author_messages: 64,
+    page_author_ops: 1_024,
     page_author_turn_bytes: 8 * 1024,
 };
 

@@ -2,18 +2,20 @@
 //! go, and what a batch of changes alters. Knows authors, but no key and no
 //! envelope: [`super::Timeline`] opens those and feeds this.
 
+mod far;
 mod reading;
 pub mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use khlong_crdt::id::{AuthorKey, EpochId, MessageId, TimelineId};
+use khlong_crdt::id::{AuthorKey, MessageId, TimelineId};
 
+use self::far::Far;
 use super::canonical;
 use super::entry::{self, ChangeRefusal, Checked, Section};
 use super::genesis::DocumentKind;
-use super::limits::{FAR_BYTES_MAX, FAR_CHANGES_MAX, Limits, OPEN_PAGES_MAX, PAGE_NUMBER_MAX};
+use super::limits::{Limits, OPEN_PAGES_MAX, PAGE_NUMBER_MAX, PENDING_MEMORY_MAX};
 use super::message::{message_id, target};
 use super::page::{Outcome, Page, PageAddress, Rules};
 use super::plaintext::DocumentChanges;
@@ -63,10 +65,13 @@ pub struct Pages {
     visible: BTreeMap<PageAddress, usize>,
     message_count: usize,
     /// Changes for pages whose predecessor holds nothing yet.
-    far: BTreeMap<PageAddress, Vec<Arc<Checked>>>,
-    far_count: usize,
-    far_bytes: usize,
+    far: Far,
+    /// Something that found no room would find some now.
+    must_reread: bool,
 }
+
+/// Changes that are read but not merged.
+type Pending = BTreeMap<PageAddress, Vec<Arc<Checked>>>;
 
 impl Pages {
     /// A timeline without content.
@@ -83,9 +88,8 @@ impl Pages {
             index: BTreeSet::new(),
             visible: BTreeMap::new(),
             message_count: 0,
-            far: BTreeMap::new(),
-            far_count: 0,
-            far_bytes: 0,
+            far: Far::default(),
+            must_reread: false,
         }
     }
 
@@ -110,7 +114,8 @@ impl Pages {
         sections: impl IntoIterator<Item = (AuthorKey, &'a DocumentChanges)>,
     ) -> Vec<PagesEvent> {
         let mut events = Vec::new();
-        let mut pending: BTreeMap<PageAddress, Vec<Arc<Checked>>> = BTreeMap::new();
+        let mut pending = Pending::new();
+        let mut memory = 0;
         for (author, section) in sections {
             // Documents of later versions stay in their envelopes.
             let Some(kind) = DocumentKind::from_byte(section.document) else {
@@ -130,36 +135,63 @@ impl Pages {
             };
             for bytes in &section.changes {
                 match entry::check(kind, &author, bytes) {
-                    Ok(change) => pending.entry(address).or_default().push(change),
+                    Ok(change) => {
+                        memory += change.memory();
+                        pending.entry(address).or_default().push(change);
+                    }
                     Err(refusal) => events.push(PagesEvent::Refused { author, refusal }),
+                }
+                if memory >= PENDING_MEMORY_MAX {
+                    self.merge_pending(std::mem::take(&mut pending), &mut events);
+                    memory = 0;
                 }
             }
         }
+        self.merge_pending(pending, &mut events);
+        events.sort_by_key(|event| matches!(event, PagesEvent::MessageChanged(_)));
+        events.dedup();
+        events
+    }
+
+    fn merge_pending(&mut self, mut pending: Pending, events: &mut Vec<PagesEvent>) {
         // In order of addresses, so that a page is there before the one behind it.
         while let Some((address, changes)) = pending.pop_first() {
             if !self.is_reachable(&address) {
-                self.put_far(address, changes, &mut events);
+                self.put_far(address, changes, events);
                 continue;
             }
-            self.merge_page(address, changes, &mut events);
+            self.merge_page(address, changes, events);
             let next = PageAddress {
                 n: address.n + 1,
                 ..address
             };
-            if self.is_reachable(&next)
-                && let Some(waiting) = self.far.remove(&next)
-            {
-                self.far_count -= waiting.len();
-                self.far_bytes -= waiting
-                    .iter()
-                    .map(|change| change.bytes.len())
-                    .sum::<usize>();
-                pending.entry(next).or_default().extend(waiting);
+            if self.is_reachable(&next) {
+                let waiting = self.far.take(&next);
+                if !waiting.is_empty() {
+                    pending.entry(next).or_default().extend(waiting);
+                }
             }
         }
-        events.sort_by_key(|event| matches!(event, PagesEvent::MessageChanged(_)));
-        events.dedup();
-        events
+        self.must_reread |= self.far.must_reread();
+    }
+
+    /// Whether all sections are to be merged again: some changes found no room, and since
+    /// then room was made. After [`Self::forget_dropped`], until this says no.
+    #[must_use]
+    pub const fn must_reread(&self) -> bool {
+        self.must_reread
+    }
+
+    /// Before all sections are merged again: whatever was dropped is among them.
+    pub fn forget_dropped(&mut self) {
+        self.must_reread = false;
+        self.far.forget_dropped();
+        for slot in self.slots.values_mut() {
+            match slot {
+                Slot::Open(page) => page.forget_dropped(),
+                Slot::Shelved(shelved) => shelved.dropped.clear(),
+            }
+        }
     }
 
     /// A page begins only behind one that holds something, so that a hostile
@@ -181,24 +213,13 @@ impl Pages {
         changes: Vec<Arc<Checked>>,
         events: &mut Vec<PagesEvent>,
     ) {
-        for change in changes {
-            let waiting = self.far.entry(address).or_default();
-            if waiting.iter().any(|known| known.hash == change.hash) {
-                continue;
-            }
-            if self.far_count == FAR_CHANGES_MAX
-                || self.far_bytes + change.bytes.len() > FAR_BYTES_MAX
-            {
-                events.push(PagesEvent::Refused {
-                    author: change.author,
-                    refusal: ChangeRefusal::Full,
-                });
-                continue;
-            }
-            self.far_count += 1;
-            self.far_bytes += change.bytes.len();
-            waiting.push(change);
-        }
+        let dropped = changes
+            .into_iter()
+            .flat_map(|change| self.far.put(address, change));
+        events.extend(dropped.map(|change| PagesEvent::Refused {
+            author: change.author,
+            refusal: ChangeRefusal::Full,
+        }));
     }
 
     fn merge_page(
@@ -208,7 +229,10 @@ impl Pages {
         events: &mut Vec<PagesEvent>,
     ) {
         let rules = Arc::clone(&self.rules);
-        let outcomes = self.open(address).merge(changes, &rules);
+        let page = self.open(address);
+        let outcomes = page.merge(changes, &rules);
+        let must_reread = page.must_reread();
+        self.must_reread |= must_reread;
         let mut rebuilt = false;
         for outcome in outcomes {
             match outcome {
@@ -291,13 +315,8 @@ impl Pages {
     }
 
     fn page_of(&self, id: &MessageId) -> Option<PageAddress> {
-        let first = PageAddress {
-            kind: DocumentKind::Page,
-            n: 0,
-            lineage: EpochId::ZERO,
-        };
         self.index
-            .range((*id, first)..)
+            .range((*id, PageAddress::FIRST)..)
             .next()
             .filter(|(found, _)| found == id)
             .map(|(_, address)| *address)

@@ -29,7 +29,8 @@ pub enum ComposeError {
         "an envelope holds 1 to {DRAFTS_PER_ENVELOPE_MAX} drafts with {DRAFT_BYTES_MAX} bytes of text; split them"
     )]
     Batch,
-    /// Edits and reactions have used up what this author may put into that page.
+    /// Edits and reactions have used up what this author may put into that page, or what
+    /// this author wrote there rests on a change that lost its place.
     #[error("your budget in the page of that message is spent; write a new message instead")]
     PageBudget,
     /// The timeline has as many pages as it may have.
@@ -69,10 +70,15 @@ impl Pages {
         }
         let mut sections = Vec::new();
         for (address, entries) in plan {
-            let limit = self.rules.limits.page_author_bytes;
+            let limits = self.rules.limits;
             let page = self.open(address);
             let change = compose::change(page, author, &entries);
-            if page.tail(author).bytes + change.len() > limit {
+            let tail = page.tail(author);
+            let operations: usize = entries.iter().map(NewEntry::operations).sum();
+            if page.is_blocked(author)
+                || tail.bytes + change.len() > limits.page_author_bytes
+                || tail.operations + operations > limits.page_author_ops
+            {
                 return Err(ComposeError::PageBudget);
             }
             sections.push(DocumentChanges {
@@ -108,28 +114,41 @@ impl Pages {
             n: 0,
             lineage,
         });
+        while self.is_full_for(author, &address, plan) {
+            address.n += 1;
+            if address.n > PAGE_NUMBER_MAX {
+                return Err(ComposeError::TimelineFull);
+            }
+        }
+        Ok(address)
+    }
+
+    /// Whether an author puts new entries elsewhere. Of the pages behind the newest one that
+    /// is so only where what the author wrote rests on a change that lost its place.
+    fn is_full_for(
+        &mut self,
+        author: &AuthorKey,
+        address: &PageAddress,
+        plan: &BTreeMap<PageAddress, Vec<NewEntry>>,
+    ) -> bool {
         let limits = self.rules.limits;
-        let entries = plan.get(&address).map_or(&[][..], Vec::as_slice);
+        let entries = plan.get(address).map_or(&[][..], Vec::as_slice);
         let planned_bytes: usize = entries.iter().map(NewEntry::bytes).sum();
+        let planned_ops: usize = entries.iter().map(NewEntry::operations).sum();
         // A new page is not opened for the asking: only what is merged makes one.
-        let (messages, bytes, tail) = match self.slots.contains_key(&address) {
+        let (messages, bytes, tail, is_blocked) = match self.slots.contains_key(address) {
             true => {
-                let page = self.open(address);
-                (page.messages(), page.bytes(), page.tail(author))
+                let page = self.open(*address);
+                let tail = page.tail(author);
+                (page.messages(), page.bytes(), tail, page.is_blocked(author))
             }
             false => Default::default(),
         };
-        let is_full = messages + entries.len() >= limits.page_messages
+        is_blocked
+            || messages + entries.len() >= limits.page_messages
             || bytes + planned_bytes >= limits.page_bytes
             || tail.bytes + planned_bytes >= limits.page_author_turn_bytes
-            || tail.messages + entries.len() >= limits.page_author_messages;
-        if is_full {
-            address.n += 1;
-        }
-        if address.n > PAGE_NUMBER_MAX {
-            Err(ComposeError::TimelineFull)
-        } else {
-            Ok(address)
-        }
+            || tail.messages + entries.len() >= limits.page_author_messages
+            || tail.operations + planned_ops >= limits.page_author_ops / 2
     }
 }

@@ -4,16 +4,19 @@
 //! the elements it stands behind are. What is applied is therefore a function of
 //! the set of changes alone: order, duplicates and batches do not matter.
 
+mod places;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use automerge::ChangeHash;
 use khlong_crdt::id::{AuthorKey, EpochId};
 
-use super::entry::{ChangeRefusal, Checked, Entry, OpId, Section};
-use super::genesis::DocumentKind;
-use super::limits::{Limits, PAGE_WAITING_BYTES_MAX, PAGE_WAITING_CHANGES_MAX};
-use super::order::ListOrder;
+use crate::timeline::entry::{ChangeRefusal, Checked, Entry, OpId, Section};
+use crate::timeline::genesis::DocumentKind;
+use crate::timeline::limits::{Limits, PAGE_WAITING_MEMORY_MAX};
+use crate::timeline::order::ListOrder;
+use crate::timeline::room::Room;
 
 /// Names one document of a timeline; pages come in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +27,22 @@ pub struct PageAddress {
     pub n: u32,
     /// Zero in `full` timelines, else the epoch under which the page was opened.
     pub lineage: EpochId,
+}
+
+impl PageAddress {
+    /// No address is lower.
+    pub(crate) const FIRST: Self = Self {
+        kind: DocumentKind::Page,
+        n: 0,
+        lineage: EpochId::ZERO,
+    };
+
+    /// No address is higher.
+    pub(crate) const LAST: Self = Self {
+        kind: DocumentKind::State,
+        n: u32::MAX,
+        lineage: EpochId::from_bytes([0xff; 32]),
+    };
 }
 
 /// What became of a change.
@@ -68,6 +87,7 @@ pub(crate) struct AuthorTail {
     pub(crate) max_op: u64,
     pub(crate) bytes: usize,
     pub(crate) messages: usize,
+    pub(crate) operations: usize,
 }
 
 /// What a waiting change waits for.
@@ -90,8 +110,9 @@ pub(crate) struct Page {
     held: BTreeMap<ChangeHash, Held>,
     places: BTreeMap<(AuthorKey, u64), ChangeHash>,
     waiting: BTreeMap<Need, Vec<ChangeHash>>,
-    waiting_bytes: usize,
-    waiting_count: usize,
+    /// For what is neither applied nor refused. Of refused changes an author has at most
+    /// one in a page: what comes behind it waits.
+    room: Room,
     heads: BTreeSet<ChangeHash>,
     tails: BTreeMap<AuthorKey, AuthorTail>,
     entries: BTreeMap<OpId, (Arc<Checked>, usize)>,
@@ -106,15 +127,14 @@ pub(crate) struct Page {
 
 impl Page {
     pub(crate) fn new(kind: DocumentKind) -> Self {
-        let genesis = super::canonical::genesis_hash(kind);
+        let genesis = crate::timeline::canonical::genesis_hash(kind);
         Self {
             kind,
             genesis,
             held: BTreeMap::new(),
             places: BTreeMap::new(),
             waiting: BTreeMap::new(),
-            waiting_bytes: 0,
-            waiting_count: 0,
+            room: Room::default(),
             heads: BTreeSet::from([genesis]),
             tails: BTreeMap::new(),
             entries: BTreeMap::new(),
@@ -134,36 +154,19 @@ impl Page {
         rules: &Rules,
     ) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
-        let mut ready = Vec::new();
-        for change in changes {
-            if self.held.contains_key(&change.hash) {
-                continue;
-            }
-            if let Some(occupant) = self.places.get(&(change.author, change.seq)).copied() {
-                if occupant < change.hash {
-                    outcomes.push(Outcome::Refused(change, ChangeRefusal::Superseded));
-                    continue;
-                }
-                self.settle_ready(std::mem::take(&mut ready), rules, &mut outcomes);
-                let author = change.author;
-                self.evict(occupant, rules);
-                outcomes.push(Outcome::Rebuilt { author });
-            }
-            if self.waiting_count == PAGE_WAITING_CHANGES_MAX
-                || self.waiting_bytes + change.bytes.len() > PAGE_WAITING_BYTES_MAX
-            {
-                // What is ready needs no place among the waiting.
-                self.settle_ready(std::mem::take(&mut ready), rules, &mut outcomes);
-                if self.is_unneeded(&change, rules)
-                    || !matches!(self.readiness(&change, &rules.limits), Readiness::Ready)
-                {
-                    outcomes.push(Outcome::Refused(change, ChangeRefusal::Full));
-                    continue;
-                }
-            }
-            ready.push(self.hold(change, rules));
-        }
+        let fresh = self.lowest_of_each_place(changes, &mut outcomes);
+        self.evict(&fresh, rules, &mut outcomes);
+        let ready = fresh
+            .into_iter()
+            .map(|change| self.hold(change, rules))
+            .collect();
         self.settle_ready(ready, rules, &mut outcomes);
+        // Only now: what could be applied needed no room.
+        while let Some(author) = self.room.gives_way(PAGE_WAITING_MEMORY_MAX)
+            && let Some(dropped) = self.drop_last_of(author, &rules.limits)
+        {
+            outcomes.push(Outcome::Refused(dropped, ChangeRefusal::Full));
+        }
         for list in self.lists.values_mut() {
             list.settle();
         }
@@ -180,8 +183,7 @@ impl Page {
         if rules.hidden.contains(&change.author) {
             self.hidden.insert(change.author);
         }
-        self.waiting_count += 1;
-        self.waiting_bytes += change.bytes.len();
+        self.room.add(change.author, change.memory());
         self.places.insert((change.author, change.seq), hash);
         self.held.insert(hash, Held { change, standing });
         hash
@@ -242,6 +244,7 @@ impl Page {
                     if let Some(held) = self.held.get_mut(&hash) {
                         held.standing = Standing::Refused;
                     }
+                    self.room.release(change.author, change.memory());
                     outcomes.push(Outcome::Refused(change, refusal));
                 }
             }
@@ -267,62 +270,61 @@ impl Page {
         if change.seq != tail.seq + 1 {
             return Readiness::Wait(Need::Place(change.author, change.seq.saturating_sub(1)));
         }
-        let previous = self
-            .places
-            .get(&(change.author, tail.seq))
-            .filter(|_| tail.seq > 0);
-        if change.start_op != before + 1
-            || previous.is_some_and(|previous| !self.descends(change, previous))
-        {
+        // An element that the change cannot have seen is refused, not waited for: all that
+        // it can have seen is applied.
+        let mut seen = BTreeSet::new();
+        if tail.seq > 0 {
+            seen.extend(self.places.get(&(change.author, tail.seq)).copied());
+        }
+        let mut is_lawful = true;
+        for entry in &change.entries {
+            let Some(after) = entry.after else { continue };
+            let found = if after.author == change.author && after.counter >= change.start_op {
+                change.entry(&after)
+            } else {
+                let found = self.entries.get(&after);
+                seen.extend(found.map(|(from, _)| from.hash));
+                found.and_then(|(from, place)| from.entries.get(*place))
+            };
+            is_lawful &= found.is_some_and(|found| found.section == entry.section);
+        }
+        if change.start_op != before + 1 {
             return Readiness::Refuse(ChangeRefusal::Counter);
         }
         if tail.bytes + change.bytes.len() > limits.page_author_bytes
             || tail.messages + change.messages() > limits.page_author_messages
+            || tail.operations + change.operations() > limits.page_author_ops
         {
             return Readiness::Refuse(ChangeRefusal::Budget);
         }
-        for entry in &change.entries {
-            let Some(after) = entry.after else { continue };
-            if after.author == change.author && after.counter >= change.start_op {
-                if !change
-                    .entries
-                    .iter()
-                    .any(|own| own.id == after && own.section == entry.section)
-                {
-                    return Readiness::Refuse(ChangeRefusal::Rule);
-                }
-                continue;
-            }
-            // An element that the change cannot have seen is refused, not waited
-            // for: all that it can have seen is applied.
-            let seen = self.entries.get(&after).is_some_and(|(from, place)| {
-                from.entries
-                    .get(*place)
-                    .is_some_and(|found| found.section == entry.section)
-                    && self.descends(change, &from.hash)
-            });
-            if !seen {
-                return Readiness::Refuse(ChangeRefusal::Rule);
-            }
+        if !is_lawful {
+            return Readiness::Refuse(ChangeRefusal::Rule);
+        }
+        if !self.has_in_past(change, seen) {
+            return Readiness::Refuse(ChangeRefusal::Counter);
         }
         Readiness::Ready
     }
 
-    /// Whether `change` has the applied change `ancestor` in its past. Operation
-    /// counters rise along dependencies, which cuts the search short.
-    fn descends(&self, change: &Checked, ancestor: &ChangeHash) -> bool {
-        let Some(bound) = self.held.get(ancestor).map(|held| held.change.max_op) else {
-            return false;
+    /// Whether `change` has all these applied changes in its past. Operation counters rise
+    /// along dependencies, which cuts the one walk short.
+    fn has_in_past(&self, change: &Checked, mut ancestors: BTreeSet<ChangeHash>) -> bool {
+        let max_op = |hash| self.held.get(hash).map(|held| held.change.max_op);
+        let Some(bound) = ancestors.iter().filter_map(max_op).min() else {
+            return ancestors.is_empty();
         };
         let mut seen = BTreeSet::new();
         let mut stack: Vec<&ChangeHash> = change.dependencies.iter().collect();
         while let Some(hash) = stack.pop() {
-            if hash == ancestor {
+            if !seen.insert(hash) {
+                continue;
+            }
+            ancestors.remove(hash);
+            if ancestors.is_empty() {
                 return true;
             }
             if let Some(held) = self.held.get(hash)
                 && held.change.max_op > bound
-                && seen.insert(hash)
             {
                 stack.extend(&held.change.dependencies);
             }
@@ -334,8 +336,7 @@ impl Page {
         if let Some(held) = self.held.get_mut(&change.hash) {
             held.standing = Standing::Applied;
         }
-        self.waiting_count -= 1;
-        self.waiting_bytes -= change.bytes.len();
+        self.room.release(change.author, change.memory());
         for dependency in &change.dependencies {
             self.heads.remove(dependency);
         }
@@ -345,6 +346,7 @@ impl Page {
         tail.max_op = change.max_op;
         tail.bytes += change.bytes.len();
         tail.messages += change.messages();
+        tail.operations += change.operations();
         for (place, entry) in change.entries.iter().enumerate() {
             self.lists
                 .entry(entry.section)
@@ -356,22 +358,6 @@ impl Page {
         self.bytes += change.bytes.len();
         self.applied += 1;
         self.messages += change.messages();
-    }
-
-    /// Takes a change out of its place. Automerge cannot un-apply, so the rest
-    /// is merged anew; what depended on it waits, and waits for ever.
-    fn evict(&mut self, occupant: ChangeHash, rules: &Rules) {
-        let old = std::mem::replace(self, Self::new(self.kind));
-        let rest = old
-            .held
-            .into_values()
-            .map(|held| held.change)
-            .filter(|change| change.hash != occupant);
-        let mut ready: Vec<_> = Vec::new();
-        for change in rest {
-            ready.push(self.hold(change, rules));
-        }
-        self.settle_ready(ready, rules, &mut Vec::new());
     }
 
     pub(crate) fn entry(&self, id: &OpId) -> Option<&Entry> {
@@ -435,9 +421,10 @@ impl Page {
         self.messages
     }
 
-    /// Whether the next page may begin: this one holds something, be it hidden.
+    /// Whether the next page may begin: this one holds something, be it a change that
+    /// waits. Otherwise who is blocked here could write nowhere.
     pub(crate) fn is_begun(&self) -> bool {
-        self.applied > 0 || !self.hidden.is_empty()
+        !self.held.is_empty()
     }
 
     pub(crate) const fn applied_count(&self) -> usize {
