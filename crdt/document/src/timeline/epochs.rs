@@ -21,7 +21,7 @@ impl Epochs {
     /// Notes a manifest. Keys that waited for it are learnt.
     pub(crate) fn add_manifest(&mut self, manifest: &Manifest) -> Result<Vec<EpochId>, Refused> {
         let id = manifest.epoch_id();
-        if self.manifests.len() == EPOCHS_MAX && !self.manifests.contains_key(&id) {
+        if self.is_full() && !self.manifests.contains_key(&id) {
             return Err(Refused::EpochsFull);
         }
         self.manifests.entry(id).or_insert_with(|| manifest.clone());
@@ -30,6 +30,11 @@ impl Epochs {
             Some(key) => self.learn(id, key).unwrap_or_default(),
             None => Vec::new(),
         })
+    }
+
+    /// Whether no other manifest has room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.manifests.len() == EPOCHS_MAX
     }
 
     pub(crate) fn has_manifest(&self, id: &EpochId) -> bool {

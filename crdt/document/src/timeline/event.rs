@@ -57,10 +57,11 @@ pub enum TimelineEvent {
         /// Why.
         refusal: ChangeRefusal,
     },
-    /// Two used one invite, and the other one counts: nothing by this author does.
+    /// Two used one invite, and the other one counts; or a principal has too many author
+    /// keys, and lower ones count. Nothing by this author does.
     /// If something of it had counted, [`super::Timeline::must_reread`] says so now.
     Superseded {
-        /// Whose handover has the higher id.
+        /// Whose handover has the higher id, or whose key is the higher one.
         author: AuthorKey,
     },
     /// All was built anew from the envelopes: whatever is shown may have changed.
@@ -110,8 +111,11 @@ pub enum Refused {
     /// A key does not fit its manifest.
     #[error("the epoch's manifest does not hold; its minter is at fault")]
     Manifest(#[source] ManifestError),
-    /// Its author came by a handover that gave way to another of the same invite.
-    #[error("the author's invite was used by someone else, who came first by envelope id")]
+    /// Its author came by a handover that gave way to another of the same invite, or is one
+    /// of too many of its principal.
+    #[error(
+        "the author does not count: its invite was used by someone else, or its member has too many devices"
+    )]
     Superseded,
     /// The timeline has as many epochs as it may have.
     #[error("the timeline has too many epochs; open a new one")]

@@ -1,11 +1,11 @@
 //! Receiving: what may count is opened (`content`), what waits is parked, and what
 //! was opened is merged in batches.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use khlong_crdt::admission::{Admission, AdmissionError, Merged};
 use khlong_crdt::envelope::{Kind, VerifiedEnvelope};
-use khlong_crdt::id::PrincipalKey;
+use khlong_crdt::id::{AuthorKey, EnvelopeId, PrincipalKey, Seq};
 
 use super::Timeline;
 use super::event::{Refused, TimelineEvent};
@@ -155,7 +155,7 @@ impl Timeline {
                 return Ok(Step::Wait(Need::AuthOp));
             }
             self.admission = Some(Admission::open(envelope).map_err(Refused::Admission)?);
-            self.note_auth_head(envelope);
+            note_auth_head(&mut self.auth_heads, envelope);
             events.push(TimelineEvent::Opened);
             return Ok(Step::Unblocked);
         };
@@ -171,7 +171,7 @@ impl Timeline {
             Err(error) => return Err(Refused::Admission(error)),
         };
         let principal = admission.principal_of(&author);
-        self.note_auth_head(envelope);
+        note_auth_head(&mut self.auth_heads, envelope);
         match merged {
             Merged::Known => return Ok(Step::Done),
             Merged::New => {}
@@ -204,18 +204,6 @@ impl Timeline {
         self.open_change(envelope, events)
     }
 
-    fn note_auth_head(&mut self, envelope: &VerifiedEnvelope) {
-        let place = (envelope.seq(), envelope.id());
-        let head = self.auth_heads.entry(envelope.author()).or_insert(place);
-        // Of a fork the lower one, so that order does not matter.
-        if place.0 > head.0 || (place.0 == head.0 && place.1 < head.1) {
-            *head = place;
-        }
-        if self.auth_heads.len() > AUTH_HEADS_MAX {
-            self.auth_heads.pop_last();
-        }
-    }
-
     /// Merges what was opened, page by page.
     fn merge_opened(&mut self, events: &mut Vec<TimelineEvent>) {
         let opened = std::mem::take(&mut self.opened).sections;
@@ -235,6 +223,22 @@ impl Timeline {
             // Said by the change that lost its place; the store has seen the fork.
             PagesEvent::Rebuilt { .. } => None,
         }));
+    }
+}
+
+/// Notes the newest auth-op of an author among those that are cited.
+pub(super) fn note_auth_head(
+    auth_heads: &mut BTreeMap<AuthorKey, (Seq, EnvelopeId)>,
+    envelope: &VerifiedEnvelope,
+) {
+    let place = (envelope.seq(), envelope.id());
+    let head = auth_heads.entry(envelope.author()).or_insert(place);
+    // Of a fork the lower one, so that order does not matter.
+    if place.0 > head.0 || (place.0 == head.0 && place.1 < head.1) {
+        *head = place;
+    }
+    if auth_heads.len() > AUTH_HEADS_MAX {
+        auth_heads.pop_last();
     }
 }
 

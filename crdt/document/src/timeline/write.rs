@@ -2,7 +2,7 @@
 //! envelope is received here like everybody else's.
 
 use khlong_crdt::address::InvitePayload;
-use khlong_crdt::admission::{History, Refusal, Rights};
+use khlong_crdt::admission::{AdmissionError, History, Refusal, Rights};
 use khlong_crdt::envelope::{Expiry, Kind, VerifiedEnvelope};
 use khlong_crdt::id::{EnvelopeId, EpochId, MediaRootId, MessageId};
 use khlong_crdt::limits::REFS_MAX;
@@ -13,6 +13,7 @@ use super::Timeline;
 use super::draft::Draft;
 use super::pages::writing::ComposeError;
 use super::plaintext::ChangePlaintext;
+use super::receive::note_auth_head;
 use crate::keys::epoch::EpochKey;
 use crate::keys::invite::InviteError;
 use crate::keys::user::UserCard;
@@ -31,8 +32,10 @@ pub enum WriteError {
     /// [`Timeline::must_reread`].
     #[error("this timeline must be read again from its store first; start the node anew")]
     Stale,
-    /// Two used one invite, and the other one counts.
-    #[error("someone else has used your invite to this timeline; ask for another")]
+    /// Two used one invite, and the other one counts; or this principal has too many devices.
+    #[error(
+        "someone else has used your invite to this timeline, or you have used more than 16 devices and restored folders in it; ask for another invite"
+    )]
     Superseded,
     /// Whoever came by a link for readers.
     #[error("you may read this timeline and not write in it: ask an admin for another invite")]
@@ -49,6 +52,12 @@ pub enum WriteError {
     /// Sealing.
     #[error("the envelope cannot be sealed; write less at once")]
     Seal(#[source] SealError),
+    /// The grant.
+    #[error("the invite would not count")]
+    Admission(#[source] AdmissionError),
+    /// The timeline has as many epochs as it may have.
+    #[error("the timeline has too many epochs; open a new one")]
+    EpochsFull,
     /// The invite.
     #[error("the invite cannot be made")]
     Invite(#[source] InviteError),
@@ -140,7 +149,7 @@ impl Timeline {
     /// goes into the link.
     ///
     /// # Errors
-    /// [`WriteError`]; needs the right to administrate.
+    /// [`WriteError`]; needs the right to administrate. Nothing is changed then.
     pub fn invite(
         &mut self,
         terms: &InviteTerms<'_>,
@@ -188,8 +197,12 @@ impl Timeline {
             bytes(random),
         )
         .map_err(WriteError::Seal)?;
-        self.receive(&grant);
-        let mut envelopes = vec![grant];
+        // Nothing is received before all of it is made: a grant without its keys would let
+        // somebody in who can read nothing.
+        let mut admission = admission.clone();
+        admission.merge(&grant).map_err(WriteError::Admission)?;
+        let mut auth_heads = self.auth_heads.clone();
+        note_auth_head(&mut auth_heads, &grant);
 
         let parents: Vec<_> = self
             .epochs
@@ -197,7 +210,7 @@ impl Timeline {
             .into_iter()
             .map(|(id, key)| (id, ParentKey::Epoch(key.clone())))
             .collect();
-        let auth_heads = self.cited_auth_heads();
+        let auth_heads: Vec<_> = auth_heads.into_values().map(|(_, id)| id).collect();
         let epochs = MintRequest {
             timeline: self.timeline,
             history,
@@ -209,12 +222,23 @@ impl Timeline {
         };
         let newcomer = admit_inbox(&epochs, invite.secret.inbox().public(), random)
             .map_err(WriteError::Mint)?;
+        if newcomer.minted.is_some() && self.epochs.is_full() {
+            return Err(WriteError::EpochsFull);
+        }
+        let mut head = (grant.seq(), grant.id());
+        let mut envelopes = vec![grant];
         for op in &newcomer.ops {
-            let envelope = seal::seal_key_op(self.request(Kind::KeyOp), op, &self.secrets.author)
-                .map_err(WriteError::Seal)?;
-            self.receive(&envelope);
+            let request = SealRequest {
+                seq: head.0.next(),
+                prev: head.1,
+                ..self.request(Kind::KeyOp)
+            };
+            let envelope =
+                seal::seal_key_op(request, op, &self.secrets.author).map_err(WriteError::Seal)?;
+            head = (envelope.seq(), envelope.id());
             envelopes.push(envelope);
         }
+        self.receive_all(envelopes.iter().cloned());
         Ok((envelopes, invite.payload))
     }
 
