@@ -129,10 +129,6 @@ fn an_invite_is_handed_over_once_and_does_nothing_else() {
     );
     admission.apply(&joined, NOW).unwrap();
     admission.apply(&joined, NOW).unwrap();
-    assert_eq!(
-        admission.successor_of(&principal("invite")),
-        Some(principal("mali"))
-    );
     assert_eq!(admission.quota_class(&principal("mali")), 3);
     assert_eq!(
         admission.judge(&mali.author(), Rights::APPEND, LATER),

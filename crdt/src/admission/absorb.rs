@@ -3,16 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Admission, AdmissionError, AuthBody, ClearOp, Refusal, Rights,
-    ledger::{Grant, Handover, Place, Standing},
+    Admission, AdmissionError, AuthBody, ClearOp, Refusal,
+    ledger::{Grant, Handover, Place},
 };
 use crate::{
     context::{SIGN_AUTHOR, SIGN_HANDOVER, SIGN_INBOX},
     envelope::{Kind, VerifiedEnvelope},
     id::{AuthorKey, PrincipalKey, Seq},
-    limits::{
-        ADMISSION_OPS_MAX, AUTHORS_PER_PRINCIPAL_MAX, GRANTS_PER_PRINCIPAL_MAX, PRINCIPALS_MAX,
-    },
+    limits::AUTHORS_PER_PRINCIPAL_MAX,
     signature,
     time::UnixMillis,
 };
@@ -37,10 +35,10 @@ pub(super) enum Absorbed {
 }
 
 /// An auth-op on its way in.
-struct Incoming<'a> {
-    envelope: &'a VerifiedEnvelope,
-    writer: PrincipalKey,
-    received_at: UnixMillis,
+pub(super) struct Incoming<'a> {
+    pub(super) envelope: &'a VerifiedEnvelope,
+    pub(super) writer: PrincipalKey,
+    pub(super) received_at: UnixMillis,
 }
 
 impl Admission {
@@ -54,7 +52,7 @@ impl Admission {
             return Ok(Absorbed::Known);
         }
         let body = self.body_of(envelope)?;
-        if body.ops.iter().all(is_introduction) {
+        if body.ops.iter().all(is_introduction) && !self.may_displace(envelope, judge) {
             return self.absorb_introduction(envelope, received_at, &body.ops, judge);
         }
         let mut next = self.clone();
@@ -118,11 +116,12 @@ impl Admission {
         judge: Judge,
     ) -> Result<Absorbed, AdmissionError> {
         let author = envelope.author();
-        let writer = self.writer_of(envelope, ops)?;
+        let writer = self.writer_of(envelope, ops, judge)?;
         let before = (
             self.authors.get(&author).copied(),
             self.inboxes.get(&writer).copied(),
         );
+        let lowest = self.lowest_authors.get(&writer).cloned();
         let checked = self.record_all(envelope, received_at, ops, judge).and_then(
             |(incoming, _)| match judge {
                 Judge::Relay => self.check(&incoming, ops, &self.standing, &BTreeSet::new()),
@@ -132,6 +131,7 @@ impl Admission {
         if let Err(error) = checked {
             put_back(&mut self.authors, author, before.0);
             put_back(&mut self.inboxes, writer, before.1);
+            put_back(&mut self.lowest_authors, writer, lowest);
             return Err(error);
         }
         // The tables need no second look: the writer has a grant, so it was counted before.
@@ -154,15 +154,46 @@ impl Admission {
     ) -> Result<(Incoming<'a>, Option<AuthorKey>), AdmissionError> {
         let incoming = Incoming {
             envelope,
-            writer: self.writer_of(envelope, ops)?,
+            writer: self.writer_of(envelope, ops, judge)?,
             received_at,
         };
-        self.authors.insert(envelope.author(), incoming.writer);
         let mut superseded = None;
+        if judge == Judge::Member && envelope.seq() == Seq::FIRST && !hands_over(ops) {
+            superseded = self.keep_lowest(incoming.writer, envelope.author())?;
+        }
+        self.authors.insert(envelope.author(), incoming.writer);
         for (index, op) in ops.iter().enumerate() {
             superseded = self.record(&incoming, index, op, judge)?.or(superseded);
         }
         Ok((incoming, superseded))
+    }
+
+    /// Whether a member has as many author keys of this principal as count, so that one
+    /// more takes the place of another.
+    fn may_displace(&self, envelope: &VerifiedEnvelope, judge: Judge) -> bool {
+        let crowded = |lowest: &BTreeSet<_>| lowest.len() >= AUTHORS_PER_PRINCIPAL_MAX;
+        judge == Judge::Member
+            && envelope.seq() == Seq::FIRST
+            && self.lowest_authors.values().any(crowded)
+    }
+
+    /// Counts an author key that came without a handover. Of more than a principal may have
+    /// the lowest count, whatever their order; who gives way is told, if it had counted.
+    fn keep_lowest(
+        &mut self,
+        principal: PrincipalKey,
+        author: AuthorKey,
+    ) -> Result<Option<AuthorKey>, AdmissionError> {
+        let lowest = self.lowest_authors.entry(principal).or_default();
+        lowest.insert(author);
+        if lowest.len() <= AUTHORS_PER_PRINCIPAL_MAX {
+            return Ok(None);
+        }
+        let highest = lowest.pop_last();
+        if highest == Some(author) {
+            return Err(AdmissionError::TooManyAuthors(principal));
+        }
+        Ok(highest.filter(|highest| self.authors.remove(highest).is_some()))
     }
 
     /// The writer: by the certificate in its first envelope, and only there.
@@ -170,6 +201,7 @@ impl Admission {
         &self,
         envelope: &VerifiedEnvelope,
         ops: &[ClearOp],
+        judge: Judge,
     ) -> Result<PrincipalKey, AdmissionError> {
         let author = envelope.author();
         let mut certificates = ops.iter().filter_map(|op| match op {
@@ -201,11 +233,9 @@ impl Admission {
             (None, None) => Err(AdmissionError::Refused(Refusal::UnknownAuthor)),
             (Some(principal), None) => {
                 let others = self.authors.values().filter(|owner| **owner == principal);
-                full(
-                    "author keys of one principal",
-                    others.count() + 1,
-                    AUTHORS_PER_PRINCIPAL_MAX,
-                )?;
+                if judge == Judge::Relay && others.count() >= AUTHORS_PER_PRINCIPAL_MAX {
+                    return Err(AdmissionError::TooManyAuthors(principal));
+                }
                 Ok(principal)
             }
         }
@@ -311,88 +341,6 @@ impl Admission {
         Ok(old.map(|old| old.place.author))
     }
 
-    /// A member's check: every op must be granted. Whether a revocation counts is for
-    /// [`super::ledger::Ledger::settle`] to say each time anew.
-    fn check_granted(
-        &self,
-        incoming: &Incoming<'_>,
-        ops: &[ClearOp],
-        granted: &BTreeMap<PrincipalKey, Standing>,
-    ) -> Result<(), AdmissionError> {
-        let nobody = Standing::default();
-        let writer = granted.get(&incoming.writer).unwrap_or(&nobody);
-        let may = |right| {
-            writer
-                .permits(right, incoming.received_at)
-                .map_err(AdmissionError::Refused)
-        };
-        self.ledger
-            .check_author(granted, &incoming.envelope.author())
-            .map_err(AdmissionError::Refused)?;
-        for op in ops {
-            match op {
-                ClearOp::Grant { principal, .. } => {
-                    may(Rights::ADMIN)?;
-                    let standing = granted.get(principal).unwrap_or(&nobody);
-                    let grants = standing.grant_count();
-                    full("grants of one principal", grants, GRANTS_PER_PRINCIPAL_MAX)?;
-                }
-                ClearOp::Revoke { .. } => may(Rights::ADMIN)?,
-                ClearOp::Genesis { .. }
-                | ClearOp::Author { .. }
-                | ClearOp::Inbox { .. }
-                | ClearOp::Handover { .. } => {}
-            }
-        }
-        may(Rights::NONE)
-    }
-
-    /// Every op must count (a handover by way of its author), and the writer must be somebody, at the latest by its own ops.
-    fn check(
-        &self,
-        incoming: &Incoming<'_>,
-        ops: &[ClearOp],
-        standing: &BTreeMap<PrincipalKey, Standing>,
-        effective: &BTreeSet<Place>,
-    ) -> Result<(), AdmissionError> {
-        let envelope = incoming.envelope;
-        let nobody = Standing::default();
-        let writer = standing.get(&incoming.writer).unwrap_or(&nobody);
-        self.ledger
-            .check_author(standing, &envelope.author())
-            .map_err(AdmissionError::Refused)?;
-        for (index, op) in ops.iter().enumerate() {
-            match op {
-                ClearOp::Grant { principal, .. } | ClearOp::Revoke { principal, .. } => {
-                    if !effective.contains(&incoming.place(index)) {
-                        return Err(incoming.why_void(writer, *principal));
-                    }
-                    let grants = standing.get(principal).map_or(0, Standing::grant_count);
-                    full("grants of one principal", grants, GRANTS_PER_PRINCIPAL_MAX)?;
-                }
-                ClearOp::Genesis { .. }
-                | ClearOp::Author { .. }
-                | ClearOp::Inbox { .. }
-                | ClearOp::Handover { .. } => {}
-            }
-        }
-        if !writer.covers(&envelope.author(), envelope.seq(), &envelope.id()) {
-            return resigned(ops, incoming.writer);
-        }
-        writer
-            .permits(Rights::NONE, incoming.received_at)
-            .map_err(AdmissionError::Refused)
-    }
-
-    pub(super) fn check_tables(
-        &self,
-        standing: &BTreeMap<PrincipalKey, Standing>,
-    ) -> Result<(), AdmissionError> {
-        let everybody: BTreeSet<_> = standing.keys().chain(self.authors.values()).collect();
-        full("principals", everybody.len(), PRINCIPALS_MAX)?;
-        full("admission ops", self.ledger.len(), ADMISSION_OPS_MAX)
-    }
-
     fn statement(&self, domain: &[u8], first: &PrincipalKey, second: &[u8; 32]) -> Vec<u8> {
         [
             domain,
@@ -405,7 +353,7 @@ impl Admission {
 }
 
 impl Incoming<'_> {
-    fn place(&self, index: usize) -> Place {
+    pub(super) fn place(&self, index: usize) -> Place {
         Place {
             author: self.envelope.author(),
             seq: self.envelope.seq(),
@@ -421,29 +369,6 @@ impl Incoming<'_> {
             at: self.received_at,
         }
     }
-
-    fn why_void(&self, writer: &Standing, target: PrincipalKey) -> AdmissionError {
-        let envelope = self.envelope;
-        if !writer.covers(&envelope.author(), envelope.seq(), &envelope.id()) {
-            return AdmissionError::Refused(Refusal::Revoked);
-        }
-        match writer.permits(Rights::ADMIN, self.received_at) {
-            Err(refusal) => AdmissionError::Refused(refusal),
-            Ok(()) => AdmissionError::Senior(target),
-        }
-    }
-}
-
-/// A resignation lies beyond its own cut, and counts all the same.
-fn resigned(ops: &[ClearOp], writer: PrincipalKey) -> Result<(), AdmissionError> {
-    let only_resigns = ops
-        .iter()
-        .all(|op| matches!(op, ClearOp::Revoke { principal, .. } if *principal == writer));
-    if only_resigns {
-        Ok(())
-    } else {
-        Err(AdmissionError::Refused(Refusal::Revoked))
-    }
 }
 
 /// An op that alters neither grants nor revocations nor handovers.
@@ -457,18 +382,15 @@ const fn is_introduction(op: &ClearOp) -> bool {
     }
 }
 
+fn hands_over(ops: &[ClearOp]) -> bool {
+    ops.iter().any(|op| matches!(op, ClearOp::Handover { .. }))
+}
+
 fn put_back<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, before: Option<V>) {
     match before {
         Some(value) => table.insert(key, value),
         None => table.remove(&key),
     };
-}
-
-fn full(what: &'static str, count: usize, limit: usize) -> Result<(), AdmissionError> {
-    if count > limit {
-        return Err(AdmissionError::Full { what, limit });
-    }
-    Ok(())
 }
 
 fn certified(

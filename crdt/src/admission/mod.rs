@@ -6,12 +6,14 @@
 
 mod absorb;
 mod body;
+mod check;
 mod ledger;
 mod op;
 mod replay;
 mod state;
 
 use crate::id::{AuthorKey, PrincipalKey};
+use crate::limits::AUTHORS_PER_PRINCIPAL_MAX;
 use crate::reader::Truncated;
 
 pub use self::body::AuthBody;
@@ -108,6 +110,9 @@ pub enum AdmissionError {
     /// A one-use principal hands over once.
     #[error("the invite of {0} was used already; ask for another")]
     AlreadyHandedOver(PrincipalKey),
+    /// The principal has as many author keys as it may have; of more, lower ones count.
+    #[error("{0} has {AUTHORS_PER_PRINCIPAL_MAX} devices and restored folders; no more count")]
+    TooManyAuthors(PrincipalKey),
     /// A table is full.
     #[error("the timeline holds {limit} {what}; no more fit")]
     Full {
@@ -141,6 +146,7 @@ impl AdmissionError {
             | Self::Senior(_)
             | Self::AuthorTaken(_)
             | Self::AlreadyHandedOver(_)
+            | Self::TooManyAuthors(_)
             | Self::Full { .. } => false,
         }
     }

@@ -1,6 +1,6 @@
 //! The admission state of one timeline, folded from its auth-ops.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     AdmissionError, AuthBody, ClearOp, History, Refusal, Rights, TimelineKind,
@@ -35,6 +35,9 @@ pub struct Admission {
     pub(super) granted: BTreeMap<PrincipalKey, Standing>,
     /// The lowest handover of each invite that a member has seen; as many as grants.
     pub(super) honoured: BTreeMap<PrincipalKey, EnvelopeId>,
+    /// Of the author keys of each principal that came without a handover, the lowest that a
+    /// member has seen; at most `AUTHORS_PER_PRINCIPAL_MAX` each.
+    pub(super) lowest_authors: BTreeMap<PrincipalKey, BTreeSet<AuthorKey>>,
 }
 
 /// What a member learns from an auth-op that counts.
@@ -44,8 +47,9 @@ pub enum Merged {
     Known,
     /// Who may do what has changed.
     New,
-    /// It has the lower id of two handovers of one invite. The author that came by the
-    /// other one never counted: the state is to be built anew, see [`Admission::reopened`].
+    /// It has the lower id of two handovers of one invite, or an author key lower than one of
+    /// the sixteen that counted of its principal. The author that gives way never counted:
+    /// the state is to be built anew, see [`Admission::reopened`].
     Supersedes(AuthorKey),
 }
 
@@ -95,16 +99,21 @@ impl Admission {
             standing: ledger.settle(*admin).standing,
             granted: ledger.settle_grants(*admin).standing,
             honoured: BTreeMap::new(),
+            lowest_authors: BTreeMap::new(),
             ledger,
         })
     }
 
-    /// As it was after the genesis, but it still knows which handover of each granted
-    /// invite counts: given all auth-ops again, it never takes the other one.
+    /// As it was after the genesis, but it still knows which handover of each granted invite
+    /// and which author keys of each principal count: given all auth-ops again, it never
+    /// takes the others.
     #[must_use]
     pub fn reopened(self) -> Self {
         let mut honoured = self.honoured;
         honoured.retain(|from, _| self.ledger.check_handover(&self.granted, from).is_ok());
+        let mut lowest_authors = self.lowest_authors;
+        let is_granted = |standing: &Standing| standing.grant_count() > 0;
+        lowest_authors.retain(|principal, _| self.granted.get(principal).is_some_and(is_granted));
         let ledger = Ledger::default();
         Self {
             authors: BTreeMap::new(),
@@ -112,6 +121,7 @@ impl Admission {
             standing: ledger.settle(self.founder).standing,
             granted: ledger.settle_grants(self.founder).standing,
             honoured,
+            lowest_authors,
             ledger,
             ..self
         }
@@ -135,12 +145,14 @@ impl Admission {
     /// Applies an auth-op as a member does, whose state must not depend on order or date:
     ///
     /// * of two handovers of one invite, accepted by two relays that did not hear of each
-    ///   other, the one with the lower envelope id counts;
+    ///   other, the one with the lower envelope id counts; of more than sixteen author keys
+    ///   of one principal, the lowest;
     /// * expiry and revocation void nothing here ([`Self::is_granted`]); revocations are
     ///   noted, and show in [`Self::principals`] and [`Self::judge`].
     ///
     /// # Errors
-    /// As [`Self::apply`]; [`AdmissionError::AlreadyHandedOver`] for the higher id, for good.
+    /// As [`Self::apply`]; [`AdmissionError::AlreadyHandedOver`] for the higher id and
+    /// [`AdmissionError::TooManyAuthors`] for the higher key, for good.
     pub fn merge(&mut self, envelope: &VerifiedEnvelope) -> Result<Merged, AdmissionError> {
         Ok(match self.absorb(envelope, BEFORE_EXPIRY, Judge::Member)? {
             Absorbed::Known => Merged::Known,
@@ -268,12 +280,6 @@ impl Admission {
         self.standing.get(principal).is_some_and(|standing| {
             standing.invites().next().is_some() && standing.rights() == Rights::NONE
         })
-    }
-
-    /// To whom a one-use principal was handed over.
-    #[must_use]
-    pub fn successor_of(&self, principal: &PrincipalKey) -> Option<PrincipalKey> {
-        self.ledger.handover(principal).map(|handover| handover.to)
     }
 
     /// Every certified author key, those of revoked principals too.

@@ -364,7 +364,7 @@ fn code_of(error: &AdmissionError) -> ErrorCode {
         AdmissionError::Refused(refusal) => code_of_refusal(*refusal),
         AdmissionError::Senior(_) => ErrorCode::NotAdmitted,
         AdmissionError::AlreadyHandedOver(_) => ErrorCode::AlreadyHandedOver,
-        AdmissionError::Full { .. } => ErrorCode::LimitExceeded,
+        AdmissionError::Full { .. } | AdmissionError::TooManyAuthors(_) => ErrorCode::LimitExceeded,
         AdmissionError::Truncated
         | AdmissionError::Malformed
         | AdmissionError::UnknownOp(_)

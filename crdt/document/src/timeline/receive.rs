@@ -164,7 +164,9 @@ impl Timeline {
             Ok(merged) => merged,
             // The grant, the handover or the author may be on its way.
             Err(AdmissionError::Refused(_)) => return Ok(Step::Wait(Need::AuthOp)),
-            Err(error @ AdmissionError::AlreadyHandedOver(_)) => {
+            Err(
+                error @ (AdmissionError::AlreadyHandedOver(_) | AdmissionError::TooManyAuthors(_)),
+            ) => {
                 self.supersede(author, events);
                 return Err(Refused::Admission(error));
             }
