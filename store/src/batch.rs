@@ -70,6 +70,26 @@ impl Overlay {
         std::mem::take(&mut self.admissions)
     }
 
+    /// The same, for who must keep the overlay in case the engine is busy: a copy
+    /// is made of each row once.
+    #[must_use]
+    pub fn writes(&self) -> WriteSet {
+        let mut writes = WriteSet::new();
+        for (table, rows) in &self.tables {
+            for (key, payload) in rows {
+                match payload {
+                    Some(payload) => {
+                        let mut copy = Vec::with_capacity(payload.len() + record::TRAILER_BYTES);
+                        copy.extend_from_slice(payload);
+                        writes.put(*table, key.clone(), record::seal(*table, key, copy));
+                    }
+                    None => writes.delete(*table, key.clone()),
+                }
+            }
+        }
+        writes
+    }
+
     fn rows(&self, table: Table) -> Option<&BTreeMap<Vec<u8>, Option<Vec<u8>>>> {
         self.tables.get(&table)
     }

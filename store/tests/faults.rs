@@ -75,6 +75,36 @@ fn a_crash_loses_a_suffix_only() {
     assert_eq!(disk.fired(FaultKind::TornRecordDropped), 1);
 }
 
+/// The disk folds a long log into its base: never without the commit that made it long.
+#[test]
+fn what_was_acknowledged_survives_whenever_the_log_is_folded() {
+    let disk = MemoryDisk::new();
+    let mut store = open(&disk);
+    let mut log_bytes = 0;
+    for n in 0..1_000_u64 {
+        let names = [b"even".as_slice(), b"odd".as_slice()];
+        let name = names[usize::from(n % 2 == 1)];
+        let mut batch = store.batch();
+        batch
+            .put(Table::NodeState, name.to_vec(), n.to_be_bytes().repeat(20))
+            .unwrap();
+        let writes = batch.into_writes();
+        log_bytes += writes.encode().len();
+        store.commit(writes, Durability::Synced).unwrap();
+        disk.crash();
+        drop(store);
+        store = open(&disk);
+        let found = store.get(Table::NodeState, name).unwrap().unwrap();
+        assert_eq!(found, n.to_be_bytes().repeat(20), "after commit {n}");
+    }
+    assert!(log_bytes > 128 * 1024, "long enough to be folded");
+    assert!(
+        disk.live_bytes() < 4_096,
+        "what was replaced does not count: {}",
+        disk.live_bytes()
+    );
+}
+
 #[test]
 fn an_empty_synced_commit_syncs_what_was_buffered() {
     let disk = MemoryDisk::new();

@@ -50,8 +50,7 @@ impl Peer {
             return Err(error.before_commit());
         }
         if !overlay.is_empty() {
-            let writes = overlay.clone().into_writes();
-            match self.store.commit(writes, Durability::Synced) {
+            match self.store.commit(overlay.writes(), Durability::Synced) {
                 Ok(_) => {}
                 Err(error) if error.is_retryable() => {
                     self.overlay = overlay;
@@ -88,6 +87,9 @@ impl Peer {
     }
 
     pub(super) fn save_book(&mut self) -> Result<(), NodeError> {
+        self.book.reindex();
+        // What is followed, or to be introduced, may have changed.
+        self.owing.extend(self.timelines.keys());
         let value = self.book.encode();
         self.with_batch(|batch| named::put(batch, Named::NodeState, BOOK_ROW.as_bytes(), value))
     }

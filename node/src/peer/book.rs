@@ -1,7 +1,7 @@
 //! What the node remembers besides envelopes and keys: relays, followed
 //! timelines, the nickname. One versioned JSON row, small and rarely written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::id::{RelayKey, TimelineId};
@@ -28,6 +28,18 @@ pub(crate) struct Book {
     pub(crate) relays: Vec<RelayEntry>,
     /// By `tl_…`.
     pub(crate) timelines: BTreeMap<String, TimelineEntry>,
+    #[serde(skip)]
+    index: Index,
+}
+
+/// What is asked for with every frame, read out of the texts once. As of the
+/// last [`Book::reindex`], so of the last save.
+#[derive(Clone, Debug, Default)]
+struct Index {
+    followed: BTreeSet<TimelineId>,
+    carriers: BTreeMap<TimelineId, Vec<RelayKey>>,
+    /// In the order of [`Book::timelines`].
+    carried: BTreeMap<RelayKey, Vec<TimelineId>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,12 +78,32 @@ impl Book {
     /// # Errors
     /// [`NodeError::Settings`] for bytes that are not a book of a version that we know.
     pub(crate) fn decode(row: &[u8]) -> Result<Self, NodeError> {
-        serde_json::from_slice(row)
+        let mut book = serde_json::from_slice(row)
             .ok()
             .filter(|book: &Self| book.version == VERSION)
             .ok_or_else(|| NodeError::Settings {
                 name: BOOK_ROW.to_owned(),
-            })
+            })?;
+        book.reindex();
+        Ok(book)
+    }
+
+    /// Takes note of what changed in [`Book::timelines`]; before it is saved.
+    pub(crate) fn reindex(&mut self) {
+        let mut index = Index::default();
+        for (id, entry) in &self.timelines {
+            let Ok(id) = id.parse() else { continue };
+            if entry.followed {
+                index.followed.insert(id);
+            }
+            let addresses = entry.relays.iter().filter_map(|text| text.parse().ok());
+            let carriers: Vec<RelayKey> = addresses.map(|of: RelayAddress| of.key).collect();
+            for relay in carriers.iter().collect::<BTreeSet<_>>() {
+                index.carried.entry(*relay).or_default().push(id);
+            }
+            index.carriers.insert(id, carriers);
+        }
+        self.index = index;
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -86,34 +118,18 @@ impl Book {
 
     /// Whether this node wants to hear of the timeline.
     pub(crate) fn follows(&self, timeline: TimelineId) -> bool {
-        self.timelines
-            .get(&timeline.to_string())
-            .is_some_and(|entry| entry.followed)
+        self.index.followed.contains(&timeline)
     }
 
     /// Relays that carry `timeline`.
     pub(crate) fn carriers_of(&self, timeline: TimelineId) -> Vec<RelayKey> {
-        let entry = self.timelines.get(&timeline.to_string());
-        entry
-            .into_iter()
-            .flat_map(|entry| &entry.relays)
-            .filter_map(|address| address.parse::<RelayAddress>().ok())
-            .map(|address| address.key)
-            .collect()
+        let carriers = self.index.carriers.get(&timeline);
+        carriers.cloned().unwrap_or_default()
     }
 
     /// Timelines that `relay` carries, those that were left included.
     pub(crate) fn carried_by(&self, relay: RelayKey) -> Vec<TimelineId> {
-        self.timelines
-            .iter()
-            .filter(|(_, entry)| {
-                entry.relays.iter().any(|address| {
-                    address
-                        .parse::<RelayAddress>()
-                        .is_ok_and(|address| address.key == relay)
-                })
-            })
-            .filter_map(|(id, _)| id.parse().ok())
-            .collect()
+        let carried = self.index.carried.get(&relay);
+        carried.cloned().unwrap_or_default()
     }
 }

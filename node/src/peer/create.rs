@@ -116,6 +116,7 @@ impl Peer {
             rng: ChaCha20Rng::from_seed(entropy),
             user,
             book,
+            owing: timelines.keys().copied().collect(),
             timelines,
             outbox,
             links: BTreeMap::new(),
@@ -196,6 +197,7 @@ impl Peer {
         let renewed = load(&batch, &self.vault, id);
         self.overlay = batch.into_overlay();
         self.timelines.insert(id, renewed?);
+        self.owing.insert(id);
         for link in self.links.values_mut() {
             if let Some(live) = link.live() {
                 live.proven.remove(&id);

@@ -122,6 +122,7 @@ impl Peer {
         let envelope = timeline
             .write(drafts, now.wall, &mut self.rng)
             .map_err(NodeError::Write)?;
+        self.owing.insert(id);
         // New messages of one's own stand at the end of the newest page.
         let news = timeline.messages(before..timeline.message_count());
         self.queue(now, &envelope)?;
@@ -166,11 +167,12 @@ impl Peer {
     /// fails ends the peer.
     pub(super) fn owe_receipts(&mut self, now: Now) -> Result<(), NodeError> {
         self.reread_timelines()?;
-        let ids: Vec<TimelineId> = self.timelines.keys().copied().collect();
-        for id in ids {
+        for id in std::mem::take(&mut self.owing) {
             match self.owe_receipts_in(now, id) {
                 Ok(()) => {}
                 Err(error @ NodeError::Write(_)) => {
+                    // Tried again with the next input.
+                    self.owing.insert(id);
                     let error = error.full_message();
                     tracing::warn!(timeline = %id, %error, "what is owed there could not be written");
                 }

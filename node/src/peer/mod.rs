@@ -36,7 +36,7 @@ mod timelines;
 mod vault;
 mod views;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::id::{RelayKey, TimelineId};
@@ -129,6 +129,8 @@ pub struct Peer {
     book: Book,
     /// Every timeline of the book.
     timelines: BTreeMap<TimelineId, Timeline>,
+    /// Those that changed since it was last seen to what is owed there.
+    owing: BTreeSet<TimelineId>,
     outbox: Outbox,
     links: BTreeMap<RelayKey, Link>,
     online: bool,

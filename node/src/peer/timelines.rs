@@ -155,6 +155,7 @@ impl Peer {
         let id = envelope.timeline();
         if let Some(timeline) = self.timelines.get_mut(&id) {
             let events = timeline.receive(envelope);
+            self.owing.insert(id);
             self.report(id, events);
         }
     }
@@ -169,6 +170,7 @@ impl Peer {
             };
             let read = self.with_batch(|batch| timeline.reread(|open| feed(batch, open)));
             self.timelines.insert(id, timeline);
+            self.owing.insert(id);
             self.report(id, read?);
         }
         Ok(())

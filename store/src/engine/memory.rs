@@ -20,8 +20,10 @@ use crate::side_file::SIDE_BYTES;
 use crate::table::Table;
 use crate::write_set::WriteSet;
 
-/// Above this, a fully synced log is folded into the base.
-const LOG_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A fully synced log is folded into the base when it is longer than this and than
+/// what the disk holds: so a byte is folded a few times at most, and ten thousand
+/// disks of a simulation have short logs.
+const LOG_FOLDED_BYTES_MIN: u64 = 64 * 1024;
 /// `length:4 ‖ checksum:8` before each record of the log.
 const RECORD_HEADER_BYTES: usize = 12;
 
@@ -172,8 +174,13 @@ impl DiskState {
     fn recover(&mut self) {
         self.live = self.base.clone();
         let mut at = 0;
+        self.live_bytes = self
+            .live
+            .iter()
+            .map(|((_, key), record)| row_bytes(key, record))
+            .sum();
         while let Some((writes, next)) = read_record(&self.log, at) {
-            apply(&mut self.live, &writes);
+            self.apply(&writes);
             at = next;
         }
         if at < self.log.len() {
@@ -181,11 +188,21 @@ impl DiskState {
             self.log.truncate(at);
         }
         self.synced_bytes = self.synced_bytes.min(self.log.len());
-        self.live_bytes = self
-            .live
-            .iter()
-            .map(|((_, key), value)| (key.len() + value.len()) as u64)
-            .sum();
+    }
+
+    /// Makes a write set readable.
+    fn apply(&mut self, writes: &WriteSet) {
+        for (table, key, record) in writes.iter() {
+            let row = (table, key.to_vec());
+            let replaced = match record {
+                Some(record) => {
+                    self.live_bytes += row_bytes(key, record);
+                    self.live.insert(row, record.into())
+                }
+                None => self.live.remove(&row),
+            };
+            self.live_bytes -= replaced.map_or(0, |old| row_bytes(key, &old));
+        }
     }
 
     /// Makes everything readable the base; only ever called when that loses no fault.
@@ -202,7 +219,12 @@ impl DiskState {
     fn sync(&mut self) {
         self.synced_bytes = self.log.len();
         self.wal_syncs += 1;
-        if self.log.len() > LOG_BYTES_MAX {
+    }
+
+    /// Folds a long log, if all of it is synced and readable.
+    fn fold_if_long(&mut self) {
+        let is_long = self.log.len() as u64 > self.live_bytes.max(LOG_FOLDED_BYTES_MIN);
+        if is_long && self.synced_bytes == self.log.len() {
             self.fold();
         }
     }
@@ -361,13 +383,13 @@ impl Engine for MemoryEngine {
         disk.free_bytes = disk
             .free_bytes
             .map(|free_bytes| free_bytes.saturating_sub(payload.len() as u64));
-        disk.live_bytes += payload.len() as u64;
         for (table, key, _) in writes.iter() {
             if !disk.rotten.is_empty() {
                 disk.rotten.remove(&(table, key.to_vec()));
             }
         }
-        apply(&mut disk.live, writes);
+        disk.apply(writes);
+        disk.fold_if_long();
         self.commits += 1;
         Ok(CommitReceipt {
             commits: self.commits,
@@ -405,13 +427,8 @@ fn io(operation: &'static str, message: &str) -> EngineError {
     }
 }
 
-fn apply(rows: &mut Rows, writes: &WriteSet) {
-    for (table, key, record) in writes.iter() {
-        match record {
-            Some(record) => rows.insert((table, key.to_vec()), record.into()),
-            None => rows.remove(&(table, key.to_vec())),
-        };
-    }
+fn row_bytes(key: &[u8], record: &[u8]) -> u64 {
+    (key.len() + record.len()) as u64
 }
 
 fn chunk(

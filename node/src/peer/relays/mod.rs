@@ -106,6 +106,10 @@ impl Peer {
     pub(super) fn offer_outbox(&mut self, now: Now) -> Result<(), NodeError> {
         let relays: Vec<RelayKey> = self.links.keys().copied().collect();
         for relay in relays {
+            let link = self.links.get_mut(&relay);
+            if !link.and_then(Link::live).is_some_and(|live| live.ready) {
+                continue;
+            }
             // What was left is still said goodbye to.
             let carried: Vec<TimelineId> = self
                 .book
@@ -129,10 +133,6 @@ impl Peer {
         relay: RelayKey,
         carried: &[TimelineId],
     ) -> Result<Vec<Input>, NodeError> {
-        let link = self.links.get_mut(&relay);
-        if !link.and_then(Link::live).is_some_and(|live| live.ready) {
-            return Ok(Vec::new());
-        }
         let mut inputs = self.missing_proofs(relay, carried);
         inputs.extend(self.unsubscriptions(relay));
         inputs.extend(self.missing_subscription(relay, carried)?);

@@ -64,6 +64,7 @@ impl Peer {
             .get_mut(&id)
             .ok_or_else(|| unknown_timeline(timeline))?;
         open.read_all();
+        self.owing.insert(id);
         let receipt = open
             .write_receipt(&mut self.rng)
             .map_err(NodeError::Write)?;

@@ -275,6 +275,7 @@ impl Peer {
         let (envelopes, payload) = open
             .invite(&terms, now.wall, &mut self.rng)
             .map_err(NodeError::Write)?;
+        self.owing.insert(id);
         for envelope in &envelopes {
             self.queue(now, envelope)?;
         }
