@@ -5,6 +5,7 @@
 //! | [`kernel`] | event queue, randomness by name, trace hash |
 //! | [`plan`], [`results`] | what goes into a run and what comes out, the same for every protocol |
 //! | [`actors`] | the real node and relay on imaginary disks and wires |
+//! | [`bench`] | how fast it is, how much memory it takes |
 //! | [`fuzz`] | the search for bugs: many seeds under faults |
 //! | [`links`] | rate, delay, loss |
 //! | [`mobility`] | who meets whom |
@@ -19,6 +20,7 @@
 //! same types that the binaries run) and never a model of them.
 
 pub mod actors;
+pub mod bench;
 pub mod cli;
 pub mod error;
 pub mod fuzz;

@@ -29,6 +29,7 @@ fn mobile_link() -> LinkSpec {
         back: None,
         handshake_round_trips: 1,
         discovery: Span(0),
+        channel: None,
     }
 }
 

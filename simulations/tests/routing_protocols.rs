@@ -29,6 +29,7 @@ const LINK: LinkSpec = LinkSpec {
     back: None,
     handshake_round_trips: 0,
     discovery: Span(0),
+    channel: None,
 };
 
 /// Contacts `(second, a, b)` last a second each; messages `(second, from, to…)` have 10 kB, so

@@ -84,6 +84,7 @@ fn park(seed: u64) -> Plan {
             back: None,
             handshake_round_trips: 1,
             discovery: Span(SECOND),
+            channel: None,
         }],
         contacts,
         timelines: (0..120_u32)

@@ -43,24 +43,59 @@ pub fn execute(
     seeds: Seeds,
     options: &ExecuteOptions,
 ) -> Result<RunResults, WorldError> {
-    let mut world_options = options.world.clone();
-    world_options.note_frames = true;
-    let mut world = World::new(plan, seeds, world_options)?;
-    let met = setup::meet(&mut world, plan)?;
-    world.take_facts();
-    world.take_events();
-    let mut recorder = Recorder::new(plan, &met, options.happenings);
-    schedule(&mut world, plan, &met);
-    let end = met.begin.after_micros(plan.end.0);
-    let mut sample = met.begin;
-    while sample < end {
-        sample = sample.after_micros(OCCUPANCY_EVERY_US).min(end);
-        while world.step(sample) {
-            recorder.absorb(&mut world);
-        }
-        recorder.sample(&world, sample);
+    Ok(Prepared::new(plan, seeds, options)?.carry_out())
+}
+
+/// A plan whose people have met; its time 0 has not come yet.
+pub struct Prepared<'p> {
+    plan: &'p Plan,
+    world: World,
+    met: Met,
+    happenings: bool,
+}
+
+impl<'p> Prepared<'p> {
+    /// Makes the machines and the timelines.
+    ///
+    /// # Errors
+    /// [`WorldError`] if the timelines cannot be made.
+    pub fn new(plan: &'p Plan, seeds: Seeds, options: &ExecuteOptions) -> Result<Self, WorldError> {
+        let mut world_options = options.world.clone();
+        world_options.note_frames = true;
+        let mut world = World::new(plan, seeds, world_options)?;
+        let met = setup::meet(&mut world, plan)?;
+        world.take_facts();
+        world.take_events();
+        Ok(Self {
+            plan,
+            world,
+            met,
+            happenings: options.happenings,
+        })
     }
-    Ok(recorder.finish(&world))
+
+    /// Lets everything happen as planned, to the end of the run.
+    #[must_use]
+    pub fn carry_out(self) -> RunResults {
+        let Self {
+            plan,
+            mut world,
+            met,
+            happenings,
+        } = self;
+        let mut recorder = Recorder::new(plan, &met, happenings);
+        schedule(&mut world, plan, &met);
+        let end = met.begin.after_micros(plan.end.0);
+        let mut sample = met.begin;
+        while sample < end {
+            sample = sample.after_micros(OCCUPANCY_EVERY_US).min(end);
+            while world.step(sample) {
+                recorder.absorb(&mut world);
+            }
+            recorder.sample(&world, sample);
+        }
+        recorder.finish(&world)
+    }
 }
 
 fn schedule(world: &mut World, plan: &Plan, met: &Met) {
@@ -124,7 +159,7 @@ struct Recorder<'p> {
     shown: BTreeMap<(u32, Entity), Monotonic>,
     written: BTreeSet<u32>,
     /// Seen before the answer that names it.
-    early: Vec<(Entity, String, Monotonic)>,
+    early: BTreeMap<String, Vec<(Entity, Monotonic)>>,
     results: RunResults,
 }
 
@@ -137,7 +172,7 @@ impl<'p> Recorder<'p> {
             ids: BTreeMap::new(),
             shown: BTreeMap::new(),
             written: BTreeSet::new(),
-            early: Vec::new(),
+            early: BTreeMap::new(),
             results: RunResults {
                 protocol: PROTOCOL.to_owned(),
                 ..RunResults::default()
@@ -168,12 +203,8 @@ impl<'p> Recorder<'p> {
                 self.written.insert(number);
                 self.happened(now, "created", who, None, Some(number), 0);
                 self.ids.insert(id.clone(), number);
-                let (mine, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.early)
-                    .into_iter()
-                    .partition(|(_, early, _)| *early == id);
-                self.early = others;
-                for (who, id, at) in mine {
-                    self.saw(at, who, id);
+                for (who, at) in self.early.remove(&id).unwrap_or_default() {
+                    self.saw(at, who, id.clone());
                 }
             }
             Response::Refused { .. } => {
@@ -189,7 +220,7 @@ impl<'p> Recorder<'p> {
 
     fn saw(&mut self, at: Monotonic, who: Entity, id: String) {
         let Some(number) = self.ids.get(&id).copied() else {
-            return self.early.push((who, id, at));
+            return self.early.entry(id).or_default().push((who, at));
         };
         let is_writer = self
             .plan

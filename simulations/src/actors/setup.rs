@@ -210,5 +210,6 @@ const fn perfect_link() -> LinkSpec {
         back: None,
         handshake_round_trips: 1,
         discovery: Span(0),
+        channel: None,
     }
 }

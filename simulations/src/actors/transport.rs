@@ -27,6 +27,7 @@ use super::relay::RelayTurn;
 use super::wire::{End, Parcel, Wire, WireId, class_name};
 use super::world::{Carriage, Event, World};
 use crate::kernel::queue::EventClass;
+use crate::links::air::Sender;
 use crate::plan::{Entity, LinkIndex};
 
 /// The four bytes before each frame on a stream.
@@ -145,17 +146,13 @@ impl World {
 
     /// Puts a frame on a wire.
     fn transmit(&mut self, now: Monotonic, id: WireId, from: End, lane: Lane, frame: Frame) {
-        let (parcel, bytes) = match self.options.carriage {
-            Carriage::Values => {
-                let bytes = encoded_len(&frame) as u64;
-                (Parcel::Frame(frame.clone()), bytes)
-            }
-            Carriage::Bytes => {
-                let bytes = encode(&frame);
-                let length = bytes.len() as u64;
-                (Parcel::Bytes(bytes), length)
-            }
+        let encoded = match self.options.carriage {
+            Carriage::Values => None,
+            Carriage::Bytes => Some(encode(&frame)),
         };
+        let bytes = encoded
+            .as_ref()
+            .map_or_else(|| encoded_len(&frame), Vec::len) as u64;
         let Some(wire) = self.wires.get_mut(&id) else {
             return;
         };
@@ -175,6 +172,7 @@ impl World {
             let class = class_name(lane);
             self.note(now, who, What::Sent { to, class, bytes });
         }
+        let parcel = encoded.map_or_else(|| Parcel::Frame(Box::new(frame)), Parcel::Bytes);
         let droppable = lane == Lane::Ephemeral;
         self.carry(now, id, from, parcel, FRAME_LENGTH_BYTES + bytes, droppable);
     }
@@ -192,7 +190,7 @@ impl World {
         let Some(wire) = self.wires.get_mut(&id) else {
             return;
         };
-        let (who, to) = (wire.at(from), wire.at(from.other()));
+        let (who, to, channel) = (wire.at(from), wire.at(from.other()), wire.channel);
         if wire.is_cut {
             return self.note(now, who, What::Aborted { to });
         }
@@ -208,7 +206,15 @@ impl World {
         if droppable && pipe.is_full(now) {
             return;
         }
-        let at = pipe.send(now, bytes, &mut self.random);
+        let (ends, sender, before) = ([who, to], sender_of(id, from), pipe.free_at());
+        let share = channel.map_or(1, |channel| {
+            self.air.share(now, channel, ends, sender, before)
+        });
+        let at = pipe.send_sharing(now, bytes, share, &mut self.random);
+        if let Some(channel) = channel {
+            self.air
+                .occupy(channel, ends, sender, before, pipe.free_at());
+        }
         let event = Event::Arrive(id, from.other(), parcel);
         self.queue.schedule(at, EventClass::Arrival, event);
     }
@@ -246,7 +252,10 @@ impl World {
                         connection,
                         exporter,
                     },
-                    Parcel::Frame(frame) => HubInput::Frame { connection, frame },
+                    Parcel::Frame(frame) => HubInput::Frame {
+                        connection,
+                        frame: *frame,
+                    },
                     Parcel::Bytes(bytes) => match decode(&bytes) {
                         Ok(frame) => HubInput::Frame { connection, frame },
                         Err(error) => HubInput::Undecodable { connection, error },
@@ -272,7 +281,7 @@ impl World {
                     }
                     Parcel::Frame(frame) => PeerInput::Frame {
                         relay: relay_key,
-                        frame,
+                        frame: *frame,
                     },
                     Parcel::Bytes(bytes) => match decode(&bytes) {
                         Ok(frame) => PeerInput::Frame {
@@ -348,9 +357,7 @@ impl World {
         };
         reach.held = Default::default();
         let Some(id) = reach.wire.take() else { return };
-        if let Some(wire) = self.wires.get_mut(&id) {
-            wire.is_cut = true;
-        }
+        self.cut(id);
         self.tell_node_lost(now, node, relay, "the network is gone");
         self.forget_end(id, End::Node);
     }
@@ -390,8 +397,8 @@ impl World {
     /// A machine lost its power: nothing of its wires moves any more, and nobody is told.
     pub(super) fn silence_wires(&mut self, who: Entity) {
         for id in self.wires_of(who) {
-            if let Some(wire) = self.wires.get_mut(&id) {
-                wire.is_cut = true;
+            self.cut(id);
+            if let Some(wire) = self.wires.get(&id) {
                 let end = wire.end_of(who);
                 if end == End::Node
                     && let Some(reach) = self.reach.get_mut(&(wire.node, wire.relay))
@@ -465,9 +472,31 @@ impl World {
         }
         let wire = &self.wires[&id];
         if wire.node_gone && wire.relay_gone {
+            self.cut(id);
             self.wires.remove(&id);
         }
     }
+
+    /// Nothing moves over a wire any more; the airtime of what was to come is free.
+    fn cut(&mut self, id: WireId) {
+        let Some(wire) = self.wires.get_mut(&id) else {
+            return;
+        };
+        wire.is_cut = true;
+        let (ends, channel) = ([wire.node, wire.relay], wire.channel);
+        for end in [End::Node, End::Relay] {
+            let busy_until = wire.away_from(end).free_at();
+            if let Some(channel) = channel {
+                self.air
+                    .vacate(channel, ends, sender_of(id, end), busy_until);
+            }
+        }
+    }
+}
+
+/// A direction of a wire, to whoever shares its air.
+const fn sender_of(id: WireId, from: End) -> Sender {
+    Sender(id.0 * 2 + from as u64)
 }
 
 impl Wire {

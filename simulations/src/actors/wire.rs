@@ -41,7 +41,7 @@ pub enum Parcel {
     /// The handshake is over, towards either end.
     Open,
     /// A frame, as a value: its envelopes were verified by whoever sealed them.
-    Frame(Frame),
+    Frame(Box<Frame>),
     /// A frame as bytes, decoded and verified strictly where it arrives.
     Bytes(Vec<u8>),
     /// The other end closed in good order.
@@ -87,6 +87,8 @@ pub struct Wire {
     pub is_cut: bool,
     /// What each append that waits for its ack holds.
     pub appends: BTreeMap<u64, Vec<EnvelopeId>>,
+    /// See [`LinkSpec::channel`].
+    pub channel: Option<u8>,
     forth: Pipe,
     back: Pipe,
 }
@@ -118,6 +120,7 @@ impl Wire {
             relay_gone: false,
             is_cut: false,
             appends: BTreeMap::new(),
+            channel: link.channel,
             forth: Pipe::new(forth, back.propagation.0, ready),
             back: Pipe::new(back, forth.propagation.0, ready),
         }

@@ -32,6 +32,7 @@ use crate::kernel::queue::{EventClass, EventQueue};
 use crate::kernel::seeds::Seeds;
 use crate::kernel::trace::Trace;
 use crate::links::LinkSpec;
+use crate::links::air::Air;
 use crate::plan::{Entity, LinkIndex, Plan, Role};
 
 /// How frames travel.
@@ -137,6 +138,7 @@ pub struct World {
     pub(super) by_connection: BTreeMap<(Entity, ConnectionId), WireId>,
     pub(super) relay_keys: BTreeMap<RelayKey, Entity>,
     pub(super) wires_made: u64,
+    pub(super) air: Air,
     pub(super) random: ChaCha8Rng,
     pub(super) facts: Vec<Fact>,
     pub(super) answers: Vec<(Entity, u32, Response)>,
@@ -175,6 +177,7 @@ impl World {
             by_connection: BTreeMap::new(),
             relay_keys: BTreeMap::new(),
             wires_made: 0,
+            air: Air::default(),
             random: seeds.stream("wires", ""),
             facts: Vec::new(),
             answers: Vec::new(),

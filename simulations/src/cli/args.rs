@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::bench::{Bench, SAMPLES_DEFAULT};
 use crate::scenario::protocol::Protocol;
 use crate::units::Span;
 
@@ -36,6 +37,10 @@ pub(super) enum Command {
     Rerun(RerunArgs),
     /// Compare the simulator with theory, published runs of the ONE, and closed forms
     Validate(ValidateArgs),
+    /// Measure the simulator: events, messages, node-seconds a second, memory
+    ///
+    /// Build with --release first. Each sample runs in a process of its own.
+    Bench(BenchArgs),
     /// Search for bugs: many seeds of the real node and relay under faults (exit code 9 if one is found)
     ///
     /// Each failure is made smaller and written as a file that `replay` runs again. A batch in
@@ -59,6 +64,22 @@ pub(super) struct FuzzArgs {
     /// Where failures are written
     #[arg(long, default_value = ".")]
     pub(super) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    /// Only these figures (may be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub(super) only: Vec<Bench>,
+    /// Samples of each figure
+    #[arg(long, default_value_t = SAMPLES_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(super) samples: u32,
+    /// Of the plans; the same for all samples
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Take one sample in this process and print it as JSON: what the command starts for each
+    #[arg(long, hide = true, value_name = "NAME")]
+    pub(super) sample: Option<Bench>,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 //! codes are those of [`crate::error::ExitCode`].
 
 mod args;
+mod bench;
 mod folders;
 mod output;
 mod pool;
@@ -47,6 +48,7 @@ fn run(command: Command, output: Output) -> Result<(), SimError> {
         Command::Report(report) => folders::report(&report, output),
         Command::Rerun(rerun) => folders::rerun(&rerun, output),
         Command::Validate(suite) => validate(&suite, output),
+        Command::Bench(asked) => bench::run(&asked, output),
         Command::Fuzz(fuzz) => search::fuzz(&fuzz, output),
         Command::Replay(plan) => search::replay(&plan, output),
     }

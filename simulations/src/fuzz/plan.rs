@@ -321,6 +321,7 @@ impl FuzzPlan {
                 back: None,
                 handshake_round_trips: 1,
                 discovery: Span(0),
+                channel: None,
             }],
             timelines: self
                 .timelines

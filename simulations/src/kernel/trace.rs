@@ -12,6 +12,8 @@ const TRACE_CONTEXT: &str = "khlong.network 2026-11 simulation trace v1";
 pub struct Trace {
     hasher: blake3::Hasher,
     records: u64,
+    /// The record that is being put together: one call of the hasher for each.
+    record: Vec<u8>,
 }
 
 impl Default for Trace {
@@ -19,6 +21,7 @@ impl Default for Trace {
         Self {
             hasher: blake3::Hasher::new_derive_key(TRACE_CONTEXT),
             records: 0,
+            record: Vec::new(),
         }
     }
 }
@@ -28,15 +31,18 @@ impl Trace {
     pub fn note(&mut self, at: Monotonic, kind: &'static str, parts: &[u64]) {
         self.begin(at, kind);
         for part in parts {
-            self.hasher.update(&part.to_be_bytes());
+            self.record.extend_from_slice(&part.to_be_bytes());
         }
+        self.hasher.update(&self.record);
     }
 
     /// Adds a record with bytes of any length.
     pub fn note_bytes(&mut self, at: Monotonic, kind: &'static str, bytes: &[u8]) {
         self.begin(at, kind);
-        self.hasher.update(&(bytes.len() as u64).to_be_bytes());
-        self.hasher.update(bytes);
+        let length = bytes.len() as u64;
+        self.record.extend_from_slice(&length.to_be_bytes());
+        self.record.extend_from_slice(bytes);
+        self.hasher.update(&self.record);
     }
 
     /// Records so far.
@@ -53,8 +59,10 @@ impl Trace {
 
     fn begin(&mut self, at: Monotonic, kind: &'static str) {
         self.records += 1;
-        self.hasher.update(&at.0.to_be_bytes());
-        self.hasher.update(&(kind.len() as u64).to_be_bytes());
-        self.hasher.update(kind.as_bytes());
+        self.record.clear();
+        self.record.extend_from_slice(&at.0.to_be_bytes());
+        self.record
+            .extend_from_slice(&(kind.len() as u64).to_be_bytes());
+        self.record.extend_from_slice(kind.as_bytes());
     }
 }

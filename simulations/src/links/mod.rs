@@ -1,5 +1,6 @@
 //! Links: how long bytes take between two machines, and when they are lost.
 
+pub mod air;
 pub mod pipe;
 
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,10 @@ pub struct LinkSpec {
     /// From the begin of a contact until the two know of each other.
     #[serde(default)]
     pub discovery: Span,
+    /// Links of one channel share the airtime of each machine ([`air`]); absent = each contact has
+    /// the rates to itself.
+    #[serde(default)]
+    pub channel: Option<u8>,
 }
 
 fn handshake_default() -> u32 {

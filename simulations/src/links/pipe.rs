@@ -62,6 +62,17 @@ impl Pipe {
 
     /// Sends a frame of `bytes` bytes at `now`; when it is there, if the contact still stands then.
     pub fn send(&mut self, now: Monotonic, bytes: u64, random: &mut ChaCha8Rng) -> Monotonic {
+        self.send_sharing(now, bytes, 1, random)
+    }
+
+    /// The same, with one of `share` equal parts of the rate.
+    pub fn send_sharing(
+        &mut self,
+        now: Monotonic,
+        bytes: u64,
+        share: u32,
+        random: &mut ChaCha8Rng,
+    ) -> Monotonic {
         let packets = bytes.div_ceil(PACKET_PAYLOAD_BYTES).max(1);
         let mut on_wire = wire_bytes(bytes);
         let mut late_us = 0;
@@ -82,16 +93,22 @@ impl Pipe {
             jitter => random.random_range(0..=jitter),
         };
         self.wire_bytes += on_wire;
-        self.free_at = self
-            .free_at
-            .max(now)
-            .after_micros(self.transmission_us(on_wire));
+        let takes_us = self
+            .transmission_us(on_wire)
+            .saturating_mul(u64::from(share));
+        self.free_at = self.free_at.max(now).after_micros(takes_us);
         let arrival = self
             .free_at
             .after_micros(self.spec.propagation.0 + jitter_us + late_us);
         // Never the same microsecond, so that no shuffle of concurrent events reorders a stream.
         self.last_arrival = self.last_arrival.after_micros(1).max(arrival);
         self.last_arrival
+    }
+
+    /// Until when the sender's end is busy.
+    #[must_use]
+    pub const fn free_at(&self) -> Monotonic {
+        self.free_at
     }
 
     /// Bytes that went on the wire.

@@ -19,8 +19,8 @@ pub(super) struct Copy {
 #[derive(Clone, Debug)]
 pub(super) struct Buffer {
     pub(super) held: Bits,
-    /// By message: walked through for each transfer, so it lies in one piece.
-    copies: Vec<(u32, Copy)>,
+    /// By message.
+    copies: BTreeMap<u32, Copy>,
     by_arrival: BTreeMap<u64, u32>,
     bytes: u64,
     arrivals: u64,
@@ -30,7 +30,7 @@ impl Buffer {
     pub(super) fn for_messages(count: usize) -> Self {
         Self {
             held: Bits::for_messages(count),
-            copies: Vec::new(),
+            copies: BTreeMap::new(),
             by_arrival: BTreeMap::new(),
             bytes: 0,
             arrivals: 0,
@@ -38,8 +38,7 @@ impl Buffer {
     }
 
     pub(super) fn get(&self, message: u32) -> Option<Copy> {
-        let place = self.place(message).ok()?;
-        self.copies.get(place).map(|(_, copy)| *copy)
+        self.copies.get(&message).copied()
     }
 
     pub(super) const fn bytes(&self) -> u64 {
@@ -56,17 +55,14 @@ impl Buffer {
             copies,
         };
         // Nobody is given what it holds.
-        if let Err(place) = self.place(message) {
-            self.copies.insert(place, (message, copy));
-        }
+        self.copies.insert(message, copy);
         self.by_arrival.insert(arrival, message);
         self.held.set(message, true);
         self.bytes += bytes;
     }
 
     pub(super) fn remove(&mut self, message: u32) -> Option<Copy> {
-        let place = self.place(message).ok()?;
-        let (_, copy) = self.copies.remove(place);
+        let copy = self.copies.remove(&message)?;
         self.by_arrival.remove(&copy.arrival);
         self.held.set(message, false);
         self.bytes -= copy.bytes;
@@ -75,20 +71,25 @@ impl Buffer {
 
     /// Gives copies away, or takes back what a broken transfer did not carry.
     pub(super) fn change_copies(&mut self, message: u32, change: impl FnOnce(u32) -> u32) {
-        let place = self.place(message);
-        if let Some((_, copy)) = place.ok().and_then(|place| self.copies.get_mut(place)) {
+        if let Some(copy) = self.copies.get_mut(&message) {
             copy.copies = change(copy.copies);
         }
     }
 
     /// All of them, by message.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, Copy)> + '_ {
-        self.copies.iter().copied()
+        self.copies.iter().map(|(message, copy)| (*message, *copy))
     }
 
-    fn place(&self, message: u32) -> Result<usize, usize> {
-        self.copies
-            .binary_search_by_key(&message, |(held, _)| *held)
+    /// Those that arrived at `from` or later, by arrival.
+    pub(super) fn arrived_from(&self, from: u64) -> impl Iterator<Item = (u64, u32)> + '_ {
+        let arrivals = self.by_arrival.range(from..);
+        arrivals.map(|(arrival, message)| (*arrival, *message))
+    }
+
+    /// What the next arrival will be numbered.
+    pub(super) const fn next_arrival(&self) -> u64 {
+        self.arrivals
     }
 
     /// The bundle that came first, but for those in `kept`.

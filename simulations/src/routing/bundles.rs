@@ -9,7 +9,7 @@ use khlong_crdt::time::Monotonic;
 use rand::RngExt as _;
 
 use super::buffer::Copy;
-use super::executor::{Event, Moving, Run, ends};
+use super::executor::{Event, Moving, Passed, Run, ends};
 use super::{Given, Order, Transfer};
 use crate::kernel::SECOND;
 use crate::kernel::queue::EventClass;
@@ -68,6 +68,7 @@ impl Run<'_> {
             let oldest = machine.buffer.oldest(&machine.outgoing);
             let Some(oldest) = oldest.filter(|_| bytes <= capacity) else {
                 machine.refused.set(message, refuses);
+                machine.taken_back += 1;
                 *self.results.dropped.entry("no-room").or_default() += 1;
                 self.note(now, "dropped", who, None, Some(message), bytes);
                 return;
@@ -85,6 +86,7 @@ impl Run<'_> {
 
     fn drop_copy(&mut self, now: Monotonic, who: Entity, message: u32, reason: &'static str) {
         if let Some(Copy { bytes, .. }) = self.machines[who.0 as usize].buffer.remove(message) {
+            self.machines[who.0 as usize].taken_back += 1;
             self.holders[message as usize] -= 1;
             self.held_messages -= 1;
             self.held_bytes -= bytes;
@@ -133,7 +135,7 @@ impl Run<'_> {
         if self.options.one_transfer_a_machine && (self.busy(from) || self.busy(to)) {
             return;
         }
-        let Some(message) = only.or_else(|| self.next_bundle(from, to)) else {
+        let Some(message) = only.or_else(|| self.next_bundle(index, direction)) else {
             return;
         };
         let Some(copy) = self.machines[from.0 as usize].buffer.get(message) else {
@@ -186,14 +188,8 @@ impl Run<'_> {
         bytes: u64,
     ) -> Option<(Monotonic, u64)> {
         let connection = self.connections.get_mut(&index)?;
-        if let Some((pipes, random)) = &mut connection.pipes {
-            let pipe = &mut pipes[direction];
-            let before = pipe.wire_bytes();
-            if pipe.is_full(now) {
-                return None;
-            }
-            let at = pipe.send(now, bytes, random);
-            return Some((at, pipe.wire_bytes() - before));
+        if connection.pipes.is_some() {
+            return connection.send(now, &mut self.air, index, direction, bytes);
         }
         let micros = match self.options.transfer {
             Transfer::Instant => 0,
@@ -213,8 +209,62 @@ impl Run<'_> {
         !machine.incoming.is_empty() || !machine.outgoing.is_empty()
     }
 
-    /// The bundle to send.
-    fn next_bundle(&mut self, from: Entity, to: Entity) -> Option<u32> {
+    /// The bundle to send: one for the other end itself before all others.
+    fn next_bundle(&mut self, index: u32, direction: usize) -> Option<u32> {
+        let connection = self.connections.get(&index)?;
+        let (from, to) = ends(connection.contact, direction);
+        match self.options.order {
+            Order::Fifo => self.oldest_bundle(index, direction),
+            Order::Random => self.random_bundle(from, to),
+        }
+    }
+
+    /// The one that the holder has had longest. Each bundle is looked at once or twice a contact,
+    /// not once for each transfer of it.
+    fn oldest_bundle(&mut self, index: u32, direction: usize) -> Option<u32> {
+        let connection = self.connections.get(&index)?;
+        let (from, to) = ends(connection.contact, direction);
+        let holder = &self.machines[from.0 as usize];
+        let other = &self.machines[to.0 as usize];
+        if !holder.buffer.held.exceeds(&other.buffer.held, &other.got) {
+            return None;
+        }
+        let taken_back = holder.taken_back + other.taken_back;
+        let mut passed = connection.passed[direction];
+        if passed.taken_back != taken_back {
+            passed = Passed {
+                taken_back,
+                ..Passed::default()
+            };
+        }
+        let is_new = |message| !other.buffer.held.has(message) && !other.got.has(message);
+        let handed = |message| {
+            let copy = holder.buffer.get(message).filter(|_| is_new(message))?;
+            self.handed(from, to, message, copy)
+        };
+        let end = holder.buffer.next_arrival();
+        let for_it = holder
+            .buffer
+            .arrived_from(passed.for_it)
+            .filter(|(_, message)| is_new(*message) && self.open_result(*message, to).is_some())
+            .find(|(_, message)| handed(*message).is_some());
+        passed.for_it = for_it.map_or(end, |(arrival, _)| arrival);
+        let found = for_it.or_else(|| {
+            let any = holder
+                .buffer
+                .arrived_from(passed.any)
+                .find(|(_, message)| handed(*message).is_some());
+            passed.any = any.map_or(end, |(arrival, _)| arrival);
+            any
+        });
+        if let Some(connection) = self.connections.get_mut(&index) {
+            connection.passed[direction] = passed;
+        }
+        found.map(|(_, message)| message)
+    }
+
+    /// One drawn from the holder's stream.
+    fn random_bundle(&mut self, from: Entity, to: Entity) -> Option<u32> {
         let (holder, other) = (
             &self.machines[from.0 as usize],
             &self.machines[to.0 as usize],
@@ -222,18 +272,13 @@ impl Run<'_> {
         if !holder.buffer.held.exceeds(&other.buffer.held, &other.got) {
             return None;
         }
-        let mut random = match self.options.order {
-            Order::Fifo => None,
-            Order::Random => Some(holder.order.clone()),
-        };
+        let mut stream = holder.order.clone();
         let mut best: Option<((bool, u64), u32)> = None;
         for (message, copy) in holder.buffer.iter() {
             if other.buffer.held.has(message) || other.got.has(message) {
                 continue;
             }
-            let rank = random
-                .as_mut()
-                .map_or(copy.arrival, |stream| stream.random());
+            let rank = stream.random();
             // At best it is for the other one itself: is that enough, before the protocol is asked?
             if best.is_some_and(|(least, _)| (false, rank) >= least) {
                 continue;
@@ -245,9 +290,7 @@ impl Run<'_> {
                 }
             }
         }
-        if let Some(stream) = random {
-            self.machines[from.0 as usize].order = stream;
-        }
+        self.machines[from.0 as usize].order = stream;
         best.map(|(_, message)| message)
     }
 

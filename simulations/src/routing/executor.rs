@@ -24,6 +24,7 @@ use super::{Options, Router, Transfer};
 use crate::kernel::queue::{EventClass, EventQueue};
 use crate::kernel::seeds::Seeds;
 use crate::kernel::trace::Trace;
+use crate::links::air::{Air, Sender};
 use crate::links::pipe::Pipe;
 use crate::plan::{Contact, Entity, Plan};
 use crate::results::{Happening, MessageResult, Occupancy, RunResults};
@@ -82,6 +83,9 @@ pub(super) struct Machine {
     /// Messages that it dropped for want of room, if transfers take no time: taken back, two of
     /// them could change places for ever in one moment.
     pub(super) refused: Bits,
+    /// How often something became possible again: a copy was dropped or came back with a broken
+    /// transfer, or predictabilities changed.
+    pub(super) taken_back: u64,
     /// Outages that last.
     pub(super) outages: u32,
     pub(super) predictabilities: Predictabilities,
@@ -95,7 +99,72 @@ pub(super) struct Connection {
     pub(super) ready_at: Option<Monotonic>,
     /// From `a` to `b`, and back, with the stream of what is left to chance.
     pub(super) pipes: Option<([Pipe; 2], ChaCha8Rng)>,
+    /// See [`crate::links::LinkSpec::channel`]; none if transfers do not go over links.
+    pub(super) channel: Option<u8>,
     pub(super) transfers: [Option<Moving>; 2],
+    pub(super) passed: [Passed; 2],
+}
+
+/// How far a direction has looked through its holder's buffer, by arrival.
+///
+/// What it passed over was nothing to hand over, and stays so until something is taken back:
+/// [`Machine::taken_back`] of either end counts that, and then all is looked through again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Passed {
+    /// Before this arrival nothing is for the other end itself.
+    pub(super) for_it: u64,
+    /// Before this arrival there is nothing at all.
+    pub(super) any: u64,
+    /// As of this count, of both ends together.
+    pub(super) taken_back: u64,
+}
+
+impl Connection {
+    /// Sends `bytes` bytes at `now` with this contact's part of the airtime: when they are there,
+    /// and how many they are on the wire. `None` without pipes, or if too much waits already.
+    pub(super) fn send(
+        &mut self,
+        now: Monotonic,
+        air: &mut Air,
+        index: u32,
+        direction: usize,
+        bytes: u64,
+    ) -> Option<(Monotonic, u64)> {
+        let (pipes, random) = self.pipes.as_mut()?;
+        let pipe = &mut pipes[direction];
+        if pipe.is_full(now) {
+            return None;
+        }
+        let (wire_bytes, before) = (pipe.wire_bytes(), pipe.free_at());
+        let (ends, sender) = (
+            [self.contact.a, self.contact.b],
+            sender_of(index, direction),
+        );
+        let share = self
+            .channel
+            .map_or(1, |channel| air.share(now, channel, ends, sender, before));
+        let at = pipe.send_sharing(now, bytes, share, random);
+        if let Some(channel) = self.channel {
+            air.occupy(channel, ends, sender, before, pipe.free_at());
+        }
+        Some((at, pipe.wire_bytes() - wire_bytes))
+    }
+
+    /// What is under way is cut off: its airtime is free.
+    fn vacate(&self, air: &mut Air, index: u32) {
+        let (Some(channel), Some((pipes, _))) = (self.channel, &self.pipes) else {
+            return;
+        };
+        for (direction, pipe) in pipes.iter().enumerate() {
+            let ends = [self.contact.a, self.contact.b];
+            air.vacate(channel, ends, sender_of(index, direction), pipe.free_at());
+        }
+    }
+}
+
+/// A direction of a contact, to whoever shares its air.
+fn sender_of(index: u32, direction: usize) -> Sender {
+    Sender(u64::from(index) * 2 + direction as u64)
 }
 
 /// A bundle on its way.
@@ -117,6 +186,7 @@ pub(super) struct Run<'a> {
     pub(super) options: Options,
     pub(super) seeds: Seeds,
     pub(super) queue: EventQueue<Event>,
+    pub(super) air: Air,
     pub(super) trace: Trace,
     pub(super) machines: Vec<Machine>,
     pub(super) connections: BTreeMap<u32, Connection>,
@@ -141,6 +211,7 @@ impl<'a> Run<'a> {
             incoming: Vec::new(),
             outgoing: Vec::new(),
             refused: Bits::for_messages(count),
+            taken_back: 0,
             outages: 0,
             predictabilities: Predictabilities::default(),
             order: seeds.stream("bundle order", &spec.name),
@@ -170,6 +241,7 @@ impl<'a> Run<'a> {
             options,
             seeds,
             queue: EventQueue::in_order(),
+            air: Air::default(),
             trace: Trace::default(),
             machines: plan.entities.iter().map(machine).collect(),
             connections: BTreeMap::new(),
@@ -257,7 +329,9 @@ impl<'a> Run<'a> {
             ready: false,
             ready_at: None,
             pipes: None,
+            channel: None,
             transfers: [None; 2],
+            passed: [Passed::default(); 2],
         };
         self.connections.insert(index, connection);
         for who in [contact.a, contact.b] {
@@ -309,6 +383,7 @@ impl<'a> Run<'a> {
                 Pipe::new(forth, back.propagation.0, now),
                 Pipe::new(back, forth.propagation.0, now),
             ];
+            connection.channel = link.channel;
             connection.pipes = Some((pipes, self.seeds.stream("link", &of_contact)));
         }
         self.exchange_predictabilities(now, contact.a, contact.b);
@@ -320,6 +395,7 @@ impl<'a> Run<'a> {
             return;
         };
         for (who, other) in [(a, b), (b, a)] {
+            self.machines[who.0 as usize].taken_back += 1;
             let mine = &mut self.machines[who.0 as usize].predictabilities;
             mine.age(now, &parameters);
             mine.meet(other, now, &parameters);
@@ -357,6 +433,7 @@ impl<'a> Run<'a> {
             return false;
         };
         let before = self.results.aborted;
+        connection.vacate(&mut self.air, index);
         connection.ready = false;
         connection.ready_at = None;
         let contact = connection.contact;
@@ -367,6 +444,9 @@ impl<'a> Run<'a> {
             let Some(moving) = moving else { continue };
             let (from, to) = ends(contact, direction);
             self.land(from, to, moving.message);
+            for who in [from, to] {
+                self.machines[who.0 as usize].taken_back += 1;
+            }
             if let Some(copies) = moving.keeps {
                 self.machines[from.0 as usize]
                     .buffer

@@ -317,11 +317,13 @@ impl<'a> Links<'a> {
                 back: Some(back),
                 handshake_round_trips,
                 discovery,
+                channel,
             }) => self.push(LinkSpec {
                 forth: back,
                 back: Some(forth),
                 handshake_round_trips,
                 discovery,
+                channel,
             })?,
             Some(LinkSpec { back: None, .. }) | None => link,
         };

@@ -139,6 +139,7 @@ fn full_link() -> Row {
         back: None,
         handshake_round_trips: 1,
         discovery: Span(SECOND),
+        channel: None,
     };
     let results = run(&plan(100 * SECOND, 1, 0, link), Transfer::Links);
     let arrival = results
@@ -167,6 +168,7 @@ const LINK: LinkSpec = LinkSpec {
     back: None,
     handshake_round_trips: 0,
     discovery: Span(0),
+    channel: None,
 };
 
 fn bare(contact_us: u64, forth: u32, back: u32) -> RunResults {

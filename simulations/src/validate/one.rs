@@ -365,6 +365,7 @@ fn plan(run: &Published, setting: Setting, seeds: Seeds) -> Plan {
             back: None,
             handshake_round_trips: 0,
             discovery: Span(0),
+            channel: None,
         }],
         contacts: without_warm_up(contacts, setting.warm_up_us),
         timelines,
