@@ -1,5 +1,7 @@
 //! Stations on one channel share its airtime; others do not notice each other.
 
+#![expect(clippy::float_arithmetic, reason = "rates")]
+
 use std::collections::BTreeMap;
 
 use khlong_crdt::time::Monotonic;
