@@ -133,6 +133,13 @@ impl Store {
         mut writes: WriteSet,
         durability: Durability,
     ) -> Result<CommitReceipt, StoreError> {
+        // Mutant: what is acknowledged is not on the disk yet.
+        #[cfg(khlong_mutant = "fsync")]
+        let durability = if durability == Durability::Synced {
+            Durability::Buffered
+        } else {
+            durability
+        };
         let needs_sync = durability == Durability::Synced && self.has_unsynced;
         if writes.is_empty() && !needs_sync {
             let stats = self.engine.stats();

@@ -44,6 +44,10 @@ impl VerifiedEnvelope {
         {
             return Err(EnvelopeError::BodyHash);
         }
+        // Mutant: whoever is admitted can be written for.
+        #[cfg(khlong_mutant = "signature")]
+        return Ok(envelope);
+        #[cfg(not(khlong_mutant = "signature"))]
         signature::verify(
             envelope.prefix().author.as_bytes(),
             &signed_message(envelope.header_bytes()),

@@ -120,6 +120,10 @@ impl ClassStream {
             if entrance.backfill.is_some() && !rewound {
                 self.enter_backfill(entrance.timeline, after);
             } else {
+                // Mutant: live from the head on, and what lies before it was not scanned.
+                #[cfg(khlong_mutant = "backfill")]
+                self.merge_at(entrance.timeline, self.horizon, replica)?;
+                #[cfg(not(khlong_mutant = "backfill"))]
                 self.merge_at(entrance.timeline, self.announced, replica)?;
                 if replica.timeline_head(entrance.timeline, class)? > self.announced {
                     let more = replica.totals(entrance.timeline, class, self.announced)?;

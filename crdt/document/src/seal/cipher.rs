@@ -11,6 +11,10 @@ pub(crate) const TAG_BYTES: usize = 16;
 
 /// ciphertext ‖ tag.
 pub(crate) fn encrypt(key: &[u8; 32], nonce: &[u8; 24], aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
+    // Mutant: whoever carries a body can read it.
+    #[cfg(khlong_mutant = "plaintext")]
+    return [plaintext, &[0; TAG_BYTES]].concat();
+    #[cfg(not(khlong_mutant = "plaintext"))]
     XChaCha20Poly1305::new(key.into())
         .encrypt(
             nonce.into(),
@@ -29,6 +33,10 @@ pub(crate) fn decrypt(
     aad: &[u8],
     ciphertext: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    #[cfg(khlong_mutant = "plaintext")]
+    if let Some((plaintext, _)) = ciphertext.split_last_chunk::<TAG_BYTES>() {
+        return Ok(Zeroizing::new(plaintext.to_vec()));
+    }
     XChaCha20Poly1305::new(key.into())
         .decrypt(
             nonce.into(),

@@ -189,6 +189,17 @@ impl Peer {
         entries: &[Arrival],
         cursor: Cursor,
     ) -> Result<Vec<Input>, NodeError> {
+        // Mutant: the cursor is on the disk before what it passes.
+        #[cfg(khlong_mutant = "cursor")]
+        if backfill.is_none() {
+            let mut apart = self.store.batch();
+            cursors::put(&mut apart, &relay, class, &cursor).map_err(NodeError::Store)?;
+            let writes = apart.into_writes();
+            let synced = khlong_store::engine::Durability::Synced;
+            self.store
+                .commit(writes, synced)
+                .map_err(NodeError::Store)?;
+        }
         for entry in entries {
             self.receive(&entry.envelope, entry.received_at)?;
         }
