@@ -42,6 +42,7 @@ use khlong_crdt::address::RelayAddress;
 use khlong_crdt::id::{RelayKey, TimelineId};
 use khlong_crdt::time::{Monotonic, Now};
 use khlong_document::keys::user::UserSecret;
+use khlong_document::membership::secrets::TimelineSecrets;
 use khlong_document::timeline::Timeline;
 use khlong_store::batch::Overlay;
 use khlong_store::store::Store;
@@ -177,6 +178,12 @@ impl Peer {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The keys with which this node takes part in each timeline: for checkers that look
+    /// for them where they may not be. Whoever made the peer has the master key to them.
+    pub fn secrets(&self) -> impl Iterator<Item = &TimelineSecrets> {
+        self.timelines.values().map(Timeline::secrets)
     }
 
     /// When [`PeerInput::Timeout`] is due.

@@ -256,10 +256,7 @@ impl<'p> Recorder<'p> {
             What::ForkSeen { .. } => self.count("forks seen", 1),
             What::Crashed => self.happened(at, "crash", who, None, None, 0),
             What::Started => self.happened(at, "start", who, None, None, 0),
-            What::Disconnected { .. }
-            | What::Written { .. }
-            | What::Shown { .. }
-            | What::RequestRefused { .. } => {}
+            What::Disconnected { .. } => {}
         }
     }
 

@@ -24,23 +24,6 @@ pub struct Fact {
 /// What was observed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A person wrote a planned message; its text is durable on the device.
-    Written {
-        /// Place in the plan.
-        message: u32,
-    },
-    /// A request was refused by the node itself.
-    RequestRefused {
-        /// The node's words.
-        reason: String,
-        /// Exit code that a person would see.
-        exit_code: u8,
-    },
-    /// A message of somebody is shown here for the first time, or one's own.
-    Shown {
-        /// Place in the plan.
-        message: u32,
-    },
     /// An append left the node.
     Offered {
         /// The relay.

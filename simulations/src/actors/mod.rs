@@ -19,7 +19,7 @@ mod observe;
 pub mod relay;
 mod seats;
 pub mod setup;
-mod strangers;
+pub mod strangers;
 mod transport;
 pub mod wire;
 pub mod world;

@@ -11,7 +11,32 @@ use crate::plan::{Entity, LinkIndex};
 /// Copies are numbered from here on.
 const FIRST_TWIN: u32 = 1_000;
 
+/// A frame as it left a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overheard {
+    /// Whose.
+    pub from: Entity,
+    /// For whom.
+    pub to: Entity,
+    /// Without the length before it.
+    pub bytes: Vec<u8>,
+}
+
 impl World {
+    /// Every frame on every wire since the last call; nothing unless
+    /// [`capture`](super::world::WorldOptions::capture) was asked for.
+    pub fn take_overheard(&mut self) -> Vec<Overheard> {
+        std::mem::take(&mut self.captured.frames)
+    }
+
+    /// Connections that a relay's end of the network still believes in. After a silent end it
+    /// takes the relay three keep-alive intervals to give one up.
+    #[must_use]
+    pub fn connections_of(&self, relay: Entity) -> u64 {
+        let connections = self.by_connection.keys();
+        connections.filter(|(of, _)| *of == relay).count() as u64
+    }
+
     /// Somebody connects to a relay, over no wire of the plan.
     pub fn stranger_connects(&mut self, now: Monotonic, relay: Entity) -> ConnectionId {
         self.wires_made += 1;

@@ -24,6 +24,7 @@ use khlong_sync::wire::{decode, encode, encoded_len};
 use super::facts::What;
 use super::node::{NodeInput, NodeTurn};
 use super::relay::RelayTurn;
+use super::strangers::Overheard;
 use super::wire::{End, Parcel, Wire, WireId, class_name};
 use super::world::{Carriage, Event, World};
 use crate::kernel::queue::EventClass;
@@ -159,6 +160,15 @@ impl World {
         let (who, to) = (wire.at(from), wire.at(from.other()));
         let facts = wire.observe(from, &frame);
         if self.options.capture {
+            let bytes = match &parcel {
+                Parcel::Bytes(bytes) => bytes.clone(),
+                _ => encode(&frame),
+            };
+            self.captured.frames.push(Overheard {
+                from: who,
+                to,
+                bytes,
+            });
             match &frame {
                 Frame::Append(append) => self.captured.append = Some(append.clone()),
                 Frame::Prove(prove) => self.captured.proof = Some(*prove),

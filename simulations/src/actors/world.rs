@@ -26,6 +26,7 @@ use super::host::MachineClock;
 use super::node::{NodeInput, NodeMachine, NodeTurn};
 use super::relay::{RelayMachine, RelayTurn};
 use super::seats::{Machine, Seat};
+use super::strangers::Overheard;
 use super::wire::{End, Parcel, Wire, WireId};
 use crate::kernel::SECOND;
 use crate::kernel::queue::{EventClass, EventQueue};
@@ -61,7 +62,7 @@ pub struct WorldOptions {
     pub policy: Policy,
     /// Whether every frame becomes a fact: many.
     pub note_frames: bool,
-    /// Whether the newest append and proof on any wire are kept, for strangers who listen.
+    /// Whether what goes over the wires is kept, for strangers and checkers who listen.
     pub capture: bool,
 }
 
@@ -154,6 +155,8 @@ pub struct World {
 pub(super) struct Captured {
     pub(super) append: Option<Append>,
     pub(super) proof: Option<Prove>,
+    /// Every frame since somebody asked last.
+    pub(super) frames: Vec<Overheard>,
 }
 
 impl World {

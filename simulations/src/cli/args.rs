@@ -55,6 +55,12 @@ pub(super) struct FuzzArgs {
     /// Seeds, from A up to and not including B
     #[arg(long, value_name = "A..B", default_value = "0..200", value_parser = seeds)]
     pub(super) seeds: Range<u64>,
+    /// These seeds instead: one a line, and what it once found behind a #
+    #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
+    pub(super) seeds_file: Option<PathBuf>,
+    /// Stop at the first seed that fails, and write its plan as it is instead of making it smaller
+    #[arg(long)]
+    pub(super) until_failure: bool,
     /// Stop before the next seed after this long, such as 8h; continue later with the seed that is named then
     #[arg(long)]
     pub(super) time: Option<Span>,

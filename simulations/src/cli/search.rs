@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -10,7 +11,7 @@ use super::args::{FuzzArgs, ReplayArgs};
 use super::output::Output;
 use super::pool;
 use crate::error::SimError;
-use crate::fuzz::batch::Batch;
+use crate::fuzz::batch::{Batch, parse_seeds};
 use crate::fuzz::plan::FuzzPlan;
 use crate::fuzz::run;
 use crate::fuzz::shrink::shrink;
@@ -21,66 +22,109 @@ struct Found<'a> {
     schema_version: u64,
     seeds: u64,
     failed: usize,
-    /// Where to go on after `--time`.
-    next_seed: u64,
+    /// Where to go on after `--time`; absent with `--seeds-file`.
+    next_seed: Option<u64>,
     events: u64,
     simulated_s: u64,
     never_happened: &'a [&'static str],
-    plans: &'a [PathBuf],
+    failures: &'a [Failure],
+}
+
+#[derive(Serialize)]
+struct Failure {
+    seed: u64,
+    /// As the seed's whole plan gave them; each begins with the name of its checker.
+    violations: Vec<String>,
+    plan: PathBuf,
 }
 
 pub(super) fn fuzz(fuzz: &FuzzArgs, output: Output) -> Result<(), SimError> {
     // The words of a panic are in the plan; a backtrace for each shrinking step helps nobody.
     std::panic::set_hook(Box::new(|_| {}));
+    let seeds = match &fuzz.seeds_file {
+        Some(path) => read_seeds(path)?,
+        None => fuzz.seeds.clone().collect(),
+    };
     let began = Instant::now();
     let limit = fuzz.time.map(|time| Duration::from_micros(time.0));
-    let count = usize::try_from(fuzz.seeds.end - fuzz.seeds.start).unwrap_or(usize::MAX);
+    let has_failed = AtomicBool::new(false);
     let mut batch = Batch::default();
-    let mut plans = Vec::new();
-    let mut next_seed = fuzz.seeds.start;
+    let mut failures = Vec::new();
     let work = |place: usize| {
-        if limit.is_some_and(|limit| began.elapsed() >= limit) {
+        let is_late = limit.is_some_and(|limit| began.elapsed() >= limit);
+        let Some(seed) = seeds.get(place).copied() else {
+            return Ok(None);
+        };
+        if is_late || (fuzz.until_failure && has_failed.load(Ordering::Relaxed)) {
             return Ok(None);
         }
         let mut one = Batch::default();
-        one.run(fuzz.seeds.start + place as u64);
+        if one.run(seed).is_some() {
+            has_failed.store(true, Ordering::Relaxed);
+        }
         Ok(Some(one))
     };
-    pool::in_order(count, fuzz.jobs, work, |_, one| {
+    pool::in_order(seeds.len(), fuzz.jobs, work, |_, one| {
         let Some(one) = one else { return Ok(()) };
-        next_seed += one.seeds;
         for failure in &one.failures {
-            let (small, runs) = shrink(failure);
-            let path = write_plan(&fuzz.out, &small)?;
-            let first = small.violations.first().map_or("", String::as_str);
-            eprintln!(
-                "seed {}: {first} ({} of {} steps after {runs} runs: {})",
-                failure.seed,
-                small.steps.len(),
-                failure.steps.len(),
-                path.display()
-            );
-            plans.push(path);
+            failures.push(keep(failure, fuzz)?);
         }
         batch.merge(one);
         Ok(())
     })?;
-    let never = batch.never_happened();
-    let found = Found {
+    let next_seed = match fuzz.seeds_file {
+        Some(_) => None,
+        None => Some(fuzz.seeds.start + batch.seeds),
+    };
+    tell(&batch, next_seed, &failures, output)?;
+    verdict(&batch, fuzz)
+}
+
+/// Makes a failing plan smaller, unless there is no time for it, and writes it.
+fn keep(failure: &FuzzPlan, fuzz: &FuzzArgs) -> Result<Failure, SimError> {
+    let (small, runs) = if fuzz.until_failure {
+        (failure.clone(), 0)
+    } else {
+        shrink(failure)
+    };
+    let plan = write_plan(&fuzz.out, &small)?;
+    eprintln!(
+        "seed {}: {} ({} of {} steps after {runs} runs: {})",
+        failure.seed,
+        small.violations.first().map_or("", String::as_str),
+        small.steps.len(),
+        failure.steps.len(),
+        plan.display()
+    );
+    Ok(Failure {
+        seed: failure.seed,
+        violations: failure.violations.clone(),
+        plan,
+    })
+}
+
+fn tell(
+    batch: &Batch,
+    next_seed: Option<u64>,
+    failures: &[Failure],
+    output: Output,
+) -> Result<(), SimError> {
+    if !output.json {
+        return output.text(&summary(batch, next_seed));
+    }
+    output.object(&Found {
         schema_version: SCHEMA_VERSION,
         seeds: batch.seeds,
         failed: batch.failures.len(),
         next_seed,
         events: batch.events,
         simulated_s: batch.simulated_us / 1_000_000,
-        never_happened: &never,
-        plans: &plans,
-    };
-    if output.json {
-        output.object(&found)?;
-    } else {
-        output.text(&summary(&batch, next_seed))?;
-    }
+        never_happened: &batch.never_happened(),
+        failures,
+    })
+}
+
+fn verdict(batch: &Batch, fuzz: &FuzzArgs) -> Result<(), SimError> {
     if !batch.failures.is_empty() {
         return Err(SimError::Differs(format!(
             "{} of {} seeds failed; run `khlong-sim replay FILE` on what was written",
@@ -88,7 +132,9 @@ pub(super) fn fuzz(fuzz: &FuzzArgs, output: Output) -> Result<(), SimError> {
             batch.seeds
         )));
     }
-    if !never.is_empty() {
+    let never = batch.never_happened();
+    // A list of seeds is kept for what each of them found, not for all kinds of trouble.
+    if fuzz.seeds_file.is_none() && !never.is_empty() {
         return Err(SimError::Differs(format!(
             "these never took effect, so the batch proves nothing about them: {}; take more seeds",
             never.join(", ")
@@ -97,9 +143,19 @@ pub(super) fn fuzz(fuzz: &FuzzArgs, output: Output) -> Result<(), SimError> {
     Ok(())
 }
 
-fn summary(batch: &Batch, next_seed: u64) -> String {
+fn read_seeds(path: &Path) -> Result<Vec<u64>, SimError> {
+    let text = fs::read_to_string(path).map_err(|source| SimError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse_seeds(&text)
+        .map_err(|line| SimError::Usage(format!("{}: `{line}` is no seed", path.display())))
+}
+
+fn summary(batch: &Batch, next_seed: Option<u64>) -> String {
+    let next = next_seed.map_or_else(String::new, |seed| format!("; next seed {seed}"));
     let mut text = format!(
-        "{} seeds, {} failed, {} events, {} virtual seconds; next seed {next_seed}\n",
+        "{} seeds, {} failed, {} events, {} virtual seconds{next}\n",
         batch.seeds,
         batch.failures.len(),
         batch.events,

@@ -7,9 +7,15 @@ use super::plan::FuzzPlan;
 use super::run::{Outcome, replay};
 
 /// What every batch must have seen at least once, or its faults prove nothing.
-pub const MUST_HAPPEN: [&str; 25] = [
+pub const MUST_HAPPEN: [&str; 31] = [
     "acks",
     "messages written",
+    "delivered",
+    "stored and not delivered",
+    "pairs in order",
+    "frames searched",
+    "log outputs searched",
+    "forks noticed by members",
     "crashes",
     "relays restarted",
     "frames cut off",
@@ -93,4 +99,18 @@ impl Batch {
             .filter(|what| !self.sometimes.contains_key(what))
             .collect()
     }
+}
+
+/// The seeds of a list: one a line; what stands behind a `#` is for people.
+///
+/// # Errors
+/// The first line that begins with no number.
+pub fn parse_seeds(text: &str) -> Result<Vec<u64>, String> {
+    let lines = text
+        .lines()
+        .map(|line| line.split_once('#').map_or(line, |(seed, _)| seed).trim());
+    lines
+        .filter(|line| !line.is_empty())
+        .map(|line| line.parse().map_err(|_| line.to_owned()))
+        .collect()
 }

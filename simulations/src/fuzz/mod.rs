@@ -1,16 +1,17 @@
 //! The search for bugs: many seeds, each another world and another way to torment it.
 //!
 //! A seed gives an explicit plan ([`plan`], [`generate`]), a run carries it out
-//! under faults and then heals everything ([`run`]); [`checks`] look at the wire,
-//! at the disks and at what people see. A failure is made smaller by leaving out
+//! under faults and then heals everything ([`run`]); [`checkers`] look at the
+//! wires, at the disks and at what people see. A failure is made smaller by leaving out
 //! steps ([`shrink`]) and written as a file that [`run::replay`] runs again.
 //!
 //! Faults prove that they fired: each run counts what took effect, and a batch
 //! in which one kind never did has failed.
 
 pub mod batch;
-pub mod checks;
+pub mod checkers;
 pub mod generate;
+mod log;
 pub mod plan;
 pub mod rogue;
 pub mod run;

@@ -99,7 +99,7 @@ pub enum RogueAct {
     Garbage,
     /// An append of somebody else, as it was seen on the wire.
     Replay,
-    /// The same with one bit flipped.
+    /// The same with one bit flipped, and one more in its author's name without its signature.
     Forge,
     /// An envelope that is well made, by an author whom nobody admitted.
     Stranger,

@@ -68,6 +68,17 @@ pub fn perform(
                 deed.took_effect = true;
                 give(world, received(connection, &bytes));
             }
+            if let Some(forged) = world.captured_append().and_then(forge) {
+                deed.forged.push(forged.id());
+                let key = SigningKey::from_bytes(&[9; 32]);
+                let prove = prove(world, forged.timeline(), connection, &key);
+                give(world, frame(connection, Frame::Prove(prove)));
+                let append = Frame::Append(Append {
+                    request: 1,
+                    envelopes: vec![forged],
+                });
+                give(world, received(connection, &encode(&append)));
+            }
         }
         RogueAct::Stranger => {
             if let Some(timeline) = timeline {
@@ -131,14 +142,8 @@ fn strangers_envelope(
     let mut seed = [0; 32];
     world.random().fill_bytes(&mut seed);
     let key = SigningKey::from_bytes(&seed);
-    let author = AuthorKey::from_bytes(key.verifying_key().to_bytes());
-    let exporter = world.exporter_of(connection);
-    let proof = khlong_sync::session::proof::proof_bytes(&exporter, &timeline, &author);
-    let prove = Prove {
-        timeline,
-        author,
-        signature: ed25519_dalek::Signer::sign(&key, &proof).to_bytes(),
-    };
+    let prove = prove(world, timeline, connection, &key);
+    let author = prove.author;
     let prefix = Prefix {
         kind: Kind::Change,
         timeline,
@@ -152,4 +157,26 @@ fn strangers_envelope(
     let envelope = VerifiedEnvelope::sign(prefix, [1; 24], &[9; 80], &key)
         .expect("a prefix within its limits, signed by its own author");
     (prove, envelope)
+}
+
+/// A valid proof of possession: of a key that nobody admitted.
+fn prove(world: &World, timeline: TimelineId, connection: ConnectionId, key: &SigningKey) -> Prove {
+    let author = AuthorKey::from_bytes(key.verifying_key().to_bytes());
+    let exporter = world.exporter_of(connection);
+    let proof = khlong_sync::session::proof::proof_bytes(&exporter, &timeline, &author);
+    Prove {
+        timeline,
+        author,
+        signature: ed25519_dalek::Signer::sign(key, &proof).to_bytes(),
+    }
+}
+
+/// What the author of the newest envelope seen on a wire would write next, had it signed it.
+fn forge(seen: Append) -> Option<VerifiedEnvelope> {
+    let seen = seen.envelopes.last()?;
+    let mut header = seen.header().clone();
+    header.prefix.prev = seen.id();
+    header.prefix.seq = seen.seq().next();
+    let parts = [&header.encode(), seen.signature().as_slice(), seen.body()?];
+    VerifiedEnvelope::assume_verified(parts.concat()).ok()
 }
