@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test check fmt ci
+.PHONY: help setup build demo test check fmt mutants ci
 
 # Sourced in each recipe, not exported here: setup may only just have installed ccache and cargo.
 ENVIRONMENT := source .tools/env
@@ -31,6 +31,9 @@ check: setup ## Formatting, clippy and rustdoc, warnings denied
 
 fmt: setup ## Format all Rust code
 	@$(ENVIRONMENT) && cargo fmt --all
+
+mutants: setup ## Switch one rule off at a time; the search for bugs must notice each (10 minutes)
+	@.tools/mutants
 
 ci: ## What CI runs: tests, demo, lints, dependency checks, the README's commands
 	@.ci/run

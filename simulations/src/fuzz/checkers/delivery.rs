@@ -34,9 +34,11 @@ pub fn check(
             Delivery::Dropped | Delivery::Refused | Delivery::Received => false,
         };
         if is_so {
-            findings.happened(match said {
-                Delivery::Stored => "stored and not delivered",
-                _ => "delivered",
+            let is_delivered = *said >= Delivery::Delivered;
+            findings.happened(if is_delivered {
+                "delivered"
+            } else {
+                "stored and not delivered"
             });
         } else {
             findings.violated(
