@@ -160,10 +160,7 @@ impl World {
         let (who, to) = (wire.at(from), wire.at(from.other()));
         let facts = wire.observe(from, &frame);
         if self.options.capture {
-            let bytes = match &parcel {
-                Parcel::Bytes(bytes) => bytes.clone(),
-                _ => encode(&frame),
-            };
+            let bytes = encoded.clone().unwrap_or_else(|| encode(&frame));
             self.captured.frames.push(Overheard {
                 from: who,
                 to,
