@@ -70,14 +70,23 @@ pub fn perform(
             }
             if let Some(forged) = world.captured_append().and_then(forge) {
                 deed.forged.push(forged.id());
+                // The bit has most probably ended the connection.
+                let another = world.stranger_connects(now, relay);
                 let key = SigningKey::from_bytes(&[9; 32]);
-                let prove = prove(world, forged.timeline(), connection, &key);
-                give(world, frame(connection, Frame::Prove(prove)));
+                let prove = prove(world, forged.timeline(), another, &key);
                 let append = Frame::Append(Append {
                     request: 1,
                     envelopes: vec![forged],
                 });
-                give(world, received(connection, &encode(&append)));
+                give(world, frame(another, hello()));
+                give(world, frame(another, Frame::Prove(prove)));
+                give(world, received(another, &encode(&append)));
+                give(
+                    world,
+                    HubInput::Disconnected {
+                        connection: another,
+                    },
+                );
             }
         }
         RogueAct::Stranger => {

@@ -46,9 +46,12 @@ impl Growth {
         for class in Class::ALL {
             let log = self.logs.entry((who, class)).or_default();
             let compared = log.compare(who, class, rows, findings);
-            findings.read(compared);
+            // What follows a log that is another one says nothing new.
+            if findings.read(compared) == Some(true) {
+                let read = log.read_on(who, class, rows, findings);
+                findings.read(read);
+            }
         }
-        self.look(who, rows, findings);
     }
 }
 
@@ -112,13 +115,14 @@ impl Log {
         Ok(())
     }
 
+    /// Whether all that was seen is there.
     fn compare(
         &self,
         who: Entity,
         class: Class,
         rows: &dyn Rows,
         findings: &mut Findings,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut there = Vec::new();
         while there.len() < self.entries.len() {
             let after = ArrivalSeq(there.len() as u64);
@@ -146,7 +150,7 @@ impl Log {
                     place + 1
                 ),
             );
-            return Ok(());
+            return Ok(false);
         }
         for (timeline, id) in &self.entries {
             let at = match timelines::get(rows, id)? {
@@ -163,6 +167,6 @@ impl Log {
                 );
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
