@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ed25519_dalek::{Signature, VerifyingKey};
 use khlong_crdt::id::{AuthorKey, TimelineId};
+use khlong_crdt::signature;
 
 use crate::limits::{PROOFS_PER_CONNECTION_MAX, PROOFS_PER_TIMELINE_MAX};
 use crate::wire::frame::Prove;
@@ -121,12 +121,8 @@ impl Proofs {
     }
 }
 
-/// Strict verification; weak keys are refused.
+/// Strict verification, as everywhere ([`signature`]).
 fn holds(proof: &Prove, exporter: &[u8; 32]) -> bool {
-    let Ok(key) = VerifyingKey::from_bytes(proof.author.as_bytes()) else {
-        return false;
-    };
     let message = proof_bytes(exporter, &proof.timeline, &proof.author);
-    let signature = Signature::from_bytes(&proof.signature);
-    !key.is_weak() && key.verify_strict(&message, &signature).is_ok()
+    signature::verify(proof.author.as_bytes(), &message, &proof.signature).is_ok()
 }

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use ed25519_dalek::{Signature, VerifyingKey};
 use khlong_crdt::id::{DeviceKey, UserId};
+use khlong_crdt::signature;
 use khlong_crdt::text::{self, TextError};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -15,7 +15,7 @@ use super::device::DeviceSecret;
 use super::inbox::{is_usable_public_key, public_of};
 use super::secret::secret;
 use crate::context;
-use crate::reader::{Reader, Truncated};
+use khlong_crdt::reader::{Reader, Truncated};
 
 /// Bytes of a genesis record: version 1 ‖ device 32 ‖ user 32 ‖ nonce 16 ‖ signature 64.
 pub const USER_GENESIS_BYTES: usize = 1 + 32 + 32 + 16 + 64;
@@ -109,14 +109,12 @@ impl UserGenesis {
         if !is_usable_public_key(&record.user) {
             return Err(UserGenesisError::WeakKey);
         }
-        let device = VerifyingKey::from_bytes(record.device.as_bytes())
-            .map_err(|_| UserGenesisError::Signature)?;
-        device
-            .verify_strict(
-                &record.statement(),
-                &Signature::from_bytes(&record.signature),
-            )
-            .map_err(|_| UserGenesisError::Signature)?;
+        signature::verify(
+            record.device.as_bytes(),
+            &record.statement(),
+            &record.signature,
+        )
+        .map_err(|_| UserGenesisError::Signature)?;
         Ok(record)
     }
 
