@@ -11,6 +11,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use crate::{
     context,
     id::{EnvelopeId, LogId, RelayKey},
+    merkle::{Levels, Tree, proof_length},
     reader::{Reader, Truncated},
     signature::{self, SignatureError},
     time::UnixMillis,
@@ -109,13 +110,13 @@ impl StoredReceipt {
     /// [`ReceiptError::OtherEnvelopes`] unless the receipt covers exactly `ids`, in order.
     pub fn prove(&self, ids: &[EnvelopeId]) -> Result<Vec<StoredProof>, ReceiptError> {
         let levels = levels(ids);
-        if !self.covers(ids, &root_of(&levels)) {
+        if !self.covers(ids, &levels.top()) {
             return Err(ReceiptError::OtherEnvelopes);
         }
         let prove = |index| StoredProof {
             receipt: self.clone(),
             index,
-            siblings: siblings(&levels, index),
+            siblings: levels.siblings(index),
         };
         Ok((0..self.count).map(prove).collect())
     }
@@ -201,16 +202,10 @@ impl StoredProof {
     /// [`ReceiptError::ProofLayout`], [`ReceiptError::OtherEnvelopes`] or
     /// [`ReceiptError::Signature`].
     pub fn verify(&self, id: &EnvelopeId) -> Result<(), ReceiptError> {
-        let way = way_up(self.index, self.receipt.count).ok_or(ReceiptError::ProofLayout)?;
-        if way.len() != self.siblings.len() {
-            return Err(ReceiptError::ProofLayout);
-        }
-        let leaf = hash(context::RECEIPT_LEAF, &[id.as_bytes()]);
-        let steps = way.iter().zip(&self.siblings);
-        let root = steps.fold(leaf, |node, (side, sibling)| match side {
-            Side::Left => hash(context::RECEIPT_NODE, &[sibling, &node]),
-            Side::Right => hash(context::RECEIPT_NODE, &[&node, sibling]),
-        });
+        let place = (self.index, self.receipt.count);
+        let root = TREE
+            .climb(id.as_bytes(), place, &self.siblings)
+            .ok_or(ReceiptError::ProofLayout)?;
         if root != self.receipt.root {
             return Err(ReceiptError::OtherEnvelopes);
         }
@@ -239,8 +234,8 @@ impl StoredProof {
         let index = reader
             .u32()
             .map_err(|Truncated| ReceiptError::ProofLayout)?;
-        let way = way_up(index, receipt.count).ok_or(ReceiptError::ProofLayout)?;
-        let siblings = way.iter().map(|_| reader.array());
+        let length = proof_length(index, receipt.count).ok_or(ReceiptError::ProofLayout)?;
+        let siblings = (0..length).map(|_| reader.array());
         let siblings = siblings
             .collect::<Result<_, _>>()
             .map_err(|Truncated| ReceiptError::ProofLayout)?;
@@ -255,76 +250,17 @@ impl StoredProof {
     }
 }
 
-/// Where a sibling stands, seen from the way up.
-#[derive(Clone, Copy)]
-enum Side {
-    Left,
-    Right,
-}
+const TREE: Tree = Tree {
+    leaf: context::RECEIPT_LEAF,
+    node: context::RECEIPT_NODE,
+};
 
-/// The sides of the siblings from leaf `place` of `width` up to the root: what a
-/// proof must have follows from its place. `None`: there is no such leaf.
-fn way_up(mut place: u32, mut width: u32) -> Option<Vec<Side>> {
-    if place >= width {
-        return None;
-    }
-    let mut sides = Vec::with_capacity(PROOF_SIBLINGS_MAX);
-    while width > 1 {
-        if place % 2 == 1 {
-            sides.push(Side::Left);
-        } else if place + 1 < width {
-            sides.push(Side::Right);
-        }
-        place /= 2;
-        width = width.div_ceil(2);
-    }
-    Some(sides)
-}
-
-/// Root of a binary tree over the ids in order; an odd node goes up unchanged.
-/// Leaves and nodes have their own hash contexts. No ids: 32 zero bytes.
+/// Root of a binary tree over the ids in order ([`crate::merkle`]). No ids: 32 zero bytes.
 #[must_use]
 pub fn merkle_root(ids: &[EnvelopeId]) -> [u8; 32] {
-    root_of(&levels(ids))
+    levels(ids).top()
 }
 
-/// Every level of that tree, leaves first, the root last and alone.
-fn levels(ids: &[EnvelopeId]) -> Vec<Vec<[u8; 32]>> {
-    let leaf = |id: &EnvelopeId| hash(context::RECEIPT_LEAF, &[id.as_bytes()]);
-    let mut levels = Vec::new();
-    let mut level: Vec<[u8; 32]> = ids.iter().map(leaf).collect();
-    while level.len() > 1 {
-        let above = level
-            .chunks(2)
-            .map(|pair| match pair {
-                [left, right] => hash(context::RECEIPT_NODE, &[left, right]),
-                [single] => *single,
-                other => unreachable!("chunks(2) gave {} nodes", other.len()),
-            })
-            .collect();
-        levels.push(std::mem::replace(&mut level, above));
-    }
-    levels.push(level);
-    levels
-}
-
-fn root_of(levels: &[Vec<[u8; 32]>]) -> [u8; 32] {
-    let top = levels.last().and_then(|level| level.first());
-    top.copied().unwrap_or_default()
-}
-
-fn siblings(levels: &[Vec<[u8; 32]>], index: u32) -> Vec<[u8; 32]> {
-    let beside = |(height, level): (usize, &Vec<[u8; 32]>)| {
-        let place = usize::try_from(index).ok()? >> height;
-        level.get(place ^ 1).copied()
-    };
-    levels.iter().enumerate().filter_map(beside).collect()
-}
-
-fn hash(context: &'static str, parts: &[&[u8; 32]]) -> [u8; 32] {
-    let mut hasher = context::hasher(context);
-    for part in parts {
-        hasher.update(*part);
-    }
-    *hasher.finalize().as_bytes()
+fn levels(ids: &[EnvelopeId]) -> Levels {
+    TREE.levels(ids.iter().map(|id| &id.as_bytes()[..]))
 }

@@ -11,7 +11,6 @@
 mod context;
 pub mod keys;
 pub mod membership;
-mod reader;
 pub mod seal;
 pub mod secret_store;
 pub mod timeline;

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::reader::Reader;
+use khlong_crdt::reader::Reader;
 
 /// Version of [`encode`].
 const SECRET_VERSION: u8 = 1;

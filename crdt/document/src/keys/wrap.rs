@@ -7,7 +7,7 @@ use super::epoch::EpochKey;
 use super::inbox::InboxSecret;
 use super::sealed_box::{self, SealedBoxError, TAG_BYTES};
 use crate::context;
-use crate::reader::{Reader, Truncated};
+use khlong_crdt::reader::{Reader, Truncated};
 
 /// Bytes of a wrap: inbox 32 ‖ encapsulated key 32 ‖ ciphertext 48.
 pub const WRAP_BYTES: usize = 112;

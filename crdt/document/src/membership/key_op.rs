@@ -9,7 +9,7 @@ use super::merkle::{self, LEAVES_MAX, Proof, Tree, WrapLeaf};
 use crate::keys::epoch::EpochKey;
 use crate::keys::inbox::InboxSecret;
 use crate::keys::wrap::{WRAP_BYTES, Wrap, WrapError};
-use crate::reader::{Reader, Truncated};
+use khlong_crdt::reader::{Reader, Truncated};
 
 /// Recipients of one mint or grant.
 pub const RECIPIENTS_MAX: usize = LEAVES_MAX;

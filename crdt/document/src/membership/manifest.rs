@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::merkle::{self, Tree};
 use crate::context;
 use crate::keys::epoch::{ControlKey, EpochKey};
-use crate::reader::{Reader, Truncated};
+use khlong_crdt::reader::{Reader, Truncated};
 
 /// Epochs that one mint merges.
 pub const PARENTS_MAX: usize = 8;
@@ -108,15 +108,6 @@ impl Manifest {
             return Ok(());
         }
         Err(ManifestError::KeyCommitment)
-    }
-
-    /// Whether these, in any order, are the recipients.
-    #[must_use]
-    pub fn names_recipients(&self, recipients: &[InboxKey]) -> bool {
-        let mut sorted = recipients.to_vec();
-        sorted.sort_unstable();
-        recipients_root(&sorted) == self.recipients_root
-            && usize::try_from(self.recipients_count).is_ok_and(|count| count == sorted.len())
     }
 
     /// The parents' keys. Check each against its own manifest before use.

@@ -4,9 +4,11 @@
 //! `root = H(root, count ‖ top)`: the count lies in the root, so an index has one
 //! meaning. An odd node moves up unchanged.
 
+use khlong_crdt::merkle;
+
 use crate::context;
 use crate::keys::wrap::{WRAP_BYTES, Wrap};
-use crate::reader::{Reader, Truncated};
+use khlong_crdt::reader::{Reader, Truncated};
 
 /// Leaves of one tree. Default 2,048: their wraps fit one key-op.
 pub const LEAVES_MAX: usize = 2_048;
@@ -23,20 +25,17 @@ pub enum Tree {
 }
 
 impl Tree {
-    fn leaf(self, bytes: &[u8]) -> [u8; 32] {
-        let context = match self {
-            Self::Recipients => context::RECIPIENT_LEAF,
-            Self::Wraps => context::WRAP_LEAF,
-        };
-        context::derive(context, &[bytes])
-    }
-
-    fn node(self, left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
-        let context = match self {
-            Self::Recipients => context::RECIPIENT_NODE,
-            Self::Wraps => context::WRAP_NODE,
-        };
-        context::derive(context, &[left, right])
+    const fn kind(self) -> merkle::Tree {
+        match self {
+            Self::Recipients => merkle::Tree {
+                leaf: context::RECIPIENT_LEAF,
+                node: context::RECIPIENT_NODE,
+            },
+            Self::Wraps => merkle::Tree {
+                leaf: context::WRAP_LEAF,
+                node: context::WRAP_NODE,
+            },
+        }
     }
 
     fn close(self, count: u32, top: &[u8; 32]) -> [u8; 32] {
@@ -51,23 +50,12 @@ impl Tree {
 /// The root over `leaves`; the top of no leaves is zero.
 #[must_use]
 pub fn root<'a>(tree: Tree, leaves: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
-    let mut level: Vec<[u8; 32]> = leaves.into_iter().map(|leaf| tree.leaf(leaf)).collect();
-    let count = u32::try_from(level.len()).unwrap_or(u32::MAX);
-    while level.len() > 1 {
-        level = parents(tree, &level);
-    }
-    tree.close(count, level.first().unwrap_or(&[0; 32]))
-}
-
-fn parents(tree: Tree, level: &[[u8; 32]]) -> Vec<[u8; 32]> {
-    level
-        .chunks(2)
-        .map(|pair| match pair {
-            [left, right] => tree.node(left, right),
-            [odd] => *odd,
-            _ => unreachable!("chunks of two"),
-        })
-        .collect()
+    let mut count = 0_u32;
+    let counted = leaves
+        .into_iter()
+        .inspect(|_| count = count.saturating_add(1));
+    let levels = tree.kind().levels(counted);
+    tree.close(count, &levels.top())
 }
 
 /// That one leaf lies under a root.
@@ -100,20 +88,13 @@ impl Proof {
         leaves: impl IntoIterator<Item = &'a [u8]>,
         index: usize,
     ) -> Option<Self> {
-        let mut level: Vec<[u8; 32]> = leaves.into_iter().map(|leaf| tree.leaf(leaf)).collect();
-        level.get(index)?;
-        let count = u32::try_from(level.len()).ok()?;
-        let mut siblings = Vec::new();
-        let mut place = index;
-        while level.len() > 1 {
-            siblings.extend(level.get(place ^ 1).copied());
-            level = parents(tree, &level);
-            place /= 2;
-        }
+        let leaves: Vec<&[u8]> = leaves.into_iter().collect();
+        let count = u32::try_from(leaves.len()).ok()?;
+        let index = u32::try_from(index).ok().filter(|index| *index < count)?;
         Some(Self {
-            index: u32::try_from(index).ok()?,
+            index,
             count,
-            siblings,
+            siblings: tree.kind().levels(leaves).siblings(index),
         })
     }
 
@@ -123,26 +104,12 @@ impl Proof {
     /// [`ProofError`].
     pub fn verify(&self, tree: Tree, leaf: &[u8], root: &[u8; 32]) -> Result<(), ProofError> {
         self.check_place()?;
-        let (mut place, mut width) = (self.index, self.count);
-        let mut node = tree.leaf(leaf);
-        let mut siblings = self.siblings.iter();
-        while width > 1 {
-            let is_odd_one = place == width - 1 && place % 2 == 0;
-            if !is_odd_one {
-                let sibling = siblings.next().ok_or(ProofError::Layout)?;
-                node = if place % 2 == 0 {
-                    tree.node(&node, sibling)
-                } else {
-                    tree.node(sibling, &node)
-                };
-            }
-            place /= 2;
-            width = width.div_ceil(2);
-        }
-        if siblings.next().is_some() {
-            return Err(ProofError::Layout);
-        }
-        if tree.close(self.count, &node) != *root {
+        let place = (self.index, self.count);
+        let top = tree
+            .kind()
+            .climb(leaf, place, &self.siblings)
+            .ok_or(ProofError::Layout)?;
+        if tree.close(self.count, &top) != *root {
             return Err(ProofError::Root);
         }
         Ok(())

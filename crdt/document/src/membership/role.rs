@@ -5,7 +5,7 @@
 
 use khlong_crdt::id::PrincipalKey;
 
-use crate::reader::{Reader, Truncated};
+use khlong_crdt::reader::{Reader, Truncated};
 
 /// Ops of one sealed part.
 pub const SEALED_OPS_MAX: usize = 32;

@@ -10,7 +10,7 @@ use crate::keys::inbox::InboxSecret;
 use crate::keys::invite::InviteSecret;
 use crate::keys::principal::PrincipalSecret;
 use crate::keys::wrap::WrapError;
-use crate::reader::{Reader, Truncated};
+use khlong_crdt::reader::{Reader, Truncated};
 
 const TIMELINE_SECRETS_VERSION: u8 = 1;
 

@@ -7,7 +7,7 @@
 use zeroize::Zeroizing;
 
 use super::{OpenError, SealError};
-use crate::reader::{Reader, Truncated};
+use khlong_crdt::reader::{Reader, Truncated};
 
 /// Bytes of plaintext of one envelope. Default 1 MiB: a page's whole content.
 pub const PLAINTEXT_BYTES_MAX: usize = 1024 * 1024;

@@ -14,8 +14,8 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::context;
-use crate::reader::{Reader, Truncated};
 use crate::seal::{decrypt_raw, encrypt_raw};
+use khlong_crdt::reader::{Reader, Truncated};
 
 /// Bytes of a secret. Default 64 KiB: a master key, or a small bundle of keys.
 pub const SECRET_BYTES_MAX: usize = 64 * 1024;

@@ -8,7 +8,7 @@ use super::limits::{
     AUTH_HEADS_MAX, CHANGE_BYTES_MAX, CHANGES_PER_SECTION_MAX, PAGE_NUMBER_MAX,
     RECEIPT_HEIGHTS_MAX, SECTIONS_MAX,
 };
-use crate::reader::{Reader, Truncated};
+use khlong_crdt::reader::{Reader, Truncated};
 
 const VERSION: u8 = 1;
 const CODEC_RAW: u8 = 0;

@@ -9,7 +9,7 @@ use super::genesis::DocumentKind;
 use super::page::{Page, Rules};
 use khlong_crdt::id::AuthorKey;
 
-use crate::reader::Reader;
+use khlong_crdt::reader::Reader;
 
 /// Level 1: pages are packed while a person waits.
 const LEVEL: i32 = 1;
