@@ -5,7 +5,7 @@
 //! | [`kernel`] | event queue, randomness by name, trace hash |
 //! | [`plan`], [`results`] | what goes into a run and what comes out, the same for every protocol |
 //! | [`actors`] | the real node and relay on imaginary disks and wires |
-//! | [`bench`] | how fast it is, how much memory it takes |
+//! | [`mod@bench`] | how fast it is, how much memory it takes |
 //! | [`fuzz`] | the search for bugs: many seeds under faults |
 //! | [`links`] | rate, delay, loss |
 //! | [`mobility`] | who meets whom |

@@ -24,7 +24,7 @@ impl World {
         std::mem::take(&mut self.facts)
     }
 
-    /// Answers to [`Action::Ask`] since the last call.
+    /// Answers to [`Action::Ask`](super::world::Action::Ask) since the last call.
     pub fn take_answers(&mut self) -> Vec<(Entity, u32, Response)> {
         std::mem::take(&mut self.answers)
     }
