@@ -33,7 +33,7 @@ pub fn mean(values: &[f64]) -> Option<Mean> {
     let ci95 = (n >= 2).then(|| {
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         let deviation = (squares / (n - 1) as f64).sqrt();
-        t975(n - 1) * deviation / (n as f64).sqrt()
+        student_t(n - 1, 0.95) * deviation / (n as f64).sqrt()
     });
     Some(Mean { n, mean, ci95 })
 }
@@ -52,10 +52,13 @@ pub fn paired_difference(variant: &[f64], baseline: &[f64]) -> Option<Mean> {
     mean(&differences)
 }
 
-/// The 97.5 % quantile of Student's t: of a 95 % interval on both sides.
+/// Student's t for an interval on both sides that holds with `confidence` (0 to 1): 0.95 gives
+/// the 97.5 % quantile. Below one degree of freedom it counts as one.
 #[must_use]
-pub fn t975(degrees: usize) -> f64 {
-    StudentsT::new(0.0, 1.0, degrees.max(1) as f64).map_or(f64::NAN, |t| t.inverse_cdf(0.975))
+pub fn student_t(degrees: usize, confidence: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, degrees.max(1) as f64).map_or(f64::INFINITY, |student| {
+        student.inverse_cdf(f64::midpoint(1.0, confidence))
+    })
 }
 
 /// The `q` quantile of ascending values, linear between order statistics (Hyndman and Fan, 1996,

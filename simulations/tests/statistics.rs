@@ -5,7 +5,7 @@
 
 use khlong_simulations::statistics::{
     Delay::{Censored, Seen},
-    Steps, mean, paired_difference, quantile, t975,
+    Steps, mean, paired_difference, quantile, student_t,
 };
 
 fn near(one: f64, other: f64) -> bool {
@@ -21,9 +21,9 @@ fn the_t_quantile_is_that_of_the_tables() {
         (100, 1.983_971_518_5),
     ] {
         assert!(
-            (t975(degrees) - value).abs() < 1e-6,
+            (student_t(degrees, 0.95) - value).abs() < 1e-6,
             "{degrees}: {}",
-            t975(degrees)
+            student_t(degrees, 0.95)
         );
     }
 }

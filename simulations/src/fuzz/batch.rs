@@ -7,10 +7,11 @@ use super::plan::FuzzPlan;
 use super::run::{Outcome, replay};
 
 /// What every batch must have seen at least once, or its faults prove nothing.
-pub const MUST_HAPPEN: [&str; 30] = [
+pub const MUST_HAPPEN: [&str; 31] = [
     "acks",
     "messages written",
     "delivered",
+    "stored and not delivered",
     "pairs in order",
     "frames searched",
     "log outputs searched",

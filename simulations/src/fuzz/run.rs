@@ -108,6 +108,9 @@ impl<'p> Run<'p> {
             run.perform(step);
         }
         run.advance(run.met.begin.after_micros(plan.span().0));
+        run.lift_faults();
+        let shared = run.shared(&world_plan);
+        run.ledger.check_deliveries(&mut run.world, &shared);
         run.heal();
         run.require(&world_plan);
         run.outcome()
@@ -439,8 +442,8 @@ impl<'p> Run<'p> {
         self.ledger.forgery.made(deed.forged);
     }
 
-    /// Everything works again: networks, power, disks, clocks stay as they are.
-    fn heal(&mut self) {
+    /// Power and disks work again; networks, and what waits for them, are as they were.
+    fn lift_faults(&mut self) {
         let now = self.world.now();
         self.count_disk_faults();
         let machines: Vec<Entity> = self.world.entities().collect();
@@ -451,6 +454,12 @@ impl<'p> Run<'p> {
             self.world.act(now, Action::FreeBytes(*who, None));
             self.world.act(now, Action::Start(*who));
         }
+        self.advance(now);
+    }
+
+    /// Everything works again; clocks stay as they are.
+    fn heal(&mut self) {
+        let now = self.world.now();
         for node in self.plan.node_entities() {
             for relay in self.plan.relay_entities() {
                 for from_node in [true, false] {
@@ -512,16 +521,18 @@ impl<'p> Run<'p> {
         // What was acknowledged last is still on its way to the others.
         let pause = self.world.now().after_micros(5 * SECOND);
         self.advance(pause);
+        let shared = self.shared(world_plan);
         let ledger = &mut self.ledger;
         ledger.pace.check(waiting.as_deref(), &mut ledger.findings);
-        let shared: Vec<(String, Vec<Entity>)> = self
-            .met
-            .timelines
-            .iter()
-            .cloned()
+        ledger.check_all(&mut self.world, &shared, quiet);
+    }
+
+    /// Each timeline as text, with its members.
+    fn shared(&self, world_plan: &Plan) -> Vec<(String, Vec<Entity>)> {
+        let timelines = self.met.timelines.iter().cloned();
+        timelines
             .zip(world_plan.timelines.iter().cloned())
-            .collect();
-        self.ledger.check_all(&mut self.world, &shared, quiet);
+            .collect()
     }
 
     fn outcome(self) -> Outcome {

@@ -2,7 +2,9 @@
 
 #![expect(clippy::float_arithmetic, reason = "statistics")]
 
-use statrs::distribution::{Binomial, ContinuousCDF as _, DiscreteCDF as _, StudentsT};
+use statrs::distribution::{Binomial, DiscreteCDF as _};
+
+use crate::statistics::student_t;
 
 /// The mean of independent values and what is known about it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,10 +48,7 @@ impl Mean {
     }
 
     fn around(&self, confidence: f64, factor: f64) -> [f64; 2] {
-        let t = StudentsT::new(0.0, 1.0, f64::from(self.n - 1)).map_or(f64::INFINITY, |student| {
-            student.inverse_cdf(f64::midpoint(1.0, confidence))
-        });
-        let half = t * self.deviation * factor;
+        let half = student_t(self.n as usize - 1, confidence) * self.deviation * factor;
         [self.value - half, self.value + half]
     }
 }

@@ -168,6 +168,30 @@ impl Ledger {
         }
     }
 
+    /// What devices say of their own messages in the middle of trouble, against what is so.
+    /// Devices that do not run are passed over.
+    pub fn check_deliveries(&mut self, world: &mut World, shared: &[(String, Vec<Entity>)]) {
+        for (timeline, members) in shared {
+            let Ok(id) = timeline.parse() else {
+                continue;
+            };
+            let runs = |who: &Entity| node_store(world, *who).is_some();
+            let running: Vec<Entity> = members.iter().copied().filter(runs).collect();
+            let looked = places(world, &id, &running);
+            let Some(places) = self.findings.read(looked) else {
+                continue;
+            };
+            let shown: Vec<Shown> = running
+                .iter()
+                .filter_map(|member| self.ask(world, timeline, *member))
+                .collect();
+            // Whoever does not answer was found, and the two lists are no pairs.
+            if shown.len() == running.len() {
+                self.check_delivery(world, id, &shown, &places, false);
+            }
+        }
+    }
+
     /// What holds on the disk of any machine.
     fn check_store(&mut self, who: Entity, store: &Store) {
         let copied = !self.twins.is_empty();

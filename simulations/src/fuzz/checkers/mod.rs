@@ -12,7 +12,7 @@
 //! | [`limits`] | frames, rows, outboxes, receipts, quotas, connections within limits | at each frame, the end |
 //! | [`order`] | clocks change no order and no verdict | at each refusal, the end |
 //! | [`equality`] | replicas are equal, each message once, nothing written is missing | at the end |
-//! | [`delivery`] | stored is told apart from accepted | at the end |
+//! | [`delivery`] | stored is told apart from accepted | before healing, the end |
 //! | [`conservation`] | created = delivered + live + expired + dropped(reason) | at the end |
 //! | [`pace`] | the backlog drains in bounded time, without a retry storm | after healing |
 //!
