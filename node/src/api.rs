@@ -19,12 +19,21 @@ pub const LOG_MESSAGES_DEFAULT: usize = 50;
 pub enum Request {
     /// Who this node is.
     Id,
-    /// Add a relay, or replace the token of one.
+    /// Add a relay. One with the key of a known one is that one at another address, or with
+    /// another token. Timelines without a relay are carried by it from now on.
     RelayAdd {
         /// `khlong://KEY@HOST:PORT`.
         address: String,
-        /// What the relay asks of those who open timelines on it, if it does.
+        /// What the relay asks of those who open timelines on it; absent = as before.
         token: Option<String>,
+    },
+    /// Forget a relay, also in the timelines that it carries.
+    RelayRm {
+        /// Its address, its key, or the start of either.
+        relay: String,
+        /// Also when something waits to be stored there and nowhere else.
+        #[serde(default)]
+        force: bool,
     },
     /// List relays and the state of the connection to each.
     RelayLs,
@@ -321,7 +330,7 @@ pub struct TimelineView {
     pub kind: String,
     /// Whether this node follows it.
     pub followed: bool,
-    /// Nicknames of the members, or the start of a key where there is none.
+    /// Nicknames of the members as in [`MessageView::author`], or the start of a key where there is none.
     pub members: Vec<String>,
     /// Messages here.
     pub messages: usize,
@@ -340,8 +349,12 @@ pub struct TimelineView {
 pub struct MessageView {
     /// `msg_…`.
     pub id: String,
-    /// Nickname of the author, or the name in the network that it was imported from.
+    /// Nickname of the author, or the name in the network that it was imported from. Of two
+    /// members whose nicknames look alike each has the start of the key behind it.
     pub author: String,
+    /// The member who wrote or imported it, `prn_…`; an author key, `aut_…`, until that is known.
+    #[serde(default)]
+    pub author_id: String,
     /// Whether this node's user wrote it.
     pub mine: bool,
     /// RFC 3339, UTC; what the author's clock said.

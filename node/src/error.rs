@@ -75,6 +75,9 @@ pub enum NodeError {
     /// The timeline refused the write.
     #[error("the message was not written")]
     Write(#[source] WriteError),
+    /// This node left the timeline.
+    #[error("this node left that timeline; join it again by a link to write there")]
+    Left,
     /// The folder refused.
     #[error("the folder of this node failed")]
     Store(#[source] StoreError),
@@ -124,7 +127,9 @@ impl NodeError {
             Self::Keys(_) | Self::Secret { .. } => ExitCode::Untrusted,
             Self::Settings { .. } => ExitCode::Integrity,
             Self::Usage(_) | Self::Malformed { .. } => ExitCode::Usage,
-            Self::Write(WriteError::ReadOnly | WriteError::NotAdmin(_)) => ExitCode::Untrusted,
+            Self::Left | Self::Write(WriteError::ReadOnly | WriteError::NotAdmin(_)) => {
+                ExitCode::Untrusted
+            }
             Self::NotFound(_) | Self::Write(_) | Self::Io { .. } | Self::DaemonGone => {
                 ExitCode::Failure
             }

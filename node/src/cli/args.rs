@@ -181,7 +181,7 @@ pub(super) struct Init {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Relay {
-    /// Add a relay, or replace the token of one
+    /// Add a relay; the key of a known one with another address moves it
     Add {
         /// `khlong://KEY@HOST:PORT`
         address: String,
@@ -191,6 +191,14 @@ pub(super) enum Relay {
     },
     /// List relays and the state of the connection to each
     Ls,
+    /// Forget a relay; what only it carries stays here and goes to the next one that is added
+    Rm {
+        /// Its address, its key, or the start of either
+        relay: String,
+        /// Also when something waits to be stored there and nowhere else
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -85,6 +85,7 @@ pub(super) async fn nickname(
 pub(super) async fn relay(run: &Run, relay: Relay) -> Result<(), CliError> {
     let request = match relay {
         Relay::Ls => Request::RelayLs,
+        Relay::Rm { relay, force } => Request::RelayRm { relay, force },
         Relay::Add {
             address,
             token_file,

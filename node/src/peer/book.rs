@@ -65,6 +65,17 @@ pub(crate) struct TimelineEntry {
     pub(crate) read_messages: u64,
 }
 
+impl RelayEntry {
+    fn is_of(&self, key: RelayKey) -> bool {
+        is_address_of(&self.address, key)
+    }
+}
+
+fn is_address_of(text: &str, key: RelayKey) -> bool {
+    text.parse()
+        .is_ok_and(|known: RelayAddress| known.key == key)
+}
+
 impl Book {
     pub(crate) fn new(nickname: &str, card: String) -> Self {
         Self {
@@ -114,6 +125,74 @@ impl Book {
         self.relays
             .iter()
             .filter_map(|entry| entry.address.parse().ok())
+    }
+
+    /// The relay as it was added here, if it was.
+    pub(crate) fn relay(&self, key: RelayKey) -> Option<&RelayEntry> {
+        self.relays.iter().find(|entry| entry.is_of(key))
+    }
+
+    /// Notes a relay that a person added: a relay is its key, so the same key at another
+    /// address has moved, and is found there from now on by every timeline that it carries.
+    /// Without a token it keeps the one that it had.
+    ///
+    /// # Errors
+    /// [`NodeError::Usage`] for one more than [`RELAYS_MAX`].
+    pub(crate) fn add_relay(
+        &mut self,
+        address: &RelayAddress,
+        token: Option<String>,
+    ) -> Result<(), NodeError> {
+        let text = address.to_string();
+        let is_full = self.relays.len() >= RELAYS_MAX;
+        let known = self.relays.iter_mut();
+        match known.into_iter().find(|entry| entry.is_of(address.key)) {
+            Some(known) => {
+                known.address.clone_from(&text);
+                known.token = token.or_else(|| known.token.take());
+            }
+            None if is_full => {
+                return Err(NodeError::Usage(format!(
+                    "a node knows at most {RELAYS_MAX} relays; `khlong relay rm` forgets one"
+                )));
+            }
+            None => self.relays.push(RelayEntry {
+                address: text.clone(),
+                token,
+            }),
+        }
+        for entry in self.timelines.values_mut() {
+            for relay in &mut entry.relays {
+                if is_address_of(relay, address.key) {
+                    relay.clone_from(&text);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a relay carry every followed timeline that has none, and says which these are.
+    pub(crate) fn adopt(&mut self, address: &RelayAddress) -> Vec<TimelineId> {
+        let text = address.to_string();
+        let mut adopted = Vec::new();
+        for (id, entry) in &mut self.timelines {
+            if let Ok(id) = id.parse()
+                && entry.followed
+                && entry.relays.is_empty()
+            {
+                entry.relays.push(text.clone());
+                adopted.push(id);
+            }
+        }
+        adopted
+    }
+
+    /// Forgets a relay, also in the timelines that it carries.
+    pub(crate) fn remove_relay(&mut self, key: RelayKey) {
+        self.relays.retain(|entry| !entry.is_of(key));
+        for entry in self.timelines.values_mut() {
+            entry.relays.retain(|relay| !is_address_of(relay, key));
+        }
     }
 
     /// Whether this node wants to hear of the timeline.

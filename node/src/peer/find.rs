@@ -12,7 +12,7 @@ use crate::api::{Event, TimelineView};
 use crate::error::NodeError;
 
 /// Letters that must be given of an id.
-const ID_LETTERS_MIN: usize = 6;
+pub(super) const ID_LETTERS_MIN: usize = 6;
 
 impl Peer {
     /// A timeline by id, by title, or by the start of either.
@@ -107,6 +107,31 @@ impl Peer {
         }
     }
 
+    /// Before anything is written in a timeline, or made for it.
+    pub(super) fn check_followed(&self, id: TimelineId) -> Result<(), NodeError> {
+        let left = self.timelines.contains_key(&id) && !self.book.follows(id);
+        if left { Err(NodeError::Left) } else { Ok(()) }
+    }
+
+    /// A message that is there, to be answered, changed or reacted to.
+    pub(super) fn resolve_standing(
+        &self,
+        id: TimelineId,
+        name: &str,
+    ) -> Result<MessageId, NodeError> {
+        let message = self.resolve_message(id, name)?;
+        let open = self.timelines.get(&id);
+        let deleted = open
+            .and_then(|open| open.message(&message))
+            .is_some_and(|it| it.deleted);
+        if deleted {
+            return Err(NodeError::NotFound(format!(
+                "`{name}` was deleted by its author"
+            )));
+        }
+        Ok(message)
+    }
+
     /// Seals drafts into one envelope, keeps it and queues it.
     pub(super) fn write(
         &mut self,
@@ -114,6 +139,7 @@ impl Peer {
         id: TimelineId,
         drafts: &[Draft],
     ) -> Result<Seq, NodeError> {
+        self.check_followed(id)?;
         let timeline = self
             .timelines
             .get_mut(&id)

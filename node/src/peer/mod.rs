@@ -26,8 +26,10 @@
 mod batch;
 mod book;
 mod create;
+mod dropped;
 mod find;
 mod links;
+mod names;
 mod outbox;
 mod pauses;
 mod relays;

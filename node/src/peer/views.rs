@@ -1,8 +1,6 @@
 //! What a person sees: nicknames instead of keys, delivery states, dates.
 
-use std::collections::BTreeMap;
-
-use khlong_crdt::id::{AuthorKey, PrincipalKey, Seq, TimelineId};
+use khlong_crdt::id::{AuthorKey, EnvelopeId, Seq, TimelineId};
 use khlong_document::timeline::Timeline;
 use khlong_document::timeline::message::Message;
 use khlong_store::tables::outbox::OutboxState;
@@ -11,11 +9,10 @@ use khlong_store::tables::timelines::author_ids;
 use khlong_sync::wire::code::ErrorCode;
 
 use super::Peer;
+use super::dropped;
+use super::names::{Names, short};
 use super::outbox::Waiting;
 use crate::api::{Delivery, MessageView, OutboxView, ReactionView, TimelineView};
-
-/// Letters of a key shown where no nickname is known.
-const KEY_LETTERS: usize = 12;
 
 impl Peer {
     pub(super) fn timeline_view(&self, id: TimelineId) -> TimelineView {
@@ -42,11 +39,9 @@ impl Peer {
                 .map_or_else(|| "joining".to_owned(), |kind| kind.to_string()),
             followed: entry.is_some_and(|entry| entry.followed),
             members: timeline.map_or_else(Vec::new, |timeline| {
-                let members = timeline.members();
-                let present = members.into_iter().filter(|member| !member.left);
-                present
-                    .map(|member| name_of(member.principal, member.nickname))
-                    .collect()
+                let names = Names::of(timeline);
+                let present = timeline.members().into_iter().filter(|member| !member.left);
+                present.map(|member| names.get(member.principal)).collect()
             }),
             messages,
             unread,
@@ -74,6 +69,10 @@ impl Peer {
         MessageView {
             id: message.id.to_string(),
             author,
+            author_id: message.principal.map_or_else(
+                || message.author.to_string(),
+                |principal| principal.to_string(),
+            ),
             mine: message.principal == Some(timeline.principal()),
             sent_at: rfc3339(message.sent_at.0),
             body: message.body.clone(),
@@ -119,15 +118,30 @@ impl Peer {
             Some(waiting) if waiting.is_refused() => Delivery::Refused,
             Some(_) => Delivery::Queued,
             None if self.is_promised(timeline, author, seq) => Delivery::Stored,
-            None => Delivery::Dropped,
+            None if self.is_dropped(timeline, author, seq) => Delivery::Dropped,
+            // A relay brought it here: another device wrote it, or this one in a life that a
+            // backup knows nothing of.
+            None => Delivery::Stored,
         }
     }
 
     /// Whether a relay signed for it.
     fn is_promised(&self, timeline: TimelineId, author: AuthorKey, seq: Seq) -> bool {
-        let id = author_ids(&self.store, &timeline, &author, seq);
-        let Ok(Some((id, _))) = id else { return false };
+        let Some(id) = self.id_at(timeline, author, seq) else {
+            return false;
+        };
         receipts::get(&self.store, &id).is_ok_and(|receipts| !receipts.is_empty())
+    }
+
+    /// Whether its user took it out of the outbox.
+    fn is_dropped(&self, timeline: TimelineId, author: AuthorKey, seq: Seq) -> bool {
+        self.id_at(timeline, author, seq)
+            .is_some_and(|id| dropped::contains(&self.store, &id).unwrap_or(false))
+    }
+
+    fn id_at(&self, timeline: TimelineId, author: AuthorKey, seq: Seq) -> Option<EnvelopeId> {
+        let ids = author_ids(&self.store, &timeline, &author, seq);
+        ids.ok().flatten().map(|(first, _)| first)
     }
 
     pub(super) fn outbox_views(&self) -> Vec<OutboxView> {
@@ -156,35 +170,6 @@ fn outbox_view(waiting: &Waiting) -> OutboxView {
         code,
         next_attempt: (entry.next_attempt.0 > 0).then(|| rfc3339(entry.next_attempt.0)),
     }
-}
-
-/// Nicknames of a timeline's members, looked up once for many messages.
-pub(super) struct Names(BTreeMap<PrincipalKey, String>);
-
-impl Names {
-    pub(super) fn of(timeline: &Timeline) -> Self {
-        let members = timeline.members().into_iter();
-        Self(
-            members
-                .map(|member| (member.principal, name_of(member.principal, member.nickname)))
-                .collect(),
-        )
-    }
-
-    fn get(&self, principal: PrincipalKey) -> String {
-        self.0
-            .get(&principal)
-            .cloned()
-            .unwrap_or_else(|| name_of(principal, None))
-    }
-}
-
-fn name_of(principal: PrincipalKey, nickname: Option<String>) -> String {
-    nickname.unwrap_or_else(|| short(&principal.to_string()))
-}
-
-fn short(key: &str) -> String {
-    key.chars().take(KEY_LETTERS).collect()
 }
 
 fn rfc3339(ms: i64) -> String {

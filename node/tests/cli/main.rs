@@ -16,3 +16,4 @@ mod options;
 mod refusals;
 mod relay;
 mod setup;
+mod walk;

@@ -1,5 +1,7 @@
 //! Two copies of one node, as a backup makes them: they must never write under one key.
 
+use khlong_node::api::Delivery;
+
 use crate::conversation::pair;
 use crate::net::Net;
 
@@ -52,4 +54,27 @@ fn copies_of_a_node_that_was_joining_go_apart_when_it_is_let_in() {
     assert_eq!(net.at("mali").bodies("canal").len(), 6);
     assert_eq!(net.at("mali").members("canal"), ["mali", "ton"]);
     assert_no_fork(&mut net);
+}
+
+/// A copy from before the last messages gets them from the relay: they were stored, and
+/// nobody took them out of the outbox.
+#[test]
+fn a_restored_copy_calls_nothing_dropped_that_was_not() {
+    let mut net = Net::new(93, &["mali", "ton"]);
+    pair(&mut net);
+    net.at("ton").send("canal", "dropped");
+    net.restore("ton", "copy");
+    net.at("ton").send("canal", "after the backup");
+    net.settle();
+    assert_eq!(
+        net.at("copy").bodies("canal"),
+        net.at("ton").bodies("canal")
+    );
+    for body in ["dropped", "after the backup"] {
+        let delivery = net.at("copy").delivery("canal", body);
+        assert!(
+            delivery >= Delivery::Stored && delivery <= Delivery::Read,
+            "{body}: {delivery:?}"
+        );
+    }
 }

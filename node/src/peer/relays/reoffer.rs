@@ -13,11 +13,13 @@ use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::{ArrivalSeq, EnvelopeId, LogId, RelayKey, TimelineId};
 use khlong_crdt::time::Now;
 use khlong_store::error::StoreError;
+use khlong_store::tables::outbox::{self, OutboxEntry};
 use khlong_store::tables::timelines::entries;
-use khlong_store::tables::{cursors, outbox, receipts};
+use khlong_store::tables::{cursors, receipts};
 
 use crate::error::NodeError;
 use crate::peer::Peer;
+use crate::peer::dropped;
 use crate::peer::links::Link;
 use crate::peer::outbox::{Place, Waiting};
 
@@ -65,7 +67,8 @@ impl Peer {
         Ok(())
     }
 
-    fn offer_again(
+    /// Offers a relay what this node has of a timeline: permissions and keys of all, and all of one's own.
+    pub(in crate::peer) fn offer_again(
         &mut self,
         now: Now,
         relay: RelayKey,
@@ -77,10 +80,10 @@ impl Peer {
             .of(timeline)
             .map(|waiting| (waiting.place(), waiting.entry.id))
             .collect();
-        for (place, id) in places {
-            self.with_batch(|batch| receipts::forget(batch, &id, &relay))?;
-            self.outbox.lost_at(place, relay);
-            waiting.insert(id);
+        for (place, id) in &places {
+            self.with_batch(|batch| receipts::forget(batch, id, &relay))?;
+            self.outbox.lost_at(*place, relay);
+            waiting.insert(*id);
         }
         // What others wrote before what is mine: the relay knows nobody until the genesis
         // and the grants are there, whenever they arrived here.
@@ -104,7 +107,11 @@ impl Peer {
                 after = last.arrival;
                 for entry in page {
                     let envelope = entry.envelope;
-                    if envelope.body().is_none() || waiting.contains(&envelope.id()) {
+                    let id = envelope.id();
+                    if envelope.body().is_none()
+                        || waiting.contains(&id)
+                        || self.with_batch(|batch| dropped::contains(batch, &id))?
+                    {
                         continue;
                     }
                     if self.is_own(&envelope) {
@@ -118,7 +125,35 @@ impl Peer {
         others
             .iter()
             .chain(&mine)
-            .try_for_each(|envelope| self.requeue(now, relay, envelope))
+            .try_for_each(|envelope| self.requeue(now, relay, envelope))?;
+        if others.is_empty() && mine.is_empty() {
+            return Ok(());
+        }
+        // What waits rests on what was stored before.
+        let places = places.into_iter();
+        places
+            .map(|(place, _)| self.queue_last(place))
+            .collect::<Result<(), _>>()
+    }
+
+    /// Moves an entry to the end of its timeline's outbox.
+    fn queue_last(&mut self, place: Place) -> Result<(), NodeError> {
+        let Some(mut waiting) = self.outbox.remove(place) else {
+            return Ok(());
+        };
+        let before = waiting.entry;
+        waiting.entry = self.with_batch(|batch| {
+            outbox::remove(batch, &place.timeline, place.n)?;
+            let moved = outbox::push(batch, &place.timeline, &before.id, before.queued_at)?;
+            let moved = OutboxEntry {
+                n: moved.n,
+                ..before
+            };
+            outbox::update(batch, &moved)?;
+            Ok::<_, StoreError>(moved)
+        })?;
+        self.outbox.insert(waiting);
+        Ok(())
     }
 
     fn is_own(&self, envelope: &VerifiedEnvelope) -> bool {

@@ -3,7 +3,7 @@
 use crate::api::{LOG_MESSAGES_DEFAULT, MessageView, Response};
 use crate::error::NodeError;
 use crate::peer::Peer;
-use crate::peer::views::Names;
+use crate::peer::names::Names;
 
 const LOG_MESSAGES_MAX: usize = 10_000;
 

@@ -26,7 +26,7 @@ impl Peer {
     ) -> Result<Response, NodeError> {
         let id = self.resolve(timeline)?;
         let reply_to = reply_to
-            .map(|target| self.resolve_message(id, target))
+            .map(|target| self.resolve_standing(id, target))
             .transpose()?;
         let draft = Draft::Message {
             body,
@@ -48,7 +48,7 @@ impl Peer {
         remove: bool,
     ) -> Result<Response, NodeError> {
         let id = self.resolve(timeline)?;
-        let target = self.resolve_message(id, message)?;
+        let target = self.resolve_standing(id, message)?;
         let draft = if remove {
             Draft::Unreact { target, emoji }
         } else {
@@ -65,9 +65,13 @@ impl Peer {
             .ok_or_else(|| unknown_timeline(timeline))?;
         open.read_all();
         self.owing.insert(id);
-        let receipt = open
-            .write_receipt(&mut self.rng)
-            .map_err(NodeError::Write)?;
+        // Who left tells nobody any more.
+        let follows = self.book.follows(id);
+        let receipt = follows
+            .then(|| open.write_receipt(&mut self.rng))
+            .transpose()
+            .map_err(NodeError::Write)?
+            .flatten();
         let read = open.message_count() as u64;
         if let Some(entry) = self.book.timelines.get_mut(&id.to_string()) {
             entry.read_messages = read;
@@ -92,6 +96,7 @@ impl Peer {
             )));
         }
         let (id, open) = self.find_timeline(timeline)?;
+        self.check_followed(id)?;
         let offered = lines.len() as u64;
         let mut drafts = Vec::new();
         let mut keys = BTreeSet::new();

@@ -44,6 +44,7 @@ impl Peer {
         match request {
             Request::Id => Ok(self.identity()),
             Request::RelayAdd { address, token } => self.relay_add(now, &address, token),
+            Request::RelayRm { relay, force } => self.relay_remove(&relay, force),
             Request::RelayLs => Ok(self.relay_list()),
             Request::TimelineNew {
                 title,
@@ -80,6 +81,7 @@ impl Peer {
                 body,
             } => {
                 let (id, target) = self.own_message(&timeline, &message)?;
+                self.resolve_standing(id, &message)?;
                 self.write_one(now, id, Some(target), Draft::Edit { target, body })
             }
             Request::Delete { timeline, message } => {
@@ -139,7 +141,8 @@ impl Peer {
         self.save_book()?;
         let ids: Vec<TimelineId> = self.timelines.keys().copied().collect();
         for id in ids {
-            if self.timelines.get(&id).is_some_and(Timeline::is_ready) {
+            let is_written = self.timelines.get(&id).is_some_and(Timeline::is_ready);
+            if is_written && self.book.follows(id) {
                 self.write(now, id, &[Draft::Nickname(nickname.clone())])?;
             }
         }

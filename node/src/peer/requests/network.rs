@@ -4,17 +4,18 @@ use std::collections::btree_map::Entry;
 
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::class::Class;
-use khlong_crdt::id::{Seq, TimelineId};
+use khlong_crdt::id::{EnvelopeId, RelayKey, Seq, TimelineId};
 use khlong_crdt::time::Now;
 use khlong_store::tables::outbox;
 
 use super::relay_address;
 use crate::api::Response;
 use crate::error::NodeError;
-use crate::peer::Peer;
-use crate::peer::book::{RELAYS_MAX, RelayEntry};
+use crate::peer::dropped;
+use crate::peer::find::ID_LETTERS_MIN;
 use crate::peer::links::{Link, LinkState};
 use crate::peer::outbox::{Place, Waiting};
+use crate::peer::{Peer, PeerOutput};
 
 impl Peer {
     pub(super) fn relay_add(
@@ -24,24 +25,64 @@ impl Peer {
         token: Option<String>,
     ) -> Result<Response, NodeError> {
         let parsed = relay_address(address)?;
-        self.book.relays.retain(|entry| {
-            entry
-                .address
-                .parse::<RelayAddress>()
-                .is_ok_and(|known| known.key != parsed.key)
-        });
-        if self.book.relays.len() >= RELAYS_MAX {
+        self.book.add_relay(&parsed, token)?;
+        // What was opened before any relay was known, or outlived its only one.
+        let adopted = self.book.adopt(&parsed);
+        self.save_book()?;
+        self.link_to(now, parsed.clone());
+        for timeline in adopted {
+            self.fetch_all(now, timeline, &[parsed.to_string()])?;
+            self.offer_again(now, parsed.key, timeline)?;
+            // Another relay's refusals say nothing of this one.
+            self.forgive_all()?;
+        }
+        Ok(self.relay_list())
+    }
+
+    /// Forgets a relay. What only it carries stays here, without a relay.
+    pub(super) fn relay_remove(&mut self, name: &str, force: bool) -> Result<Response, NodeError> {
+        let key = self.resolve_relay(name)?;
+        let carried = self.book.carried_by(key);
+        let unstored = |timeline: &TimelineId| {
+            let waits = |waiting: &Waiting| !waiting.is_stored();
+            self.book.carriers_of(*timeline) == [key] && self.outbox.of(*timeline).any(waits)
+        };
+        let stranded = carried.iter().filter(|id| unstored(id)).count();
+        if stranded > 0 && !force {
             return Err(NodeError::Usage(format!(
-                "a node knows at most {RELAYS_MAX} relays"
+                "{stranded} timelines have no other relay and wait to be stored there; add another relay \
+                 afterwards and they go to that one: say --force to forget this one"
             )));
         }
-        self.book.relays.push(RelayEntry {
-            address: parsed.to_string(),
-            token,
-        });
+        self.book.remove_relay(key);
         self.save_book()?;
-        self.link_to(now, parsed);
+        if let Some(link) = self.links.remove(&key)
+            && !matches!(link.state, LinkState::Off | LinkState::Waiting(_))
+        {
+            self.held.push(PeerOutput::Disconnect { relay: key });
+        }
         Ok(self.relay_list())
+    }
+
+    /// A relay by its address, its key, or the start of either.
+    fn resolve_relay(&self, name: &str) -> Result<RelayKey, NodeError> {
+        let called = |link: &Link| {
+            let address = link.address.to_string();
+            let key = address.trim_start_matches("khlong://");
+            name.len() >= ID_LETTERS_MIN && (address.starts_with(name) || key.starts_with(name))
+        };
+        let found = self.links.iter().filter(|(_, link)| called(link));
+        let found: Vec<RelayKey> = found.map(|(key, _)| *key).collect();
+        match found.as_slice() {
+            [one] => Ok(*one),
+            [] => Err(NodeError::NotFound(format!(
+                "no relay is called `{name}`; see `khlong relay ls`"
+            ))),
+            several => Err(NodeError::NotFound(format!(
+                "{} relays start with `{name}`; give more of it",
+                several.len()
+            ))),
+        }
     }
 
     pub(super) fn relay_list(&self) -> Response {
@@ -52,18 +93,14 @@ impl Peer {
 
     /// Makes sure that a relay is tried.
     pub(in crate::peer) fn link_to(&mut self, now: Now, address: RelayAddress) {
-        let token = self
-            .book
-            .relays
-            .iter()
-            .find(|entry| {
-                entry
-                    .address
-                    .parse::<RelayAddress>()
-                    .is_ok_and(|known| known.key == address.key)
-            })
+        let added = self.book.relay(address.key);
+        let token = added
             .and_then(|entry| entry.token.clone())
             .map(String::into_bytes);
+        // What a person added is newer than what an invite link said once.
+        let address = added
+            .and_then(|entry| entry.address.parse().ok())
+            .unwrap_or(address);
         let state = if self.online {
             LinkState::Waiting(now.monotonic)
         } else {
@@ -74,16 +111,20 @@ impl Peer {
                 free.insert(Link::new(address, token, state));
             }
             Entry::Occupied(mut known) => {
-                known.get_mut().address = address;
-                known.get_mut().token = token;
+                let known = known.get_mut();
+                known.token = token;
+                if known.address != address {
+                    known.address = address;
+                    if matches!(known.state, LinkState::Waiting(_)) {
+                        known.state = state;
+                    }
+                }
             }
         }
     }
 
     pub(super) fn outbox_retry(&mut self) -> Result<Response, NodeError> {
-        for entry in self.outbox.forgive() {
-            self.with_batch(|batch| outbox::update(batch, &entry))?;
-        }
+        self.forgive_all()?;
         for link in self.links.values_mut() {
             if let Some(live) = link.live() {
                 live.offer_after = None;
@@ -95,6 +136,13 @@ impl Peer {
         })
     }
 
+    fn forgive_all(&mut self) -> Result<(), NodeError> {
+        let forgiven = self.outbox.forgive().into_iter();
+        forgiven
+            .map(|entry| self.with_batch(|batch| outbox::update(batch, &entry)))
+            .collect()
+    }
+
     pub(super) fn outbox_drop(&mut self, timeline: &str) -> Result<Response, NodeError> {
         let id = self.resolve(timeline)?;
         // A relay that has the beginning still gets the keys and permissions: without
@@ -103,9 +151,16 @@ impl Peer {
             .outbox
             .of(id)
             .any(|waiting| waiting.seq <= Seq::FIRST && !waiting.is_stored());
-        self.drop_queued(id, |waiting| {
-            never_opened || waiting.class != Class::Control
-        })?;
+        let goes = |waiting: &Waiting| never_opened || waiting.class != Class::Control;
+        let unstored = self
+            .outbox
+            .of(id)
+            .filter(|waiting| goes(waiting) && !waiting.is_stored());
+        let unstored: Vec<EnvelopeId> = unstored.map(|waiting| waiting.entry.id).collect();
+        for envelope in unstored {
+            self.with_batch(|batch| dropped::insert(batch, &envelope))?;
+        }
+        self.drop_queued(id, goes)?;
         Ok(Response::Outbox {
             entries: self.outbox_views(),
         })

@@ -1,6 +1,6 @@
 //! Opening, joining, inviting to and leaving timelines.
 
-use khlong_crdt::address::InviteLink;
+use khlong_crdt::address::{INVITE_RELAYS_MAX, InviteLink};
 use khlong_crdt::admission::{History, Rights, TimelineKind};
 use khlong_crdt::class::Class;
 use khlong_crdt::envelope::VerifiedEnvelope;
@@ -75,7 +75,13 @@ impl Peer {
         let id = link.timeline;
         let invite = InviteSecret::from_payload(id, &link.secret, Some(&self.user))
             .map_err(|error| malformed("the invite link", &error))?;
-        let relays: Vec<String> = link.relays.iter().map(ToString::to_string).collect();
+        // A relay that was added here may have moved since the link was made.
+        let added = |key| self.book.relay(key).map(|entry| entry.address.clone());
+        let relays: Vec<String> = link
+            .relays
+            .iter()
+            .map(|relay| added(relay.key).unwrap_or_else(|| relay.to_string()))
+            .collect();
         let (is_joining, follows) = (self.is_joining(id), self.book.follows(id));
         match self.timelines.get(&id) {
             None => self.begin_joining(now, id, &invite, relays)?,
@@ -148,6 +154,22 @@ impl Peer {
         Ok(())
     }
 
+    /// Leaves what nothing has arrived of: nobody there knows this node, and it keeps nothing.
+    fn forget_joining(&mut self, id: TimelineId) -> Result<Response, NodeError> {
+        self.give_up_joining(id)?;
+        if let Some(entry) = self.book.timelines.get_mut(&id.to_string()) {
+            entry.followed = false;
+        }
+        let timeline = self.timeline_view(id);
+        self.book.timelines.remove(&id.to_string());
+        self.save_book()?;
+        self.timelines.remove(&id);
+        self.owing.remove(&id);
+        let name = secret_row(id);
+        self.with_batch(|batch| named::remove(batch, Named::Secret, name.as_bytes()))?;
+        Ok(Response::Timeline { timeline })
+    }
+
     /// Follows again what was left, from its beginning: the class cursors of its
     /// relays have passed what was written meanwhile.
     fn come_back(
@@ -171,7 +193,12 @@ impl Peer {
     }
 
     /// Asks these relays for the timeline, from its beginning.
-    fn fetch_all(&mut self, now: Now, id: TimelineId, relays: &[String]) -> Result<(), NodeError> {
+    pub(super) fn fetch_all(
+        &mut self,
+        now: Now,
+        id: TimelineId,
+        relays: &[String],
+    ) -> Result<(), NodeError> {
         for address in relays {
             let address = relay_address(address)?;
             for class in Class::ALL {
@@ -228,13 +255,16 @@ impl Peer {
         expires_in_s: u64,
     ) -> Result<Response, NodeError> {
         let id = self.resolve(timeline)?;
+        self.check_followed(id)?;
         let relays = self
             .book
             .timelines
             .get(&id.to_string())
             .map_or(&[][..], |entry| &entry.relays);
+        // A link has room for so many; the first was added first.
         let relays = relays
             .iter()
+            .take(INVITE_RELAYS_MAX)
             .map(|address| relay_address(address))
             .collect::<Result<Vec<_>, _>>()?;
         if relays.is_empty() {
@@ -297,6 +327,10 @@ impl Peer {
         timeline: &str,
     ) -> Result<Response, NodeError> {
         let id = self.resolve(timeline)?;
+        self.check_followed(id)?;
+        if self.is_joining(id) {
+            return self.forget_joining(id);
+        }
         let reads_only = |open: &Timeline| open.can_acknowledge() && !open.is_ready();
         // Who may not write goes without a goodbye.
         if !self.timelines.get(&id).is_some_and(reads_only) {

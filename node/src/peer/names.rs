@@ -1,0 +1,88 @@
+//! Nicknames of members as people see them: two that look alike can be told apart.
+
+use std::collections::BTreeMap;
+
+use khlong_crdt::id::PrincipalKey;
+use khlong_document::timeline::Timeline;
+use unicode_security::skeleton;
+
+/// Letters of a key shown where no nickname is known.
+const KEY_LETTERS: usize = 12;
+
+/// Letters of a key behind a nickname that somebody else has too; prefix and 30 bits.
+const TELLING_LETTERS: usize = 10;
+
+/// Nicknames of a timeline's members, looked up once for many messages.
+pub(super) struct Names(BTreeMap<PrincipalKey, String>);
+
+impl Names {
+    pub(super) fn of(timeline: &Timeline) -> Self {
+        let members = timeline.members().into_iter();
+        Self::new(members.map(|member| (member.principal, member.nickname)))
+    }
+
+    /// Everybody who chose a name that looks like another's gets the start of the key behind
+    /// it, both of them: nobody knows which of two is the true one.
+    fn new(members: impl Iterator<Item = (PrincipalKey, Option<String>)>) -> Self {
+        let members: Vec<_> = members.collect();
+        let mut alike: BTreeMap<String, usize> = BTreeMap::new();
+        for nickname in members.iter().filter_map(|(_, nickname)| nickname.as_ref()) {
+            *alike.entry(look(nickname)).or_default() += 1;
+        }
+        let name = |(principal, nickname): (PrincipalKey, Option<String>)| {
+            let Some(nickname) = nickname else {
+                return (principal, unnamed(principal));
+            };
+            let is_shared = alike.get(&look(&nickname)).is_some_and(|many| *many > 1);
+            let shown = if is_shared {
+                let key: String = principal
+                    .to_string()
+                    .chars()
+                    .take(TELLING_LETTERS)
+                    .collect();
+                format!("{nickname} ({key})")
+            } else {
+                nickname
+            };
+            (principal, shown)
+        };
+        Self(members.into_iter().map(name).collect())
+    }
+
+    pub(super) fn get(&self, principal: PrincipalKey) -> String {
+        self.0
+            .get(&principal)
+            .cloned()
+            .unwrap_or_else(|| unnamed(principal))
+    }
+}
+
+fn unnamed(principal: PrincipalKey) -> String {
+    short(&principal.to_string())
+}
+
+/// The start of a key.
+pub(super) fn short(key: &str) -> String {
+    key.chars().take(KEY_LETTERS).collect()
+}
+
+/// Equal for texts that a reader takes for one another: the skeleton of Unicode UTS #39 §4,
+/// without what is not seen, blanks and the difference of case.
+fn look(nickname: &str) -> String {
+    let seen: String = nickname
+        .chars()
+        .filter(|letter| !letter.is_whitespace() && !letter.is_control() && !is_ignorable(*letter))
+        .flat_map(char::to_lowercase)
+        .collect();
+    skeleton(&seen).flat_map(char::to_lowercase).collect()
+}
+
+/// Unicode's `Default_Ignorable_Code_Point`.
+const fn is_ignorable(letter: char) -> bool {
+    matches!(letter,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
