@@ -169,24 +169,28 @@ impl Ledger {
     }
 
     /// What devices say of their own messages in the middle of trouble, against what is so.
-    /// Devices that do not run are passed over.
+    /// Timelines with a device that does not run, or of which a copy runs, are passed over:
+    /// what such a one has acknowledged is on no disk that is looked at.
     pub fn check_deliveries(&mut self, world: &mut World, shared: &[(String, Vec<Entity>)]) {
         for (timeline, members) in shared {
             let Ok(id) = timeline.parse() else {
                 continue;
             };
-            let runs = |who: &Entity| node_store(world, *who).is_some();
-            let running: Vec<Entity> = members.iter().copied().filter(runs).collect();
-            let looked = places(world, &id, &running);
+            let is_seen =
+                |who: &Entity| node_store(world, *who).is_some() && !self.twins.contains(who);
+            if !members.iter().all(is_seen) {
+                continue;
+            }
+            let looked = places(world, &id, members);
             let Some(places) = self.findings.read(looked) else {
                 continue;
             };
-            let shown: Vec<Shown> = running
+            let shown: Vec<Shown> = members
                 .iter()
                 .filter_map(|member| self.ask(world, timeline, *member))
                 .collect();
             // Whoever does not answer was found, and the two lists are no pairs.
-            if shown.len() == running.len() {
+            if shown.len() == members.len() {
                 self.check_delivery(world, id, &shown, &places, false);
             }
         }
