@@ -16,6 +16,7 @@ pub mod facts;
 pub mod host;
 pub mod node;
 mod observe;
+mod quic;
 pub mod relay;
 mod seats;
 pub mod setup;
@@ -23,6 +24,8 @@ pub mod strangers;
 mod transport;
 pub mod wire;
 pub mod world;
+
+pub use quic::QUIC_NODES_MAX;
 
 /// Why a run of the real cores cannot go on.
 #[derive(Debug, thiserror::Error)]

@@ -67,6 +67,7 @@ impl World {
                 }
             }
         }
+        self.quic_flush(now);
     }
 
     pub(super) fn release_relay(
@@ -97,6 +98,7 @@ impl World {
                 }
             }
         }
+        self.quic_flush(now);
     }
 
     fn wire_to(&self, node: Entity, relay: RelayKey) -> Option<WireId> {
@@ -137,6 +139,9 @@ impl World {
             .and_then(|reach| reach.wire.replace(id))
         {
             self.forget_end(old, End::Node);
+        }
+        if self.quic.is_some() {
+            return self.quic_dial(now, id, link.discovery.0);
         }
         let ready = now.after_micros(link.setup().0);
         for end in [End::Relay, End::Node] {
@@ -179,6 +184,9 @@ impl World {
             let class = class_name(lane);
             self.note(now, who, What::Sent { to, class, bytes });
         }
+        if self.quic.is_some() {
+            return self.quic_send(now, id, from, lane, &frame);
+        }
         let parcel = encoded.map_or_else(|| Parcel::Frame(Box::new(frame)), Parcel::Bytes);
         let droppable = lane == Lane::Ephemeral;
         self.carry(now, id, from, parcel, FRAME_LENGTH_BYTES + bytes, droppable);
@@ -214,10 +222,12 @@ impl World {
             return;
         }
         let (ends, sender, before) = ([who, to], sender_of(id, from), pipe.free_at());
+        let bytes_before = pipe.wire_bytes();
         let share = channel.map_or(1, |channel| {
             self.air.share(now, channel, ends, sender, before)
         });
         let at = pipe.send_sharing(now, bytes, share, &mut self.random);
+        self.link_bytes += pipe.wire_bytes() - bytes_before;
         if let Some(channel) = channel {
             self.air
                 .occupy(channel, ends, sender, before, pipe.free_at());
@@ -319,6 +329,10 @@ impl World {
 
     /// One end closes in good order: what it sent before arrives before.
     fn close(&mut self, now: Monotonic, id: WireId, end: End) {
+        if self.quic.is_some() {
+            self.quic_close(now, id, end);
+            return self.forget_end(id, end);
+        }
         self.carry(now, id, end, Parcel::Close, CLOSE_BYTES, false);
         self.forget_end(id, end);
     }
@@ -363,13 +377,22 @@ impl World {
             return;
         };
         reach.held = Default::default();
-        let Some(id) = reach.wire.take() else { return };
+        let wire = reach.wire.take();
+        self.quic_cut(node, relay);
+        let Some(id) = wire else { return };
+        self.quic_abandon(node, id);
         self.cut(id);
         self.tell_node_lost(now, node, relay, "the network is gone");
         self.forget_end(id, End::Node);
     }
 
-    fn tell_node_lost(&mut self, now: Monotonic, node: Entity, relay: Entity, reason: &str) {
+    pub(super) fn tell_node_lost(
+        &mut self,
+        now: Monotonic,
+        node: Entity,
+        relay: Entity,
+        reason: &str,
+    ) {
         let Some(key) = self.relay(relay).map(super::relay::RelayMachine::relay_key) else {
             return;
         };
@@ -403,8 +426,11 @@ impl World {
 
     /// A machine lost its power: nothing of its wires moves any more, and nobody is told.
     pub(super) fn silence_wires(&mut self, who: Entity) {
+        self.quic_silence(who);
         for id in self.wires_of(who) {
-            self.cut(id);
+            if self.quic.is_none() {
+                self.cut(id);
+            }
             if let Some(wire) = self.wires.get(&id) {
                 let end = wire.end_of(who);
                 if end == End::Node
@@ -419,6 +445,9 @@ impl World {
 
     /// A machine is back: what still believes in wires of its earlier lives is reset.
     pub(super) fn reset_old_wires(&mut self, now: Monotonic, who: Entity) {
+        if self.quic.is_some() {
+            return; // a stateless reset answers whoever sends
+        }
         for id in self.wires_of(who) {
             let Some(wire) = self.wires.get(&id) else {
                 continue;

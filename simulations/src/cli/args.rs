@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::{Bench, SAMPLES_DEFAULT};
+use crate::calibrate::SEED_DEFAULT;
 use crate::scenario::protocol::Protocol;
 use crate::units::Span;
 
@@ -37,6 +38,11 @@ pub(super) enum Command {
     Rerun(RerunArgs),
     /// Compare the simulator with theory, published runs of the ONE, and closed forms
     Validate(ValidateArgs),
+    /// Compare links as frames with links as real QUIC: delays and bytes (exit code 1 if they differ)
+    ///
+    /// Build with --release first. The limits: a Kolmogorov–Smirnov distance of the delays of at
+    /// most 0.05, and bytes within 5%, for each class of link and for all together.
+    Calibrate(CalibrateArgs),
     /// Measure the simulator: events, messages, node-seconds a second, memory
     ///
     /// Build with --release first. Each sample runs in a process of its own.
@@ -70,6 +76,19 @@ pub(super) struct FuzzArgs {
     /// Where failures are written
     #[arg(long, default_value = ".")]
     pub(super) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CalibrateArgs {
+    /// Root of all randomness
+    #[arg(long, default_value_t = SEED_DEFAULT)]
+    pub(super) seed: u64,
+    /// Write a folder: a page with both distributions, and their numbers
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) out: Option<PathBuf>,
+    /// Classes of link at a time; all processors if absent
+    #[arg(long)]
+    pub(super) jobs: Option<usize>,
 }
 
 #[derive(Debug, Args)]
