@@ -315,6 +315,9 @@ pub struct RelayView {
     pub state: String,
     /// Why the last attempt failed, if it did.
     pub last_error: Option<String>,
+    /// Whether it failed because whoever answered has another key.
+    #[serde(default)]
+    pub wrong_key: bool,
     /// Whether everything that the relay has is here.
     pub caught_up: bool,
 }

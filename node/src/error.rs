@@ -113,6 +113,21 @@ pub enum NodeError {
         /// What the relay said.
         code: ErrorCode,
     },
+    /// A relay that is needed has another key than its address says.
+    #[error("no relay was reached: {0}")]
+    WrongKey(String),
+    /// The daemon has the folder and does not answer.
+    #[error(
+        "the daemon at {} has not answered for {waited_ms} ms; it is stopped or its disk hangs: end it (`kill` its \
+         process) and try again",
+        .path.display()
+    )]
+    DaemonSilent {
+        /// Its socket.
+        path: PathBuf,
+        /// How long it had.
+        waited_ms: u64,
+    },
     /// The daemon went away.
     #[error("the daemon closed the connection; see its log")]
     DaemonGone,
@@ -124,17 +139,16 @@ impl NodeError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::NotInitialised(_) | Self::AlreadyInitialised(_) => ExitCode::Config,
-            Self::Keys(_) | Self::Secret { .. } => ExitCode::Untrusted,
+            Self::Keys(_) | Self::Secret { .. } | Self::WrongKey(_) => ExitCode::Untrusted,
             Self::Settings { .. } => ExitCode::Integrity,
             Self::Usage(_) | Self::Malformed { .. } => ExitCode::Usage,
             Self::Left | Self::Write(WriteError::ReadOnly | WriteError::NotAdmin(_)) => {
                 ExitCode::Untrusted
             }
-            Self::NotFound(_) | Self::Write(_) | Self::Io { .. } | Self::DaemonGone => {
-                ExitCode::Failure
-            }
+            Self::Io { source, .. } => ExitCode::of_io(source),
+            Self::NotFound(_) | Self::Write(_) | Self::DaemonGone => ExitCode::Failure,
             Self::Store(error) | Self::NotWritten(error) => ExitCode::of_store(error),
-            Self::TimedOut { .. } => ExitCode::TimedOut,
+            Self::TimedOut { .. } | Self::DaemonSilent { .. } => ExitCode::TimedOut,
             Self::RefusedByRelay { code } => ExitCode::of_refusal(*code),
         }
     }
@@ -193,6 +207,15 @@ impl ExitCode {
             | ErrorCode::BackfillRequired
             | ErrorCode::SlowFrame
             | ErrorCode::Unknown(_) => Self::Failure,
+        }
+    }
+
+    /// What a failed file tells a script: a full disk is told apart.
+    #[must_use]
+    pub fn of_io(error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::Failure,
         }
     }
 

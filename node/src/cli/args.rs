@@ -31,6 +31,17 @@ pub(super) struct Cli {
         hide_env_values = true
     )]
     pub(super) passphrase_file: Option<PathBuf>,
+    /// How long a daemon may take to answer; then the exit code is 5
+    #[arg(
+        long,
+        global = true,
+        env = "KHLONG_DAEMON_TIMEOUT",
+        value_name = "TIME",
+        value_parser = duration,
+        default_value = "30s",
+        hide_env_values = true
+    )]
+    pub(super) daemon_timeout: Duration,
     /// Answer with one JSON object a line on standard output
     #[arg(long, global = true)]
     pub(super) json: bool,

@@ -44,10 +44,8 @@ impl CliError {
             Self::Usage(_) => ExitCode::Usage as u8,
             Self::Config(_) => ExitCode::Config as u8,
             Self::Unexpected => ExitCode::Incompatible as u8,
-            Self::Import(_)
-            | Self::Unreadable { .. }
-            | Self::Unwritable { .. }
-            | Self::Output(_) => ExitCode::Failure as u8,
+            Self::Unwritable { source, .. } | Self::Output(source) => ExitCode::of_io(source) as u8,
+            Self::Import(_) | Self::Unreadable { .. } => ExitCode::Failure as u8,
         }
     }
 

@@ -41,12 +41,13 @@ impl Gate {
     pub(super) async fn open(
         home: &Path,
         passphrase_file: Option<&Path>,
+        patience: Duration,
         online: bool,
     ) -> Result<Self, CliError> {
         let begun = Instant::now();
         loop {
             if let Some(client) = Client::connect(home).await? {
-                return Ok(Self::Socket(client));
+                return Ok(Self::Socket(client.with_patience(patience)));
             }
             let passphrase = passphrase_file.map(passphrase_of).transpose()?;
             let options = NodeOptions {

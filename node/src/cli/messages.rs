@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::args::Patience;
 use super::error::CliError;
-use super::{Run, show};
+use super::{Run, Wrote, show};
 use crate::api::{Request, Response};
 
 /// Read from standard input; a message may hold far less, and the node says so.
@@ -36,19 +36,24 @@ pub(super) async fn change(
     request: Request,
     patience: Patience,
 ) -> Result<(), CliError> {
-    let (response, gate) = run.write(request, patience).await?;
+    let (Wrote { response, waited }, gate) = run.write(request, patience).await?;
     gate.close().await;
+    shown(run, &response)?;
+    waited
+}
+
+fn shown(run: &Run, response: &Response) -> Result<(), CliError> {
     let Response::Written {
         message,
         envelope,
         delivery,
         ..
-    } = &response
+    } = response
     else {
         return Err(CliError::Unexpected);
     };
     if run.output.json {
-        return run.output.object(&response);
+        return run.output.object(response);
     }
     match (message, envelope) {
         (Some(message), _) => run.output.line(&format!(

@@ -22,6 +22,7 @@ mod wait;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExit;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 
@@ -62,13 +63,23 @@ pub fn main() -> ProcessExit {
 struct Run {
     home: PathBuf,
     passphrase_file: Option<PathBuf>,
+    /// Of a daemon.
+    daemon_timeout: Duration,
     output: Output,
+}
+
+/// What a command wrote, and how its wait for the network ended. What was written is shown
+/// whether the wait was worth it or not: it is there, and a script needs its id.
+struct Wrote {
+    response: Response,
+    waited: Result<(), CliError>,
 }
 
 async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
     let shared = Run {
         home: home(cli.home)?,
         passphrase_file: cli.passphrase_file,
+        daemon_timeout: cli.daemon_timeout,
         output,
     };
     match cli.command {
@@ -141,8 +152,9 @@ async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         Command::Import(import) => imports::run(&shared, import).await,
         Command::Export { timeline, digest } => export::run(&shared, timeline, digest).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "khlong", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "khlong", &mut script);
+            output.bytes(&script)
         }
         Command::Man { folder } => manual(&folder),
     }
@@ -155,7 +167,8 @@ impl Run {
     }
 
     async fn open(&self, online: bool) -> Result<Gate, CliError> {
-        Gate::open(&self.home, self.passphrase_file.as_deref(), online).await
+        let passphrase_file = self.passphrase_file.as_deref();
+        Gate::open(&self.home, passphrase_file, self.daemon_timeout, online).await
     }
 
     /// Asks one question that writes nothing.
@@ -168,14 +181,10 @@ impl Run {
 
     /// Asks for something that writes, then waits as told. Gives the answer and
     /// the way to the node, which is to be closed.
-    async fn write(
-        &self,
-        request: Request,
-        patience: Patience,
-    ) -> Result<(Response, Gate), CliError> {
+    async fn write(&self, request: Request, patience: Patience) -> Result<(Wrote, Gate), CliError> {
         let mut gate = self.open(!patience.offline()).await?;
         match write(&mut gate, request, patience).await {
-            Ok(response) => Ok((response, gate)),
+            Ok(wrote) => Ok((wrote, gate)),
             Err(error) => {
                 gate.close().await;
                 Err(error)
@@ -184,11 +193,7 @@ impl Run {
     }
 }
 
-async fn write(
-    gate: &mut Gate,
-    request: Request,
-    patience: Patience,
-) -> Result<Response, CliError> {
+async fn write(gate: &mut Gate, request: Request, patience: Patience) -> Result<Wrote, CliError> {
     let mut listener = gate.subscribe().await?;
     let is_message = matches!(request, Request::Send { .. });
     let mut response = gate.ask(request).await?;
@@ -219,11 +224,19 @@ async fn write(
         message: message.as_deref(),
         seq,
     };
-    let come = wait::settle(gate, &mut listener, patience, &written).await?;
+    let settled = wait::settle(gate, &mut listener, patience, &written).await;
+    let (come, waited) = match settled {
+        Ok(come) => (come, Ok(())),
+        // A daemon that went away says no more; what it said before was true then.
+        Err(error) => (
+            wait::reached(gate, &written).await.unwrap_or(None),
+            Err(error),
+        ),
+    };
     if let (Response::Written { delivery, .. }, Some(come)) = (&mut response, come) {
         *delivery = come;
     }
-    Ok(response)
+    Ok(Wrote { response, waited })
 }
 
 fn home(given: Option<PathBuf>) -> Result<PathBuf, CliError> {

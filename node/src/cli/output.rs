@@ -40,6 +40,14 @@ impl Output {
         self.raw(&escaped(text))
     }
 
+    /// A whole file.
+    pub(super) fn bytes(self, file: &[u8]) -> Result<(), CliError> {
+        let mut out = io::stdout().lock();
+        out.write_all(file)
+            .and_then(|()| out.flush())
+            .map_err(CliError::Output)
+    }
+
     /// A line that was made safe by who made it.
     pub(super) fn raw(self, text: &str) -> Result<(), CliError> {
         let mut out = io::stdout().lock();

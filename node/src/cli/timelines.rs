@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::args::{Patience, Timeline};
 use super::error::CliError;
 use super::gate::{Gate, Listener};
-use super::{Run, show};
+use super::{Run, Wrote, show};
 use crate::api::{Request, Response, TimelineView};
 
 pub(super) async fn run(run: &Run, command: Timeline) -> Result<(), CliError> {
@@ -50,10 +50,11 @@ pub(super) async fn run(run: &Run, command: Timeline) -> Result<(), CliError> {
         } => (Request::TimelineRename { timeline, title }, wait.into()),
         Timeline::Leave { timeline, wait } => (Request::TimelineLeave { timeline }, wait.into()),
     };
-    let (response, mut gate) = run.write(request, patience).await?;
+    let (Wrote { response, waited }, mut gate) = run.write(request, patience).await?;
     let response = refreshed(&mut gate, response).await;
     gate.close().await;
-    shown(run, &response?)
+    shown(run, &response?)?;
+    waited
 }
 
 async fn ls(run: &Run) -> Result<(), CliError> {
@@ -70,20 +71,20 @@ async fn ls(run: &Run) -> Result<(), CliError> {
 }
 
 async fn invite(run: &Run, request: Request, qr: bool, patience: Patience) -> Result<(), CliError> {
-    let (response, gate) = run.write(request, patience).await?;
+    let (Wrote { response, waited }, gate) = run.write(request, patience).await?;
     gate.close().await;
     let Response::Invite { link, .. } = &response else {
         return Err(CliError::Unexpected);
     };
     if run.output.json {
-        return run.output.object(&response);
+        run.output.object(&response)?;
+        return waited;
     }
     run.output.line(link)?;
     if qr {
-        show::qr(run.output, link)
-    } else {
-        Ok(())
+        show::qr(run.output, link)?;
     }
+    waited
 }
 
 /// A joiner wants to read at once, so the history is waited for as well, as
@@ -92,17 +93,21 @@ async fn join(run: &Run, link: String, patience: Patience) -> Result<(), CliErro
     let mut gate = run.open(!patience.offline()).await?;
     let joined = joined(&mut gate, link, patience).await;
     gate.close().await;
-    shown(run, &joined?)
+    let Wrote { response, waited } = joined?;
+    shown(run, &response)?;
+    waited
 }
 
-async fn joined(gate: &mut Gate, link: String, patience: Patience) -> Result<Response, CliError> {
+async fn joined(gate: &mut Gate, link: String, patience: Patience) -> Result<Wrote, CliError> {
     let mut listener = gate.subscribe().await?;
-    let response = super::write(gate, Request::TimelineJoin { link }, patience).await?;
-    if !patience.offline() {
+    let Wrote { response, waited } =
+        super::write(gate, Request::TimelineJoin { link }, patience).await?;
+    if !patience.offline() && waited.is_ok() {
         arrived(gate, &mut listener, &response, patience.timeout).await?;
         gate.wait_idle(patience.timeout).await?;
     }
-    refreshed(gate, response).await
+    let response = refreshed(gate, response).await?;
+    Ok(Wrote { response, waited })
 }
 
 /// Until the timeline has its genesis, or time is up.

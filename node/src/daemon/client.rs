@@ -20,7 +20,16 @@ use crate::node::Heard;
 pub struct Client {
     home: PathBuf,
     stream: BufReader<UnixStream>,
+    /// How long an answer may take.
+    patience: Duration,
 }
+
+/// Until a daemon that says nothing is taken for stopped, unless told otherwise. It answers
+/// from memory and one commit; a disk that is slower than this hangs.
+pub const ANSWER_MAX: Duration = Duration::from_secs(30);
+
+/// How long a copy of the database may take.
+const CHECKPOINT_MAX: Duration = Duration::from_secs(3_600);
 
 /// Events of the daemon, on a connection of their own.
 #[derive(Debug)]
@@ -38,13 +47,20 @@ impl Client {
         Ok(stream.map(|stream| Self {
             home: home.to_owned(),
             stream: BufReader::new(stream),
+            patience: ANSWER_MAX,
         }))
+    }
+
+    /// Lets an answer take so long, instead of [`ANSWER_MAX`].
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// # Errors
     /// [`NodeError::DaemonGone`], or [`NodeError::Io`] when its answer cannot be read.
     pub async fn request(&mut self, request: &Request) -> Result<Response, NodeError> {
-        self.ask(request).await
+        self.ask(request, self.patience).await
     }
 
     /// Waits until nothing is queued for a relay in reach and all it has is here; whether in time.
@@ -53,7 +69,8 @@ impl Client {
     /// As [`Client::request`].
     pub async fn wait_idle(&mut self, timeout: Duration) -> Result<bool, NodeError> {
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        let answer: ControlAnswer = self.ask(&Control::Sync { timeout_ms }).await?;
+        let at_most = timeout.saturating_add(self.patience);
+        let answer: ControlAnswer = self.ask(&Control::Sync { timeout_ms }, at_most).await?;
         Ok(matches!(answer, ControlAnswer::Synced { idle: true }))
     }
 
@@ -63,9 +80,12 @@ impl Client {
     /// As [`Client::request`], and what the engine said.
     pub async fn checkpoint(&mut self, folder: PathBuf) -> Result<(), NodeError> {
         match self
-            .ask(&Control::Checkpoint {
-                folder: folder.clone(),
-            })
+            .ask(
+                &Control::Checkpoint {
+                    folder: folder.clone(),
+                },
+                CHECKPOINT_MAX,
+            )
             .await?
         {
             ControlAnswer::Done => Ok(()),
@@ -91,7 +111,7 @@ impl Client {
         let mut other = Self::connect(&self.home)
             .await?
             .ok_or(NodeError::DaemonGone)?;
-        match other.ask(&Control::Events).await? {
+        match other.ask(&Control::Events, self.patience).await? {
             ControlAnswer::Done => Ok(RemoteEvents {
                 stream: other.stream,
             }),
@@ -104,13 +124,21 @@ impl Client {
     async fn ask<T: DeserializeOwned>(
         &mut self,
         question: &impl Serialize,
+        at_most: Duration,
     ) -> Result<T, NodeError> {
-        let written = line::write(&mut self.stream, question).await;
-        written.map_err(|error| self.failed(error))?;
-        let answer = line::read_value(&mut self.stream).await;
-        answer
-            .map_err(|error| self.failed(error))?
-            .ok_or(NodeError::DaemonGone)
+        let conversation = async {
+            line::write(&mut self.stream, question).await?;
+            line::read_value(&mut self.stream).await
+        };
+        match tokio::time::timeout(at_most, conversation).await {
+            Ok(answer) => answer
+                .map_err(|error| self.failed(error))?
+                .ok_or(NodeError::DaemonGone),
+            Err(_) => Err(NodeError::DaemonSilent {
+                path: socket::path(&self.home),
+                waited_ms: u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX),
+            }),
+        }
     }
 
     fn failed(&self, source: io::Error) -> NodeError {

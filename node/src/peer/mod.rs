@@ -76,6 +76,8 @@ pub enum PeerInput {
         relay: RelayKey,
         /// Why.
         reason: String,
+        /// Somebody answered, with another key than that of the relay.
+        wrong_key: bool,
     },
     /// A frame arrived; its envelopes are verified.
     Frame {
@@ -159,10 +161,17 @@ impl Peer {
     pub fn handle(&mut self, now: Now, input: PeerInput) -> Result<(), NodeError> {
         match input {
             PeerInput::Connected { relay, exporter } => self.connected(now, relay, exporter)?,
-            PeerInput::ConnectFailed { relay, reason }
-            | PeerInput::Disconnected { relay, reason } => {
+            PeerInput::ConnectFailed {
+                relay,
+                reason,
+                wrong_key,
+            } => {
+                if let Some(link) = self.links.get_mut(&relay) {
+                    link.wrong_key = wrong_key;
+                }
                 self.lost(now, relay, reason);
             }
+            PeerInput::Disconnected { relay, reason } => self.lost(now, relay, reason),
             PeerInput::Frame { relay, frame } => self.frame(now, relay, frame)?,
             PeerInput::Timeout => {}
         }

@@ -9,6 +9,7 @@
 mod backup;
 mod daemon;
 mod delivery;
+mod hard_times;
 mod imports;
 mod node;
 mod offline;

@@ -14,14 +14,7 @@ pub(super) fn execute(arguments: &Arguments) -> Result<(), CommandError> {
     let config = arguments.load(&Flags::default())?;
     super::run::check_filter(&config.log.level)?;
     let key = identity::parse_configured(&config.relay).map_err(CommandError::Key)?;
-    if !config.store.folder.exists() {
-        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-        return Err(CommandError::File {
-            action: "find",
-            path: config.store.folder,
-            source,
-        });
-    }
+    super::check_folder(&config.store.folder)?;
     let store = server::open_store(&config.store.folder, config.rocks_options(), false)
         .map_err(CommandError::Server)?;
     let mut rows: BTreeMap<&'static str, u64> = BTreeMap::new();

@@ -40,6 +40,17 @@ pub enum CommandError {
         #[source]
         source: AddressError,
     },
+    /// Nothing is in the folder that the configuration names. A relay that began anew there
+    /// would tell its clients that everything is lost.
+    #[error(
+        "{path} holds no relay; is its disk mounted, and `store.folder` right? If what it held is gone for good, \
+         `khlong-relay run --accept-loss` begins anew under the same key",
+        path = path.display()
+    )]
+    NoRelay {
+        /// `store.folder`.
+        path: PathBuf,
+    },
     /// A file or folder.
     #[error("cannot {action} {path}", path = path.display())]
     File {
@@ -67,7 +78,11 @@ impl CommandError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::LogLevel { .. } | Self::Exists { .. } | Self::Host { .. } => 3,
+            Self::Config(_)
+            | Self::LogLevel { .. }
+            | Self::Exists { .. }
+            | Self::NoRelay { .. }
+            | Self::Host { .. } => 3,
             Self::Key(KeyError::Malformed) => 3,
             Self::Key(KeyError::Entropy(_) | KeyError::Write { .. })
             | Self::File { .. }

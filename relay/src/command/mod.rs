@@ -10,7 +10,7 @@ mod init;
 mod run;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -112,6 +112,28 @@ impl Run {
                 level: self.log.clone(),
             },
         }
+    }
+}
+
+/// Refuses to begin anew where a relay should be: a folder that is missing or empty.
+fn check_folder(folder: &Path) -> Result<(), CommandError> {
+    let holds_something = match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(source) => {
+            return Err(CommandError::File {
+                action: "look into",
+                path: folder.to_path_buf(),
+                source,
+            });
+        }
+    };
+    if holds_something {
+        Ok(())
+    } else {
+        Err(CommandError::NoRelay {
+            path: folder.to_path_buf(),
+        })
     }
 }
 

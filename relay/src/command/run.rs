@@ -14,6 +14,9 @@ use crate::server::{STOP_WITHIN, Server, ServerOptions};
 pub(super) fn execute(arguments: &Arguments, run: &Run) -> Result<(), CommandError> {
     let config = arguments.load(&run.flags())?;
     start_log(check_filter(&config.log.level)?);
+    if !run.accept_loss {
+        super::check_folder(&config.store.folder)?;
+    }
     let options = options(&config, run.accept_loss)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

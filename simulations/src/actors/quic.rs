@@ -404,6 +404,7 @@ impl World {
         let input = PeerInput::ConnectFailed {
             relay,
             reason: reason.to_owned(),
+            wrong_key: false,
         };
         self.give_node(now, node, NodeInput::Peer(input));
     }
