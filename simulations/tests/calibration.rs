@@ -86,9 +86,10 @@ fn every_class_has_enough_deliveries_to_tell_five_percent_apart() {
         let deliveries: usize = plan
             .messages
             .iter()
-            .map(|message| plan.receivers(message).count())
+            .map(|message| plan.receivers(message).count().min(1))
             .sum();
         // Two samples of one distribution differ by more than 1.63·√(2/n) in one case of a hundred.
+        // Deliveries of one message are not independent, so each message counts once.
         assert!(deliveries >= 2_200, "{}: {deliveries}", class.name);
     }
 }
