@@ -11,6 +11,7 @@
 //! outputs leave when the commit has taken its time. It decides nothing. A crash
 //! between commit and release loses the outputs, as on a real machine.
 
+mod carry;
 pub mod execute;
 pub mod facts;
 pub mod host;

@@ -21,6 +21,7 @@ use khlong_relay::hub::{ConnectionId, HubInput, HubOutput};
 use khlong_sync::wire::frame::{AppendOutcome, Frame, Lane};
 use khlong_sync::wire::{decode, encode, encoded_len};
 
+use super::carry::Load;
 use super::facts::What;
 use super::node::{NodeInput, NodeTurn};
 use super::relay::RelayTurn;
@@ -130,7 +131,14 @@ impl World {
             .bytes("exporter", &format!("{}", self.wires_made));
         let relay_life = self.life_of(relay);
         let (from, to) = ((node, life), (relay, relay_life));
-        let wire = Wire::new(from, to, connection, exporter, &link, node_is_a, now);
+        let mut wire = Wire::new(from, to, connection, exporter, &link, node_is_a, now);
+        let mut ready = now.after_micros(link.discovery.0);
+        if self.quic.is_none() {
+            ready = wire
+                .flow
+                .handshake(ready, link.handshake_round_trips, &mut self.random);
+            self.link_bytes += wire.flow.take_bytes();
+        }
         self.wires.insert(id, wire);
         self.by_connection.insert((relay, connection), id);
         if let Some(old) = self
@@ -143,10 +151,15 @@ impl World {
         if self.quic.is_some() {
             return self.quic_dial(now, id, link.discovery.0);
         }
-        let ready = now.after_micros(link.setup().0);
-        for end in [End::Relay, End::Node] {
+        // A relay's driver hands a connection over when the control stream is there: one way
+        // later than the node's, and before what the node sends first.
+        let one_way_us = link.direction(node_is_a).propagation.0;
+        for (end, at) in [
+            (End::Relay, ready.after_micros(one_way_us)),
+            (End::Node, ready),
+        ] {
             let event = Event::Arrive(id, end, Parcel::Open);
-            self.queue.schedule(ready, EventClass::Arrival, event);
+            self.queue.schedule(at, EventClass::Arrival, event);
         }
     }
 
@@ -188,52 +201,17 @@ impl World {
             return self.quic_send(now, id, from, lane, &frame);
         }
         let parcel = encoded.map_or_else(|| Parcel::Frame(Box::new(frame)), Parcel::Bytes);
-        let droppable = lane == Lane::Ephemeral;
-        self.carry(now, id, from, parcel, FRAME_LENGTH_BYTES + bytes, droppable);
-    }
-
-    /// Gives a parcel to a wire's pipe, or holds it back where the way is blocked.
-    fn carry(
-        &mut self,
-        now: Monotonic,
-        id: WireId,
-        from: End,
-        parcel: Parcel,
-        bytes: u64,
-        droppable: bool,
-    ) {
-        let Some(wire) = self.wires.get_mut(&id) else {
-            return;
-        };
-        let (who, to, channel) = (wire.at(from), wire.at(from.other()), wire.channel);
-        if wire.is_cut {
-            return self.note(now, who, What::Aborted { to });
-        }
-        if let Some(reach) = self.reach.get_mut(&(wire.node, wire.relay))
-            && reach.blocked[from as usize]
-        {
-            if !droppable {
-                reach.held[from as usize].push((id, parcel, bytes));
-            }
-            return;
-        }
-        let pipe = wire.away_from(from);
-        if droppable && pipe.is_full(now) {
-            return;
-        }
-        let (ends, sender, before) = ([who, to], sender_of(id, from), pipe.free_at());
-        let bytes_before = pipe.wire_bytes();
-        let share = channel.map_or(1, |channel| {
-            self.air.share(now, channel, ends, sender, before)
-        });
-        let at = pipe.send_sharing(now, bytes, share, &mut self.random);
-        self.link_bytes += pipe.wire_bytes() - bytes_before;
-        if let Some(channel) = channel {
-            self.air
-                .occupy(channel, ends, sender, before, pipe.free_at());
-        }
-        let event = Event::Arrive(id, from.other(), parcel);
-        self.queue.schedule(at, EventClass::Arrival, event);
+        let bytes = FRAME_LENGTH_BYTES + bytes;
+        self.carry(
+            now,
+            id,
+            from,
+            Load {
+                lane,
+                parcel,
+                bytes,
+            },
+        );
     }
 
     pub(super) fn arrive(&mut self, now: Monotonic, id: WireId, end: End, parcel: Parcel) {
@@ -333,7 +311,12 @@ impl World {
             self.quic_close(now, id, end);
             return self.forget_end(id, end);
         }
-        self.carry(now, id, end, Parcel::Close, CLOSE_BYTES, false);
+        let load = Load {
+            lane: Lane::Control,
+            parcel: Parcel::Close,
+            bytes: CLOSE_BYTES,
+        };
+        self.carry(now, id, end, load);
         self.forget_end(id, end);
     }
 
@@ -418,8 +401,8 @@ impl World {
         reach.blocked[end as usize] = blocked;
         if !blocked {
             // What was lost meanwhile is sent again by the transport.
-            for (id, parcel, bytes) in std::mem::take(&mut reach.held[end as usize]) {
-                self.carry(now, id, end, parcel, bytes, false);
+            for (id, load) in std::mem::take(&mut reach.held[end as usize]) {
+                self.carry(now, id, end, load);
             }
         }
     }
@@ -521,7 +504,7 @@ impl World {
         wire.is_cut = true;
         let (ends, channel) = ([wire.node, wire.relay], wire.channel);
         for end in [End::Node, End::Relay] {
-            let busy_until = wire.away_from(end).free_at();
+            let busy_until = wire.flow.free_at(end.is_back());
             if let Some(channel) = channel {
                 self.air
                     .vacate(channel, ends, sender_of(id, end), busy_until);
@@ -531,7 +514,7 @@ impl World {
 }
 
 /// A direction of a wire, to whoever shares its air.
-const fn sender_of(id: WireId, from: End) -> Sender {
+pub(super) const fn sender_of(id: WireId, from: End) -> Sender {
     Sender(id.0 * 2 + from as u64)
 }
 

@@ -5,6 +5,7 @@
 //! | this | what it is made of, its loop, what happens to it from outside |
 //! | `seats` | machines take turns, commit, fail, start |
 //! | `transport` | connections and frames |
+//! | `carry` | frames on their way, in frame mode |
 //! | `quic` | the same in QUIC mode |
 //! | `observe` | what may be asked of it |
 //! | `strangers` | connections that no plan knows |
@@ -21,6 +22,7 @@ use khlong_sync::wire::frame::{Append, Prove};
 use rand_chacha::ChaCha8Rng;
 
 use super::WorldError;
+use super::carry::Load;
 use super::facts::{Fact, What};
 use super::host::MachineClock;
 use super::node::{NodeInput, NodeMachine, NodeTurn};
@@ -130,6 +132,8 @@ pub(super) enum Event {
     NodeRelease(Entity, u32, Box<NodeTurn>),
     RelayRelease(Entity, u32, Box<RelayTurn>),
     Arrive(WireId, End, Parcel),
+    /// The sender at this end may notice the loss of this number.
+    Missed(WireId, End, u64),
     ConnectFailed(Entity, u32, RelayKey),
     Retry(Entity),
     Quic(QuicEvent),
@@ -142,7 +146,7 @@ pub(super) struct Reach {
     pub(super) link: Option<LinkIndex>,
     pub(super) node_is_a: bool,
     pub(super) blocked: [bool; 2],
-    pub(super) held: [Vec<(WireId, Parcel, u64)>; 2],
+    pub(super) held: [Vec<(WireId, Load)>; 2],
     pub(super) wire: Option<WireId>,
 }
 
@@ -292,6 +296,7 @@ impl World {
             Event::NodeRelease(who, life, turn) => self.release_node(now, who, life, *turn),
             Event::RelayRelease(who, life, turn) => self.release_relay(now, who, life, *turn),
             Event::Arrive(wire, end, parcel) => self.arrive(now, wire, end, parcel),
+            Event::Missed(wire, from, number) => self.missed(now, wire, from, number),
             Event::ConnectFailed(who, life, relay) => {
                 if self.life_of(who) == life {
                     self.connect_failed(now, who, relay, "no answer");

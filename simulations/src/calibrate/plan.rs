@@ -13,14 +13,15 @@ use crate::units::{Rate, Size, Span};
 
 /// People in a plan.
 const NODES: u32 = 24;
-/// Members of a timeline; each person is in one.
-const MEMBERS: u32 = 8;
+/// Members of a timeline; each person is in one. Few: all deliveries of a message share its way
+/// to the relay, and what counts for the distance is how many are independent.
+const MEMBERS: u32 = 3;
 /// Messages that each person writes.
-const MESSAGES: u32 = 30;
+const MESSAGES: u32 = 120;
 /// Until everybody is connected, and nobody writes.
 const WARM_UP_US: u64 = MINUTE;
 /// Between two messages of all people together, on average.
-const SPACING_US: u64 = 2 * SECOND;
+const SPACING_US: u64 = SECOND / 2;
 /// After the last message.
 const COOL_DOWN_US: u64 = 2 * MINUTE;
 /// Texts are so long, in bytes: the logarithm is uniform between the two.

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::{Bench, SAMPLES_DEFAULT};
 use crate::calibrate::SEED_DEFAULT;
+use crate::calibrate::plan::{CLASSES, Class};
 use crate::scenario::protocol::Protocol;
 use crate::units::Span;
 
@@ -83,6 +84,9 @@ pub(super) struct CalibrateArgs {
     /// Root of all randomness
     #[arg(long, default_value_t = SEED_DEFAULT)]
     pub(super) seed: u64,
+    /// Only these classes of link: wifi, dsl, 3g, loss-1, loss-3 (may be repeated)
+    #[arg(long, value_name = "CLASS", value_parser = class)]
+    pub(super) only: Vec<&'static Class>,
     /// Write a folder: a page with both distributions, and their numbers
     #[arg(long, value_name = "FOLDER")]
     pub(super) out: Option<PathBuf>,
@@ -111,6 +115,15 @@ pub(super) struct BenchArgs {
 pub(super) struct ReplayArgs {
     /// A file that `fuzz` wrote
     pub(super) plan: PathBuf,
+}
+
+fn class(text: &str) -> Result<&'static Class, String> {
+    let names = || CLASSES.iter().map(|class| class.name);
+    let found = CLASSES.iter().find(|class| class.name == text);
+    found.ok_or_else(|| {
+        let known = names().collect::<Vec<_>>().join(", ");
+        format!("there is no class `{text}`; there are {known}")
+    })
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {

@@ -7,7 +7,7 @@ use super::args::CalibrateArgs;
 use super::output::{self, Output};
 use super::pool;
 use super::progress::Progress;
-use crate::calibrate::plan::CLASSES;
+use crate::calibrate::plan::{CLASSES, Class};
 use crate::calibrate::{self, Row, page, print};
 use crate::error::SimError;
 
@@ -15,13 +15,18 @@ pub(super) fn run(asked: &CalibrateArgs, output: Output) -> Result<(), SimError>
     if let Some(folder) = asked.out.as_deref().filter(|folder| folder.exists()) {
         return Err(SimError::Exists(folder.to_owned()));
     }
-    let progress = Progress::new("classes of link", CLASSES.len());
+    let classes: Vec<&Class> = if asked.only.is_empty() {
+        CLASSES.iter().collect()
+    } else {
+        asked.only.clone()
+    };
+    let progress = Progress::new("classes of link", classes.len());
     let mut rows: Vec<Row> = Vec::new();
     pool::in_order(
-        CLASSES.len(),
+        classes.len(),
         asked.jobs,
         |place| {
-            let class = CLASSES.get(place).ok_or_else(|| failed("no such class"))?;
+            let class = classes.get(place).ok_or_else(|| failed("no such class"))?;
             calibrate::class(class, asked.seed).map_err(|error| failed(&error.to_string()))
         },
         |_, row| {

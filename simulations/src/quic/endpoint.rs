@@ -429,8 +429,8 @@ fn code(code: Option<ErrorCode>) -> VarInt {
 }
 
 fn worded(reason: &ConnectionError) -> String {
-    match reason {
-        ConnectionError::ApplicationClosed(_) => "the relay closed the connection".to_owned(),
-        other => other.to_string(),
+    if matches!(reason, ConnectionError::ApplicationClosed(_)) {
+        return "the relay closed the connection".to_owned();
     }
+    reason.to_string()
 }
