@@ -1,5 +1,6 @@
 //! What can go wrong on a node, and the exit code that tells a script which.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use khlong_document::timeline::write::WriteError;
@@ -213,9 +214,11 @@ impl ExitCode {
     /// What a failed file tells a script: a full disk is told apart.
     #[must_use]
     pub fn of_io(error: &std::io::Error) -> Self {
-        match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
-            _ => Self::Failure,
+        let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
+        if full.contains(&error.kind()) {
+            Self::Full
+        } else {
+            Self::Failure
         }
     }
 
