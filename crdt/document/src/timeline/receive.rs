@@ -94,6 +94,9 @@ impl Timeline {
         }
         // Of strangers nothing is remembered, or they could fill the memory.
         let is_content = kind == Kind::Change;
+        if is_content && step.is_err() && self.principal_of(&author).is_some() {
+            self.pages.note_unreadable(author, seq);
+        }
         if self.principal_of(&author).is_some()
             && self
                 .receipts
@@ -212,9 +215,11 @@ impl Timeline {
         if opened.is_empty() {
             return;
         }
-        let merged = self
-            .pages
-            .merge_all(opened.iter().map(|(author, section)| (*author, section)));
+        let merged = self.pages.merge_placed(
+            opened
+                .iter()
+                .map(|(author, seq, section)| (*author, Some(*seq), section)),
+        );
         events.extend(merged.into_iter().filter_map(|event| match event {
             PagesEvent::MessageAdded(id) => Some(TimelineEvent::MessageAdded(id)),
             PagesEvent::MessageChanged(id) => Some(TimelineEvent::MessageChanged(id)),

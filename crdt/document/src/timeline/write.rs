@@ -134,9 +134,11 @@ impl Timeline {
             Err(error) => return Err(error),
         }
         let (epoch_id, _) = self.epochs.current().ok_or(WriteError::NotReady)?;
-        let receipt = self
-            .receipts
-            .compose(&self.principal, |author| self.is_mine(author));
+        let receipt = self.receipts.compose(
+            &self.principal,
+            |author| self.is_mine(author),
+            |author| self.pages.first_unshown(author),
+        );
         let request = SealRequest {
             epoch_id,
             ..self.request(Kind::Receipt)

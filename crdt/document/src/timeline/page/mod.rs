@@ -390,6 +390,11 @@ impl Page {
         self.held.values().map(|held| &held.change)
     }
 
+    pub(crate) fn is_applied(&self, hash: &ChangeHash) -> bool {
+        let held = self.held.get(hash);
+        held.is_some_and(|held| held.standing == Standing::Applied)
+    }
+
     pub(crate) fn hashes(&self) -> impl Iterator<Item = &ChangeHash> {
         self.held
             .iter()
