@@ -62,6 +62,12 @@ pub enum Request {
         /// `khlong://KEY@HOST:PORT/join/tl_…#…`.
         link: String,
     },
+    /// Forget a timeline that is being joined, if every relay that carries it is reached and
+    /// refuses to let this node in; else change nothing.
+    TimelineJoinEnd {
+        /// Which timeline.
+        timeline: String,
+    },
     /// List timelines.
     TimelineLs,
     /// Give a timeline another title, for every member.
@@ -209,6 +215,14 @@ pub enum Response {
     Timeline {
         /// As it stands now.
         timeline: TimelineView,
+    },
+    /// Answer to [`Request::TimelineJoinEnd`] when the timeline was forgotten; else it is
+    /// [`Response::Timeline`].
+    NotLetIn {
+        /// Which timeline.
+        timeline: String,
+        /// Number on the wire of what the relays said (`sync/PROTOCOL.md` §7).
+        code: u32,
     },
     /// Answer to [`Request::TimelineLs`].
     Timelines {

@@ -114,6 +114,15 @@ pub enum NodeError {
         /// What the relay said.
         code: ErrorCode,
     },
+    /// Every relay of a timeline refused to let this node join.
+    #[error(
+        "the relay lets nobody in by this link ({code}): {}; nothing was joined",
+        link_remedy(*code)
+    )]
+    NotLetIn {
+        /// What the relay said.
+        code: ErrorCode,
+    },
     /// A relay that is needed has another key than its address says.
     #[error("no relay was reached: {0}")]
     WrongKey(String),
@@ -150,7 +159,7 @@ impl NodeError {
             Self::NotFound(_) | Self::Write(_) | Self::DaemonGone => ExitCode::Failure,
             Self::Store(error) | Self::NotWritten(error) => ExitCode::of_store(error),
             Self::TimedOut { .. } | Self::DaemonSilent { .. } => ExitCode::TimedOut,
-            Self::RefusedByRelay { code } => ExitCode::of_refusal(*code),
+            Self::RefusedByRelay { code } | Self::NotLetIn { code } => ExitCode::of_refusal(*code),
         }
     }
 
@@ -254,6 +263,15 @@ fn remedy(code: ErrorCode) -> &'static str {
         | ExitCode::Config
         | ExitCode::TimedOut => "look at its operator's log",
     }
+}
+
+/// What may be wrong with an invite link that a relay refuses.
+fn link_remedy(code: ErrorCode) -> &'static str {
+    if code == ErrorCode::AlreadyHandedOver {
+        return "somebody has used it; ask for a new one";
+    }
+    "it has expired or was withdrawn, or who made it has not been online since; ask for a new one, or try \
+     this one again later"
 }
 
 /// An error with its causes, for a log line or an answer.

@@ -246,7 +246,7 @@ pub(super) enum Timeline {
         #[command(flatten)]
         wait: StoredWait,
     },
-    /// Join by an invite link
+    /// Join by an invite link; with `--wait none` it is tried until a relay lets this node in
     Join {
         /// `khlong://KEY@HOST:PORT/join/…`
         link: String,

@@ -210,6 +210,7 @@ async fn write(gate: &mut Gate, request: Request, patience: Patience) -> Result<
         Response::Timeline { timeline } => (timeline.id.clone(), None, None),
         Response::Id { .. }
         | Response::Relays { .. }
+        | Response::NotLetIn { .. }
         | Response::Timelines { .. }
         | Response::Messages { .. }
         | Response::Status { .. }

@@ -11,6 +11,7 @@ mod daemon;
 mod delivery;
 mod hard_times;
 mod imports;
+mod joining;
 mod node;
 mod offline;
 mod options;
