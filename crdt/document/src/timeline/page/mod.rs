@@ -375,6 +375,15 @@ impl Page {
             .filter_map(|id| self.entry(id))
     }
 
+    /// Elements of one list; None if some of them are hidden, so that places say nothing.
+    pub(crate) fn places(&self, section: Section) -> Option<&[OpId]> {
+        let list = self
+            .lists
+            .get(&section)
+            .map_or(&[][..], ListOrder::sequence);
+        self.hidden.is_empty().then_some(list)
+    }
+
     pub(crate) fn last_of(&self, section: Section) -> Option<OpId> {
         self.lists.get(&section)?.sequence().last().copied()
     }
