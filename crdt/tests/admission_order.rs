@@ -124,7 +124,7 @@ fn settle(envelopes: &[VerifiedEnvelope], order: &[usize]) -> Admission {
             let before = waiting.len();
             waiting.retain(|envelope| {
                 let outcome = admission.merge(envelope);
-                is_stale |= matches!(outcome, Ok(Merged::Supersedes(_)));
+                is_stale |= matches!(outcome, Ok(Merged::Supersedes(_) | Merged::Reassigns(_)));
                 outcome.is_err()
             });
             if waiting.len() == before {

@@ -1,16 +1,13 @@
 //! How an auth-op enters the admission state: whole, or not at all.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{
-    Admission, AdmissionError, AuthBody, ClearOp, Refusal,
+    Admission, AdmissionError, AuthBody, ClearOp,
     ledger::{Grant, Handover, Place},
 };
 use crate::{
     context::{SIGN_AUTHOR, SIGN_HANDOVER, SIGN_INBOX},
     envelope::{Kind, VerifiedEnvelope},
     id::{AuthorKey, PrincipalKey, Seq},
-    limits::AUTHORS_PER_PRINCIPAL_MAX,
     signature,
     time::UnixMillis,
 };
@@ -32,6 +29,8 @@ pub(super) enum Absorbed {
         /// Whose handover of the same invite gave way.
         superseded: Option<AuthorKey>,
     },
+    /// Its author had come by another first envelope, with a higher id.
+    Reassigned,
 }
 
 /// An auth-op on its way in.
@@ -52,6 +51,19 @@ impl Admission {
             return Ok(Absorbed::Known);
         }
         let body = self.body_of(envelope)?;
+        if judge == Judge::Member && envelope.seq() == Seq::FIRST {
+            let author = envelope.author();
+            let known = [self.firsts.get(&author), self.lowest_firsts.get(&author)];
+            match known.into_iter().flatten().min() {
+                Some(first) if *first < envelope.id() => {
+                    return Err(AdmissionError::AuthorTaken(author));
+                }
+                Some(first) if *first > envelope.id() => {
+                    return self.reassign(envelope, received_at, &body.ops);
+                }
+                Some(_) | None => {}
+            }
+        }
         if body.ops.iter().all(is_introduction) && !self.may_displace(envelope, judge) {
             return self.absorb_introduction(envelope, received_at, &body.ops, judge);
         }
@@ -106,46 +118,9 @@ impl Admission {
         Ok(())
     }
 
-    /// Half of all auth-ops only introduce an author or name an inbox. They leave the ledger
-    /// as it is, so who stands where is known, and nothing has to be copied or settled.
-    fn absorb_introduction(
-        &mut self,
-        envelope: &VerifiedEnvelope,
-        received_at: UnixMillis,
-        ops: &[ClearOp],
-        judge: Judge,
-    ) -> Result<Absorbed, AdmissionError> {
-        let author = envelope.author();
-        let writer = self.writer_of(envelope, ops, judge)?;
-        let before = (
-            self.authors.get(&author).copied(),
-            self.inboxes.get(&writer).copied(),
-        );
-        let lowest = self.lowest_authors.get(&writer).cloned();
-        let checked = self.record_all(envelope, received_at, ops, judge).and_then(
-            |(incoming, _)| match judge {
-                Judge::Relay => self.check(&incoming, ops, &self.standing, &BTreeSet::new()),
-                Judge::Member => self.check_granted(&incoming, ops, &self.granted),
-            },
-        );
-        if let Err(error) = checked {
-            put_back(&mut self.authors, author, before.0);
-            put_back(&mut self.inboxes, writer, before.1);
-            put_back(&mut self.lowest_authors, writer, lowest);
-            return Err(error);
-        }
-        // The tables need no second look: the writer has a grant, so it was counted before.
-        let after = (self.authors.get(&author), self.inboxes.get(&writer));
-        Ok(if after == (before.0.as_ref(), before.1.as_ref()) {
-            Absorbed::Known
-        } else {
-            Absorbed::New { superseded: None }
-        })
-    }
-
     /// Notes what an auth-op says, without judging whether it counts. After an error the
     /// state may hold a part of it.
-    fn record_all<'a>(
+    pub(super) fn record_all<'a>(
         &mut self,
         envelope: &'a VerifiedEnvelope,
         received_at: UnixMillis,
@@ -158,87 +133,17 @@ impl Admission {
             received_at,
         };
         let mut superseded = None;
-        if judge == Judge::Member && envelope.seq() == Seq::FIRST && !hands_over(ops) {
-            superseded = self.keep_lowest(incoming.writer, envelope.author())?;
+        if judge == Judge::Member && envelope.seq() == Seq::FIRST {
+            if !hands_over(ops) {
+                superseded = self.keep_lowest(incoming.writer, envelope.author())?;
+            }
+            self.firsts.insert(envelope.author(), envelope.id());
         }
         self.authors.insert(envelope.author(), incoming.writer);
         for (index, op) in ops.iter().enumerate() {
             superseded = self.record(&incoming, index, op, judge)?.or(superseded);
         }
         Ok((incoming, superseded))
-    }
-
-    /// Whether a member has as many author keys of this principal as count, so that one
-    /// more takes the place of another.
-    fn may_displace(&self, envelope: &VerifiedEnvelope, judge: Judge) -> bool {
-        let crowded = |lowest: &BTreeSet<_>| lowest.len() >= AUTHORS_PER_PRINCIPAL_MAX;
-        judge == Judge::Member
-            && envelope.seq() == Seq::FIRST
-            && self.lowest_authors.values().any(crowded)
-    }
-
-    /// Counts an author key that came without a handover. Of more than a principal may have
-    /// the lowest count, whatever their order; who gives way is told, if it had counted.
-    fn keep_lowest(
-        &mut self,
-        principal: PrincipalKey,
-        author: AuthorKey,
-    ) -> Result<Option<AuthorKey>, AdmissionError> {
-        let lowest = self.lowest_authors.entry(principal).or_default();
-        lowest.insert(author);
-        if lowest.len() <= AUTHORS_PER_PRINCIPAL_MAX {
-            return Ok(None);
-        }
-        let highest = lowest.pop_last();
-        if highest == Some(author) {
-            return Err(AdmissionError::TooManyAuthors(principal));
-        }
-        Ok(highest.filter(|highest| self.authors.remove(highest).is_some()))
-    }
-
-    /// The writer: by the certificate in its first envelope, and only there.
-    fn writer_of(
-        &self,
-        envelope: &VerifiedEnvelope,
-        ops: &[ClearOp],
-        judge: Judge,
-    ) -> Result<PrincipalKey, AdmissionError> {
-        let author = envelope.author();
-        let mut certificates = ops.iter().filter_map(|op| match op {
-            ClearOp::Author { principal, .. } => Some(*principal),
-            ClearOp::Genesis { .. }
-            | ClearOp::Grant { .. }
-            | ClearOp::Revoke { .. }
-            | ClearOp::Inbox { .. }
-            | ClearOp::Handover { .. } => None,
-        });
-        let certificate = certificates.next();
-        let handovers = ops
-            .iter()
-            .filter(|op| matches!(op, ClearOp::Handover { .. }))
-            .count();
-        if handovers > 1 {
-            return Err(AdmissionError::Introduction);
-        }
-        if certificates.next().is_some() || certificate.is_some() != (envelope.seq() == Seq::FIRST)
-        {
-            return Err(AdmissionError::Introduction);
-        }
-        let known = self.authors.get(&author).copied();
-        match (certificate, known) {
-            (Some(principal), Some(owner)) if principal != owner => {
-                Err(AdmissionError::AuthorTaken(author))
-            }
-            (_, Some(owner)) => Ok(owner),
-            (None, None) => Err(AdmissionError::Refused(Refusal::UnknownAuthor)),
-            (Some(principal), None) => {
-                let others = self.authors.values().filter(|owner| **owner == principal);
-                if judge == Judge::Relay && others.count() >= AUTHORS_PER_PRINCIPAL_MAX {
-                    return Err(AdmissionError::TooManyAuthors(principal));
-                }
-                Ok(principal)
-            }
-        }
     }
 
     fn record(
@@ -384,13 +289,6 @@ const fn is_introduction(op: &ClearOp) -> bool {
 
 fn hands_over(ops: &[ClearOp]) -> bool {
     ops.iter().any(|op| matches!(op, ClearOp::Handover { .. }))
-}
-
-fn put_back<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, before: Option<V>) {
-    match before {
-        Some(value) => table.insert(key, value),
-        None => table.remove(&key),
-    };
 }
 
 fn certified(

@@ -7,6 +7,7 @@
 mod absorb;
 mod body;
 mod check;
+mod introduce;
 mod ledger;
 mod op;
 mod replay;
@@ -101,8 +102,8 @@ pub enum AdmissionError {
     /// A junior admin cannot remove a senior one.
     #[error("{0} is a senior admin of this timeline; only a more senior one can remove it")]
     Senior(PrincipalKey),
-    /// An author belongs to one principal for good.
-    #[error("the author {0} belongs to another principal")]
+    /// An author belongs to one principal for good; for a member, by its lowest first envelope.
+    #[error("the author {0} was introduced by another envelope, maybe for another principal")]
     AuthorTaken(AuthorKey),
     /// The author may not do this.
     #[error("the author may not do this")]

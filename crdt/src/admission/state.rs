@@ -38,6 +38,11 @@ pub struct Admission {
     /// Of the author keys of each principal that came without a handover, the lowest that a
     /// member has seen; at most `AUTHORS_PER_PRINCIPAL_MAX` each.
     pub(super) lowest_authors: BTreeMap<PrincipalKey, BTreeSet<AuthorKey>>,
+    /// By which envelope each author came; kept by members only.
+    pub(super) firsts: BTreeMap<AuthorKey, EnvelopeId>,
+    /// The same of authors that came by two: the lowest that was seen. At most as many as
+    /// ever counted.
+    pub(super) lowest_firsts: BTreeMap<AuthorKey, EnvelopeId>,
 }
 
 /// What a member learns from an auth-op that counts.
@@ -51,6 +56,10 @@ pub enum Merged {
     /// the sixteen that counted of its principal. The author that gives way never counted:
     /// the state is to be built anew, see [`Admission::reopened`].
     Supersedes(AuthorKey),
+    /// It has the lower id of two first envelopes of one author, which may name two principals.
+    /// The other one never counted. All that was learnt but this is forgotten: the state is to
+    /// be built anew from all auth-ops, and so is whatever was decided by it.
+    Reassigns(AuthorKey),
 }
 
 /// Members leave expiry to relays: before every date no grant has expired.
@@ -100,6 +109,8 @@ impl Admission {
             granted: ledger.settle_grants(*admin).standing,
             honoured: BTreeMap::new(),
             lowest_authors: BTreeMap::new(),
+            firsts: BTreeMap::new(),
+            lowest_firsts: BTreeMap::new(),
             ledger,
         })
     }
@@ -116,6 +127,7 @@ impl Admission {
         lowest_authors.retain(|principal, _| self.granted.get(principal).is_some_and(is_granted));
         let ledger = Ledger::default();
         Self {
+            firsts: BTreeMap::new(),
             authors: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             standing: ledger.settle(self.founder).standing,
@@ -146,16 +158,18 @@ impl Admission {
     ///
     /// * of two handovers of one invite, accepted by two relays that did not hear of each
     ///   other, the one with the lower envelope id counts; of more than sixteen author keys
-    ///   of one principal, the lowest;
+    ///   of one principal, the lowest; of two first envelopes of one author, the lower one;
     /// * expiry and revocation void nothing here ([`Self::is_granted`]); revocations are
     ///   noted, and show in [`Self::principals`] and [`Self::judge`].
     ///
     /// # Errors
     /// As [`Self::apply`]; [`AdmissionError::AlreadyHandedOver`] for the higher id and
-    /// [`AdmissionError::TooManyAuthors`] for the higher key, for good.
+    /// [`AdmissionError::TooManyAuthors`] for the higher key, [`AdmissionError::AuthorTaken`]
+    /// for the higher first envelope, for good.
     pub fn merge(&mut self, envelope: &VerifiedEnvelope) -> Result<Merged, AdmissionError> {
         Ok(match self.absorb(envelope, BEFORE_EXPIRY, Judge::Member)? {
             Absorbed::Known => Merged::Known,
+            Absorbed::Reassigned => Merged::Reassigns(envelope.author()),
             Absorbed::New { superseded: None } => Merged::New,
             Absorbed::New {
                 superseded: Some(author),

@@ -183,6 +183,11 @@ impl Timeline {
         match merged {
             Merged::Known => return Ok(Step::Done),
             Merged::New => {}
+            Merged::Reassigns(_) => {
+                // What the author did as another's may have decided who gives way.
+                self.is_stale = true;
+                self.superseded.clear();
+            }
             Merged::Supersedes(other) => {
                 self.is_stale = true;
                 self.supersede(other, events);
