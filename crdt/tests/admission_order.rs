@@ -31,7 +31,7 @@ struct Act {
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let act = (0..12_usize, 0..12_usize, 0_u8..12, 0_usize..3).prop_map(
+    let act = (0..12_usize, 0..12_usize, 0_u8..15, 0_usize..3).prop_map(
         |(writer, target, what, back)| Act {
             writer,
             target,
@@ -76,14 +76,17 @@ fn history(acts: &[Act]) -> Vec<VerifiedEnvelope> {
             4 | 5 => revoke(&name, &cut),
             6 => revoke(&invited, &[]),
             7 => revoke(&invited, &cut),
-            8.. => invite(&format!("invite {index}"), Rights::ALL, 0),
+            8..12 => invite(&format!("invite {index}"), Rights::ALL, 0),
+            // Of whom nothing else is known, or only this.
+            12 | 13 => grant(&format!("newcomer {}", act.back), Rights::MEMBER),
+            14.. => revoke(&format!("newcomer {}", act.back), &[]),
         };
         envelopes.push(write(&mut actors[writer], &[op]));
         // Above 9 two use the invite: each at a relay that has not heard of the other.
         let joiners = match act.what {
-            ..8 => 0,
+            ..8 | 12.. => 0,
             8 | 9 => 1,
-            10.. => 2,
+            10 | 11 => 2,
         };
         for joiner in 0..joiners {
             let (invite, name) = (

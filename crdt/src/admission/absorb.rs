@@ -67,6 +67,9 @@ impl Admission {
         if body.ops.iter().all(is_introduction) && !self.may_displace(envelope, judge) {
             return self.absorb_introduction(envelope, received_at, &body.ops, judge);
         }
+        if self.absorb_newcomers(envelope, received_at, &body.ops, judge) {
+            return Ok(Absorbed::New { superseded: None });
+        }
         let mut next = self.clone();
         let (incoming, superseded) = next.record_all(envelope, received_at, &body.ops, judge)?;
         if judge == Judge::Member && next == *self {

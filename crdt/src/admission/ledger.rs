@@ -87,6 +87,14 @@ pub(super) struct Standing {
 }
 
 impl Standing {
+    /// Of one who has this grant and nothing else.
+    pub(super) fn of(grant: Grant) -> Self {
+        Self {
+            grants: vec![(grant, None)],
+            cuts: None,
+        }
+    }
+
     pub(super) fn is_revoked(&self) -> bool {
         self.cuts.is_some()
     }
@@ -229,6 +237,23 @@ impl Ledger {
     fn write(&mut self, issuer: PrincipalKey, place: Place, at: UnixMillis, act: Act) {
         let acts = self.acts.entry(issuer).or_default();
         acts.entry(place).or_insert(Written { act, at });
+    }
+
+    /// Whether a principal has written no op and handed nothing over.
+    pub(super) fn is_silent(&self, principal: &PrincipalKey) -> bool {
+        !self.acts.contains_key(principal) && !self.handovers.contains_key(principal)
+    }
+
+    /// Whether an author came by an invite.
+    pub(super) fn joined(&self, author: &AuthorKey) -> bool {
+        self.joined_by.contains_key(author)
+    }
+
+    /// Whether an op is recorded.
+    pub(super) fn holds(&self, issuer: &PrincipalKey, place: &Place) -> bool {
+        self.acts
+            .get(issuer)
+            .is_some_and(|acts| acts.contains_key(place))
     }
 
     pub(super) fn handover(&self, from: &PrincipalKey) -> Option<&Handover> {

@@ -9,6 +9,7 @@ mod body;
 mod check;
 mod introduce;
 mod ledger;
+mod newcomers;
 mod op;
 mod replay;
 mod state;
