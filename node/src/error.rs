@@ -76,6 +76,9 @@ pub enum NodeError {
     /// The timeline refused the write.
     #[error("the message was not written")]
     Write(#[source] WriteError),
+    /// Somebody else's message.
+    #[error("only its author can edit or delete a message")]
+    NotYours,
     /// This node left the timeline.
     #[error("this node left that timeline; join it again by a link to write there")]
     Left,
@@ -152,9 +155,9 @@ impl NodeError {
             Self::Keys(_) | Self::Secret { .. } | Self::WrongKey(_) => ExitCode::Untrusted,
             Self::Settings { .. } => ExitCode::Integrity,
             Self::Usage(_) | Self::Malformed { .. } => ExitCode::Usage,
-            Self::Left | Self::Write(WriteError::ReadOnly | WriteError::NotAdmin(_)) => {
-                ExitCode::Untrusted
-            }
+            Self::Left
+            | Self::NotYours
+            | Self::Write(WriteError::ReadOnly | WriteError::NotAdmin(_)) => ExitCode::Untrusted,
             Self::Io { source, .. } => ExitCode::of_io(source),
             Self::NotFound(_) | Self::Write(_) | Self::DaemonGone => ExitCode::Failure,
             Self::Store(error) | Self::NotWritten(error) => ExitCode::of_store(error),

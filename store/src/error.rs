@@ -93,7 +93,7 @@ pub enum StoreError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// Another process has the folder open.
-    #[error("{path} is in use by process {pid}; stop it, or talk to it through its socket", path = path.display())]
+    #[error("{path} is in use by process {pid}; stop it and try again; while `khlong daemon` runs, commands share the folder", path = path.display())]
     Locked {
         /// The folder.
         path: PathBuf,
@@ -240,6 +240,7 @@ impl StoreError {
         match self {
             Self::Engine(error) => match error {
                 EngineError::DiskFull { .. } => 7,
+                EngineError::Io { message, .. } if says_full(message) => 7,
                 EngineError::UnknownTable { .. } => 8,
                 EngineError::Corrupt { .. } => 9,
                 EngineError::Busy
@@ -255,12 +256,19 @@ impl StoreError {
             | Self::Diverged { .. }
             | Self::Corrupt { .. }
             | Self::AdmissionLog { .. } => 9,
-            Self::Locked { .. }
-            | Self::Folder { .. }
-            | Self::BatchFull { .. }
-            | Self::RowTooLarge { .. } => 1,
+            Self::Folder { message, .. } if says_full(message) => 7,
+            Self::Locked { .. } => 3,
+            Self::Folder { .. } | Self::BatchFull { .. } | Self::RowTooLarge { .. } => 1,
         }
     }
+}
+
+/// Whether the operating system's words (ENOSPC, EDQUOT) tell of want of room; the engine hands
+/// on nothing else of an error.
+fn says_full(message: &str) -> bool {
+    message.contains("No space left on device")
+        || message.contains("no space left on device")
+        || message.contains("Disk quota exceeded")
 }
 
 /// Keys hold ids and numbers, never content, so they may be shown.

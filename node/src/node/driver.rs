@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::open::OpenPeer;
 use crate::api::{Event, Request, Response};
-use crate::error::{NodeError, described};
+use crate::error::{ExitCode, NodeError, described};
 use crate::link::{LinkId, Links};
 use crate::peer::{Peer, PeerInput, PeerOutput};
 
@@ -21,6 +21,9 @@ const REOPEN_ATTEMPTS_MAX: u32 = 5;
 
 /// Between two of these attempts; also how long the driver sleeps at most without a deadline.
 const REOPEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// Between two of these attempts while the disk is full.
+const FULL_PAUSE: Duration = Duration::from_secs(2);
 
 /// Times that a commit is tried again while the engine is busy, and the pause before each.
 const BUSY_ATTEMPTS_MAX: u32 = 5;
@@ -263,40 +266,56 @@ impl Driver {
         self.idle.send_replace(false);
         self.links.drop_all();
         self.peer = None;
-        for _ in 0..REOPEN_ATTEMPTS_MAX {
-            match open_peer(&mut self.open, self.online, self.clock.now(), pause_ms) {
-                Ok(peer) => {
-                    self.peer = Some(peer);
-                    return self.commit_after_reopen();
-                }
-                Err(error) => {
-                    tracing::error!(error = %described(&error), "the folder does not open")
-                }
+        let mut attempts = 0;
+        while attempts < REOPEN_ATTEMPTS_MAX {
+            let opened = open_peer(&mut self.open, self.online, self.clock.now(), pause_ms);
+            let error = match opened.and_then(|peer| self.commit_after_reopen(peer)) {
+                Ok(()) => return,
+                Err(error) => error,
+            };
+            tracing::error!(error = %described(&error), "the folder does not open");
+            if error.exit_code() != ExitCode::Full {
+                attempts += 1;
+                std::thread::sleep(REOPEN_PAUSE);
+            } else if !self.refuse_for_a_while(&error) {
+                return;
             }
-            std::thread::sleep(REOPEN_PAUSE);
         }
         tracing::error!("the node gives up; start it again when the folder is well");
     }
 
-    /// Lets the connections of the fresh peer begin. A second failure at once ends the node.
-    fn commit_after_reopen(&mut self) {
-        let now = self.clock.now();
-        let Some(peer) = self.peer.as_mut() else {
-            return;
-        };
-        match peer.commit(now) {
-            Ok(()) => {
-                while let Some(output) = peer.poll_output() {
-                    if let PeerOutput::Connect { relay, address } = output {
-                        self.links.connect(relay, address);
-                    }
+    /// A full disk is waited for as long as it takes; whoever asks meanwhile is told. Whether
+    /// the node is to go on.
+    fn refuse_for_a_while(&mut self, error: &NodeError) -> bool {
+        let until = Instant::now() + FULL_PAUSE;
+        loop {
+            let queue = &mut self.queue;
+            let next = async { tokio::time::timeout_at(until.into(), queue.recv()).await };
+            match self.runtime.block_on(next) {
+                Err(_) => return true,
+                Ok(None | Some(Order::Stop { .. })) => return false,
+                Ok(Some(Order::Request { answer, .. })) => {
+                    let _ = answer.send(Response::Refused {
+                        message: described(error),
+                        exit_code: error.exit_code() as u8,
+                    });
                 }
-            }
-            Err(error) => {
-                tracing::error!(error = %described(&error), "the node gives up; start it again when the folder is well");
-                self.peer = None;
+                // The links are gone, and there is nothing to copy.
+                Ok(Some(Order::Link { .. } | Order::Checkpoint { .. })) => {}
             }
         }
+    }
+
+    /// Lets the connections of the fresh peer begin.
+    fn commit_after_reopen(&mut self, mut peer: Peer) -> Result<(), NodeError> {
+        peer.commit(self.clock.now())?;
+        while let Some(output) = peer.poll_output() {
+            if let PeerOutput::Connect { relay, address } = output {
+                self.links.connect(relay, address);
+            }
+        }
+        self.peer = Some(peer);
+        Ok(())
     }
 
     fn close(&mut self) {

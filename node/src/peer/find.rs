@@ -101,9 +101,7 @@ impl Peer {
         if mine {
             Ok((id, target))
         } else {
-            Err(NodeError::Usage(
-                "only its author can edit or delete a message".to_owned(),
-            ))
+            Err(NodeError::NotYours)
         }
     }
 
@@ -254,8 +252,19 @@ impl Peer {
     }
 }
 
+/// A message without a letter in it says nothing.
+pub(super) fn check_body(body: &str) -> Result<(), NodeError> {
+    if body.trim().is_empty() {
+        return Err(NodeError::Usage("the text is empty".to_owned()));
+    }
+    Ok(())
+}
+
 /// Before anything is begun that would need it: a refusal must leave nothing behind.
 pub(super) fn check_title(title: &str) -> Result<(), NodeError> {
+    if title.trim().is_empty() {
+        return Err(NodeError::Usage("a title has a letter at least".to_owned()));
+    }
     if title.len() > TITLE_BYTES_MAX {
         return Err(NodeError::Usage(format!(
             "a title has at most {TITLE_BYTES_MAX} bytes, this one {}",
@@ -267,7 +276,7 @@ pub(super) fn check_title(title: &str) -> Result<(), NodeError> {
 
 /// The same of a nickname, which every timeline is told.
 pub(super) fn check_nickname(nickname: &str) -> Result<(), NodeError> {
-    if nickname.is_empty() || nickname.len() > NICKNAME_BYTES_MAX {
+    if nickname.trim().is_empty() || nickname.len() > NICKNAME_BYTES_MAX {
         return Err(NodeError::Usage(format!(
             "a nickname has 1 to {NICKNAME_BYTES_MAX} bytes, this one {}; choose another by `khlong nickname`",
             nickname.len()

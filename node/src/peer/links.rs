@@ -1,6 +1,6 @@
 //! The connection to each relay: when to try, what is in flight, how far it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::class::Class;
@@ -122,9 +122,14 @@ impl Live {
     }
 }
 
+/// Other addresses of a relay that are remembered.
+const ELSEWHERE_MAX: usize = 4;
+
 /// One relay.
 pub(crate) struct Link {
     pub(crate) address: RelayAddress,
+    /// Where else it may be: either it moved after it was added here, or after a link was made.
+    pub(crate) elsewhere: VecDeque<RelayAddress>,
     pub(crate) token: Option<Vec<u8>>,
     pub(crate) state: LinkState,
     pub(crate) failures: u32,
@@ -137,11 +142,28 @@ impl Link {
     pub(crate) fn new(address: RelayAddress, token: Option<Vec<u8>>, state: LinkState) -> Self {
         Self {
             address,
+            elsewhere: VecDeque::new(),
             token,
             state,
             failures: 0,
             last_error: None,
             wrong_key: false,
+        }
+    }
+
+    /// Notes another address of the same relay, to be tried when the present one fails.
+    pub(crate) fn may_be_at(&mut self, address: RelayAddress) {
+        if self.address != address && !self.elsewhere.contains(&address) {
+            self.elsewhere.push_back(address);
+            self.elsewhere.truncate(ELSEWHERE_MAX);
+        }
+    }
+
+    /// After a failed attempt the next address is tried.
+    pub(crate) fn turn_elsewhere(&mut self) {
+        if let Some(next) = self.elsewhere.pop_front() {
+            let failed = std::mem::replace(&mut self.address, next);
+            self.elsewhere.push_back(failed);
         }
     }
 

@@ -171,6 +171,7 @@ impl Peer {
             } => {
                 if let Some(link) = self.links.get_mut(&relay) {
                     link.wrong_key = wrong_key;
+                    link.turn_elsewhere();
                 }
                 self.lost(now, relay, reason);
             }

@@ -61,21 +61,36 @@ async fn target(
     }
 }
 
-/// The timeline that an earlier import of the same choice wrote to: it holds
-/// some of these messages and none of those that `--only` leaves out.
+/// The timeline that an earlier import of the same choice wrote to: it holds the beginning of
+/// these messages and none of those that `--only` leaves out.
+///
+/// Two chats may share a line (greetings that one person sends to both at one minute), and
+/// what belongs to one must not be shown to the other: so most of the beginning must be there,
+/// or its first message in a timeline of that title.
 async fn earlier(gate: &mut Gate, chat: &Chat) -> Result<Option<String>, CliError> {
     let Response::Timelines { timelines } = gate.ask(Request::TimelineLs).await? else {
         return Err(CliError::Unexpected);
     };
-    let (chosen, left_out) = (sample(&chat.messages), sample(&chat.others));
+    let beginning: Vec<_> = chat.messages.iter().take(BEGINNING).collect();
+    let Some(first) = beginning.first().copied() else {
+        return Ok(None);
+    };
+    let left_out = sample(&chat.others);
     for view in timelines.into_iter().filter(|view| view.followed) {
-        let (_, _, known) = give(gate, &view.id, &chosen, true).await?;
-        if known > 0 && give(gate, &view.id, &left_out, true).await?.2 == 0 {
+        let known = give(gate, &view.id, &beginning, true).await?.2;
+        let has_most = 2 * known > beginning.len() as u64;
+        let is_called_so = chat.title.as_ref() == Some(&view.title);
+        let is_it =
+            has_most || (is_called_so && give(gate, &view.id, &[first], true).await?.2 == 1);
+        if is_it && give(gate, &view.id, &left_out, true).await?.2 == 0 {
             return Ok(Some(view.id));
         }
     }
     Ok(None)
 }
+
+/// Messages by which a chat is known again.
+const BEGINNING: usize = 128;
 
 /// One request's worth to look for: the beginning, which a longer export of a
 /// chat shares with a shorter one, and as many from all over the rest.

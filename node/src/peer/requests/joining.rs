@@ -27,13 +27,7 @@ impl Peer {
         let id = link.timeline;
         let invite = InviteSecret::from_payload(id, &link.secret, Some(&self.user))
             .map_err(|error| malformed("the invite link", &error))?;
-        // A relay that was added here may have moved since the link was made.
-        let added = |key| self.book.relay(key).map(|entry| entry.address.clone());
-        let relays: Vec<String> = link
-            .relays
-            .iter()
-            .map(|relay| added(relay.key).unwrap_or_else(|| relay.to_string()))
-            .collect();
+        let relays: Vec<String> = link.relays.iter().map(ToString::to_string).collect();
         let (is_joining, follows) = (self.is_joining(id), self.book.follows(id));
         match self.timelines.get(&id) {
             None => self.begin_joining(now, id, &invite, relays)?,

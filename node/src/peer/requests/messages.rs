@@ -15,6 +15,7 @@ use super::unknown_timeline;
 use crate::api::{Delivery, IMPORT_BATCH_MESSAGES_MAX, ImportedLine, Response};
 use crate::error::NodeError;
 use crate::peer::Peer;
+use crate::peer::find::check_body;
 
 impl Peer {
     pub(super) fn send(
@@ -25,6 +26,7 @@ impl Peer {
         reply_to: Option<&str>,
     ) -> Result<Response, NodeError> {
         let id = self.resolve(timeline)?;
+        check_body(&body)?;
         let reply_to = reply_to
             .map(|target| self.resolve_standing(id, target))
             .transpose()?;

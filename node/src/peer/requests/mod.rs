@@ -14,7 +14,7 @@ use khlong_document::timeline::Timeline;
 use khlong_document::timeline::draft::Draft;
 
 use super::Peer;
-use super::find::check_nickname;
+use super::find::{check_body, check_nickname, check_title};
 use super::links::Link;
 use crate::api::{Request, Response};
 use crate::error::NodeError;
@@ -65,6 +65,7 @@ impl Peer {
             }),
             Request::TimelineRename { timeline, title } => {
                 let id = self.resolve(&timeline)?;
+                check_title(&title)?;
                 self.write(now, id, &[Draft::Title(title)])?;
                 Ok(Response::Timeline {
                     timeline: self.timeline_view(id),
@@ -83,6 +84,7 @@ impl Peer {
                 body,
             } => {
                 let (id, target) = self.own_message(&timeline, &message)?;
+                check_body(&body)?;
                 self.resolve_standing(id, &message)?;
                 self.write_one(now, id, Some(target), Draft::Edit { target, body })
             }

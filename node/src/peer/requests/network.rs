@@ -97,10 +97,7 @@ impl Peer {
         let token = added
             .and_then(|entry| entry.token.clone())
             .map(String::into_bytes);
-        // What a person added is newer than what an invite link said once.
-        let address = added
-            .and_then(|entry| entry.address.parse().ok())
-            .unwrap_or(address);
+        let added: Option<RelayAddress> = added.and_then(|entry| entry.address.parse().ok());
         let state = if self.online {
             LinkState::Waiting(now.monotonic)
         } else {
@@ -108,16 +105,23 @@ impl Peer {
         };
         match self.links.entry(address.key) {
             Entry::Vacant(free) => {
-                free.insert(Link::new(address, token, state));
+                // What a person added comes before what an invite link said.
+                let first = added.unwrap_or_else(|| address.clone());
+                free.insert(Link::new(first, token, state))
+                    .may_be_at(address);
             }
             Entry::Occupied(mut known) => {
                 let known = known.get_mut();
                 known.token = token;
-                if known.address != address {
-                    known.address = address;
+                if added.as_ref() == Some(&address) && known.address != address {
+                    let former = std::mem::replace(&mut known.address, address);
+                    known.elsewhere.retain(|other| *other != known.address);
+                    known.may_be_at(former);
                     if matches!(known.state, LinkState::Waiting(_)) {
                         known.state = state;
                     }
+                } else {
+                    known.may_be_at(address);
                 }
             }
         }
