@@ -1,7 +1,10 @@
 //! What can go wrong on a node, and the exit code that tells a script which.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use khlong_document::secret_store::SecretStoreError;
+use khlong_document::secret_store::sealed_file::SealedFileError;
 use khlong_document::timeline::write::WriteError;
 use khlong_store::error::{EngineError, StoreError};
 use khlong_sync::wire::code::ErrorCode;
@@ -41,9 +44,12 @@ pub enum NodeError {
     /// A node lives there already.
     #[error("{} holds a node already; choose another folder with --home", .0.display())]
     AlreadyInitialised(PathBuf),
-    /// The key file could not be opened.
+    /// No key could be had.
     #[error("the key file could not be opened: {0}")]
     Keys(String),
+    /// The key file could not be opened or written.
+    #[error("the key file could not be opened or written")]
+    KeyFile(#[source] SecretStoreError),
     /// A sealed row was not sealed by this node's master key.
     #[error(
         "the secret `{name}` does not open with this node's key file; restore both from one backup"
@@ -116,6 +122,22 @@ pub enum NodeError {
     /// The daemon went away.
     #[error("the daemon closed the connection; see its log")]
     DaemonGone,
+    /// The daemon went away while its messages were followed.
+    #[error(
+        "the daemon has ended, so nothing more arrives here; start it again, then the same command"
+    )]
+    FollowedDaemonGone,
+    /// The daemon holds its socket and says nothing.
+    #[error(
+        "the daemon behind {} has said nothing for {waited_ms} ms: it is stopped or hangs; let it go on or end it, then try again",
+        .socket.display()
+    )]
+    DaemonSilent {
+        /// Its socket.
+        socket: PathBuf,
+        /// How long it was waited for.
+        waited_ms: u64,
+    },
 }
 
 impl NodeError {
@@ -130,9 +152,13 @@ impl NodeError {
             Self::Left | Self::Write(WriteError::ReadOnly | WriteError::NotAdmin(_)) => {
                 ExitCode::Untrusted
             }
-            Self::NotFound(_) | Self::Write(_) | Self::Io { .. } | Self::DaemonGone => {
-                ExitCode::Failure
-            }
+            Self::NotFound(_)
+            | Self::Write(_)
+            | Self::DaemonGone
+            | Self::FollowedDaemonGone
+            | Self::DaemonSilent { .. } => ExitCode::Failure,
+            Self::Io { source, .. } => ExitCode::of_io(source),
+            Self::KeyFile(error) => ExitCode::of_key_file(error),
             Self::Store(error) | Self::NotWritten(error) => ExitCode::of_store(error),
             Self::TimedOut { .. } => ExitCode::TimedOut,
             Self::RefusedByRelay { code } => ExitCode::of_refusal(*code),
@@ -193,6 +219,34 @@ impl ExitCode {
             | ErrorCode::BackfillRequired
             | ErrorCode::SlowFrame
             | ErrorCode::Unknown(_) => Self::Failure,
+        }
+    }
+
+    /// What the system's answer means to a script.
+    #[must_use]
+    pub fn of_io(error: &std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full,
+            _ => Self::Failure,
+        }
+    }
+
+    fn of_key_file(error: &SecretStoreError) -> Self {
+        match error {
+            SecretStoreError::Io { source, .. } => Self::of_io(source),
+            SecretStoreError::Permissions { .. } => Self::Untrusted,
+            SecretStoreError::NotAFile { .. } => Self::Config,
+            SecretStoreError::Content { source, .. } => match source {
+                SealedFileError::PassphraseNeeded
+                | SealedFileError::NotSealed
+                | SealedFileError::Passphrase => Self::Untrusted,
+                SealedFileError::Version(_) => Self::Incompatible,
+                SealedFileError::Layout
+                | SealedFileError::TooLong
+                | SealedFileError::Cost
+                | SealedFileError::Damaged => Self::Integrity,
+                SealedFileError::Derivation => Self::Failure,
+            },
         }
     }
 

@@ -240,6 +240,7 @@ impl StoreError {
         match self {
             Self::Engine(error) => match error {
                 EngineError::DiskFull { .. } => 7,
+                EngineError::Io { message, .. } if says_full(message) => 7,
                 EngineError::UnknownTable { .. } => 8,
                 EngineError::Corrupt { .. } => 9,
                 EngineError::Busy
@@ -250,6 +251,7 @@ impl StoreError {
             },
             Self::WrongRole { .. } => 3,
             Self::TableFull { .. } => 7,
+            Self::Folder { message, .. } if says_full(message) => 7,
             Self::SchemaTooNew { .. } | Self::MigrationMissing { .. } => 8,
             Self::BehindSideFile { .. }
             | Self::Diverged { .. }
@@ -261,6 +263,14 @@ impl StoreError {
             | Self::RowTooLarge { .. } => 1,
         }
     }
+}
+
+/// Whether the operating system said ENOSPC or EDQUOT. Engines hand on its words
+/// and not its number.
+fn says_full(message: &str) -> bool {
+    ["No space left on device", "Disk quota exceeded"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 /// Keys hold ids and numbers, never content, so they may be shown.

@@ -374,7 +374,7 @@ async fn reach(
             {
                 return Ok(());
             }
-            events.next().await.ok_or("the daemon is gone")?;
+            events.next().await?;
         }
     };
     let outcome: Result<Result<(), Failure>, _> = tokio::time::timeout(PATIENCE, reached).await;
@@ -412,7 +412,7 @@ async fn delivered(
             {
                 return Ok(());
             }
-            events.next().await.ok_or("the daemon is gone")?;
+            events.next().await?;
         }
     };
     let outcome: Result<Result<(), Failure>, _> = tokio::time::timeout(PATIENCE, reached).await;

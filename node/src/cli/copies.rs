@@ -90,7 +90,7 @@ impl BackupError {
             Self::Exists(_) | Self::Incomplete { .. } => ExitCode::Config as u8,
             Self::TooNew { .. } => ExitCode::Incompatible as u8,
             Self::Damaged { .. } => ExitCode::Integrity as u8,
-            Self::Io { .. } => ExitCode::Failure as u8,
+            Self::Io { source, .. } => ExitCode::of_io(source) as u8,
         }
     }
 }

@@ -21,7 +21,7 @@ async fn whole(run: &Run, gate: &mut Gate, timeline: &str) -> Result<(), CliErro
     let progress = Progress::new("exporting");
     let (view, mut messages) = page(gate, timeline, 0, PAGE_MESSAGES).await?;
     let mut done = 0;
-    while !messages.is_empty() {
+    while !messages.is_empty() && !run.output.is_unread() {
         messages
             .iter()
             .try_for_each(|message| print(run, message, true))?;

@@ -11,12 +11,15 @@ use zeroize::Zeroizing;
 
 use super::error::CliError;
 use crate::api::{Request, Response};
-use crate::daemon::client::{Client, RemoteEvents};
+use crate::daemon::client::{Client, RemoteEvents, SILENCE_MAX};
 use crate::error::NodeError;
 use crate::node::{Events, Heard, Node, NodeOptions};
 
 /// How long a command waits for another one that has the folder open.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Milliseconds in place of [`LOCK_WAIT_MAX`] and [`SILENCE_MAX`], for tests and slow disks.
+const PATIENCE_VARIABLE: &str = "KHLONG_PATIENCE_MS";
 
 /// Between two looks at the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
@@ -44,8 +47,10 @@ impl Gate {
         online: bool,
     ) -> Result<Self, CliError> {
         let begun = Instant::now();
+        let patience = patience()?;
+        let silence = patience.unwrap_or(SILENCE_MAX);
         loop {
-            if let Some(client) = Client::connect(home).await? {
+            if let Some(client) = Client::connect_within(home, silence).await? {
                 return Ok(Self::Socket(client));
             }
             let passphrase = passphrase_file.map(passphrase_of).transpose()?;
@@ -56,9 +61,13 @@ impl Gate {
             };
             match Node::open(options).await {
                 Ok(node) => return Ok(Self::Folder(node)),
-                Err(NodeError::Store(StoreError::Locked { .. }))
-                    if begun.elapsed() < LOCK_WAIT_MAX =>
-                {
+                Err(NodeError::Store(StoreError::Locked { pid, .. })) => {
+                    if begun.elapsed() >= patience.unwrap_or(LOCK_WAIT_MAX) {
+                        return Err(CliError::InUse {
+                            home: home.to_owned(),
+                            pid,
+                        });
+                    }
                     tokio::time::sleep(LOCK_PAUSE).await;
                 }
                 Err(error) => return Err(error.into()),
@@ -113,13 +122,27 @@ impl Gate {
 }
 
 impl Listener {
-    /// `None` once the node has stopped.
-    pub(super) async fn next(&mut self) -> Option<Heard> {
+    /// May be dropped while it waits: nothing is lost.
+    ///
+    /// # Errors
+    /// [`NodeError::DaemonGone`] once the node has stopped; [`NodeError::DaemonSilent`].
+    pub(super) async fn next(&mut self) -> Result<Heard, CliError> {
         match self {
-            Self::Socket(events) => events.next().await,
-            Self::Folder(events) => events.next().await,
+            Self::Socket(events) => Ok(events.next().await?),
+            Self::Folder(events) => Ok(events.next().await.ok_or(NodeError::DaemonGone)?),
         }
     }
+}
+
+/// What [`PATIENCE_VARIABLE`] says.
+fn patience() -> Result<Option<Duration>, CliError> {
+    let Some(text) = std::env::var_os(PATIENCE_VARIABLE) else {
+        return Ok(None);
+    };
+    let ms = text.to_str().and_then(|text| text.parse().ok());
+    ms.map(Duration::from_millis).map(Some).ok_or_else(|| {
+        CliError::Config(format!("{PATIENCE_VARIABLE} is no number of milliseconds"))
+    })
 }
 
 /// The first line of a file that holds a secret.

@@ -36,19 +36,24 @@ pub(super) async fn change(
     request: Request,
     patience: Patience,
 ) -> Result<(), CliError> {
-    let (response, gate) = run.write(request, patience).await?;
+    let (settled, gate) = run.write(request, patience).await?;
     gate.close().await;
+    shown(run, &settled.response)?;
+    settled.waited
+}
+
+fn shown(run: &Run, response: &Response) -> Result<(), CliError> {
     let Response::Written {
         message,
         envelope,
         delivery,
         ..
-    } = &response
+    } = response
     else {
         return Err(CliError::Unexpected);
     };
     if run.output.json {
-        return run.output.object(&response);
+        return run.output.object(response);
     }
     match (message, envelope) {
         (Some(message), _) => run.output.line(&format!(

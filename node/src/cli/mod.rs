@@ -16,6 +16,7 @@ mod progress;
 mod serve;
 mod setup;
 mod show;
+mod signals;
 mod status;
 mod timelines;
 mod wait;
@@ -28,7 +29,7 @@ use clap::{CommandFactory as _, Parser as _};
 use self::args::{Cli, Command, Patience};
 use self::error::CliError;
 use self::gate::Gate;
-use self::output::{Output, escaped};
+use self::output::{Output, note};
 use self::wait::Written;
 use crate::api::{Request, Response};
 use crate::error::{ExitCode, described};
@@ -50,7 +51,6 @@ pub fn main() -> ProcessExit {
         });
     match outcome {
         Ok(()) => ProcessExit::from(ExitCode::Ok as u8),
-        Err(error) if error.is_closed_pipe() => ProcessExit::from(ExitCode::Ok as u8),
         Err(error) => {
             tell(&error, output);
             ProcessExit::from(error.exit_code())
@@ -141,8 +141,9 @@ async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         Command::Import(import) => imports::run(&shared, import).await,
         Command::Export { timeline, digest } => export::run(&shared, timeline, digest).await,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "khlong", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "khlong", &mut script);
+            output.bytes(&script)
         }
         Command::Man { folder } => manual(&folder),
     }
@@ -166,16 +167,16 @@ impl Run {
         response
     }
 
-    /// Asks for something that writes, then waits as told. Gives the answer and
-    /// the way to the node, which is to be closed.
+    /// Asks for something that writes, then waits as told. Gives what came of
+    /// both and the way to the node, which is to be closed.
     async fn write(
         &self,
         request: Request,
         patience: Patience,
-    ) -> Result<(Response, Gate), CliError> {
+    ) -> Result<(Settled, Gate), CliError> {
         let mut gate = self.open(!patience.offline()).await?;
         match write(&mut gate, request, patience).await {
-            Ok(response) => Ok((response, gate)),
+            Ok(settled) => Ok((settled, gate)),
             Err(error) => {
                 gate.close().await;
                 Err(error)
@@ -184,21 +185,29 @@ impl Run {
     }
 }
 
-async fn write(
-    gate: &mut Gate,
-    request: Request,
-    patience: Patience,
-) -> Result<Response, CliError> {
+/// Something that was written here, however waiting for the network ended.
+struct Settled {
+    response: Response,
+    /// Why it did not come as far as was waited for. To be told after the answer:
+    /// who retries must know that it was written.
+    waited: Result<(), CliError>,
+}
+
+async fn write(gate: &mut Gate, request: Request, patience: Patience) -> Result<Settled, CliError> {
     let mut listener = gate.subscribe().await?;
     let is_message = matches!(request, Request::Send { .. });
     let mut response = gate.ask(request).await?;
-    let (timeline, message, envelope) = match &response {
+    let (timeline, message, seq) = match &response {
         Response::Written {
             timeline,
             message,
             envelope,
             ..
-        } if is_message => (timeline.clone(), message.clone(), envelope.clone()),
+        } if is_message => (
+            timeline.clone(),
+            message.clone(),
+            seq_of(envelope.as_deref()),
+        ),
         Response::Written { timeline, .. } | Response::Invite { timeline, .. } => {
             (timeline.clone(), None, None)
         }
@@ -213,17 +222,28 @@ async fn write(
         | Response::Digest { .. }
         | Response::Refused { .. } => (String::new(), None, None),
     };
-    let seq = envelope.and_then(|envelope| envelope.rsplit_once(':')?.1.parse().ok());
     let written = Written {
         timeline: &timeline,
         message: message.as_deref(),
         seq,
     };
-    let come = wait::settle(gate, &mut listener, patience, &written).await?;
+    let settled = wait::settle(gate, &mut listener, patience, &written).await;
+    let (come, waited) = match settled {
+        Ok(come) => (come, Ok(())),
+        // Where it is now; a daemon that is gone cannot tell.
+        Err(error) => (
+            wait::reached(gate, &written).await.unwrap_or_default(),
+            Err(error),
+        ),
+    };
     if let (Response::Written { delivery, .. }, Some(come)) = (&mut response, come) {
         *delivery = come;
     }
-    Ok(response)
+    Ok(Settled { response, waited })
+}
+
+fn seq_of(envelope: Option<&str>) -> Option<u64> {
+    envelope?.rsplit_once(':')?.1.parse().ok()
 }
 
 fn home(given: Option<PathBuf>) -> Result<PathBuf, CliError> {
@@ -262,5 +282,5 @@ fn tell(error: &CliError, output: Output) {
         };
         let _ = output.object(&refused);
     }
-    eprintln!("khlong: {}", escaped(&message));
+    note(&message);
 }

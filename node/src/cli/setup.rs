@@ -67,7 +67,7 @@ pub(super) async fn nickname(
     nickname: String,
     patience: Patience,
 ) -> Result<(), CliError> {
-    let (response, gate) = run
+    let (settled, gate) = run
         .write(
             Request::Nickname {
                 nickname: nickname.clone(),
@@ -77,9 +77,11 @@ pub(super) async fn nickname(
         .await?;
     gate.close().await;
     if run.output.json {
-        return run.output.object(&response);
+        run.output.object(&settled.response)?;
+    } else {
+        run.output.line(&format!("others see you as {nickname}"))?;
     }
-    run.output.line(&format!("others see you as {nickname}"))
+    settled.waited
 }
 
 pub(super) async fn relay(run: &Run, relay: Relay) -> Result<(), CliError> {

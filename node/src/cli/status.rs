@@ -55,8 +55,7 @@ async fn synced(gate: &mut Gate, timeout: Duration) -> Result<(), CliError> {
         // A relay out of reach is tried again by the node itself; its events tell how that went.
         let left = timeout.saturating_sub(begun.elapsed());
         match tokio::time::timeout(left, listener.next()).await {
-            Ok(Some(_)) => {}
-            Ok(None) => return Err(NodeError::DaemonGone.into()),
+            Ok(heard) => drop(heard?),
             Err(_) => {
                 let waited_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
                 return Err(NodeError::TimedOut {
@@ -97,12 +96,14 @@ pub(super) async fn outbox(run: &Run, command: Outbox) -> Result<(), CliError> {
         Outbox::Drop { timeline } => (Request::OutboxDrop { timeline }, None),
         Outbox::Retry { wait } => (Request::OutboxRetry, Some(Patience::from(wait))),
     };
+    let mut waited = Ok(());
     let response = match patience {
         None => run.ask(request).await?,
         Some(patience) => {
-            let (_, mut gate) = run.write(request, patience).await?;
+            let (settled, mut gate) = run.write(request, patience).await?;
             let entries = gate.ask(Request::OutboxLs).await;
             gate.close().await;
+            waited = settled.waited;
             entries?
         }
     };
@@ -110,9 +111,11 @@ pub(super) async fn outbox(run: &Run, command: Outbox) -> Result<(), CliError> {
         return Err(CliError::Unexpected);
     };
     if run.output.json {
-        return run.output.object(&response);
+        run.output.object(&response)?;
+    } else {
+        entries
+            .iter()
+            .try_for_each(|entry| show::outbox_entry(run.output, entry))?;
     }
-    entries
-        .iter()
-        .try_for_each(|entry| show::outbox_entry(run.output, entry))
+    waited
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::args::{Patience, Timeline};
 use super::error::CliError;
 use super::gate::{Gate, Listener};
-use super::{Run, show};
+use super::{Run, Settled, show};
 use crate::api::{Request, Response, TimelineView};
 
 pub(super) async fn run(run: &Run, command: Timeline) -> Result<(), CliError> {
@@ -50,10 +50,11 @@ pub(super) async fn run(run: &Run, command: Timeline) -> Result<(), CliError> {
         } => (Request::TimelineRename { timeline, title }, wait.into()),
         Timeline::Leave { timeline, wait } => (Request::TimelineLeave { timeline }, wait.into()),
     };
-    let (response, mut gate) = run.write(request, patience).await?;
-    let response = refreshed(&mut gate, response).await;
+    let (settled, mut gate) = run.write(request, patience).await?;
+    let response = refreshed(&mut gate, settled.response).await;
     gate.close().await;
-    shown(run, &response?)
+    shown(run, &response?)?;
+    settled.waited
 }
 
 async fn ls(run: &Run) -> Result<(), CliError> {
@@ -70,20 +71,20 @@ async fn ls(run: &Run) -> Result<(), CliError> {
 }
 
 async fn invite(run: &Run, request: Request, qr: bool, patience: Patience) -> Result<(), CliError> {
-    let (response, gate) = run.write(request, patience).await?;
+    let (settled, gate) = run.write(request, patience).await?;
     gate.close().await;
-    let Response::Invite { link, .. } = &response else {
+    let Response::Invite { link, .. } = &settled.response else {
         return Err(CliError::Unexpected);
     };
     if run.output.json {
-        return run.output.object(&response);
-    }
-    run.output.line(link)?;
-    if qr {
-        show::qr(run.output, link)
+        run.output.object(&settled.response)?;
     } else {
-        Ok(())
+        run.output.line(link)?;
+        if qr {
+            show::qr(run.output, link)?;
+        }
     }
+    settled.waited
 }
 
 /// A joiner wants to read at once, so the history is waited for as well, as
@@ -92,17 +93,21 @@ async fn join(run: &Run, link: String, patience: Patience) -> Result<(), CliErro
     let mut gate = run.open(!patience.offline()).await?;
     let joined = joined(&mut gate, link, patience).await;
     gate.close().await;
-    shown(run, &joined?)
+    let Settled { response, waited } = joined?;
+    shown(run, &response)?;
+    waited
 }
 
-async fn joined(gate: &mut Gate, link: String, patience: Patience) -> Result<Response, CliError> {
+async fn joined(gate: &mut Gate, link: String, patience: Patience) -> Result<Settled, CliError> {
     let mut listener = gate.subscribe().await?;
-    let response = super::write(gate, Request::TimelineJoin { link }, patience).await?;
-    if !patience.offline() {
+    let settled = super::write(gate, Request::TimelineJoin { link }, patience).await?;
+    let Settled { response, waited } = settled;
+    if waited.is_ok() && !patience.offline() {
         arrived(gate, &mut listener, &response, patience.timeout).await?;
         gate.wait_idle(patience.timeout).await?;
     }
-    refreshed(gate, response).await
+    let response = refreshed(gate, response).await?;
+    Ok(Settled { response, waited })
 }
 
 /// Until the timeline has its genesis, or time is up.
@@ -119,9 +124,7 @@ async fn arrived(
         while let Some(view) = find(gate, &timeline.id).await?
             && view.kind == "joining"
         {
-            if listener.next().await.is_none() {
-                break;
-            }
+            listener.next().await?;
         }
         Ok(())
     };

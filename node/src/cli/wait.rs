@@ -68,8 +68,7 @@ async fn insist(
         }
         let left = timeout.saturating_sub(begun.elapsed());
         match tokio::time::timeout(left, listener.next()).await {
-            Ok(Some(_)) => {}
-            Ok(None) => return Err(NodeError::DaemonGone.into()),
+            Ok(heard) => drop(heard?),
             Err(_) => {
                 let late = NodeError::TimedOut {
                     what: name(want),
@@ -83,7 +82,10 @@ async fn insist(
 }
 
 /// How far the message is; for other writes whether the timeline's outbox is empty.
-async fn reached(gate: &mut Gate, written: &Written<'_>) -> Result<Option<Delivery>, CliError> {
+pub(super) async fn reached(
+    gate: &mut Gate,
+    written: &Written<'_>,
+) -> Result<Option<Delivery>, CliError> {
     let timeline = written.timeline.to_owned();
     if let Some(message) = written.message {
         let request = Request::Message {
@@ -211,8 +213,7 @@ pub(super) async fn drain(
         }
         let left = timeout.saturating_sub(begun.elapsed());
         match tokio::time::timeout(left, listener.next()).await {
-            Ok(Some(_)) => {}
-            Ok(None) => return Err(NodeError::DaemonGone.into()),
+            Ok(heard) => drop(heard?),
             Err(_) => return Ok(Drained::Late),
         }
     }

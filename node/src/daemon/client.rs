@@ -9,23 +9,30 @@ use serde::de::DeserializeOwned;
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
 
-use super::line::{self, Control, ControlAnswer, Gap};
+use super::line::{self, ALIVE_PAUSE, Control, ControlAnswer, Gap, Lines};
 use super::socket;
 use crate::api::{Event, Request, Response};
-use crate::error::NodeError;
+use crate::error::{ExitCode, NodeError};
 use crate::node::Heard;
+
+/// How long a daemon may say nothing at all, not even that it lives, before it
+/// is taken for frozen: 30 s, as a laptop's disk may need to wake up.
+pub const SILENCE_MAX: Duration = Duration::from_secs(30);
+const _: () = assert!(SILENCE_MAX.as_millis() > 4 * ALIVE_PAUSE.as_millis());
 
 /// A connection to the daemon of a folder.
 #[derive(Debug)]
 pub struct Client {
     home: PathBuf,
     stream: BufReader<UnixStream>,
+    lines: Lines,
+    silence: Duration,
 }
 
 /// Events of the daemon, on a connection of their own.
 #[derive(Debug)]
 pub struct RemoteEvents {
-    stream: BufReader<UnixStream>,
+    client: Client,
 }
 
 impl Client {
@@ -34,15 +41,26 @@ impl Client {
     /// # Errors
     /// [`NodeError::Io`] when one runs and this user may not talk to it.
     pub async fn connect(home: &Path) -> Result<Option<Self>, NodeError> {
+        Self::connect_within(home, SILENCE_MAX).await
+    }
+
+    /// As [`Client::connect`], to a daemon that is given up after `silence`.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn connect_within(home: &Path, silence: Duration) -> Result<Option<Self>, NodeError> {
         let stream = socket::connect(home).await?;
         Ok(stream.map(|stream| Self {
             home: home.to_owned(),
             stream: BufReader::new(stream),
+            lines: Lines::default(),
+            silence,
         }))
     }
 
     /// # Errors
-    /// [`NodeError::DaemonGone`], or [`NodeError::Io`] when its answer cannot be read.
+    /// [`NodeError::DaemonGone`], [`NodeError::DaemonSilent`], or [`NodeError::Io`]
+    /// when its answer cannot be read.
     pub async fn request(&mut self, request: &Request) -> Result<Response, NodeError> {
         self.ask(request).await
     }
@@ -69,8 +87,12 @@ impl Client {
             .await?
         {
             ControlAnswer::Done => Ok(()),
-            ControlAnswer::Refused { message, .. } => {
-                let source = io::Error::other(message);
+            ControlAnswer::Refused { message, exit_code } => {
+                let source = if exit_code == ExitCode::Full as u8 {
+                    io::Error::new(io::ErrorKind::StorageFull, message)
+                } else {
+                    io::Error::other(message)
+                };
                 Err(NodeError::Io {
                     action: "the daemon could not copy its database to",
                     path: folder,
@@ -88,13 +110,11 @@ impl Client {
     /// # Errors
     /// As [`Client::request`].
     pub async fn subscribe(&self) -> Result<RemoteEvents, NodeError> {
-        let mut other = Self::connect(&self.home)
+        let mut other = Self::connect_within(&self.home, self.silence)
             .await?
             .ok_or(NodeError::DaemonGone)?;
         match other.ask(&Control::Events).await? {
-            ControlAnswer::Done => Ok(RemoteEvents {
-                stream: other.stream,
-            }),
+            ControlAnswer::Done => Ok(RemoteEvents { client: other }),
             ControlAnswer::Synced { .. } | ControlAnswer::Refused { .. } => {
                 Err(NodeError::DaemonGone)
             }
@@ -105,9 +125,13 @@ impl Client {
         &mut self,
         question: &impl Serialize,
     ) -> Result<T, NodeError> {
-        let written = line::write(&mut self.stream, question).await;
-        written.map_err(|error| self.failed(error))?;
-        let answer = line::read_value(&mut self.stream).await;
+        let writing = line::write(&mut self.stream, question);
+        let written = tokio::time::timeout(self.silence, writing).await;
+        written
+            .map_err(io::Error::from)
+            .and_then(|written| written)
+            .map_err(|error| self.failed(error))?;
+        let answer = self.lines.next_value(&mut self.stream, self.silence).await;
         answer
             .map_err(|error| self.failed(error))?
             .ok_or(NodeError::DaemonGone)
@@ -120,6 +144,12 @@ impl Client {
         ) {
             return NodeError::DaemonGone;
         }
+        if source.kind() == io::ErrorKind::TimedOut {
+            return NodeError::DaemonSilent {
+                socket: socket::path(&self.home),
+                waited_ms: u64::try_from(self.silence.as_millis()).unwrap_or(u64::MAX),
+            };
+        }
         NodeError::Io {
             action: "could not talk to the daemon at",
             path: socket::path(&self.home),
@@ -129,13 +159,25 @@ impl Client {
 }
 
 impl RemoteEvents {
-    /// The next one; `None` once the daemon has stopped.
-    pub async fn next(&mut self) -> Option<Heard> {
-        let line = line::read(&mut self.stream).await.ok()??;
+    /// The next one. May be dropped while it waits: nothing is lost.
+    ///
+    /// # Errors
+    /// [`NodeError::DaemonGone`] once the daemon has stopped, [`NodeError::DaemonSilent`].
+    pub async fn next(&mut self) -> Result<Heard, NodeError> {
+        let Client {
+            stream,
+            lines,
+            silence,
+            ..
+        } = &mut self.client;
+        let line = lines.next(stream, Some(*silence)).await;
+        let line = line
+            .map_err(|error| self.client.failed(error))?
+            .ok_or(NodeError::DaemonGone)?;
         if let Ok(Gap::Missed { count }) = serde_json::from_slice(&line) {
-            return Some(Heard::Missed(count));
+            return Ok(Heard::Missed(count));
         }
         // An event that this version does not know is a gap, not the end.
-        Some(serde_json::from_slice::<Event>(&line).map_or(Heard::Missed(1), Heard::Event))
+        Ok(serde_json::from_slice::<Event>(&line).map_or(Heard::Missed(1), Heard::Event))
     }
 }

@@ -7,12 +7,14 @@
 )]
 
 mod backup;
+mod chats;
 mod daemon;
 mod delivery;
 mod imports;
 mod node;
 mod offline;
 mod options;
+mod pipes;
 mod refusals;
 mod relay;
 mod setup;
