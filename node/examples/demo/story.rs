@@ -90,7 +90,7 @@ async fn open(scene: &mut Scene) -> Result<(), Failure> {
         .ok_or("the conversation is empty")?
         .clone();
     let sent = mali.khlong(&["send", &timeline, &first.body, "--wait", "stored"])?;
-    let message = text(&sent, &["message"])?;
+    let message = text(&sent, &["id"])?;
     if text(&sent, &["delivery"])? != "stored" {
         return Err(format!(
             "the first message should be stored and is {}",

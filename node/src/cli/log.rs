@@ -1,5 +1,7 @@
 //! `log`: the history, and what arrives.
 
+use serde::Serialize;
+
 use super::args;
 use super::error::CliError;
 use super::gate::{Gate, Listener};
@@ -69,7 +71,7 @@ async fn history(run: &Run, gate: &mut Gate, log: &args::Log) -> Result<Timeline
         left -= messages.len().min(left);
         messages
             .iter()
-            .try_for_each(|message| print(run, message, log.ids))?;
+            .try_for_each(|message| print(run, &timeline.id, message, log.ids))?;
     }
     Ok(timeline)
 }
@@ -144,17 +146,38 @@ async fn one(
     ids: bool,
 ) -> Result<(), CliError> {
     let request = Request::Message { timeline, message };
-    let Response::Messages { messages, .. } = gate.ask(request).await? else {
+    let Response::Messages {
+        timeline, messages, ..
+    } = gate.ask(request).await?
+    else {
         return Err(CliError::Unexpected);
     };
     messages
         .iter()
-        .try_for_each(|message| print(run, message, ids))
+        .try_for_each(|message| print(run, &timeline.id, message, ids))
 }
 
-pub(super) fn print(run: &Run, message: &MessageView, ids: bool) -> Result<(), CliError> {
+/// One message, as JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    kind: &'static str,
+    timeline: &'a str,
+    #[serde(flatten)]
+    message: &'a MessageView,
+}
+
+pub(super) fn print(
+    run: &Run,
+    timeline: &str,
+    message: &MessageView,
+    ids: bool,
+) -> Result<(), CliError> {
     if run.output.json {
-        run.output.object(message)
+        run.output.object(&Line {
+            kind: "message",
+            timeline,
+            message,
+        })
     } else {
         show::message(run.output, message, ids)
     }

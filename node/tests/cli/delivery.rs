@@ -141,7 +141,7 @@ fn a_follower_sees_each_own_message_and_change_once() {
     let _daemon = mali.daemon();
     let (_follower, mut arriving) = mali.stream(&["--json", "log", &timeline, "--follow"]);
     assert!(next_line(&mut arriving).contains("before"));
-    let message = text(&mali.json(&["send", &timeline, "first"])["message"]);
+    let message = text(&mali.json(&["send", &timeline, "first"])["id"]);
     assert!(next_line(&mut arriving).contains("first"));
     mali.json(&["edit", &timeline, &message, "second"]);
     assert!(next_line(&mut arriving).contains("second"));

@@ -14,6 +14,7 @@ mod imports;
 mod node;
 mod offline;
 mod options;
+mod patience;
 mod pipes;
 mod refusals;
 mod relay;

@@ -1,5 +1,6 @@
 //! Why a command failed, and with which exit code.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use khlong_crdt::address::AddressError;
@@ -30,6 +31,20 @@ pub enum CommandError {
     Exists {
         /// The configuration.
         path: PathBuf,
+    },
+    /// `run` serves a folder; only `init` makes one.
+    #[error("{folder} holds no relay; run `khlong-relay --config {config} init` to make an empty one, or restore the folder from a backup", folder = folder.display(), config = config.display())]
+    NotInitialised {
+        /// The folder of the store.
+        folder: PathBuf,
+        /// The configuration that names it.
+        config: PathBuf,
+    },
+    /// No configuration either.
+    #[error("{config} does not exist; run `khlong-relay --config {config} init` first, or name the right file with --config", config = config.display())]
+    NotConfigured {
+        /// Where it was looked for.
+        config: PathBuf,
     },
     /// The host cannot stand in an address.
     #[error("`{host}` is no host name and no IP address")]
@@ -67,11 +82,15 @@ impl CommandError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::LogLevel { .. } | Self::Exists { .. } | Self::Host { .. } => 3,
+            Self::Config(_)
+            | Self::LogLevel { .. }
+            | Self::Exists { .. }
+            | Self::NotInitialised { .. }
+            | Self::NotConfigured { .. }
+            | Self::Host { .. } => 3,
             Self::Key(KeyError::Malformed) => 3,
-            Self::Key(KeyError::Entropy(_) | KeyError::Write { .. })
-            | Self::File { .. }
-            | Self::Process(_) => 1,
+            Self::Key(KeyError::Write { source, .. }) | Self::File { source, .. } => of_io(source),
+            Self::Key(KeyError::Entropy(_)) | Self::Process(_) => 1,
             Self::Check(error) | Self::Server(ServerError::Store(error)) => error.exit_code(),
             Self::Server(
                 ServerError::Quic(_)
@@ -82,5 +101,12 @@ impl CommandError {
                 | ServerError::DriverGone,
             ) => 1,
         }
+    }
+}
+
+fn of_io(error: &std::io::Error) -> u8 {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => 7,
+        _ => 1,
     }
 }
