@@ -67,6 +67,12 @@ pub enum Request {
         /// `khlong://KEY@HOST:PORT/join/tl_…#…`.
         link: String,
     },
+    /// Forget a timeline that is being joined, if every relay that carries it is reached and
+    /// refuses to let this node in; else change nothing.
+    TimelineJoinEnd {
+        /// Which timeline.
+        timeline: String,
+    },
     /// List timelines.
     TimelineLs,
     /// Give a timeline another title, for every member.
@@ -215,6 +221,14 @@ pub enum Response {
         /// As it stands now.
         timeline: TimelineView,
     },
+    /// Answer to [`Request::TimelineJoinEnd`] when the timeline was forgotten; else it is
+    /// [`Response::Timeline`].
+    NotLetIn {
+        /// Which timeline.
+        timeline: String,
+        /// Number on the wire of what the relays said (`sync/PROTOCOL.md` §7).
+        code: u32,
+    },
     /// Answer to [`Request::TimelineLs`].
     Timelines {
         /// By title.
@@ -323,6 +337,9 @@ pub struct RelayView {
     pub state: String,
     /// Why the last attempt failed, if it did.
     pub last_error: Option<String>,
+    /// Whether it failed because whoever answered has another key.
+    #[serde(default)]
+    pub wrong_key: bool,
     /// Whether everything that the relay has is here.
     pub caught_up: bool,
 }

@@ -119,6 +119,18 @@ pub enum NodeError {
         /// What the relay said.
         code: ErrorCode,
     },
+    /// Every relay of a timeline refused to let this node join.
+    #[error(
+        "the relay lets nobody in by this link ({code}): {}; nothing was joined",
+        link_remedy(*code)
+    )]
+    NotLetIn {
+        /// What the relay said.
+        code: ErrorCode,
+    },
+    /// A relay that is needed has another key than its address says.
+    #[error("no relay was reached: {0}")]
+    WrongKey(String),
     /// The daemon went away.
     #[error("the daemon closed the connection; see its log")]
     DaemonGone,
@@ -130,11 +142,11 @@ pub enum NodeError {
     /// The daemon holds its socket and says nothing.
     #[error(
         "the daemon behind {} has said nothing for {waited_ms} ms: it is stopped or hangs; let it go on or end it, then try again",
-        .socket.display()
+        .path.display()
     )]
     DaemonSilent {
         /// Its socket.
-        socket: PathBuf,
+        path: PathBuf,
         /// How long it was waited for.
         waited_ms: u64,
     },
@@ -146,22 +158,20 @@ impl NodeError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::NotInitialised(_) | Self::AlreadyInitialised(_) => ExitCode::Config,
-            Self::Keys(_) | Self::Secret { .. } => ExitCode::Untrusted,
+            Self::Keys(_) | Self::Secret { .. } | Self::WrongKey(_) => ExitCode::Untrusted,
             Self::Settings { .. } => ExitCode::Integrity,
             Self::Usage(_) | Self::Malformed { .. } => ExitCode::Usage,
             Self::Left | Self::Write(WriteError::ReadOnly | WriteError::NotAdmin(_)) => {
                 ExitCode::Untrusted
             }
-            Self::NotFound(_)
-            | Self::Write(_)
-            | Self::DaemonGone
-            | Self::FollowedDaemonGone
-            | Self::DaemonSilent { .. } => ExitCode::Failure,
+            Self::NotFound(_) | Self::Write(_) | Self::DaemonGone | Self::FollowedDaemonGone => {
+                ExitCode::Failure
+            }
             Self::Io { source, .. } => ExitCode::of_io(source),
             Self::KeyFile(error) => ExitCode::of_key_file(error),
             Self::Store(error) | Self::NotWritten(error) => ExitCode::of_store(error),
-            Self::TimedOut { .. } => ExitCode::TimedOut,
-            Self::RefusedByRelay { code } => ExitCode::of_refusal(*code),
+            Self::TimedOut { .. } | Self::DaemonSilent { .. } => ExitCode::TimedOut,
+            Self::RefusedByRelay { code } | Self::NotLetIn { code } => ExitCode::of_refusal(*code),
         }
     }
 
@@ -225,9 +235,11 @@ impl ExitCode {
     /// What the system's answer means to a script.
     #[must_use]
     pub fn of_io(error: &std::io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full,
-            _ => Self::Failure,
+        let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
+        if full.contains(&error.kind()) {
+            Self::Full
+        } else {
+            Self::Failure
         }
     }
 
@@ -282,6 +294,15 @@ fn remedy(code: ErrorCode) -> &'static str {
         | ExitCode::Config
         | ExitCode::TimedOut => "look at its operator's log",
     }
+}
+
+/// What may be wrong with an invite link that a relay refuses.
+fn link_remedy(code: ErrorCode) -> &'static str {
+    if code == ErrorCode::AlreadyHandedOver {
+        return "somebody has used it; ask for a new one";
+    }
+    "it has expired or was withdrawn, or who made it has not been online since; ask for a new one, or try \
+     this one again later"
 }
 
 /// An error with its causes, for a log line or an answer.

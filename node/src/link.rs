@@ -11,6 +11,7 @@ use std::time::Duration;
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::id::RelayKey;
 use khlong_sync::transport::quic::dialer::Dialer;
+use khlong_sync::transport::quic::error::ConnectError;
 use khlong_sync::transport::quic::limits::QuicLimits;
 use khlong_sync::transport::quic::link::{LinkEvent, LinkSender};
 use khlong_sync::wire::frame::{Frame, Lane};
@@ -68,9 +69,11 @@ impl Links {
         let dialer = match self.dialer() {
             Ok(dialer) => dialer,
             Err(reason) => {
-                return self
-                    .failures
-                    .push(PeerInput::ConnectFailed { relay, reason });
+                return self.failures.push(PeerInput::ConnectFailed {
+                    relay,
+                    reason,
+                    wrong_key: false,
+                });
             }
         };
         self.next += 1;
@@ -235,6 +238,7 @@ async fn run(
                 .send(PeerInput::ConnectFailed {
                     relay,
                     reason: described(&error),
+                    wrong_key: matches!(error, ConnectError::WrongKey { .. }),
                 })
                 .await;
             return;

@@ -76,6 +76,9 @@ pub enum SimError {
     /// Two runs that should be the same are not.
     #[error("{0}")]
     Differs(String),
+    /// A number is outside its limits.
+    #[error("{0}")]
+    Missed(String),
     /// A routing protocol refused the plan.
     #[error("{protocol}: {problem}")]
     Run {
@@ -96,9 +99,11 @@ impl SimError {
             )
             | Self::Usage(_) => ExitCode::Usage,
             Self::Scenario(_) | Self::Mobility(_) => ExitCode::Config,
-            Self::Read { .. } | Self::Write { .. } | Self::Exists(_) | Self::Run { .. } => {
-                ExitCode::Failure
-            }
+            Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Exists(_)
+            | Self::Missed(_)
+            | Self::Run { .. } => ExitCode::Failure,
             Self::Version { .. } => ExitCode::Incompatible,
             Self::Table { .. } | Self::Differs(_) => ExitCode::Integrity,
         }

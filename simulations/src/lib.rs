@@ -6,10 +6,12 @@
 //! | [`plan`], [`results`] | what goes into a run and what comes out, the same for every protocol |
 //! | [`actors`] | the real node and relay on imaginary disks and wires |
 //! | [`mod@bench`] | how fast it is, how much memory it takes |
+//! | [`calibrate`] | both fidelities of links on the same plans |
 //! | [`fuzz`] | the search for bugs: many seeds under faults |
 //! | [`links`] | rate, delay, loss |
 //! | [`mobility`] | who meets whom |
 //! | [`runs`], [`protocols`] | replications of a scenario, and who executes which protocol |
+//! | [`quic`] | links as real QUIC, to calibrate links as frames |
 //! | [`output`], [`report`] | a run folder that explains itself, and a page to look at |
 //! | [`routing`] | protocols of the literature, to compare with |
 //! | [`scenario`] | a TOML file and a seed give a plan |
@@ -21,6 +23,7 @@
 
 pub mod actors;
 pub mod bench;
+pub mod calibrate;
 pub mod cli;
 pub mod error;
 pub mod fuzz;
@@ -30,6 +33,7 @@ pub mod mobility;
 pub mod output;
 pub mod plan;
 pub mod protocols;
+pub mod quic;
 pub mod report;
 pub mod results;
 pub mod routing;

@@ -2,6 +2,7 @@
 
 use crate::actors;
 use crate::actors::execute::ExecuteOptions;
+use crate::actors::world::{Fidelity, WorldOptions};
 use crate::error::SimError;
 use crate::kernel::seeds::Seeds;
 use crate::plan::Plan;
@@ -9,7 +10,7 @@ use crate::results::RunResults;
 use crate::routing::prophet::Parameters;
 use crate::routing::{self, Router};
 use crate::scenario::protocol::Protocol;
-use crate::scenario::spec::RoutingSpec;
+use crate::scenario::spec::Scenario;
 use crate::units::{Size, Span};
 
 /// What an executor is told beside the plan.
@@ -25,18 +26,22 @@ pub struct Options {
     pub sample_every: Span,
     /// Whether to list what happened.
     pub happenings: bool,
+    /// What links are to the real node and relay.
+    pub fidelity: Fidelity,
 }
 
 impl Options {
     /// As a scenario says.
     #[must_use]
-    pub fn of(routing: &RoutingSpec, sample_every: Span, happenings: bool) -> Self {
+    pub fn of(scenario: &Scenario, sample_every: Span, happenings: bool) -> Self {
+        let routing = &scenario.routing;
         Self {
             buffer: routing.buffer,
             ttl: routing.ttl,
             prophet: routing.prophet.into(),
             sample_every,
             happenings,
+            fidelity: scenario.fidelity,
         }
     }
 }
@@ -70,7 +75,10 @@ pub fn execute(
         Protocol::Khlong => {
             let wanted = ExecuteOptions {
                 happenings: options.happenings,
-                ..ExecuteOptions::default()
+                world: WorldOptions {
+                    fidelity: options.fidelity,
+                    ..WorldOptions::default()
+                },
             };
             actors::execute::execute(plan, seeds, &wanted).map_err(|error| SimError::Run {
                 protocol: protocol.to_string(),

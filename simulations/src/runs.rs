@@ -86,7 +86,7 @@ impl Study {
         protocol: Protocol,
         happenings: bool,
     ) -> Result<(RunResults, Digest), SimError> {
-        let options = Options::of(&self.scenario.routing, self.sample_every(), happenings);
+        let options = Options::of(&self.scenario, self.sample_every(), happenings);
         let seeds = Seeds::new(replication.seed);
         let results = protocols::execute(protocol, &replication.plan, seeds, &options)?;
         let digest = Digest::of(&results, replication, self.scenario.routing.ttl);

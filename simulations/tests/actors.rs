@@ -111,6 +111,24 @@ fn on_a_live_connection_messages_arrive_within_a_second() {
 }
 
 #[test]
+fn what_is_lost_again_and_again_keeps_its_place_in_the_stream() {
+    let mut plan = conversation(vec![contact(MALI, 0, HOUR), contact(CHAI, 0, HOUR)]);
+    for link in &mut plan.links {
+        link.forth.loss = 0.3;
+    }
+    // Many at a time, so that lost frames have others behind them.
+    for (place, message) in (0..).zip(&mut plan.messages) {
+        message.at = Monotonic(MINUTE + place * 20_000);
+    }
+    let delays = delays_us(&run(&plan, 7, Carriage::Values));
+    assert_eq!(delays.len(), 30);
+    assert!(
+        delays.iter().all(|delay| *delay < 30 * SECOND),
+        "nothing waits for a connection to be given up: {delays:?}"
+    );
+}
+
+#[test]
 fn a_relay_that_is_killed_loses_nothing_that_it_promised() {
     let mut plan = conversation(vec![contact(MALI, 0, HOUR), contact(CHAI, 0, HOUR)]);
     plan.outages = vec![Outage {

@@ -8,10 +8,14 @@ use khlong_crdt::time::UnixMillis;
 use khlong_document::keys::author::AuthorSecret;
 use khlong_document::keys::invite::InviteSecret;
 use khlong_document::keys::principal::PrincipalSecret;
+use khlong_document::membership::joining::join;
+use khlong_document::membership::manifest::PARENTS_MAX;
+use khlong_document::membership::mint::{MintRequest, mint};
 use khlong_document::membership::opening::open_timeline;
 use khlong_document::membership::role::Role;
-use khlong_document::seal::{SealRequest, seal_auth_op};
+use khlong_document::seal::{SealRequest, seal_auth_op, seal_key_op};
 use khlong_document::timeline::Timeline;
+use khlong_document::timeline::event::TimelineEvent;
 use khlong_document::timeline::write::{InviteTerms, WriteError};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -66,19 +70,72 @@ fn joins_with_weak_inbox(
 }
 
 #[test]
-fn an_invite_whose_keys_cannot_be_made_leaves_nothing_behind() {
+fn a_weak_inbox_key_keeps_nobody_else_out() {
     let mut rng = ChaCha12Rng::seed_from_u64(5);
     let opened = open_timeline(TimelineKind::Group, History::SinceJoin, &mut rng);
     let mut admin = Timeline::new(opened.timeline, opened.secrets);
-    admin.receive_all(opened.envelopes);
+    let mut sent = opened.envelopes;
+    admin.receive_all(sent.iter().cloned());
     let (envelopes, payload) = admin.invite(&TERMS, NOW, &mut rng).unwrap();
     // What was received here is what is to be sent: one chain, in this order.
     assert_eq!(admin.head().1, envelopes.last().unwrap().id());
+    sent.extend(envelopes);
     let invite = InviteSecret::from_payload(admin.id(), &payload, None).unwrap();
-    let joined = joins_with_weak_inbox(&admin, &invite, &mut rng);
-    admin.receive(&joined);
-    assert_eq!(admin.members().len(), 2);
+    let weak = joins_with_weak_inbox(&admin, &invite, &mut rng);
+    let events = admin.receive(&weak);
+    let weak_member = admin.principal_of(&weak.author()).unwrap();
+    assert!(events.contains(&TimelineEvent::WeakInbox(weak_member)));
+    let told = |events: &[TimelineEvent]| {
+        let is_weak = |event: &&TimelineEvent| matches!(event, TimelineEvent::WeakInbox(_));
+        events.iter().filter(is_weak).count()
+    };
+    assert_eq!(told(&admin.receive(&weak)), 0, "once");
+    sent.push(weak);
 
+    let (envelopes, payload) = admin.invite(&TERMS, NOW, &mut rng).unwrap();
+    sent.extend(envelopes);
+    let invite = InviteSecret::from_payload(admin.id(), &payload, None).unwrap();
+    let joined = join(admin.id(), &invite, &mut rng);
+    sent.extend(joined.envelopes);
+    let mut newcomer = Timeline::new(admin.id(), joined.secrets);
+    // Every member is told of the same one, in any order.
+    let events = newcomer.receive_all(sent.iter().rev().cloned());
+    assert_eq!(told(&events), 1);
+    admin.receive_all(sent);
+    assert!(newcomer.is_ready() && admin.is_ready());
+    assert_eq!(admin.members().len(), 3);
+}
+
+#[test]
+fn an_invite_whose_keys_cannot_be_made_leaves_nothing_behind() {
+    let mut rng = ChaCha12Rng::seed_from_u64(5);
+    let opened = open_timeline(TimelineKind::Group, History::SinceJoin, &mut rng);
+    let (author, inbox) = (opened.secrets.author.clone(), opened.secrets.inbox.public());
+    let mut admin = Timeline::new(opened.timeline, opened.secrets);
+    admin.receive_all(opened.envelopes);
+    // More epochs that do not know each other than one mint can merge.
+    for _ in 0..=PARENTS_MAX {
+        let request = MintRequest {
+            timeline: admin.id(),
+            history: History::SinceJoin,
+            parents: &[],
+            auth_heads: &[],
+            minter: admin.principal(),
+            recipients: &[inbox],
+            public_key: None,
+        };
+        let minted = mint(&request, &mut rng).unwrap();
+        let request = SealRequest {
+            kind: Kind::KeyOp,
+            timeline: admin.id(),
+            seq: admin.next_seq(),
+            prev: admin.head().1,
+            epoch_id: EpochId::ZERO,
+            expiry: Expiry::Keep,
+            refs: Vec::new(),
+        };
+        admin.receive(&seal_key_op(request, &minted.op, &author).unwrap());
+    }
     let before = (admin.head(), admin.admission().unwrap().clone());
     let outcome = admin.invite(&TERMS, NOW, &mut rng);
     assert!(matches!(outcome, Err(WriteError::Mint(_))), "{outcome:?}");

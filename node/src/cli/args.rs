@@ -31,6 +31,17 @@ pub(super) struct Cli {
         hide_env_values = true
     )]
     pub(super) passphrase_file: Option<PathBuf>,
+    /// How long a daemon may be silent; then the exit code is 5
+    #[arg(
+        long,
+        global = true,
+        env = "KHLONG_DAEMON_TIMEOUT",
+        value_name = "TIME",
+        value_parser = duration,
+        default_value = "30s",
+        hide_env_values = true
+    )]
+    pub(super) daemon_timeout: Duration,
     /// Answer with one JSON object a line on standard output
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -235,7 +246,7 @@ pub(super) enum Timeline {
         #[command(flatten)]
         wait: StoredWait,
     },
-    /// Join by an invite link
+    /// Join by an invite link; with `--wait none` it is tried until a relay lets this node in
     Join {
         /// `khlong://KEY@HOST:PORT/join/…`
         link: String,

@@ -11,15 +11,13 @@ use zeroize::Zeroizing;
 
 use super::error::CliError;
 use crate::api::{Request, Response};
-use crate::daemon::client::{Client, RemoteEvents, SILENCE_MAX};
+use crate::daemon::client::{Client, RemoteEvents};
 use crate::error::NodeError;
 use crate::node::{Events, Heard, Node, NodeOptions};
 
-/// How long a command waits for another one that has the folder open.
+/// How long a command waits for another one that has the folder open, if it is
+/// not less patient with a daemon.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
-
-/// Milliseconds in place of [`LOCK_WAIT_MAX`] and [`SILENCE_MAX`], for tests and slow disks.
-const PATIENCE_VARIABLE: &str = "KHLONG_PATIENCE_MS";
 
 /// Between two looks at the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
@@ -44,14 +42,13 @@ impl Gate {
     pub(super) async fn open(
         home: &Path,
         passphrase_file: Option<&Path>,
+        patience: Duration,
         online: bool,
     ) -> Result<Self, CliError> {
         let begun = Instant::now();
-        let patience = patience()?;
-        let silence = patience.unwrap_or(SILENCE_MAX);
         loop {
-            if let Some(client) = Client::connect_within(home, silence).await? {
-                return Ok(Self::Socket(client));
+            if let Some(client) = Client::connect(home).await? {
+                return Ok(Self::Socket(client.with_patience(patience)));
             }
             let passphrase = passphrase_file.map(passphrase_of).transpose()?;
             let options = NodeOptions {
@@ -62,7 +59,7 @@ impl Gate {
             match Node::open(options).await {
                 Ok(node) => return Ok(Self::Folder(node)),
                 Err(NodeError::Store(StoreError::Locked { pid, .. })) => {
-                    if begun.elapsed() >= patience.unwrap_or(LOCK_WAIT_MAX) {
+                    if begun.elapsed() >= LOCK_WAIT_MAX.min(patience) {
                         return Err(CliError::InUse {
                             home: home.to_owned(),
                             pid,
@@ -132,17 +129,6 @@ impl Listener {
             Self::Folder(events) => Ok(events.next().await.ok_or(NodeError::DaemonGone)?),
         }
     }
-}
-
-/// What [`PATIENCE_VARIABLE`] says.
-fn patience() -> Result<Option<Duration>, CliError> {
-    let Some(text) = std::env::var_os(PATIENCE_VARIABLE) else {
-        return Ok(None);
-    };
-    let ms = text.to_str().and_then(|text| text.parse().ok());
-    ms.map(Duration::from_millis).map(Some).ok_or_else(|| {
-        CliError::Config(format!("{PATIENCE_VARIABLE} is no number of milliseconds"))
-    })
 }
 
 /// The first line of a file that holds a secret.

@@ -32,10 +32,10 @@ pub(super) async fn run(run: &Run, log: args::Log) -> Result<(), CliError> {
 
 /// What a person who follows should know beside the reason.
 fn ended(error: CliError) -> CliError {
-    match error {
-        CliError::Node(NodeError::DaemonGone) => CliError::Node(NodeError::FollowedDaemonGone),
-        other => other,
+    if matches!(error, CliError::Node(NodeError::DaemonGone)) {
+        return NodeError::FollowedDaemonGone.into();
     }
+    error
 }
 
 async fn show_all(run: &Run, gate: &mut Gate, log: args::Log) -> Result<(), CliError> {

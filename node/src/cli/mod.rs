@@ -23,6 +23,7 @@ mod wait;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode as ProcessExit;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 
@@ -62,6 +63,8 @@ pub fn main() -> ProcessExit {
 struct Run {
     home: PathBuf,
     passphrase_file: Option<PathBuf>,
+    /// Of a daemon.
+    daemon_timeout: Duration,
     output: Output,
 }
 
@@ -69,6 +72,7 @@ async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
     let shared = Run {
         home: home(cli.home)?,
         passphrase_file: cli.passphrase_file,
+        daemon_timeout: cli.daemon_timeout,
         output,
     };
     match cli.command {
@@ -156,7 +160,8 @@ impl Run {
     }
 
     async fn open(&self, online: bool) -> Result<Gate, CliError> {
-        Gate::open(&self.home, self.passphrase_file.as_deref(), online).await
+        let passphrase_file = self.passphrase_file.as_deref();
+        Gate::open(&self.home, passphrase_file, self.daemon_timeout, online).await
     }
 
     /// Asks one question that writes nothing.
@@ -214,6 +219,7 @@ async fn write(gate: &mut Gate, request: Request, patience: Patience) -> Result<
         Response::Timeline { timeline } => (timeline.id.clone(), None, None),
         Response::Id { .. }
         | Response::Relays { .. }
+        | Response::NotLetIn { .. }
         | Response::Timelines { .. }
         | Response::Messages { .. }
         | Response::Status { .. }

@@ -57,6 +57,7 @@ async fn synced(gate: &mut Gate, timeout: Duration) -> Result<(), CliError> {
         match tokio::time::timeout(left, listener.next()).await {
             Ok(heard) => drop(heard?),
             Err(_) => {
+                wait::check_keys(&relays)?;
                 let waited_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
                 return Err(NodeError::TimedOut {
                     what: "in step with every relay",

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use khlong_sync::wire::code::ErrorCode;
+
 use super::args::{Patience, Timeline};
 use super::error::CliError;
 use super::gate::{Gate, Listener};
 use super::{Run, Settled, show};
 use crate::api::{Request, Response, TimelineView};
+use crate::error::NodeError;
 
 pub(super) async fn run(run: &Run, command: Timeline) -> Result<(), CliError> {
     let (request, patience): (Request, Patience) = match command {
@@ -102,9 +105,12 @@ async fn joined(gate: &mut Gate, link: String, patience: Patience) -> Result<Set
     let mut listener = gate.subscribe().await?;
     let settled = super::write(gate, Request::TimelineJoin { link }, patience).await?;
     let Settled { response, waited } = settled;
-    if waited.is_ok() && !patience.offline() {
-        arrived(gate, &mut listener, &response, patience.timeout).await?;
-        gate.wait_idle(patience.timeout).await?;
+    if !patience.offline() {
+        if waited.is_ok() {
+            arrived(gate, &mut listener, &response, patience.timeout).await?;
+            gate.wait_idle(patience.timeout).await?;
+        }
+        check_let_in(gate, &response).await?;
     }
     let response = refreshed(gate, response).await?;
     Ok(Settled { response, waited })
@@ -123,6 +129,7 @@ async fn arrived(
     let arriving = async {
         while let Some(view) = find(gate, &timeline.id).await?
             && view.kind == "joining"
+            && !is_refused(gate, &timeline.id).await?
         {
             listener.next().await?;
         }
@@ -131,6 +138,29 @@ async fn arrived(
     tokio::time::timeout(timeout, arriving)
         .await
         .unwrap_or(Ok(()))
+}
+
+/// Whether waiting longer cannot help: a relay's last word was no.
+async fn is_refused(gate: &mut Gate, timeline: &str) -> Result<bool, CliError> {
+    let Response::Outbox { entries } = gate.ask(Request::OutboxLs).await? else {
+        return Err(CliError::Unexpected);
+    };
+    let mut own = entries.iter().filter(|entry| entry.timeline == timeline);
+    Ok(own.any(|entry| entry.refused.is_some()))
+}
+
+/// Whoever waited for the relay hears what it said; what it refused leaves nothing behind.
+async fn check_let_in(gate: &mut Gate, response: &Response) -> Result<(), CliError> {
+    let Response::Timeline { timeline } = response else {
+        return Ok(());
+    };
+    let timeline = timeline.id.clone();
+    let ended = gate.ask(Request::TimelineJoinEnd { timeline }).await?;
+    let Response::NotLetIn { code, .. } = ended else {
+        return Ok(());
+    };
+    let code = ErrorCode::from_number(code);
+    Err(NodeError::NotLetIn { code }.into())
 }
 
 /// The timeline as it stands after the wait.

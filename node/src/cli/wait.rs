@@ -8,7 +8,7 @@ use super::args::{Patience, WaitFor};
 use super::error::CliError;
 use super::gate::{Gate, Listener};
 use super::progress::Progress;
-use crate::api::{Delivery, OutboxView, Request, Response};
+use crate::api::{Delivery, OutboxView, RelayView, Request, Response};
 use crate::error::{ExitCode, NodeError};
 
 /// What was written, as far as waiting needs it.
@@ -75,6 +75,9 @@ async fn insist(
                     waited_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
                 };
                 let why = obstacle.filter(Obstacle::tells_more_than_late);
+                if why.is_none() {
+                    check_keys(&relays(gate).await?)?;
+                }
                 return Err(why.map_or(late, |obstacle| obstacle.error()).into());
             }
         }
@@ -172,10 +175,29 @@ async fn everyone_answered(gate: &mut Gate) -> Result<bool, CliError> {
     if !gate.wait_idle(Duration::ZERO).await? {
         return Ok(false);
     }
+    let relays = relays(gate).await?;
+    Ok(relays.iter().any(|relay| relay.state == "connected"))
+}
+
+async fn relays(gate: &mut Gate) -> Result<Vec<RelayView>, CliError> {
     let Response::Relays { relays } = gate.ask(Request::RelayLs).await? else {
         return Err(CliError::Unexpected);
     };
-    Ok(relays.iter().any(|relay| relay.state == "connected"))
+    Ok(relays)
+}
+
+/// Whether nothing came because no relay is reached and one of them has a wrong key: waiting
+/// longer would not help, and somebody may be in between.
+pub(super) fn check_keys(relays: &[RelayView]) -> Result<(), CliError> {
+    let is_reached = relays.iter().any(|relay| relay.state == "connected");
+    let wrong = relays.iter().find(|relay| relay.wrong_key);
+    match wrong {
+        Some(relay) if !is_reached => {
+            let why = relay.last_error.clone().unwrap_or_default();
+            Err(NodeError::WrongKey(why).into())
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// How waiting for an empty outbox ended.

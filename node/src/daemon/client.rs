@@ -41,21 +41,19 @@ impl Client {
     /// # Errors
     /// [`NodeError::Io`] when one runs and this user may not talk to it.
     pub async fn connect(home: &Path) -> Result<Option<Self>, NodeError> {
-        Self::connect_within(home, SILENCE_MAX).await
-    }
-
-    /// As [`Client::connect`], to a daemon that is given up after `silence`.
-    ///
-    /// # Errors
-    /// As [`Client::connect`].
-    pub async fn connect_within(home: &Path, silence: Duration) -> Result<Option<Self>, NodeError> {
         let stream = socket::connect(home).await?;
         Ok(stream.map(|stream| Self {
             home: home.to_owned(),
             stream: BufReader::new(stream),
             lines: Lines::default(),
-            silence,
+            silence: SILENCE_MAX,
         }))
+    }
+
+    /// Gives the daemon up after such a silence, instead of [`SILENCE_MAX`].
+    #[must_use]
+    pub fn with_patience(self, silence: Duration) -> Self {
+        Self { silence, ..self }
     }
 
     /// # Errors
@@ -110,9 +108,10 @@ impl Client {
     /// # Errors
     /// As [`Client::request`].
     pub async fn subscribe(&self) -> Result<RemoteEvents, NodeError> {
-        let mut other = Self::connect_within(&self.home, self.silence)
+        let mut other = Self::connect(&self.home)
             .await?
-            .ok_or(NodeError::DaemonGone)?;
+            .ok_or(NodeError::DaemonGone)?
+            .with_patience(self.silence);
         match other.ask(&Control::Events).await? {
             ControlAnswer::Done => Ok(RemoteEvents { client: other }),
             ControlAnswer::Synced { .. } | ControlAnswer::Refused { .. } => {
@@ -146,7 +145,7 @@ impl Client {
         }
         if source.kind() == io::ErrorKind::TimedOut {
             return NodeError::DaemonSilent {
-                socket: socket::path(&self.home),
+                path: socket::path(&self.home),
                 waited_ms: u64::try_from(self.silence.as_millis()).unwrap_or(u64::MAX),
             };
         }

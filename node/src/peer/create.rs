@@ -23,6 +23,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 use super::Peer;
 use super::book::{BOOK_ROW, Book};
 use super::find::check_nickname;
+use super::receipt_pace::ReceiptPace;
 use super::timelines::{load, load_outbox, secret_row};
 use super::vault::{MasterKey, Vault};
 use crate::error::NodeError;
@@ -117,6 +118,7 @@ impl Peer {
             user,
             book,
             owing: timelines.keys().copied().collect(),
+            receipts: ReceiptPace::default(),
             timelines,
             outbox,
             links: BTreeMap::new(),

@@ -193,6 +193,7 @@ impl Peer {
     /// fails ends the peer.
     pub(super) fn owe_receipts(&mut self, now: Now) -> Result<(), NodeError> {
         self.reread_timelines()?;
+        self.owing.extend(self.receipts.take_due(now.monotonic));
         for id in std::mem::take(&mut self.owing) {
             match self.owe_receipts_in(now, id) {
                 Ok(()) => {}
@@ -227,6 +228,9 @@ impl Peer {
         let Some(timeline) = self.timelines.get_mut(&id) else {
             return Ok(());
         };
+        if !timeline.pending_receipt() || self.receipts.puts_off(id, now.monotonic) {
+            return Ok(());
+        }
         let receipt = timeline
             .write_receipt(&mut self.rng)
             .map_err(NodeError::Write)?;

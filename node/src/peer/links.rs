@@ -129,6 +129,8 @@ pub(crate) struct Link {
     pub(crate) state: LinkState,
     pub(crate) failures: u32,
     pub(crate) last_error: Option<String>,
+    /// Whether somebody with another key answered the last attempt.
+    pub(crate) wrong_key: bool,
 }
 
 impl Link {
@@ -139,6 +141,7 @@ impl Link {
             state,
             failures: 0,
             last_error: None,
+            wrong_key: false,
         }
     }
 
@@ -187,6 +190,7 @@ impl Link {
             address: self.address.to_string(),
             state: state.to_owned(),
             last_error: self.last_error.clone(),
+            wrong_key: self.wrong_key,
             caught_up,
         }
     }

@@ -32,6 +32,7 @@ mod links;
 mod names;
 mod outbox;
 mod pauses;
+mod receipt_pace;
 mod relays;
 mod requests;
 mod timelines;
@@ -54,6 +55,7 @@ use rand_chacha::ChaCha20Rng;
 use self::book::Book;
 use self::links::{Link, LinkState};
 use self::outbox::Outbox;
+use self::receipt_pace::ReceiptPace;
 use self::vault::Vault;
 use crate::api::Event;
 use crate::error::NodeError;
@@ -76,6 +78,8 @@ pub enum PeerInput {
         relay: RelayKey,
         /// Why.
         reason: String,
+        /// Somebody answered, with another key than that of the relay.
+        wrong_key: bool,
     },
     /// A frame arrived; its envelopes are verified.
     Frame {
@@ -134,6 +138,7 @@ pub struct Peer {
     timelines: BTreeMap<TimelineId, Timeline>,
     /// Those that changed since it was last seen to what is owed there.
     owing: BTreeSet<TimelineId>,
+    receipts: ReceiptPace,
     outbox: Outbox,
     links: BTreeMap<RelayKey, Link>,
     online: bool,
@@ -159,10 +164,17 @@ impl Peer {
     pub fn handle(&mut self, now: Now, input: PeerInput) -> Result<(), NodeError> {
         match input {
             PeerInput::Connected { relay, exporter } => self.connected(now, relay, exporter)?,
-            PeerInput::ConnectFailed { relay, reason }
-            | PeerInput::Disconnected { relay, reason } => {
+            PeerInput::ConnectFailed {
+                relay,
+                reason,
+                wrong_key,
+            } => {
+                if let Some(link) = self.links.get_mut(&relay) {
+                    link.wrong_key = wrong_key;
+                }
                 self.lost(now, relay, reason);
             }
+            PeerInput::Disconnected { relay, reason } => self.lost(now, relay, reason),
             PeerInput::Frame { relay, frame } => self.frame(now, relay, frame)?,
             PeerInput::Timeout => {}
         }
@@ -191,7 +203,8 @@ impl Peer {
     /// When [`PeerInput::Timeout`] is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        self.links.values().filter_map(Link::next_deadline).min()
+        let links = self.links.values().filter_map(Link::next_deadline);
+        links.chain(self.receipts.next_deadline()).min()
     }
 
     /// Envelopes that no relay has promised to keep yet.
@@ -215,7 +228,7 @@ impl Peer {
         }
     }
 
-    /// Nothing is queued for a connected relay, and everything that it has is here.
+    /// Nothing is queued for a connected relay, everything that it has is here, and no receipt is put off.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.links.values().all(|link| match &link.state {
@@ -223,7 +236,8 @@ impl Peer {
             LinkState::Waiting(_) => link.failures > 0,
             LinkState::Connecting => false,
             LinkState::Up(live) => live.ready && live.in_flight.is_none() && live.is_caught_up(),
-        }) && self.held.is_empty()
+        }) && self.receipts.next_deadline().is_none()
+            && self.held.is_empty()
             && self.events.is_empty()
     }
 

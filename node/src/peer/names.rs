@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use khlong_crdt::id::PrincipalKey;
 use khlong_document::timeline::Timeline;
+use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::skeleton;
 
 /// Letters of a key shown where no nickname is known.
@@ -66,11 +67,11 @@ pub(super) fn short(key: &str) -> String {
     key.chars().take(KEY_LETTERS).collect()
 }
 
-/// Equal for texts that a reader takes for one another: the skeleton of Unicode UTS #39 §4,
-/// without what is not seen, blanks and the difference of case.
+/// Equal for texts that a reader takes for one another: the skeleton of Unicode UTS #39 §4
+/// of the compatibility form (NFKC), without what is not seen, blanks and the difference of case.
 fn look(nickname: &str) -> String {
     let seen: String = nickname
-        .chars()
+        .nfkc()
         .filter(|letter| !letter.is_whitespace() && !letter.is_control() && !is_ignorable(*letter))
         .flat_map(char::to_lowercase)
         .collect();
@@ -85,4 +86,25 @@ const fn is_ignorable(letter: char) -> bool {
         | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
         | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::look;
+
+    #[test]
+    fn names_that_look_alike_are_equal() {
+        // Case, blanks, what is not seen, full width, a superscript, Cyrillic; Thai in one letter or two.
+        for other in [" Mali 2", "ma\u{200b}li2", "ｍａｌｉ２", "mali²", "mаli2"] {
+            assert_eq!(look(other), look("mali2"), "{other}");
+        }
+        assert_eq!(look("น\u{e33}"), look("น\u{e4d}\u{e32}"));
+    }
+
+    #[test]
+    fn other_names_are_not() {
+        for other in ["mali", "mali3", "ton2", "มะลิ"] {
+            assert_ne!(look(other), look("mali2"), "{other}");
+        }
+    }
 }

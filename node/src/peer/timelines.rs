@@ -211,6 +211,10 @@ impl Peer {
                 TimelineEvent::ParkedFull { envelope } => {
                     tracing::warn!(%timeline, %envelope, "too many envelopes wait for others");
                 }
+                TimelineEvent::WeakInbox(principal) => {
+                    tracing::warn!(%timeline, %principal, "a member's inbox key is weak; new keys are not wrapped to it");
+                    self.emit(Event::State { timeline });
+                }
                 TimelineEvent::ChainRunsFull { author } => {
                     tracing::warn!(%timeline, %author, "too many envelopes of an author are missing");
                 }

@@ -15,7 +15,11 @@ fn file(node: &Node, name: &str, content: impl AsRef<[u8]>) -> String {
 }
 
 fn import(node: &Node, arguments: &[&str]) -> Value {
-    node.json(&[&["import"], arguments, &["--wait", "none"]].concat())
+    let mut lines = node.json_lines(&[&["import"], arguments, &["--wait", "none"]].concat());
+    let mut summary = lines.pop().unwrap();
+    lines.retain(|line| line["kind"] == "chat");
+    summary["chats"] = lines.into();
+    summary
 }
 
 fn timelines(node: &Node) -> usize {

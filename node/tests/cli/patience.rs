@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::node::{Node, Running, Said, next_line, text};
 use crate::relay::Relay;
 
-const PATIENCE: &str = "KHLONG_PATIENCE_MS";
+const PATIENCE: &str = "KHLONG_DAEMON_TIMEOUT";
 
 fn signal(name: &str, process: &Running) {
     let pid = process.0.id().to_string();
@@ -41,7 +41,7 @@ fn a_frozen_daemon_is_named_and_given_up() {
     let (mut follower, mut lines) = {
         let mut child = node
             .command()
-            .env(PATIENCE, "4000")
+            .env(PATIENCE, "4s")
             .args(["log", &timeline, "--follow"])
             .stdout(std::process::Stdio::piped())
             .spawn()
@@ -55,8 +55,8 @@ fn a_frozen_daemon_is_named_and_given_up() {
     let socket = node.home().join("daemon.sock");
     for arguments in [&["status"][..], &["send", &timeline, "x"], &["sync"]] {
         let begun = Instant::now();
-        let said = with_patience(&node, "300", arguments);
-        assert_eq!(said.code, 1, "{}", said.stderr);
+        let said = with_patience(&node, "300ms", arguments);
+        assert_eq!(said.code, 5, "{}", said.stderr);
         assert!(
             said.stderr.contains(socket.to_str().unwrap()),
             "{}",
@@ -64,7 +64,7 @@ fn a_frozen_daemon_is_named_and_given_up() {
         );
         assert!(begun.elapsed() < Duration::from_secs(20));
     }
-    assert_eq!(follower.0.wait().unwrap().code(), Some(1));
+    assert_eq!(follower.0.wait().unwrap().code(), Some(5));
     signal("-CONT", &daemon);
     assert_eq!(
         node.run(&["status"]).code,
@@ -79,7 +79,7 @@ fn a_long_answer_is_waited_for() {
     let node = Node::new("mali");
     node.json(&["relay", "add", &unreachable()]);
     let _daemon = node.daemon();
-    let said = with_patience(&node, "3000", &["sync", "--timeout", "5s"]);
+    let said = with_patience(&node, "3s", &["sync", "--timeout", "5s"]);
     assert_eq!(said.code, 5, "{}", said.stderr);
 }
 
@@ -98,7 +98,7 @@ fn a_locked_folder_names_the_process_and_what_to_do() {
         sizes: Default::default(),
     };
     let held = Store::open(&node.home().join("store"), &options).unwrap();
-    let said = with_patience(&node, "200", &["status"]);
+    let said = with_patience(&node, "200ms", &["status"]);
     assert_eq!(said.code, 1);
     for words in [
         node.home().to_str().unwrap(),

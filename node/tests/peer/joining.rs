@@ -101,6 +101,51 @@ fn a_link_that_is_used_before_its_timeline_is_stored_works_later() {
 }
 
 #[test]
+fn a_link_that_has_expired_leaves_nothing_once_the_relay_said_so() {
+    let mut net = Net::new(85, &["mali", "ton"]);
+    net.at("mali").open_timeline("canal");
+    let invite = Request::TimelineInvite {
+        timeline: "canal".to_owned(),
+        to: None,
+        read_only: false,
+        expires_in_s: 10,
+    };
+    let Response::Invite { link, .. } = net.at("mali").ask(invite) else {
+        panic!("no link")
+    };
+    net.settle();
+    net.run_ms(20_000);
+    net.cut("ton");
+    net.at("ton").join(&link);
+    net.run_ms(5_000);
+    let timeline = net.at("ton").timelines()[0].id.clone();
+    let end = || Request::TimelineJoinEnd {
+        timeline: timeline.clone(),
+    };
+    let unjudged = net.at("ton").ask(end());
+    assert!(
+        matches!(unjudged, Response::Timeline { .. }),
+        "no relay was reached: {unjudged:?}"
+    );
+    net.heal();
+    net.run_ms(15_000);
+    let ended = net.at("ton").ask(end());
+    let Response::NotLetIn { code, .. } = ended else {
+        panic!("{ended:?}")
+    };
+    assert_eq!(code, 8, "NotAdmitted");
+    assert!(net.at("ton").timelines().is_empty());
+    net.crash("ton");
+    net.start("ton");
+    net.settle();
+    assert!(
+        net.at("ton").timelines().is_empty(),
+        "it is forgotten on the disk too"
+    );
+    assert_eq!(net.at("mali").members("canal"), ["mali"]);
+}
+
+#[test]
 fn after_a_used_link_a_fresh_one_helps() {
     let mut net = Net::new(83, &["mali", "som", "ton"]);
     net.at("mali").open_timeline("canal");

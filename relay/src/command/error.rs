@@ -33,7 +33,7 @@ pub enum CommandError {
         path: PathBuf,
     },
     /// `run` serves a folder; only `init` makes one.
-    #[error("{folder} holds no relay; run `khlong-relay --config {config} init` to make an empty one, or restore the folder from a backup", folder = folder.display(), config = config.display())]
+    #[error("{folder} holds no relay; is its disk mounted, and `store.folder` right? `khlong-relay --config {config} init` makes an empty one under the same key", folder = folder.display(), config = config.display())]
     NotInitialised {
         /// The folder of the store.
         folder: PathBuf,
@@ -105,8 +105,6 @@ impl CommandError {
 }
 
 fn of_io(error: &std::io::Error) -> u8 {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => 7,
-        _ => 1,
-    }
+    let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
+    if full.contains(&error.kind()) { 7 } else { 1 }
 }

@@ -13,8 +13,10 @@ use crate::server::{STOP_WITHIN, Server, ServerOptions};
 
 pub(super) fn execute(arguments: &Arguments, run: &Run) -> Result<(), CommandError> {
     let config = arguments.load(&run.flags())?;
-    arguments.check_folder(&config)?;
     start_log(check_filter(&config.log.level)?);
+    if !run.accept_loss {
+        arguments.check_folder(&config)?;
+    }
     let options = options(&config, run.accept_loss)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -21,6 +21,9 @@ use crate::results::{Happening, MessageResult, Occupancy, RunResults};
 
 /// The name of this protocol in results.
 pub const PROTOCOL: &str = "khlong";
+/// The name of a counter: bytes that left on links during the run, all headers and
+/// retransmissions included.
+pub const LINK_BYTES: &str = "bytes on links";
 /// How often the outboxes are counted.
 const OCCUPANCY_EVERY_US: u64 = 60 * crate::kernel::SECOND;
 
@@ -84,6 +87,7 @@ impl<'p> Prepared<'p> {
             happenings,
         } = self;
         let mut recorder = Recorder::new(plan, &met, happenings);
+        let bytes_before = world.link_bytes();
         schedule(&mut world, plan, &met);
         let end = met.begin.after_micros(plan.end.0);
         let mut sample = met.begin;
@@ -94,6 +98,11 @@ impl<'p> Prepared<'p> {
             }
             recorder.sample(&world, sample);
         }
+        let bytes = world.link_bytes() - bytes_before;
+        recorder
+            .results
+            .counters
+            .insert(LINK_BYTES.to_owned(), bytes);
         recorder.finish(&world)
     }
 }

@@ -11,11 +11,13 @@
 //! outputs leave when the commit has taken its time. It decides nothing. A crash
 //! between commit and release loses the outputs, as on a real machine.
 
+mod carry;
 pub mod execute;
 pub mod facts;
 pub mod host;
 pub mod node;
 mod observe;
+mod quic;
 pub mod relay;
 mod seats;
 pub mod setup;
@@ -23,6 +25,8 @@ pub mod strangers;
 mod transport;
 pub mod wire;
 pub mod world;
+
+pub use quic::QUIC_NODES_MAX;
 
 /// Why a run of the real cores cannot go on.
 #[derive(Debug, thiserror::Error)]

@@ -77,6 +77,12 @@ impl World {
             .unwrap_or_default()
     }
 
+    /// Bytes that have left on links so far, all headers and retransmissions included.
+    #[must_use]
+    pub const fn link_bytes(&self) -> u64 {
+        self.link_bytes
+    }
+
     /// Everybody, in order.
     pub fn entities(&self) -> impl Iterator<Item = Entity> {
         self.seats.keys().copied()

@@ -15,6 +15,9 @@ use crate::kernel::seeds::Seeds;
 /// Names the stream of a relay's log id.
 const LOG_PURPOSE: &str = "relay log";
 
+/// Names the seed of a relay's signing key.
+pub(super) const KEY_PURPOSE: &str = "relay key";
+
 /// What a relay's turn gave.
 pub type RelayTurn = Turn<HubOutput>;
 /// A relay's machine.
@@ -78,7 +81,7 @@ impl RelayMachine {
         policy: Policy,
         clock: MachineClock,
     ) -> Self {
-        let signing = SigningKey::from_bytes(&seeds.bytes("relay key", name));
+        let signing = SigningKey::from_bytes(&seeds.bytes(KEY_PURPOSE, name));
         let settings = RelaySettings {
             key: RelayKey::from_bytes(signing.verifying_key().to_bytes()),
             policy,

@@ -21,6 +21,7 @@ use khlong_relay::hub::{ConnectionId, HubInput, HubOutput};
 use khlong_sync::wire::frame::{AppendOutcome, Frame, Lane};
 use khlong_sync::wire::{decode, encode, encoded_len};
 
+use super::carry::Load;
 use super::facts::What;
 use super::node::{NodeInput, NodeTurn};
 use super::relay::RelayTurn;
@@ -67,6 +68,7 @@ impl World {
                 }
             }
         }
+        self.quic_flush(now);
     }
 
     pub(super) fn release_relay(
@@ -97,6 +99,7 @@ impl World {
                 }
             }
         }
+        self.quic_flush(now);
     }
 
     fn wire_to(&self, node: Entity, relay: RelayKey) -> Option<WireId> {
@@ -128,7 +131,14 @@ impl World {
             .bytes("exporter", &format!("{}", self.wires_made));
         let relay_life = self.life_of(relay);
         let (from, to) = ((node, life), (relay, relay_life));
-        let wire = Wire::new(from, to, connection, exporter, &link, node_is_a, now);
+        let mut wire = Wire::new(from, to, connection, exporter, &link, node_is_a, now);
+        let mut ready = now.after_micros(link.discovery.0);
+        if self.quic.is_none() {
+            ready = wire
+                .flow
+                .handshake(ready, link.handshake_round_trips, &mut self.random);
+            self.link_bytes += wire.flow.take_bytes();
+        }
         self.wires.insert(id, wire);
         self.by_connection.insert((relay, connection), id);
         if let Some(old) = self
@@ -138,10 +148,18 @@ impl World {
         {
             self.forget_end(old, End::Node);
         }
-        let ready = now.after_micros(link.setup().0);
-        for end in [End::Relay, End::Node] {
+        if self.quic.is_some() {
+            return self.quic_dial(now, id, link.discovery.0);
+        }
+        // A relay's driver hands a connection over when the control stream is there: one way
+        // later than the node's, and before what the node sends first.
+        let one_way_us = link.direction(node_is_a).propagation.0;
+        for (end, at) in [
+            (End::Relay, ready.after_micros(one_way_us)),
+            (End::Node, ready),
+        ] {
             let event = Event::Arrive(id, end, Parcel::Open);
-            self.queue.schedule(ready, EventClass::Arrival, event);
+            self.queue.schedule(at, EventClass::Arrival, event);
         }
     }
 
@@ -179,51 +197,21 @@ impl World {
             let class = class_name(lane);
             self.note(now, who, What::Sent { to, class, bytes });
         }
+        if self.quic.is_some() {
+            return self.quic_send(now, id, from, lane, &frame);
+        }
         let parcel = encoded.map_or_else(|| Parcel::Frame(Box::new(frame)), Parcel::Bytes);
-        let droppable = lane == Lane::Ephemeral;
-        self.carry(now, id, from, parcel, FRAME_LENGTH_BYTES + bytes, droppable);
-    }
-
-    /// Gives a parcel to a wire's pipe, or holds it back where the way is blocked.
-    fn carry(
-        &mut self,
-        now: Monotonic,
-        id: WireId,
-        from: End,
-        parcel: Parcel,
-        bytes: u64,
-        droppable: bool,
-    ) {
-        let Some(wire) = self.wires.get_mut(&id) else {
-            return;
-        };
-        let (who, to, channel) = (wire.at(from), wire.at(from.other()), wire.channel);
-        if wire.is_cut {
-            return self.note(now, who, What::Aborted { to });
-        }
-        if let Some(reach) = self.reach.get_mut(&(wire.node, wire.relay))
-            && reach.blocked[from as usize]
-        {
-            if !droppable {
-                reach.held[from as usize].push((id, parcel, bytes));
-            }
-            return;
-        }
-        let pipe = wire.away_from(from);
-        if droppable && pipe.is_full(now) {
-            return;
-        }
-        let (ends, sender, before) = ([who, to], sender_of(id, from), pipe.free_at());
-        let share = channel.map_or(1, |channel| {
-            self.air.share(now, channel, ends, sender, before)
-        });
-        let at = pipe.send_sharing(now, bytes, share, &mut self.random);
-        if let Some(channel) = channel {
-            self.air
-                .occupy(channel, ends, sender, before, pipe.free_at());
-        }
-        let event = Event::Arrive(id, from.other(), parcel);
-        self.queue.schedule(at, EventClass::Arrival, event);
+        let bytes = FRAME_LENGTH_BYTES + bytes;
+        self.carry(
+            now,
+            id,
+            from,
+            Load {
+                lane,
+                parcel,
+                bytes,
+            },
+        );
     }
 
     pub(super) fn arrive(&mut self, now: Monotonic, id: WireId, end: End, parcel: Parcel) {
@@ -319,7 +307,16 @@ impl World {
 
     /// One end closes in good order: what it sent before arrives before.
     fn close(&mut self, now: Monotonic, id: WireId, end: End) {
-        self.carry(now, id, end, Parcel::Close, CLOSE_BYTES, false);
+        if self.quic.is_some() {
+            self.quic_close(now, id, end);
+            return self.forget_end(id, end);
+        }
+        let load = Load {
+            lane: Lane::Control,
+            parcel: Parcel::Close,
+            bytes: CLOSE_BYTES,
+        };
+        self.carry(now, id, end, load);
         self.forget_end(id, end);
     }
 
@@ -363,13 +360,22 @@ impl World {
             return;
         };
         reach.held = Default::default();
-        let Some(id) = reach.wire.take() else { return };
+        let wire = reach.wire.take();
+        self.quic_cut(node, relay);
+        let Some(id) = wire else { return };
+        self.quic_abandon(node, id);
         self.cut(id);
         self.tell_node_lost(now, node, relay, "the network is gone");
         self.forget_end(id, End::Node);
     }
 
-    fn tell_node_lost(&mut self, now: Monotonic, node: Entity, relay: Entity, reason: &str) {
+    pub(super) fn tell_node_lost(
+        &mut self,
+        now: Monotonic,
+        node: Entity,
+        relay: Entity,
+        reason: &str,
+    ) {
         let Some(key) = self.relay(relay).map(super::relay::RelayMachine::relay_key) else {
             return;
         };
@@ -395,16 +401,19 @@ impl World {
         reach.blocked[end as usize] = blocked;
         if !blocked {
             // What was lost meanwhile is sent again by the transport.
-            for (id, parcel, bytes) in std::mem::take(&mut reach.held[end as usize]) {
-                self.carry(now, id, end, parcel, bytes, false);
+            for (id, load) in std::mem::take(&mut reach.held[end as usize]) {
+                self.carry(now, id, end, load);
             }
         }
     }
 
     /// A machine lost its power: nothing of its wires moves any more, and nobody is told.
     pub(super) fn silence_wires(&mut self, who: Entity) {
+        self.quic_silence(who);
         for id in self.wires_of(who) {
-            self.cut(id);
+            if self.quic.is_none() {
+                self.cut(id);
+            }
             if let Some(wire) = self.wires.get(&id) {
                 let end = wire.end_of(who);
                 if end == End::Node
@@ -419,6 +428,9 @@ impl World {
 
     /// A machine is back: what still believes in wires of its earlier lives is reset.
     pub(super) fn reset_old_wires(&mut self, now: Monotonic, who: Entity) {
+        if self.quic.is_some() {
+            return; // a stateless reset answers whoever sends
+        }
         for id in self.wires_of(who) {
             let Some(wire) = self.wires.get(&id) else {
                 continue;
@@ -492,7 +504,7 @@ impl World {
         wire.is_cut = true;
         let (ends, channel) = ([wire.node, wire.relay], wire.channel);
         for end in [End::Node, End::Relay] {
-            let busy_until = wire.away_from(end).free_at();
+            let busy_until = wire.flow.free_at(end.is_back());
             if let Some(channel) = channel {
                 self.air
                     .vacate(channel, ends, sender_of(id, end), busy_until);
@@ -502,7 +514,7 @@ impl World {
 }
 
 /// A direction of a wire, to whoever shares its air.
-const fn sender_of(id: WireId, from: End) -> Sender {
+pub(super) const fn sender_of(id: WireId, from: End) -> Sender {
     Sender(id.0 * 2 + from as u64)
 }
 

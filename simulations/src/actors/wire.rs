@@ -7,8 +7,9 @@ use khlong_crdt::time::Monotonic;
 use khlong_relay::hub::ConnectionId;
 use khlong_sync::wire::frame::{Frame, Lane};
 
+use super::carry::Lost;
 use crate::links::LinkSpec;
-use crate::links::pipe::Pipe;
+use crate::links::flow::Flow;
 use crate::plan::Entity;
 
 /// Place of a wire in the world's table; never used twice.
@@ -33,6 +34,12 @@ impl End {
             Self::Relay => Self::Node,
         }
     }
+
+    /// Whether what it sends goes towards the client.
+    #[must_use]
+    pub const fn is_back(self) -> bool {
+        matches!(self, Self::Relay)
+    }
 }
 
 /// What travels.
@@ -49,6 +56,12 @@ pub enum Parcel {
 }
 
 impl Parcel {
+    /// Whether nothing follows it.
+    #[must_use]
+    pub const fn is_close(&self) -> bool {
+        matches!(self, Self::Close)
+    }
+
     /// For the trace.
     #[must_use]
     pub const fn kind(&self) -> u64 {
@@ -89,8 +102,11 @@ pub struct Wire {
     pub appends: BTreeMap<u64, Vec<EnvelopeId>>,
     /// See [`LinkSpec::channel`].
     pub channel: Option<u8>,
-    forth: Pipe,
-    back: Pipe,
+    /// What its frames cost, in frame mode.
+    pub flow: Flow,
+    /// Frames so far, those sent again included.
+    pub launched: u64,
+    lost: [Vec<Lost>; 2],
 }
 
 impl Wire {
@@ -106,7 +122,6 @@ impl Wire {
         now: Monotonic,
     ) -> Self {
         let (forth, back) = (link.direction(node_is_a), link.direction(!node_is_a));
-        let ready = now.after_micros(link.setup().0);
         Self {
             node,
             relay,
@@ -121,16 +136,18 @@ impl Wire {
             is_cut: false,
             appends: BTreeMap::new(),
             channel: link.channel,
-            forth: Pipe::new(forth, back.propagation.0, ready),
-            back: Pipe::new(back, forth.propagation.0, ready),
+            flow: Flow::new(forth, back, now),
+            launched: 0,
+            lost: Default::default(),
         }
     }
 
-    /// The direction that leads away from an end.
-    pub const fn away_from(&mut self, end: End) -> &mut Pipe {
+    /// Frames of an end that were lost, in the order in which they left.
+    pub(super) const fn lost_from(&mut self, end: End) -> &mut Vec<Lost> {
+        let [node, relay] = &mut self.lost;
         match end {
-            End::Node => &mut self.forth,
-            End::Relay => &mut self.back,
+            End::Node => node,
+            End::Relay => relay,
         }
     }
 

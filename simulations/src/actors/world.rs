@@ -5,6 +5,8 @@
 //! | this | what it is made of, its loop, what happens to it from outside |
 //! | `seats` | machines take turns, commit, fail, start |
 //! | `transport` | connections and frames |
+//! | `carry` | frames on their way, in frame mode |
+//! | `quic` | the same in QUIC mode |
 //! | `observe` | what may be asked of it |
 //! | `strangers` | connections that no plan knows |
 
@@ -13,7 +15,6 @@ use std::collections::BTreeMap;
 use khlong_crdt::id::RelayKey;
 use khlong_crdt::time::Monotonic;
 use khlong_node::api::{Request, Response};
-use khlong_node::peer::PeerInput;
 use khlong_relay::hub::{ConnectionId, Policy};
 use khlong_store::engine::faults::Fault;
 use khlong_store::engine::memory::MemoryDisk;
@@ -21,9 +22,11 @@ use khlong_sync::wire::frame::{Append, Prove};
 use rand_chacha::ChaCha8Rng;
 
 use super::WorldError;
+use super::carry::Load;
 use super::facts::{Fact, What};
 use super::host::MachineClock;
 use super::node::{NodeInput, NodeMachine, NodeTurn};
+use super::quic::{Quic, QuicEvent};
 use super::relay::{RelayMachine, RelayTurn};
 use super::seats::{Machine, Seat};
 use super::strangers::Overheard;
@@ -45,9 +48,25 @@ pub enum Carriage {
     Bytes,
 }
 
+/// What a link is.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Fidelity {
+    /// A model: frames leave in order, take their time, arrive in order. Thousands of machines.
+    #[default]
+    Frames,
+    /// The real `quinn-proto` and TLS; datagrams are what is queued, delayed and lost. At most
+    /// [`QUIC_NODES_MAX`](super::QUIC_NODES_MAX) nodes.
+    Quic,
+}
+
 /// What a world is made with.
 #[derive(Clone, Debug)]
 pub struct WorldOptions {
+    /// What links are.
+    pub fidelity: Fidelity,
     /// How frames travel.
     pub carriage: Carriage,
     /// What a synced commit takes on a device's flash.
@@ -69,6 +88,7 @@ pub struct WorldOptions {
 impl Default for WorldOptions {
     fn default() -> Self {
         Self {
+            fidelity: Fidelity::Frames,
             carriage: Carriage::Values,
             node_commit_us: 2_000,
             relay_commit_us: 250,
@@ -112,8 +132,11 @@ pub(super) enum Event {
     NodeRelease(Entity, u32, Box<NodeTurn>),
     RelayRelease(Entity, u32, Box<RelayTurn>),
     Arrive(WireId, End, Parcel),
+    /// The sender at this end may notice the loss of this number.
+    Missed(WireId, End, u64),
     ConnectFailed(Entity, u32, RelayKey),
     Retry(Entity),
+    Quic(QuicEvent),
 }
 
 /// A way between a node and a relay.
@@ -123,7 +146,7 @@ pub(super) struct Reach {
     pub(super) link: Option<LinkIndex>,
     pub(super) node_is_a: bool,
     pub(super) blocked: [bool; 2],
-    pub(super) held: [Vec<(WireId, Parcel, u64)>; 2],
+    pub(super) held: [Vec<(WireId, Load)>; 2],
     pub(super) wire: Option<WireId>,
 }
 
@@ -140,6 +163,10 @@ pub struct World {
     pub(super) relay_keys: BTreeMap<RelayKey, Entity>,
     pub(super) wires_made: u64,
     pub(super) air: Air,
+    /// In QUIC mode.
+    pub(super) quic: Option<Box<Quic>>,
+    /// Bytes that have left on links, all headers included.
+    pub(super) link_bytes: u64,
     pub(super) random: ChaCha8Rng,
     pub(super) facts: Vec<Fact>,
     pub(super) answers: Vec<(Entity, u32, Response)>,
@@ -170,6 +197,10 @@ impl World {
         } else {
             EventQueue::in_order()
         };
+        let quic = match options.fidelity {
+            Fidelity::Frames => None,
+            Fidelity::Quic => Some(Box::new(Quic::new(plan, seeds)?)),
+        };
         let mut world = Self {
             seeds,
             queue,
@@ -181,6 +212,8 @@ impl World {
             relay_keys: BTreeMap::new(),
             wires_made: 0,
             air: Air::default(),
+            quic,
+            link_bytes: 0,
             random: seeds.stream("wires", ""),
             facts: Vec::new(),
             answers: Vec::new(),
@@ -263,14 +296,14 @@ impl World {
             Event::NodeRelease(who, life, turn) => self.release_node(now, who, life, *turn),
             Event::RelayRelease(who, life, turn) => self.release_relay(now, who, life, *turn),
             Event::Arrive(wire, end, parcel) => self.arrive(now, wire, end, parcel),
+            Event::Missed(wire, from, number) => self.missed(now, wire, from, number),
             Event::ConnectFailed(who, life, relay) => {
                 if self.life_of(who) == life {
-                    let reason = "no answer".to_owned();
-                    let input = PeerInput::ConnectFailed { relay, reason };
-                    self.give_node(now, who, NodeInput::Peer(input));
+                    self.connect_failed(now, who, relay, "no answer");
                 }
             }
             Event::Retry(who) => self.start(now, who),
+            Event::Quic(event) => self.quic_event(now, event),
         }
         true
     }

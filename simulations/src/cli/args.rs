@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::{Bench, SAMPLES_DEFAULT};
+use crate::calibrate::SEED_DEFAULT;
+use crate::calibrate::plan::{CLASSES, Class};
 use crate::scenario::protocol::Protocol;
 use crate::units::Span;
 
@@ -37,6 +39,11 @@ pub(super) enum Command {
     Rerun(RerunArgs),
     /// Compare the simulator with theory, published runs of the ONE, and closed forms
     Validate(ValidateArgs),
+    /// Compare links as frames with links as real QUIC: delays and bytes (exit code 1 if they differ)
+    ///
+    /// Build with --release first. The limits: a Kolmogorov–Smirnov distance of the delays of at
+    /// most 0.05, and bytes within 5%, for each class of link and for all together.
+    Calibrate(CalibrateArgs),
     /// Measure the simulator: events, messages, node-seconds a second, memory
     ///
     /// Build with --release first. Each sample runs in a process of its own.
@@ -73,6 +80,22 @@ pub(super) struct FuzzArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct CalibrateArgs {
+    /// Root of all randomness
+    #[arg(long, default_value_t = SEED_DEFAULT)]
+    pub(super) seed: u64,
+    /// Only these classes of link: wifi, dsl, 3g, loss-1, loss-3 (may be repeated)
+    #[arg(long, value_name = "CLASS", value_parser = class)]
+    pub(super) only: Vec<&'static Class>,
+    /// Write a folder: a page with both distributions, and their numbers
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) out: Option<PathBuf>,
+    /// Classes of link at a time; all processors if absent
+    #[arg(long)]
+    pub(super) jobs: Option<usize>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct BenchArgs {
     /// Only these figures (may be repeated)
     #[arg(long, value_name = "NAME")]
@@ -92,6 +115,15 @@ pub(super) struct BenchArgs {
 pub(super) struct ReplayArgs {
     /// A file that `fuzz` wrote
     pub(super) plan: PathBuf,
+}
+
+fn class(text: &str) -> Result<&'static Class, String> {
+    let names = || CLASSES.iter().map(|class| class.name);
+    let found = CLASSES.iter().find(|class| class.name == text);
+    found.ok_or_else(|| {
+        let known = names().collect::<Vec<_>>().join(", ");
+        format!("there is no class `{text}`; there are {known}")
+    })
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {

@@ -5,6 +5,7 @@
 
 mod args;
 mod bench;
+mod calibrate;
 mod folders;
 mod output;
 mod pool;
@@ -49,6 +50,7 @@ fn run(command: Command, output: Output) -> Result<(), SimError> {
         Command::Rerun(rerun) => folders::rerun(&rerun, output),
         Command::Validate(suite) => validate(&suite, output),
         Command::Bench(asked) => bench::run(&asked, output),
+        Command::Calibrate(asked) => calibrate::run(&asked, output),
         Command::Fuzz(fuzz) => search::fuzz(&fuzz, output),
         Command::Replay(plan) => search::replay(&plan, output),
     }

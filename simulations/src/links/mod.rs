@@ -1,6 +1,7 @@
 //! Links: how long bytes take between two machines, and when they are lost.
 
 pub mod air;
+pub mod flow;
 pub mod pipe;
 
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::protocol::Protocol;
+use crate::actors::world::Fidelity;
 use crate::links::LinkSpec;
 use crate::mobility::spec::MobilitySpec;
 use crate::plan::Role;
@@ -34,6 +35,9 @@ pub struct Scenario {
     /// Runs, each with its own seed.
     #[serde(default = "replications")]
     pub replications: u32,
+    /// What links are to the real node and relay; protocols of the literature have frames.
+    #[serde(default)]
+    pub fidelity: Fidelity,
     /// Multiplies counts of nodes and timelines, and rates of messages; above 0, at most 10.
     #[serde(default = "whole")]
     pub scale: f64,

@@ -4,10 +4,14 @@
 //! Padmé length. Every length is judged before a byte is unpacked, so that a small
 //! envelope cannot ask for a large buffer.
 
+use std::cell::RefCell;
+use std::io;
+
+use khlong_crdt::reader::{Reader, Truncated};
 use zeroize::Zeroizing;
+use zstd::bulk::{Compressor, Decompressor};
 
 use super::{OpenError, SealError};
-use khlong_crdt::reader::{Reader, Truncated};
 
 /// Bytes of plaintext of one envelope. Default 1 MiB: a page's whole content.
 pub const PLAINTEXT_BYTES_MAX: usize = 1024 * 1024;
@@ -33,6 +37,12 @@ pub const fn padded_length(length: usize) -> usize {
     (length + mask) & !mask
 }
 
+thread_local! {
+    // Making one costs more than a message does. They carry nothing from one call to the next.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
 /// Packs and pads. Compresses when that makes it smaller.
 pub(super) fn pack(plaintext: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let too_long = SealError::PlaintextTooLong {
@@ -41,7 +51,7 @@ pub(super) fn pack(plaintext: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
     if plaintext.len() > PLAINTEXT_BYTES_MAX {
         return Err(too_long);
     }
-    let compressed = zstd::bulk::compress(plaintext, ZSTD_LEVEL)
+    let compressed = compress(plaintext)
         .ok()
         .map(Zeroizing::new)
         .filter(|compressed| compressed.len() < plaintext.len());
@@ -86,11 +96,27 @@ pub(super) fn unpack(content: &[u8]) -> Result<Vec<u8>, OpenError> {
     }
 }
 
+fn compress(plaintext: &[u8]) -> io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|kept| match kept {
+        Some(kept) => kept.compress(plaintext),
+        None => kept
+            .insert(Compressor::new(ZSTD_LEVEL)?)
+            .compress(plaintext),
+    })
+}
+
 fn decompress(packed: &[u8], plaintext_len: usize) -> Result<Vec<u8>, OpenError> {
     // The destination has exactly the declared capacity: a stream that gives more
     // ends in an error, whatever its own header claims.
     let mut plaintext = vec![0; plaintext_len];
-    let written = zstd::bulk::decompress_to_buffer(packed, &mut plaintext)
+    let written = DECOMPRESSOR
+        .with_borrow_mut(|kept| match kept {
+            Some(kept) => kept.decompress_to_buffer(packed, &mut plaintext),
+            None => {
+                let fresh = kept.insert(Decompressor::new()?);
+                fresh.decompress_to_buffer(packed, &mut plaintext)
+            }
+        })
         .map_err(|_| OpenError::Decompression)?;
     if written != plaintext_len {
         return Err(OpenError::Decompression);

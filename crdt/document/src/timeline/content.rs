@@ -20,14 +20,14 @@ use crate::seal;
 /// Opened, not merged yet.
 #[derive(Debug, Default)]
 pub(super) struct Opened {
-    pub(super) sections: Vec<(AuthorKey, DocumentChanges)>,
+    pub(super) sections: Vec<(AuthorKey, Seq, DocumentChanges)>,
     bytes: usize,
 }
 
 impl Opened {
-    fn push(&mut self, author: AuthorKey, section: DocumentChanges) {
+    fn push(&mut self, author: AuthorKey, seq: Seq, section: DocumentChanges) {
         self.bytes += section.changes.iter().map(Vec::len).sum::<usize>();
-        self.sections.push((author, section));
+        self.sections.push((author, seq, section));
     }
 
     pub(super) const fn is_full(&self) -> bool {
@@ -104,7 +104,9 @@ impl Timeline {
             // In a timeline with full history all pages are of lineage zero, in
             // others a page belongs to an epoch; nobody writes into both.
             if (section.lineage == EpochId::ZERO) == (self.history() == Some(History::Full)) {
-                self.opened.push(author, section);
+                self.opened.push(author, seq, section);
+            } else {
+                self.pages.note_unreadable(author, seq);
             }
         }
         Ok(Step::Done)

@@ -23,6 +23,9 @@ pub enum TimelineEvent {
     StateChanged,
     /// The first device of a member is known.
     MemberJoined(PrincipalKey),
+    /// A member's inbox key has a low order: nothing sealed to it is secret, so new epochs
+    /// are not wrapped to it.
+    WeakInbox(PrincipalKey),
     /// One more epoch can be read.
     EpochLearnt(EpochId),
     /// A member has received a chain of mine up to a place.

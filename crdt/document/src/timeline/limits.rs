@@ -121,6 +121,14 @@ const _: () = assert!(
     DROPPED_NEEDS_MAX + SUPERSEDED_AUTHORS_MAX <= PARKED_ENVELOPES_MAX,
     "what is remembered of the absent is less than what may be present"
 );
+/// Changes of one author that were opened, do not count yet, and are known with their places.
+/// Behind one more nothing of that author is acknowledged until the timeline is read again.
+pub const UNSHOWN_CHANGES_MAX: usize = 256;
+
+const _: () = assert!(
+    UNSHOWN_CHANGES_MAX <= CHAIN_RUNS_MAX,
+    "what is known not to show is no more than what is known to be missing"
+);
 const _: () = assert!(
     CHAIN_RUNS_MAX < TIMELINE_RUNS_MAX,
     "one author cannot use up all runs"

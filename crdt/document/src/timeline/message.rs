@@ -1,6 +1,7 @@
 //! Messages as a person sees them: the entry, and what later entries say about it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use khlong_crdt::id::{AuthorKey, MediaRootId, MessageId, PrincipalKey, TimelineId};
 use khlong_crdt::time::UnixMillis;
@@ -146,6 +147,20 @@ impl<'a> PageView<'a> {
             .list(Section::Messages)
             .map(move |entry| (message_id(&timeline, &address, entry), entry))
             .filter(move |(id, _)| seen.insert(*id))
+    }
+
+    /// Messages at these places of the page, if each of its entries is one of the `count`
+    /// messages that count here: then nobody has to look at those before.
+    pub(crate) fn messages_at(
+        &self,
+        within: Range<usize>,
+        count: usize,
+    ) -> Option<impl Iterator<Item = (MessageId, &'a Entry)>> {
+        let places = self.page.places(Section::Messages)?;
+        let wanted = places.get(within).filter(|_| places.len() == count)?;
+        let (timeline, address, page) = (self.timeline, self.address, self.page);
+        let entries = wanted.iter().filter_map(|place| page.entry(place));
+        Some(entries.map(move |entry| (message_id(&timeline, &address, entry), entry)))
     }
 
     pub(crate) fn message(&self, id: MessageId, entry: &Entry) -> Message {

@@ -37,6 +37,7 @@ mod room;
 mod shelf;
 mod sources;
 pub mod state;
+mod unshown;
 pub mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -341,14 +342,17 @@ impl Timeline {
     /// told. Receipts count for nothing here, so receipts never answer receipts.
     #[must_use]
     pub fn pending_receipt(&self) -> bool {
-        self.receipts
-            .is_owed(&self.principal, |author| self.is_mine(author))
+        self.receipts.is_owed(
+            &self.principal,
+            |author| self.is_mine(author),
+            |author| self.pages.first_unshown(author),
+        )
     }
 
-    /// Notes that everything received so far was shown to a person; the next
-    /// receipt says so.
+    /// Notes that everything that shows was shown to a person; the next receipt says so.
     pub fn read_all(&mut self) {
-        self.receipts.read_all();
+        let pages = &self.pages;
+        self.receipts.read_all(|author| pages.first_unshown(author));
     }
 
     /// Whether an author key is one of mine: this device's, or another's of the same principal.

@@ -64,10 +64,12 @@ impl Receipts {
         outcome
     }
 
-    /// Notes that everything received so far was shown.
-    pub(crate) fn read_all(&mut self) {
+    /// Notes that everything that shows was shown. `first_unshown` is the first place of a
+    /// chain that was received and shows nothing.
+    pub(crate) fn read_all(&mut self, first_unshown: impl Fn(&AuthorKey) -> Option<u64>) {
         for (author, chain) in &self.chains {
-            raise(&mut self.read, *author, chain.height());
+            let height = shown_height(chain, first_unshown(author));
+            raise(&mut self.read, *author, height);
         }
     }
 
@@ -121,6 +123,7 @@ impl Receipts {
         &self,
         mine: &PrincipalKey,
         is_mine: impl Fn(&AuthorKey) -> bool,
+        first_unshown: impl Fn(&AuthorKey) -> Option<u64>,
     ) -> bool {
         let told = self.reported.get(mine);
         let height = |heights: Option<&BTreeMap<AuthorKey, u64>>, author| {
@@ -133,13 +136,9 @@ impl Receipts {
             .iter()
             .filter(|(author, _)| !is_mine(author))
             .any(|(author, chain)| {
-                let shown = self
-                    .read
-                    .get(author)
-                    .copied()
-                    .unwrap_or(0)
-                    .min(chain.content());
-                chain.content() > height(told.map(|told| &told.delivered), author)
+                let content = shown_height(chain, first_unshown(author)).min(chain.content());
+                let shown = self.read.get(author).copied().unwrap_or(0).min(content);
+                content > height(told.map(|told| &told.delivered), author)
                     || shown > height(told.map(|told| &told.read), author)
             })
     }
@@ -149,6 +148,7 @@ impl Receipts {
         &self,
         mine: &PrincipalKey,
         is_mine: impl Fn(&AuthorKey) -> bool,
+        first_unshown: impl Fn(&AuthorKey) -> Option<u64>,
     ) -> ReceiptPlaintext {
         let told = self.reported.get(mine);
         let mut receipt = ReceiptPlaintext::default();
@@ -157,10 +157,11 @@ impl Receipts {
                 .and_then(|told| told.delivered.get(author))
                 .copied()
                 .unwrap_or(0);
-            if chain.height() > delivered && chain.content() > 0 {
-                receipt.delivered.push((*author, chain.height()));
+            let height = shown_height(chain, first_unshown(author));
+            if height > delivered && chain.content() > 0 {
+                receipt.delivered.push((*author, height));
             }
-            let read = self.read.get(author).copied().unwrap_or(0);
+            let read = self.read.get(author).copied().unwrap_or(0).min(height);
             if read
                 > told
                     .and_then(|told| told.read.get(author))
@@ -215,6 +216,12 @@ impl Receipts {
             height(reported.map(|reported| &reported.read)),
         )
     }
+}
+
+/// How far all of a chain was received and shows what it holds.
+fn shown_height(chain: &Chain, first_unshown: Option<u64>) -> u64 {
+    let below = first_unshown.map_or(u64::MAX, |seq| seq.saturating_sub(1));
+    chain.height().min(below)
 }
 
 fn raise(heights: &mut BTreeMap<AuthorKey, u64>, author: AuthorKey, seq: u64) {

@@ -12,6 +12,7 @@ use super::event::{Refused, TimelineEvent};
 use super::limits::AUTH_HEADS_MAX;
 use super::pages::PagesEvent;
 use super::parked::Need;
+use crate::keys::inbox::is_usable_public_key;
 
 /// What became of one envelope.
 pub(super) enum Step {
@@ -94,6 +95,9 @@ impl Timeline {
         }
         // Of strangers nothing is remembered, or they could fill the memory.
         let is_content = kind == Kind::Change;
+        if is_content && step.is_err() && self.principal_of(&author).is_some() {
+            self.pages.note_unreadable(author, seq);
+        }
         if self.principal_of(&author).is_some()
             && self
                 .receipts
@@ -160,6 +164,7 @@ impl Timeline {
             return Ok(Step::Unblocked);
         };
         let known = principals_with_author(admission);
+        let weak_before = weak_inbox_of(admission, &author);
         let merged = match admission.merge(envelope) {
             Ok(merged) => merged,
             // The grant, the handover or the author may be on its way.
@@ -173,6 +178,7 @@ impl Timeline {
             Err(error) => return Err(Refused::Admission(error)),
         };
         let principal = admission.principal_of(&author);
+        let weak = weak_inbox_of(admission, &author).filter(|_| weak_before.is_none());
         note_auth_head(&mut self.auth_heads, envelope);
         match merged {
             Merged::Known => return Ok(Step::Done),
@@ -185,6 +191,7 @@ impl Timeline {
         if let Some(principal) = principal.filter(|principal| !known.contains(principal)) {
             events.push(TimelineEvent::MemberJoined(principal));
         }
+        events.extend(weak.map(TimelineEvent::WeakInbox));
         Ok(Step::Unblocked)
     }
 
@@ -212,9 +219,11 @@ impl Timeline {
         if opened.is_empty() {
             return;
         }
-        let merged = self
-            .pages
-            .merge_all(opened.iter().map(|(author, section)| (*author, section)));
+        let merged = self.pages.merge_placed(
+            opened
+                .iter()
+                .map(|(author, seq, section)| (*author, Some(*seq), section)),
+        );
         events.extend(merged.into_iter().filter_map(|event| match event {
             PagesEvent::MessageAdded(id) => Some(TimelineEvent::MessageAdded(id)),
             PagesEvent::MessageChanged(id) => Some(TimelineEvent::MessageChanged(id)),
@@ -242,6 +251,13 @@ pub(super) fn note_auth_head(
     if auth_heads.len() > AUTH_HEADS_MAX {
         auth_heads.pop_last();
     }
+}
+
+/// The principal of an author, if its inbox key cannot be used.
+fn weak_inbox_of(admission: &Admission, author: &AuthorKey) -> Option<PrincipalKey> {
+    let principal = admission.principal_of(author)?;
+    let inbox = admission.inbox_of(&principal)?;
+    (!is_usable_public_key(inbox.as_bytes())).then_some(principal)
 }
 
 fn principals_with_author(admission: &Admission) -> BTreeSet<PrincipalKey> {

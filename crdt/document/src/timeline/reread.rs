@@ -124,6 +124,7 @@ fn is_news(event: &TimelineEvent, shown: &BTreeSet<MessageId>) -> bool {
         | TimelineEvent::MessageChanged(_)
         | TimelineEvent::StateChanged
         | TimelineEvent::MemberJoined(_)
+        | TimelineEvent::WeakInbox(_)
         | TimelineEvent::EpochLearnt(_)
         | TimelineEvent::Delivered { .. }
         | TimelineEvent::Read { .. }

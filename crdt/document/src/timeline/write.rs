@@ -15,6 +15,7 @@ use super::pages::writing::ComposeError;
 use super::plaintext::ChangePlaintext;
 use super::receive::note_auth_head;
 use crate::keys::epoch::EpochKey;
+use crate::keys::inbox::is_usable_public_key;
 use crate::keys::invite::InviteError;
 use crate::keys::user::UserCard;
 use crate::membership::joining::{InviteRequest, admit_inbox, create_invite};
@@ -134,9 +135,11 @@ impl Timeline {
             Err(error) => return Err(error),
         }
         let (epoch_id, _) = self.epochs.current().ok_or(WriteError::NotReady)?;
-        let receipt = self
-            .receipts
-            .compose(&self.principal, |author| self.is_mine(author));
+        let receipt = self.receipts.compose(
+            &self.principal,
+            |author| self.is_mine(author),
+            |author| self.pages.first_unshown(author),
+        );
         let request = SealRequest {
             epoch_id,
             ..self.request(Kind::Receipt)
@@ -169,6 +172,9 @@ impl Timeline {
             .principals()
             .filter(|(_, rights)| rights.contains(Rights::READ))
             .filter_map(|(principal, _)| admission.inbox_of(&principal))
+            // One member with a weak key must not keep everybody from a new epoch
+            // (`TimelineEvent::WeakInbox` has told of it).
+            .filter(|inbox| is_usable_public_key(inbox.as_bytes()))
             .collect();
         let request = InviteRequest {
             timeline: self.timeline,

@@ -6,6 +6,8 @@
 mod give;
 mod read;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use self::give::Giver;
@@ -29,26 +31,30 @@ struct Skipped<'a> {
     text: &'a str,
 }
 
-/// The last line of `--json`.
+/// One chat of several, as JSON.
+#[derive(Serialize)]
+struct ChatSummary {
+    kind: &'static str,
+    title: Option<String>,
+    timeline: Option<String>,
+    #[serde(flatten)]
+    counts: Counts,
+}
+
+/// The last line of `--json`: all chats together.
 #[derive(Serialize)]
 struct Summary {
     kind: &'static str,
     #[serde(flatten)]
     counts: Counts,
-    /// Absent when none was opened (in a dry run, or without a message), and
-    /// when there are several: `chats` names each.
+    /// Absent when none was opened (in a dry run, or without a message), and when
+    /// there are several.
     timeline: Option<String>,
+    /// Each once.
+    timelines: BTreeSet<String>,
     dry_run: bool,
+    #[serde(skip)]
     chats: Vec<ChatSummary>,
-}
-
-/// One chat in it.
-#[derive(Serialize)]
-struct ChatSummary {
-    title: Option<String>,
-    timeline: Option<String>,
-    #[serde(flatten)]
-    counts: Counts,
 }
 
 #[derive(Clone, Copy, Default, Serialize)]
@@ -73,27 +79,34 @@ pub(super) async fn run(run: &Run, import: Import) -> Result<(), CliError> {
         ));
     }
     list_skipped(run, &chats)?;
-    let (summary, settled) = if import.dry_run {
-        (dry(run, &chats, &import).await?, Ok(()))
+    let (summary, outcome) = if import.dry_run {
+        dry(run, &chats, &import).await?
     } else {
         write(run, &chats, &import).await?
     };
-    shown(run, &summary)?;
-    settled
+    // What is written is told, also when the rest failed or was not stored in time.
+    if outcome.is_ok() || !summary.chats.is_empty() {
+        shown(run, &summary)?;
+    }
+    outcome
 }
 
 fn shown(run: &Run, summary: &Summary) -> Result<(), CliError> {
-    if run.output.json {
-        return run.output.object(summary);
-    }
-    if summary.chats.len() > 1 {
-        for chat in &summary.chats {
+    let several = summary.chats.len() > 1;
+    for chat in summary.chats.iter().filter(|_| several) {
+        if run.output.json {
+            run.output.object(chat)?;
+        } else {
             let title = chat.title.as_deref().unwrap_or(Chat::UNNAMED);
             let line = sentence(chat.counts, summary.dry_run);
             run.output.line(&format!("{title}: {line}"))?;
         }
     }
-    run.output.line(&sentence(summary.counts, summary.dry_run))
+    if run.output.json {
+        run.output.object(summary)
+    } else {
+        run.output.line(&sentence(summary.counts, summary.dry_run))
+    }
 }
 
 fn sentence(counts: Counts, dry_run: bool) -> String {
@@ -137,29 +150,26 @@ fn list_skipped(run: &Run, chats: &[Chat]) -> Result<(), CliError> {
     Ok(())
 }
 
-async fn dry(run: &Run, chats: &[Chat], import: &Import) -> Result<Summary, CliError> {
+/// What was written, and what ended it.
+type Given = (Summary, Result<(), CliError>);
+
+async fn dry(run: &Run, chats: &[Chat], import: &Import) -> Result<Given, CliError> {
     let mut gate = run.look().await?;
     let counted = give_all(&mut gate, chats, import).await;
     gate.close().await;
-    counted
+    Ok(counted)
 }
 
-/// What was written, and how waiting for the relays ended.
-async fn write(
-    run: &Run,
-    chats: &[Chat],
-    import: &Import,
-) -> Result<(Summary, Result<(), CliError>), CliError> {
+async fn write(run: &Run, chats: &[Chat], import: &Import) -> Result<Given, CliError> {
     let patience = Patience::from(import.wait);
     let mut gate = run.open(!patience.offline()).await?;
-    let written = give_all(&mut gate, chats, import).await;
+    let (summary, mut outcome) = give_all(&mut gate, chats, import).await;
     let is_left_alone = patience.offline() || (patience.want.is_none() && gate.is_daemon());
-    let settled = match (&written, is_left_alone) {
-        (Ok(_), false) => settle(&mut gate, patience).await,
-        _ => Ok(()),
-    };
+    if outcome.is_ok() && !is_left_alone {
+        outcome = settle(&mut gate, patience).await;
+    }
     gate.close().await;
-    Ok((written?, settled))
+    Ok((summary, outcome))
 }
 
 async fn settle(gate: &mut Gate, patience: Patience) -> Result<(), CliError> {
@@ -178,17 +188,26 @@ async fn settle(gate: &mut Gate, patience: Patience) -> Result<(), CliError> {
     }
 }
 
-async fn give_all(gate: &mut Gate, chats: &[Chat], import: &Import) -> Result<Summary, CliError> {
+/// One chat after the other, until one fails.
+async fn give_all(gate: &mut Gate, chats: &[Chat], import: &Import) -> Given {
     let mut giver = Giver::new(gate, chats, import.dry_run);
     let mut summary = Summary {
         kind: "import",
         counts: Counts::default(),
         timeline: None,
+        timelines: BTreeSet::new(),
         dry_run: import.dry_run,
         chats: Vec::new(),
     };
+    let mut outcome = Ok(());
     for chat in chats {
-        let given = giver.chat(chat, import.timeline.as_deref()).await?;
+        let given = match giver.chat(chat, import.timeline.as_deref()).await {
+            Ok(given) => given,
+            Err(error) => {
+                outcome = Err(error);
+                break;
+            }
+        };
         let counts = Counts {
             imported: given.imported,
             known: given.known,
@@ -196,16 +215,18 @@ async fn give_all(gate: &mut Gate, chats: &[Chat], import: &Import) -> Result<Su
             others: chat.others.len() as u64,
         };
         summary.counts.add(counts);
+        summary.timelines.extend(given.timeline.clone());
         summary.chats.push(ChatSummary {
+            kind: "chat",
             title: chat.title.clone(),
             timeline: given.timeline,
             counts,
         });
     }
-    let first = summary.chats.first().and_then(|chat| chat.timeline.clone());
-    let is_one = summary.chats.iter().all(|chat| chat.timeline == first);
-    summary.timeline = first.filter(|_| is_one);
-    Ok(summary)
+    if summary.timelines.len() == 1 {
+        summary.timeline = summary.timelines.first().cloned();
+    }
+    (summary, outcome)
 }
 
 impl Chat {

@@ -213,6 +213,7 @@ impl Peer {
         if let Some(link) = self.links.get_mut(&relay) {
             link.failures = 0;
             link.last_error = None;
+            link.wrong_key = false;
             if let Some(live) = link.live() {
                 live.ready = true;
             }

@@ -130,10 +130,8 @@ impl Peer {
             return Ok(());
         }
         // What waits rests on what was stored before.
-        let places = places.into_iter();
-        places
-            .map(|(place, _)| self.queue_last(place))
-            .collect::<Result<(), _>>()
+        let mut places = places.into_iter();
+        places.try_for_each(|(place, _)| self.queue_last(place))
     }
 
     /// Moves an entry to the end of its timeline's outbox.

@@ -1,6 +1,7 @@
 //! Requests of a person, each answered from memory and staged for the commit.
 
 mod history;
+mod joining;
 mod messages;
 mod network;
 mod timelines;
@@ -58,6 +59,7 @@ impl Peer {
                 expires_in_s,
             } => self.timeline_invite(now, &timeline, to.as_deref(), read_only, expires_in_s),
             Request::TimelineJoin { link } => self.timeline_join(now, &link),
+            Request::TimelineJoinEnd { timeline } => self.timeline_join_end(&timeline),
             Request::TimelineLs => Ok(Response::Timelines {
                 timelines: self.timeline_views(),
             }),

@@ -137,10 +137,8 @@ impl Peer {
     }
 
     fn forgive_all(&mut self) -> Result<(), NodeError> {
-        let forgiven = self.outbox.forgive().into_iter();
-        forgiven
-            .map(|entry| self.with_batch(|batch| outbox::update(batch, &entry)))
-            .collect()
+        let mut forgiven = self.outbox.forgive().into_iter();
+        forgiven.try_for_each(|entry| self.with_batch(|batch| outbox::update(batch, &entry)))
     }
 
     pub(super) fn outbox_drop(&mut self, timeline: &str) -> Result<Response, NodeError> {

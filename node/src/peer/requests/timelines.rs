@@ -1,14 +1,12 @@
-//! Opening, joining, inviting to and leaving timelines.
+//! Opening, inviting to and leaving timelines.
 
 use khlong_crdt::address::{INVITE_RELAYS_MAX, InviteLink};
 use khlong_crdt::admission::{History, Rights, TimelineKind};
 use khlong_crdt::class::Class;
 use khlong_crdt::envelope::VerifiedEnvelope;
-use khlong_crdt::id::{ArrivalSeq, Seq, TimelineId};
-use khlong_crdt::time::{Monotonic, Now, UnixMillis};
-use khlong_document::keys::invite::InviteSecret;
+use khlong_crdt::id::{ArrivalSeq, TimelineId};
+use khlong_crdt::time::{Now, UnixMillis};
 use khlong_document::keys::user::UserCard;
-use khlong_document::membership::joining::join;
 use khlong_document::membership::opening::open_timeline;
 use khlong_document::membership::role::Role;
 use khlong_document::membership::secrets::TimelineSecrets;
@@ -17,15 +15,14 @@ use khlong_document::timeline::draft::Draft;
 use khlong_document::timeline::write::InviteTerms;
 use khlong_store::tables::cursors;
 use khlong_store::tables::named::{self, Named};
-use khlong_store::tables::timelines::{author_ids, get, prune};
 
 use super::{malformed, relay_address, unknown_timeline};
 use crate::api::Response;
 use crate::error::NodeError;
+use crate::peer::Peer;
 use crate::peer::book::TimelineEntry;
 use crate::peer::find::{check_nickname, check_title};
 use crate::peer::timelines::secret_row;
-use crate::peer::{Peer, PeerOutput};
 
 impl Peer {
     pub(super) fn timeline_new(
@@ -68,130 +65,6 @@ impl Peer {
         })
     }
 
-    pub(super) fn timeline_join(&mut self, now: Now, link: &str) -> Result<Response, NodeError> {
-        let link: InviteLink = link
-            .parse()
-            .map_err(|error| malformed("the invite link", &error))?;
-        let id = link.timeline;
-        let invite = InviteSecret::from_payload(id, &link.secret, Some(&self.user))
-            .map_err(|error| malformed("the invite link", &error))?;
-        // A relay that was added here may have moved since the link was made.
-        let added = |key| self.book.relay(key).map(|entry| entry.address.clone());
-        let relays: Vec<String> = link
-            .relays
-            .iter()
-            .map(|relay| added(relay.key).unwrap_or_else(|| relay.to_string()))
-            .collect();
-        let (is_joining, follows) = (self.is_joining(id), self.book.follows(id));
-        match self.timelines.get(&id) {
-            None => self.begin_joining(now, id, &invite, relays)?,
-            Some(open) if is_joining => {
-                let used = open.secrets().invite.as_ref();
-                let used = used.map(|invite| invite.principal().public());
-                // The same link again: its one use may have gone through by now.
-                if used != Some(invite.principal().public()) {
-                    self.give_up_joining(id)?;
-                    self.begin_joining(now, id, &invite, relays)?;
-                }
-            }
-            Some(_) if follows => {
-                return Err(NodeError::Usage(
-                    "this node is in that timeline already".to_owned(),
-                ));
-            }
-            // Leaving takes no right away: who comes back is the same member.
-            Some(open) if open.is_ready() => self.come_back(now, id, relays)?,
-            Some(_) => self.begin_joining(now, id, &invite, relays)?,
-        }
-        Ok(Response::Timeline {
-            timeline: self.timeline_view(id),
-        })
-    }
-
-    fn begin_joining(
-        &mut self,
-        now: Now,
-        id: TimelineId,
-        invite: &InviteSecret,
-        relays: Vec<String>,
-    ) -> Result<(), NodeError> {
-        let joined = join(id, invite, &mut self.rng);
-        self.follow(now, id, &joined.secrets, relays)?;
-        if let Some(entry) = self.book.timelines.get_mut(&id.to_string()) {
-            entry.introduce = true;
-        }
-        self.save_book()?;
-        self.queue_all(now, &joined.envelopes)
-    }
-
-    /// Ends an attempt to join that led nowhere: what it wrote is offered to
-    /// nobody, and counts for nothing here when another handover of that link does.
-    fn give_up_joining(&mut self, id: TimelineId) -> Result<(), NodeError> {
-        self.drop_queued(id, |_| true)?;
-        if let Some(author) = self.timelines.get(&id).map(Timeline::author) {
-            self.with_batch(|batch| {
-                let Some((first, _)) = author_ids(batch, &id, &author, Seq::FIRST)? else {
-                    return Ok(());
-                };
-                match get(batch, &first)? {
-                    Some(stored) => prune(batch, &stored).map(|_| ()),
-                    None => Ok(()),
-                }
-            })?;
-        }
-        for (relay, link) in &mut self.links {
-            let Some(live) = link.live() else { continue };
-            for class in Class::ALL {
-                live.pauses.end(id, class);
-            }
-            live.proven.remove(&id);
-            if live.subscribed.contains(&id) {
-                // Asked for under the old key: a new connection asks anew.
-                self.held.push(PeerOutput::Disconnect { relay: *relay });
-                link.back_off(Monotonic(0), "a timeline is joined anew".to_owned(), 0);
-            }
-        }
-        Ok(())
-    }
-
-    /// Leaves what nothing has arrived of: nobody there knows this node, and it keeps nothing.
-    fn forget_joining(&mut self, id: TimelineId) -> Result<Response, NodeError> {
-        self.give_up_joining(id)?;
-        if let Some(entry) = self.book.timelines.get_mut(&id.to_string()) {
-            entry.followed = false;
-        }
-        let timeline = self.timeline_view(id);
-        self.book.timelines.remove(&id.to_string());
-        self.save_book()?;
-        self.timelines.remove(&id);
-        self.owing.remove(&id);
-        let name = secret_row(id);
-        self.with_batch(|batch| named::remove(batch, Named::Secret, name.as_bytes()))?;
-        Ok(Response::Timeline { timeline })
-    }
-
-    /// Follows again what was left, from its beginning: the class cursors of its
-    /// relays have passed what was written meanwhile.
-    fn come_back(
-        &mut self,
-        now: Now,
-        id: TimelineId,
-        relays: Vec<String>,
-    ) -> Result<(), NodeError> {
-        let Some(entry) = self.book.timelines.get_mut(&id.to_string()) else {
-            return Ok(());
-        };
-        entry.followed = true;
-        // The nickname, said again, takes the goodbye back.
-        entry.introduce = true;
-        let new = relays.into_iter();
-        let new: Vec<String> = new.filter(|relay| !entry.relays.contains(relay)).collect();
-        entry.relays.extend(new);
-        let relays = entry.relays.clone();
-        self.fetch_all(now, id, &relays)?;
-        self.save_book()
-    }
-
     /// Asks these relays for the timeline, from its beginning.
     pub(super) fn fetch_all(
         &mut self,
@@ -212,7 +85,11 @@ impl Peer {
     }
 
     /// Keeps, queues and shows what begins one's part in a timeline.
-    fn queue_all(&mut self, now: Now, envelopes: &[VerifiedEnvelope]) -> Result<(), NodeError> {
+    pub(super) fn queue_all(
+        &mut self,
+        now: Now,
+        envelopes: &[VerifiedEnvelope],
+    ) -> Result<(), NodeError> {
         for envelope in envelopes {
             self.queue(now, envelope)?;
             self.show(envelope);
@@ -221,7 +98,7 @@ impl Peer {
     }
 
     /// Keeps the keys of a timeline, and its place in the book.
-    fn follow(
+    pub(super) fn follow(
         &mut self,
         now: Now,
         id: TimelineId,

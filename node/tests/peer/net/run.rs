@@ -62,7 +62,11 @@ impl Net {
                 if person.attempt == attempt {
                     person.failed_at.push(self.micros);
                     let reason = "nobody answered".to_owned();
-                    let input = PeerInput::ConnectFailed { relay, reason };
+                    let input = PeerInput::ConnectFailed {
+                        relay,
+                        reason,
+                        wrong_key: false,
+                    };
                     to_nodes.entry(name).or_default().push(input);
                 }
             }

@@ -1,17 +1,14 @@
 //! The client's side: one UDP socket, many relays.
 
 use std::net::{Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 
 use khlong_crdt::address::RelayAddress;
-use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, ConnectionError, Endpoint};
-use rustls::client::Resumption;
+use quinn::{ConnectionError, Endpoint};
 
+use super::config;
 use super::error::{ConnectError, SetupError, close_number};
 use super::limits::QuicLimits;
 use super::link::Link;
-use super::verifier::PinnedKey;
 use crate::wire::code::ErrorCode;
 
 /// Opens links to relays. Dropping it ends the links that it made; a clone
@@ -67,7 +64,7 @@ impl Dialer {
         address: SocketAddr,
         relay: &RelayAddress,
     ) -> Result<Link, ConnectError> {
-        let (config, pin) = self.client_config(relay).map_err(ConnectError::Setup)?;
+        let (config, pin) = config::pinning(self.limits, relay.key).map_err(ConnectError::Setup)?;
         let address = self.mapped(address);
         let unreachable = |source| ConnectError::Unreachable { address, source };
         let connecting = self
@@ -93,28 +90,6 @@ impl Dialer {
         let (control_out, control_in) = connection.open_bi().await.map_err(unreachable)?;
         Link::start(connection, control_out, control_in, self.limits, None)
             .map_err(ConnectError::Setup)
-    }
-
-    fn client_config(
-        &self,
-        relay: &RelayAddress,
-    ) -> Result<(ClientConfig, Arc<PinnedKey>), SetupError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let pin = Arc::new(PinnedKey::new(relay.key, Arc::clone(&provider)));
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(SetupError::Tls)?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::<PinnedKey>::clone(&pin))
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![super::ALPN.to_vec()];
-        tls.resumption = Resumption::disabled();
-        tls.enable_early_data = false;
-        let mut config = ClientConfig::new(Arc::new(
-            QuicClientConfig::try_from(tls).map_err(SetupError::Cipher)?,
-        ));
-        config.transport_config(Arc::new(self.limits.transport(0)));
-        Ok((config, pin))
     }
 
     /// A socket of both families takes IPv4 addresses in their mapped form.

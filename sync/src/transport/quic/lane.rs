@@ -1,4 +1,6 @@
 //! Which stream carries which lane.
+//!
+//! Public, because the simulator lays its lanes over `quinn-proto` by the same table.
 
 use khlong_crdt::class::Class;
 
@@ -8,10 +10,11 @@ use crate::wire::frame::Lane;
 pub(crate) const CLASS_STREAMS: u32 = 4;
 
 /// The lanes that are streams: control, then the four classes.
-pub(crate) const STREAM_LANES: usize = 5;
+pub const STREAM_LANES: usize = 5;
 
 /// Which queue of a link a lane has; `None` for datagrams.
-pub(crate) fn index(lane: Lane) -> Option<usize> {
+#[must_use]
+pub const fn index(lane: Lane) -> Option<usize> {
     match lane {
         Lane::Control => Some(0),
         Lane::Class(Class::Control) => Some(1),
@@ -23,7 +26,8 @@ pub(crate) fn index(lane: Lane) -> Option<usize> {
 }
 
 /// quinn sends the stream of the highest priority first.
-pub(crate) fn priority(class: Class) -> i32 {
+#[must_use]
+pub const fn priority(class: Class) -> i32 {
     match class {
         Class::Control => 3,
         Class::Text => 2,
@@ -33,4 +37,4 @@ pub(crate) fn priority(class: Class) -> i32 {
 }
 
 /// Above every class: an ack never waits behind a picture.
-pub(crate) const CONTROL_PRIORITY: i32 = 4;
+pub const CONTROL_PRIORITY: i32 = 4;

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Endpoint, Incoming, ServerConfig};
+use quinn::{Endpoint, Incoming};
 use tokio::task::JoinSet;
 use tracing::debug;
 
+use super::config;
 use super::error::{SetupError, close_number};
 use super::identity::Identity;
 use super::limits::QuicLimits;
@@ -41,7 +41,7 @@ impl Listener {
         let socket = std::net::UdpSocket::bind(address).map_err(bind)?;
         let runtime = quinn::default_runtime()
             .ok_or_else(|| bind(std::io::Error::other("no async runtime")))?;
-        let server = server_config(identity, limits)?;
+        let server = config::server(limits, identity)?;
         let endpoint = Endpoint::new(
             identity.reset_key.endpoint_config(),
             Some(server),
@@ -145,25 +145,4 @@ async fn handshake(incoming: Incoming, limits: QuicLimits, seat: Seat) -> Result
         .map_err(SetupError::Control)?;
     let (control_out, control_in) = connection.accept_bi().await.map_err(SetupError::Control)?;
     Link::start(connection, control_out, control_in, limits, Some(seat))
-}
-
-fn server_config(identity: &Identity, limits: QuicLimits) -> Result<ServerConfig, SetupError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(SetupError::Tls)?
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![identity.certificate.clone()],
-            identity.private_key.clone_key(),
-        )
-        .map_err(SetupError::Tls)?;
-    tls.alpn_protocols = vec![super::ALPN.to_vec()];
-    tls.max_early_data_size = 0;
-    tls.send_tls13_tickets = 0;
-    let crypto = QuicServerConfig::try_from(tls).map_err(SetupError::Cipher)?;
-    let mut config = ServerConfig::with_crypto(Arc::new(crypto));
-    config.transport_config(Arc::new(limits.transport(1)));
-    config.max_incoming(limits.handshakes_max);
-    Ok(config)
 }

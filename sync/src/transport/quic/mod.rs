@@ -14,6 +14,7 @@
 //! its connection, dropping a [`listener::Listener`] ends the handshakes that
 //! it has begun.
 
+pub mod config;
 pub mod dialer;
 pub mod error;
 pub mod identity;

@@ -375,6 +375,15 @@ impl Page {
             .filter_map(|id| self.entry(id))
     }
 
+    /// Elements of one list; None if some of them are hidden, so that places say nothing.
+    pub(crate) fn places(&self, section: Section) -> Option<&[OpId]> {
+        let list = self
+            .lists
+            .get(&section)
+            .map_or(&[][..], ListOrder::sequence);
+        self.hidden.is_empty().then_some(list)
+    }
+
     pub(crate) fn last_of(&self, section: Section) -> Option<OpId> {
         self.lists.get(&section)?.sequence().last().copied()
     }
@@ -388,6 +397,11 @@ impl Page {
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Checked>> {
         self.held.values().map(|held| &held.change)
+    }
+
+    pub(crate) fn is_applied(&self, hash: &ChangeHash) -> bool {
+        let held = self.held.get(hash);
+        held.is_some_and(|held| held.standing == Standing::Applied)
     }
 
     pub(crate) fn hashes(&self) -> impl Iterator<Item = &ChangeHash> {

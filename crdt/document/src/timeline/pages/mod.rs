@@ -9,7 +9,8 @@ pub mod writing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use khlong_crdt::id::{AuthorKey, MessageId, TimelineId};
+use automerge::ChangeHash;
+use khlong_crdt::id::{AuthorKey, MessageId, Seq, TimelineId};
 
 use self::far::Far;
 use super::canonical;
@@ -20,6 +21,7 @@ use super::message::{message_id, target};
 use super::page::{Outcome, Page, PageAddress, Rules};
 use super::plaintext::DocumentChanges;
 use super::shelf::Shelved;
+use super::unshown::Unshown;
 
 /// What a batch of changes altered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,10 +70,14 @@ pub struct Pages {
     far: Far,
     /// Something that found no room would find some now.
     must_reread: bool,
+    unshown: Unshown,
 }
 
+/// A change, and the place of its envelope in the author's chain if that is known.
+type Placed = (Arc<Checked>, Option<Seq>);
+
 /// Changes that are read but not merged.
-type Pending = BTreeMap<PageAddress, Vec<Arc<Checked>>>;
+type Pending = BTreeMap<PageAddress, Vec<Placed>>;
 
 impl Pages {
     /// A timeline without content.
@@ -90,7 +96,18 @@ impl Pages {
             message_count: 0,
             far: Far::default(),
             must_reread: false,
+            unshown: Unshown::default(),
         }
+    }
+
+    /// The first place of an author's chain of which something does not show; None if all does.
+    pub(crate) fn first_unshown(&self, author: &AuthorKey) -> Option<u64> {
+        self.unshown.first(author)
+    }
+
+    /// Notes that an envelope of which nothing can be read shows nothing.
+    pub(crate) fn note_unreadable(&mut self, author: AuthorKey, seq: Seq) {
+        self.unshown.never(author, seq.get());
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -113,15 +130,25 @@ impl Pages {
         &mut self,
         sections: impl IntoIterator<Item = (AuthorKey, &'a DocumentChanges)>,
     ) -> Vec<PagesEvent> {
+        let sections = sections.into_iter();
+        self.merge_placed(sections.map(|(author, section)| (author, None, section)))
+    }
+
+    /// The same, and notes which places of chains show nothing yet.
+    pub(crate) fn merge_placed<'a>(
+        &mut self,
+        sections: impl IntoIterator<Item = (AuthorKey, Option<Seq>, &'a DocumentChanges)>,
+    ) -> Vec<PagesEvent> {
         let mut events = Vec::new();
         let mut pending = Pending::new();
         let mut memory = 0;
-        for (author, section) in sections {
+        for (author, seq, section) in sections {
             // Documents of later versions stay in their envelopes.
             let Some(kind) = DocumentKind::from_byte(section.document) else {
                 continue;
             };
             if section.n > PAGE_NUMBER_MAX {
+                self.note_never(author, seq);
                 events.push(PagesEvent::Refused {
                     author,
                     refusal: ChangeRefusal::NoSuchPage,
@@ -137,9 +164,12 @@ impl Pages {
                 match entry::check(kind, &author, bytes) {
                     Ok(change) => {
                         memory += change.memory();
-                        pending.entry(address).or_default().push(change);
+                        pending.entry(address).or_default().push((change, seq));
                     }
-                    Err(refusal) => events.push(PagesEvent::Refused { author, refusal }),
+                    Err(refusal) => {
+                        self.note_never(author, seq);
+                        events.push(PagesEvent::Refused { author, refusal });
+                    }
                 }
                 if memory >= PENDING_MEMORY_MAX {
                     self.merge_pending(std::mem::take(&mut pending), &mut events);
@@ -151,6 +181,12 @@ impl Pages {
         events.sort_by_key(|event| matches!(event, PagesEvent::MessageChanged(_)));
         events.dedup();
         events
+    }
+
+    fn note_never(&mut self, author: AuthorKey, seq: Option<Seq>) {
+        if let Some(seq) = seq {
+            self.unshown.never(author, seq.get());
+        }
     }
 
     fn merge_pending(&mut self, mut pending: Pending, events: &mut Vec<PagesEvent>) {
@@ -168,6 +204,7 @@ impl Pages {
             if self.is_reachable(&next) {
                 let waiting = self.far.take(&next);
                 if !waiting.is_empty() {
+                    let waiting = waiting.into_iter().map(|change| (change, None));
                     pending.entry(next).or_default().extend(waiting);
                 }
             }
@@ -210,12 +247,17 @@ impl Pages {
     fn put_far(
         &mut self,
         address: PageAddress,
-        changes: Vec<Arc<Checked>>,
+        changes: Vec<Placed>,
         events: &mut Vec<PagesEvent>,
     ) {
+        for (change, seq) in &changes {
+            if let Some(seq) = seq {
+                self.unshown.wait(change.author, seq.get(), change.hash);
+            }
+        }
         let dropped = changes
             .into_iter()
-            .flat_map(|change| self.far.put(address, change));
+            .flat_map(|(change, _)| self.far.put(address, change));
         events.extend(dropped.map(|change| PagesEvent::Refused {
             author: change.author,
             refusal: ChangeRefusal::Full,
@@ -225,19 +267,36 @@ impl Pages {
     fn merge_page(
         &mut self,
         address: PageAddress,
-        changes: Vec<Arc<Checked>>,
+        changes: Vec<Placed>,
         events: &mut Vec<PagesEvent>,
     ) {
         let rules = Arc::clone(&self.rules);
+        let placed: Vec<_> = changes
+            .iter()
+            .filter_map(|(change, seq)| Some((change.author, (*seq)?, change.hash)))
+            .collect();
         let page = self.open(address);
-        let outcomes = page.merge(changes, &rules);
+        let outcomes = page.merge(changes.into_iter().map(|(change, _)| change), &rules);
+        let shows = |author: &AuthorKey, hash: &ChangeHash| {
+            page.is_applied(hash) && !rules.hidden.contains(author)
+        };
+        let unshown: Vec<_> = placed
+            .into_iter()
+            .filter(|(author, _, hash)| !shows(author, hash))
+            .collect();
         let must_reread = page.must_reread();
         self.must_reread |= must_reread;
+        for (author, seq, hash) in unshown {
+            self.unshown.wait(author, seq.get(), hash);
+        }
         let mut rebuilt = false;
         for outcome in outcomes {
             match outcome {
                 Outcome::Applied(change) if rules.hidden.contains(&change.author) => {}
-                Outcome::Applied(change) => self.note(address, &change, events),
+                Outcome::Applied(change) => {
+                    self.unshown.shown(change.hash);
+                    self.note(address, &change, events);
+                }
                 Outcome::Refused(change, refusal) => events.push(PagesEvent::Refused {
                     author: change.author,
                     refusal,

@@ -78,6 +78,10 @@ impl Pages {
                 let within = range.start.saturating_sub(start)..range.end.min(end) - start;
                 self.with_page(address, |page| {
                     let view = PageView::new(self.timeline, *address, page, principal_of);
+                    if let Some(found) = view.messages_at(within.clone(), *count) {
+                        messages.extend(found.map(|(id, entry)| view.message(id, entry)));
+                        return;
+                    }
                     let shown = view
                         .messages()
                         .filter(|(id, _)| self.page_of(id) == Some(*address));
