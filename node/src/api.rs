@@ -342,6 +342,12 @@ pub struct RelayView {
     pub wrong_key: bool,
     /// Whether everything that the relay has is here.
     pub caught_up: bool,
+    /// Envelopes that it announced since it was connected to.
+    #[serde(default)]
+    pub announced: u64,
+    /// Envelopes that came since then, what others wrote meanwhile included.
+    #[serde(default)]
+    pub arrived: u64,
 }
 
 /// A timeline as it stands on this node.
