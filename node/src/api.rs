@@ -3,11 +3,16 @@
 //! The same types serve the command line with the folder open, the command
 //! line through the daemon's socket, and `--json`: one JSON object a line. So
 //! a script reads the same answer whether a daemon runs or not.
+//!
+//! One thing has one name in all of them. What an object is about has its id in
+//! `id`; what it belongs to is named by its kind (`timeline`, `message`), a member
+//! by `author_id`. In the answers `timeline` and `messages`, which are about a
+//! whole timeline, `timeline` is that object. `kind` says what an answer is.
 
 use serde::{Deserialize, Serialize};
 
 /// Version of every JSON answer; raised when a field changes its meaning or goes.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Messages answered by one [`Request::Log`] unless it names a limit.
 pub const LOG_MESSAGES_DEFAULT: usize = 50;
@@ -240,9 +245,12 @@ pub enum Response {
     Written {
         /// Which timeline.
         timeline: String,
-        /// The message, when one was written or changed.
+        /// The message, when one was written or changed. In JSON `id`, as in [`MessageView`].
+        #[serde(rename = "id")]
         message: Option<String>,
         /// Author and place in the chain, `aut_…:seq`, of the envelope; absent when nothing had to be written.
+        /// In JSON `place`: it is no `env_…`.
+        #[serde(rename = "place")]
         envelope: Option<String>,
         /// How far it has come.
         delivery: Delivery,
@@ -334,6 +342,12 @@ pub struct RelayView {
     pub wrong_key: bool,
     /// Whether everything that the relay has is here.
     pub caught_up: bool,
+    /// Envelopes that it announced since it was connected to.
+    #[serde(default)]
+    pub announced: u64,
+    /// Envelopes that came since then, what others wrote meanwhile included.
+    #[serde(default)]
+    pub arrived: u64,
 }
 
 /// A timeline as it stands on this node.
@@ -406,7 +420,8 @@ pub struct ReactionView {
 pub struct OutboxView {
     /// Which timeline.
     pub timeline: String,
-    /// `env_…`.
+    /// `env_…`. In JSON `id`.
+    #[serde(rename = "id")]
     pub envelope: String,
     /// Place in the own chain.
     pub seq: u64,
@@ -464,7 +479,8 @@ pub enum Event {
     Fork {
         /// Which timeline.
         timeline: String,
-        /// Whose chain.
+        /// Whose chain, `aut_…`. In JSON `author_id`.
+        #[serde(rename = "author_id")]
         author: String,
         /// Where.
         seq: u64,

@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use khlong_document::secret_store::SecretStoreError;
+use khlong_document::secret_store::sealed_file::SealedFileError;
 use khlong_document::timeline::write::WriteError;
 use khlong_store::error::{EngineError, StoreError};
 use khlong_sync::wire::code::ErrorCode;
@@ -42,9 +44,12 @@ pub enum NodeError {
     /// A node lives there already.
     #[error("{} holds a node already; choose another folder with --home", .0.display())]
     AlreadyInitialised(PathBuf),
-    /// The key file could not be opened.
+    /// No key could be had.
     #[error("the key file could not be opened: {0}")]
     Keys(String),
+    /// The key file could not be opened or written.
+    #[error("the key file could not be opened or written")]
+    KeyFile(#[source] SecretStoreError),
     /// A sealed row was not sealed by this node's master key.
     #[error(
         "the secret `{name}` does not open with this node's key file; restore both from one backup"
@@ -129,21 +134,25 @@ pub enum NodeError {
     /// A relay that is needed has another key than its address says.
     #[error("no relay was reached: {0}")]
     WrongKey(String),
-    /// The daemon has the folder and does not answer.
+    /// The daemon went away.
+    #[error("the daemon closed the connection; see its log")]
+    DaemonGone,
+    /// The daemon went away while its messages were followed.
     #[error(
-        "the daemon at {} has not answered for {waited_ms} ms; it is stopped or its disk hangs: end it (`kill` its \
-         process) and try again",
+        "the daemon has ended, so nothing more arrives here; start it again, then the same command"
+    )]
+    FollowedDaemonGone,
+    /// The daemon holds its socket and says nothing.
+    #[error(
+        "the daemon behind {} has said nothing for {waited_ms} ms: it is stopped or hangs; let it go on or end it, then try again",
         .path.display()
     )]
     DaemonSilent {
         /// Its socket.
         path: PathBuf,
-        /// How long it had.
+        /// How long it was waited for.
         waited_ms: u64,
     },
-    /// The daemon went away.
-    #[error("the daemon closed the connection; see its log")]
-    DaemonGone,
 }
 
 impl NodeError {
@@ -158,8 +167,11 @@ impl NodeError {
             Self::Left
             | Self::NotYours
             | Self::Write(WriteError::ReadOnly | WriteError::NotAdmin(_)) => ExitCode::Untrusted,
+            Self::NotFound(_) | Self::Write(_) | Self::DaemonGone | Self::FollowedDaemonGone => {
+                ExitCode::Failure
+            }
             Self::Io { source, .. } => ExitCode::of_io(source),
-            Self::NotFound(_) | Self::Write(_) | Self::DaemonGone => ExitCode::Failure,
+            Self::KeyFile(error) => ExitCode::of_key_file(error),
             Self::Store(error) | Self::NotWritten(error) => ExitCode::of_store(error),
             Self::TimedOut { .. } | Self::DaemonSilent { .. } => ExitCode::TimedOut,
             Self::RefusedByRelay { code } | Self::NotLetIn { code } => ExitCode::of_refusal(*code),
@@ -223,7 +235,7 @@ impl ExitCode {
         }
     }
 
-    /// What a failed file tells a script: a full disk is told apart.
+    /// What the system's answer means to a script.
     #[must_use]
     pub fn of_io(error: &std::io::Error) -> Self {
         let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
@@ -231,6 +243,25 @@ impl ExitCode {
             Self::Full
         } else {
             Self::Failure
+        }
+    }
+
+    fn of_key_file(error: &SecretStoreError) -> Self {
+        match error {
+            SecretStoreError::Io { source, .. } => Self::of_io(source),
+            SecretStoreError::Permissions { .. } => Self::Untrusted,
+            SecretStoreError::NotAFile { .. } => Self::Config,
+            SecretStoreError::Content { source, .. } => match source {
+                SealedFileError::PassphraseNeeded
+                | SealedFileError::NotSealed
+                | SealedFileError::Passphrase => Self::Untrusted,
+                SealedFileError::Version(_) => Self::Incompatible,
+                SealedFileError::Layout
+                | SealedFileError::TooLong
+                | SealedFileError::Cost
+                | SealedFileError::Damaged => Self::Integrity,
+                SealedFileError::Derivation => Self::Failure,
+            },
         }
     }
 

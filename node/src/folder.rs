@@ -71,13 +71,13 @@ pub fn init(
     protection
         .store(key_file)
         .save(&*bytes, &mut rng)
-        .map_err(|error| NodeError::Keys(error.to_string()))
+        .map_err(NodeError::KeyFile)
 }
 
 /// Opens the node in `home` and loads its timelines. It starts offline.
 ///
 /// # Errors
-/// [`NodeError::NotInitialised`], [`NodeError::Keys`], or what the folder refused.
+/// [`NodeError::NotInitialised`], [`NodeError::KeyFile`], or what the folder refused.
 pub fn open(
     home: &Path,
     passphrase: Option<Zeroizing<Vec<u8>>>,
@@ -92,7 +92,7 @@ pub fn open(
     let secret = protection
         .store(key_file)
         .load()
-        .map_err(|error| NodeError::Keys(error.to_string()))?;
+        .map_err(NodeError::KeyFile)?;
     let master = secret
         .as_deref()
         .and_then(|bytes| bytes.as_slice().try_into().ok())

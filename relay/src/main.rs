@@ -1,6 +1,7 @@
 //! `khlong-relay`: see [`khlong_relay::command`].
 
 use std::error::Error as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -10,10 +11,12 @@ fn main() -> ExitCode {
     let Err(error) = Arguments::parse().execute() else {
         return ExitCode::SUCCESS;
     };
-    eprintln!("khlong-relay: {error}");
+    // That nobody reads standard error any more is no reason to panic.
+    let mut stderr = std::io::stderr().lock();
+    let _ = writeln!(stderr, "khlong-relay: {error}");
     let mut cause = error.source();
     while let Some(because) = cause {
-        eprintln!("  because: {because}");
+        let _ = writeln!(stderr, "  because: {because}");
         cause = because.source();
     }
     ExitCode::from(error.exit_code())

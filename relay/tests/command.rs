@@ -249,6 +249,56 @@ fn check_counts_the_rows_and_finds_a_slip_and_a_bad_key() {
 }
 
 #[test]
+fn run_makes_no_relay_of_a_folder_that_init_did_not_make() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("relay");
+    for command in ["run", "check"] {
+        let refused = output(&home, &[command]);
+        let said = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(3), "{said}");
+        assert!(
+            said.contains(&format!("--config {}/relay.toml init", home.display())),
+            "{said}"
+        );
+    }
+    assert!(!home.exists(), "nothing is made by looking");
+
+    let address = init(&home);
+    std::fs::remove_dir_all(home.join("data")).unwrap();
+    std::fs::create_dir_all(home.join("data/lost+found")).unwrap();
+    for command in ["run", "check"] {
+        let refused = output(&home, &[command]);
+        let said = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(3), "{said}");
+        assert!(
+            said.contains("holds no relay") && said.contains(" init`"),
+            "{said}"
+        );
+    }
+    let config = std::fs::read_to_string(home.join("relay.toml")).unwrap();
+    assert_eq!(init(&home).key, address.key, "as it says: the folder again");
+    assert_eq!(
+        std::fs::read_to_string(home.join("relay.toml")).unwrap(),
+        config
+    );
+    assert!(output(&home, &["check"]).status.success());
+}
+
+#[test]
+fn nobody_needs_to_read_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    init(folder.path());
+    let mut child = relay(folder.path())
+        .arg("init")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    assert_eq!(child.wait().unwrap().code(), Some(3), "and no panic (101)");
+}
+
+#[test]
 fn run_serves_health_resists_a_double_start_and_stops_in_good_order() {
     let folder = tempfile::tempdir().unwrap();
     let address = init(folder.path());
@@ -273,7 +323,7 @@ fn run_serves_health_resists_a_double_start_and_stops_in_good_order() {
         assert!(running.get("/metrics").ends_with("# EOF\n"));
 
         let second = output(folder.path(), &["run"]);
-        assert_eq!(second.status.code(), Some(1));
+        assert_eq!(second.status.code(), Some(3));
         let said = text(&second.stderr);
         assert!(
             said.contains(&format!("process {}", running.child.id())),

@@ -263,12 +263,12 @@ impl StoreError {
     }
 }
 
-/// Whether the operating system's words (ENOSPC, EDQUOT) tell of want of room; the engine hands
-/// on nothing else of an error.
+/// Whether the operating system said ENOSPC or EDQUOT. Engines hand on its words
+/// and not its number.
 fn says_full(message: &str) -> bool {
-    message.contains("No space left on device")
-        || message.contains("no space left on device")
-        || message.contains("Disk quota exceeded")
+    ["No space left on device", "Disk quota exceeded"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 /// Keys hold ids and numbers, never content, so they may be shown.

@@ -109,7 +109,7 @@ impl Watch {
             let (count, counted) = watch::channel(0);
             counts.push(counted);
             tasks.spawn(async move {
-                while let Some(heard) = events.next().await {
+                while let Ok(heard) = events.next().await {
                     if let Heard::Event(Event::Message { message, .. }) = heard
                         && sender.send((number, message, Instant::now())).await.is_ok()
                     {

@@ -90,7 +90,7 @@ async fn open(scene: &mut Scene) -> Result<(), Failure> {
         .ok_or("the conversation is empty")?
         .clone();
     let sent = mali.khlong(&["send", &timeline, &first.body, "--wait", "stored"])?;
-    let message = text(&sent, &["message"])?;
+    let message = text(&sent, &["id"])?;
     if text(&sent, &["delivery"])? != "stored" {
         return Err(format!(
             "the first message should be stored and is {}",
@@ -374,7 +374,7 @@ async fn reach(
             {
                 return Ok(());
             }
-            events.next().await.ok_or("the daemon is gone")?;
+            events.next().await?;
         }
     };
     let outcome: Result<Result<(), Failure>, _> = tokio::time::timeout(PATIENCE, reached).await;
@@ -412,7 +412,7 @@ async fn delivered(
             {
                 return Ok(());
             }
-            events.next().await.ok_or("the daemon is gone")?;
+            events.next().await?;
         }
     };
     let outcome: Result<Result<(), Failure>, _> = tokio::time::timeout(PATIENCE, reached).await;

@@ -31,7 +31,7 @@ pub(super) struct Cli {
         hide_env_values = true
     )]
     pub(super) passphrase_file: Option<PathBuf>,
-    /// How long a daemon may take to answer; then the exit code is 5
+    /// How long a daemon may be silent; then the exit code is 5
     #[arg(
         long,
         global = true,

@@ -23,6 +23,16 @@ pub(super) enum CliError {
     Usage(String),
     #[error("{0}")]
     Config(String),
+    /// Neither a daemon that answers nor free.
+    #[error(
+        "{} is in use by another program{}; wait until that command has ended, or stop it",
+        .home.display(), process(*.pid)
+    )]
+    InUse {
+        home: PathBuf,
+        /// 0 when it is not known.
+        pid: u32,
+    },
     #[error("could not read {}", .path.display())]
     Unreadable { path: PathBuf, source: io::Error },
     #[error("could not write {}", .path.display())]
@@ -45,12 +55,16 @@ impl CliError {
             Self::Config(_) => ExitCode::Config as u8,
             Self::Unexpected => ExitCode::Incompatible as u8,
             Self::Unwritable { source, .. } | Self::Output(source) => ExitCode::of_io(source) as u8,
-            Self::Import(_) | Self::Unreadable { .. } => ExitCode::Failure as u8,
+            Self::InUse { .. } | Self::Import(_) | Self::Unreadable { .. } => {
+                ExitCode::Failure as u8
+            }
         }
     }
+}
 
-    /// Whether the reader of a pipe went away (`khlong log … | head`): no error to tell about.
-    pub(super) fn is_closed_pipe(&self) -> bool {
-        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+fn process(pid: u32) -> String {
+    match pid {
+        0 => String::new(),
+        pid => format!(" (process {pid})"),
     }
 }

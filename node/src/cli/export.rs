@@ -21,10 +21,10 @@ async fn whole(run: &Run, gate: &mut Gate, timeline: &str) -> Result<(), CliErro
     let progress = Progress::new("exporting");
     let (view, mut messages) = page(gate, timeline, 0, PAGE_MESSAGES).await?;
     let mut done = 0;
-    while !messages.is_empty() {
+    while !messages.is_empty() && !run.output.is_unread() {
         messages
             .iter()
-            .try_for_each(|message| print(run, message, true))?;
+            .try_for_each(|message| print(run, &view.id, message, true))?;
         done += messages.len();
         progress.set(view.messages as u64, done as u64);
         messages = page(gate, &view.id, done, PAGE_MESSAGES).await?.1;

@@ -15,7 +15,8 @@ use crate::daemon::client::{Client, RemoteEvents};
 use crate::error::NodeError;
 use crate::node::{Events, Heard, Node, NodeOptions};
 
-/// How long a command waits for another one that has the folder open.
+/// How long a command waits for another one that has the folder open, if it is
+/// not less patient with a daemon.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Between two looks at the lock.
@@ -57,9 +58,13 @@ impl Gate {
             };
             match Node::open(options).await {
                 Ok(node) => return Ok(Self::Folder(node)),
-                Err(NodeError::Store(StoreError::Locked { .. }))
-                    if begun.elapsed() < LOCK_WAIT_MAX =>
-                {
+                Err(NodeError::Store(StoreError::Locked { pid, .. })) => {
+                    if begun.elapsed() >= LOCK_WAIT_MAX.min(patience) {
+                        return Err(CliError::InUse {
+                            home: home.to_owned(),
+                            pid,
+                        });
+                    }
                     tokio::time::sleep(LOCK_PAUSE).await;
                 }
                 Err(error) => return Err(error.into()),
@@ -114,11 +119,14 @@ impl Gate {
 }
 
 impl Listener {
-    /// `None` once the node has stopped.
-    pub(super) async fn next(&mut self) -> Option<Heard> {
+    /// May be dropped while it waits: nothing is lost.
+    ///
+    /// # Errors
+    /// [`NodeError::DaemonGone`] once the node has stopped; [`NodeError::DaemonSilent`].
+    pub(super) async fn next(&mut self) -> Result<Heard, CliError> {
         match self {
-            Self::Socket(events) => events.next().await,
-            Self::Folder(events) => events.next().await,
+            Self::Socket(events) => Ok(events.next().await?),
+            Self::Folder(events) => Ok(events.next().await.ok_or(NodeError::DaemonGone)?),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::args::Patience;
 use super::error::CliError;
-use super::{Run, Wrote, show};
+use super::{Run, show};
 use crate::api::{Request, Response};
 
 /// Read from standard input; a message may hold far less, and the node says so.
@@ -36,10 +36,10 @@ pub(super) async fn change(
     request: Request,
     patience: Patience,
 ) -> Result<(), CliError> {
-    let (Wrote { response, waited }, gate) = run.write(request, patience).await?;
+    let (settled, gate) = run.write(request, patience).await?;
     gate.close().await;
-    shown(run, &response)?;
-    waited
+    shown(run, &settled.response)?;
+    settled.waited
 }
 
 fn shown(run: &Run, response: &Response) -> Result<(), CliError> {

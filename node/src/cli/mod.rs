@@ -16,6 +16,7 @@ mod progress;
 mod serve;
 mod setup;
 mod show;
+mod signals;
 mod status;
 mod timelines;
 mod wait;
@@ -29,7 +30,7 @@ use clap::{CommandFactory as _, Parser as _};
 use self::args::{Cli, Command, Patience};
 use self::error::CliError;
 use self::gate::Gate;
-use self::output::{Output, escaped};
+use self::output::{Output, note};
 use self::wait::Written;
 use crate::api::{Request, Response};
 use crate::error::{ExitCode, described};
@@ -51,7 +52,6 @@ pub fn main() -> ProcessExit {
         });
     match outcome {
         Ok(()) => ProcessExit::from(ExitCode::Ok as u8),
-        Err(error) if error.is_closed_pipe() => ProcessExit::from(ExitCode::Ok as u8),
         Err(error) => {
             tell(&error, output);
             ProcessExit::from(error.exit_code())
@@ -66,13 +66,6 @@ struct Run {
     /// Of a daemon.
     daemon_timeout: Duration,
     output: Output,
-}
-
-/// What a command wrote, and how its wait for the network ended. What was written is shown
-/// whether the wait was worth it or not: it is there, and a script needs its id.
-struct Wrote {
-    response: Response,
-    waited: Result<(), CliError>,
 }
 
 async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
@@ -179,12 +172,16 @@ impl Run {
         response
     }
 
-    /// Asks for something that writes, then waits as told. Gives the answer and
-    /// the way to the node, which is to be closed.
-    async fn write(&self, request: Request, patience: Patience) -> Result<(Wrote, Gate), CliError> {
+    /// Asks for something that writes, then waits as told. Gives what came of
+    /// both and the way to the node, which is to be closed.
+    async fn write(
+        &self,
+        request: Request,
+        patience: Patience,
+    ) -> Result<(Settled, Gate), CliError> {
         let mut gate = self.open(!patience.offline()).await?;
         match write(&mut gate, request, patience).await {
-            Ok(wrote) => Ok((wrote, gate)),
+            Ok(settled) => Ok((settled, gate)),
             Err(error) => {
                 gate.close().await;
                 Err(error)
@@ -193,17 +190,29 @@ impl Run {
     }
 }
 
-async fn write(gate: &mut Gate, request: Request, patience: Patience) -> Result<Wrote, CliError> {
+/// Something that was written here, however waiting for the network ended.
+struct Settled {
+    response: Response,
+    /// Why it did not come as far as was waited for. To be told after the answer:
+    /// who retries must know that it was written.
+    waited: Result<(), CliError>,
+}
+
+async fn write(gate: &mut Gate, request: Request, patience: Patience) -> Result<Settled, CliError> {
     let mut listener = gate.subscribe().await?;
     let is_message = matches!(request, Request::Send { .. });
     let mut response = gate.ask(request).await?;
-    let (timeline, message, envelope) = match &response {
+    let (timeline, message, seq) = match &response {
         Response::Written {
             timeline,
             message,
             envelope,
             ..
-        } if is_message => (timeline.clone(), message.clone(), envelope.clone()),
+        } if is_message => (
+            timeline.clone(),
+            message.clone(),
+            seq_of(envelope.as_deref()),
+        ),
         Response::Written { timeline, .. } | Response::Invite { timeline, .. } => {
             (timeline.clone(), None, None)
         }
@@ -219,7 +228,6 @@ async fn write(gate: &mut Gate, request: Request, patience: Patience) -> Result<
         | Response::Digest { .. }
         | Response::Refused { .. } => (String::new(), None, None),
     };
-    let seq = envelope.and_then(|envelope| envelope.rsplit_once(':')?.1.parse().ok());
     let written = Written {
         timeline: &timeline,
         message: message.as_deref(),
@@ -228,16 +236,20 @@ async fn write(gate: &mut Gate, request: Request, patience: Patience) -> Result<
     let settled = wait::settle(gate, &mut listener, patience, &written).await;
     let (come, waited) = match settled {
         Ok(come) => (come, Ok(())),
-        // A daemon that went away says no more; what it said before was true then.
+        // Where it is now; a daemon that is gone cannot tell.
         Err(error) => (
-            wait::reached(gate, &written).await.unwrap_or(None),
+            wait::reached(gate, &written).await.unwrap_or_default(),
             Err(error),
         ),
     };
     if let (Response::Written { delivery, .. }, Some(come)) = (&mut response, come) {
         *delivery = come;
     }
-    Ok(Wrote { response, waited })
+    Ok(Settled { response, waited })
+}
+
+fn seq_of(envelope: Option<&str>) -> Option<u64> {
+    envelope?.rsplit_once(':')?.1.parse().ok()
 }
 
 fn home(given: Option<PathBuf>) -> Result<PathBuf, CliError> {
@@ -276,5 +288,5 @@ fn tell(error: &CliError, output: Output) {
         };
         let _ = output.object(&refused);
     }
-    eprintln!("khlong: {}", escaped(&message));
+    note(&message);
 }

@@ -1,6 +1,7 @@
 //! Standard output: data only, as text for people or one JSON object a line.
 
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -8,7 +9,12 @@ use serde_json::{Map, Value};
 use super::error::CliError;
 use crate::api::SCHEMA_VERSION;
 
-/// How answers are written.
+/// Whether the reader of a pipe has gone (`khlong log … | head`): a fact about
+/// the process, as its standard output is.
+static READER_GONE: AtomicBool = AtomicBool::new(false);
+
+/// How answers are written. When the reader of a pipe goes, what is still to be
+/// said is dropped and no error: the command's work goes on to its end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
     pub(super) json: bool,
@@ -40,21 +46,35 @@ impl Output {
         self.raw(&escaped(text))
     }
 
-    /// A whole file.
-    pub(super) fn bytes(self, file: &[u8]) -> Result<(), CliError> {
-        let mut out = io::stdout().lock();
-        out.write_all(file)
-            .and_then(|()| out.flush())
-            .map_err(CliError::Output)
+    /// A line that was made safe by who made it. It is out when this returns.
+    pub(super) fn raw(self, text: &str) -> Result<(), CliError> {
+        self.bytes(format!("{text}\n").as_bytes())
     }
 
-    /// A line that was made safe by who made it.
-    pub(super) fn raw(self, text: &str) -> Result<(), CliError> {
+    /// As they are.
+    pub(super) fn bytes(self, bytes: &[u8]) -> Result<(), CliError> {
+        if self.is_unread() {
+            return Ok(());
+        }
         let mut out = io::stdout().lock();
-        writeln!(out, "{text}")
-            .and_then(|()| out.flush())
-            .map_err(CliError::Output)
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                READER_GONE.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            written => written.map_err(CliError::Output),
+        }
     }
+
+    /// Whether nobody reads any more: who only shows may stop.
+    pub(super) fn is_unread(self) -> bool {
+        READER_GONE.load(Ordering::Relaxed)
+    }
+}
+
+/// A word for people on standard error. That nobody reads it is no failure.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "khlong: {}", escaped(text));
 }
 
 /// Text of strangers, so that a terminal shows it and does not obey it: control

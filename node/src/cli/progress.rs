@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// A bar, or nothing.
 pub(super) struct Progress {
     bar: ProgressBar,
+    shown: bool,
 }
 
 impl Progress {
@@ -23,7 +24,12 @@ impl Progress {
             bar.set_style(style);
         }
         bar.set_message(what);
-        Self { bar }
+        Self { bar, shown }
+    }
+
+    /// Whether anybody sees it: who has to ask for the numbers need not otherwise.
+    pub(super) fn is_shown(&self) -> bool {
+        self.shown
     }
 
     pub(super) fn set(&self, total: u64, done: u64) {

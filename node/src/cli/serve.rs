@@ -2,12 +2,12 @@
 
 use std::io::IsTerminal as _;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::Run;
 use super::error::CliError;
 use super::gate::Gate;
+use super::signals::Interrupted;
 use crate::daemon;
 
 /// What is logged unless `KHLONG_LOG` says otherwise (`info`, `debug`, `khlong_node=trace`…).
@@ -25,15 +25,8 @@ pub(super) async fn run(run: &Run) -> Result<(), CliError> {
         .init();
 
     // Before the folder is opened, so that no signal finds the program without its handlers.
-    let failed = |source| CliError::Config(format!("signals cannot be received: {source}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let shutdown = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
+    let mut interrupted = Interrupted::listen()?;
+    let shutdown = async move { interrupted.come().await };
 
     match run.open(true).await? {
         Gate::Socket(_) => Err(CliError::Config(format!(

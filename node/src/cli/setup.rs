@@ -1,11 +1,11 @@
 //! `init`, `id`, `nickname`, `relay`.
 
+use super::Run;
 use super::args::{Init, Patience, Relay};
 use super::error::CliError;
 use super::gate::passphrase_of;
 use super::output::Output;
 use super::show;
-use super::{Run, Wrote};
 use crate::api::{RelayView, Request, Response};
 use crate::folder::{self, KeyProtection};
 use crate::node::entropy;
@@ -67,7 +67,7 @@ pub(super) async fn nickname(
     nickname: String,
     patience: Patience,
 ) -> Result<(), CliError> {
-    let (Wrote { response, waited }, gate) = run
+    let (settled, gate) = run
         .write(
             Request::Nickname {
                 nickname: nickname.clone(),
@@ -77,11 +77,11 @@ pub(super) async fn nickname(
         .await?;
     gate.close().await;
     if run.output.json {
-        run.output.object(&response)?;
+        run.output.object(&settled.response)?;
     } else {
         run.output.line(&format!("others see you as {nickname}"))?;
     }
-    waited
+    settled.waited
 }
 
 pub(super) async fn relay(run: &Run, relay: Relay) -> Result<(), CliError> {

@@ -8,8 +8,11 @@ use super::gate::Gate;
 use super::progress::Progress;
 use super::wait::Drained;
 use super::{Run, setup, show, wait};
-use crate::api::{Request, Response};
+use crate::api::{RelayView, Request, Response};
 use crate::error::NodeError;
+
+/// Between two looks at how much has arrived, if somebody watches.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) async fn status(run: &Run) -> Result<(), CliError> {
     let response = run.ask(Request::Status).await?;
@@ -37,10 +40,7 @@ async fn synced(gate: &mut Gate, timeout: Duration) -> Result<(), CliError> {
     }
     loop {
         let left = timeout.saturating_sub(begun.elapsed());
-        gate.wait_idle(left).await?;
-        let Response::Status { queued, relays, .. } = gate.ask(Request::Status).await? else {
-            return Err(CliError::Unexpected);
-        };
+        let (queued, relays) = idle(gate, left).await?;
         let all_here = relays
             .iter()
             .all(|relay| relay.state == "connected" && relay.caught_up);
@@ -55,8 +55,7 @@ async fn synced(gate: &mut Gate, timeout: Duration) -> Result<(), CliError> {
         // A relay out of reach is tried again by the node itself; its events tell how that went.
         let left = timeout.saturating_sub(begun.elapsed());
         match tokio::time::timeout(left, listener.next()).await {
-            Ok(Some(_)) => {}
-            Ok(None) => return Err(NodeError::DaemonGone.into()),
+            Ok(heard) => drop(heard?),
             Err(_) => {
                 wait::check_keys(&relays)?;
                 let waited_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
@@ -67,6 +66,31 @@ async fn synced(gate: &mut Gate, timeout: Duration) -> Result<(), CliError> {
                 .into());
             }
         }
+    }
+}
+
+/// Waits until nothing moves, and shows meanwhile how much of what the relays
+/// announced has come. What is queued then, and the relays.
+async fn idle(gate: &mut Gate, timeout: Duration) -> Result<(u64, Vec<RelayView>), CliError> {
+    let begun = Instant::now();
+    let progress = Progress::new("receiving");
+    loop {
+        let left = timeout.saturating_sub(begun.elapsed());
+        let slice = if progress.is_shown() {
+            left.min(LOOK_EVERY)
+        } else {
+            left
+        };
+        let is_idle = gate.wait_idle(slice).await?;
+        let Response::Status { queued, relays, .. } = gate.ask(Request::Status).await? else {
+            return Err(CliError::Unexpected);
+        };
+        if is_idle || slice == left {
+            return Ok((queued, relays));
+        }
+        let announced = relays.iter().map(|relay| relay.announced).sum::<u64>();
+        let arrived = relays.iter().map(|relay| relay.arrived).sum::<u64>();
+        progress.set(announced, arrived.min(announced));
     }
 }
 
@@ -102,10 +126,10 @@ pub(super) async fn outbox(run: &Run, command: Outbox) -> Result<(), CliError> {
     let response = match patience {
         None => run.ask(request).await?,
         Some(patience) => {
-            let (wrote, mut gate) = run.write(request, patience).await?;
+            let (settled, mut gate) = run.write(request, patience).await?;
             let entries = gate.ask(Request::OutboxLs).await;
             gate.close().await;
-            waited = wrote.waited;
+            waited = settled.waited;
             entries?
         }
     };

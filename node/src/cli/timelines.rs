@@ -7,7 +7,7 @@ use khlong_sync::wire::code::ErrorCode;
 use super::args::{Patience, Timeline};
 use super::error::CliError;
 use super::gate::{Gate, Listener};
-use super::{Run, Wrote, show};
+use super::{Run, Settled, show};
 use crate::api::{Request, Response, TimelineView};
 use crate::error::NodeError;
 
@@ -53,11 +53,11 @@ pub(super) async fn run(run: &Run, command: Timeline) -> Result<(), CliError> {
         } => (Request::TimelineRename { timeline, title }, wait.into()),
         Timeline::Leave { timeline, wait } => (Request::TimelineLeave { timeline }, wait.into()),
     };
-    let (Wrote { response, waited }, mut gate) = run.write(request, patience).await?;
-    let response = refreshed(&mut gate, response).await;
+    let (settled, mut gate) = run.write(request, patience).await?;
+    let response = refreshed(&mut gate, settled.response).await;
     gate.close().await;
     shown(run, &response?)?;
-    waited
+    settled.waited
 }
 
 async fn ls(run: &Run) -> Result<(), CliError> {
@@ -74,20 +74,20 @@ async fn ls(run: &Run) -> Result<(), CliError> {
 }
 
 async fn invite(run: &Run, request: Request, qr: bool, patience: Patience) -> Result<(), CliError> {
-    let (Wrote { response, waited }, gate) = run.write(request, patience).await?;
+    let (settled, gate) = run.write(request, patience).await?;
     gate.close().await;
-    let Response::Invite { link, .. } = &response else {
+    let Response::Invite { link, .. } = &settled.response else {
         return Err(CliError::Unexpected);
     };
     if run.output.json {
-        run.output.object(&response)?;
-        return waited;
+        run.output.object(&settled.response)?;
+    } else {
+        run.output.line(link)?;
+        if qr {
+            show::qr(run.output, link)?;
+        }
     }
-    run.output.line(link)?;
-    if qr {
-        show::qr(run.output, link)?;
-    }
-    waited
+    settled.waited
 }
 
 /// A joiner wants to read at once, so the history is waited for as well, as
@@ -96,15 +96,15 @@ async fn join(run: &Run, link: String, patience: Patience) -> Result<(), CliErro
     let mut gate = run.open(!patience.offline()).await?;
     let joined = joined(&mut gate, link, patience).await;
     gate.close().await;
-    let Wrote { response, waited } = joined?;
+    let Settled { response, waited } = joined?;
     shown(run, &response)?;
     waited
 }
 
-async fn joined(gate: &mut Gate, link: String, patience: Patience) -> Result<Wrote, CliError> {
+async fn joined(gate: &mut Gate, link: String, patience: Patience) -> Result<Settled, CliError> {
     let mut listener = gate.subscribe().await?;
-    let Wrote { response, waited } =
-        super::write(gate, Request::TimelineJoin { link }, patience).await?;
+    let settled = super::write(gate, Request::TimelineJoin { link }, patience).await?;
+    let Settled { response, waited } = settled;
     if !patience.offline() {
         if waited.is_ok() {
             arrived(gate, &mut listener, &response, patience.timeout).await?;
@@ -113,7 +113,7 @@ async fn joined(gate: &mut Gate, link: String, patience: Patience) -> Result<Wro
         check_let_in(gate, &response).await?;
     }
     let response = refreshed(gate, response).await?;
-    Ok(Wrote { response, waited })
+    Ok(Settled { response, waited })
 }
 
 /// Until the timeline has its genesis, or time is up.
@@ -131,9 +131,7 @@ async fn arrived(
             && view.kind == "joining"
             && !is_refused(gate, &timeline.id).await?
         {
-            if listener.next().await.is_none() {
-                break;
-            }
+            listener.next().await?;
         }
         Ok(())
     };

@@ -68,8 +68,7 @@ async fn insist(
         }
         let left = timeout.saturating_sub(begun.elapsed());
         match tokio::time::timeout(left, listener.next()).await {
-            Ok(Some(_)) => {}
-            Ok(None) => return Err(NodeError::DaemonGone.into()),
+            Ok(heard) => drop(heard?),
             Err(_) => {
                 let late = NodeError::TimedOut {
                     what: name(want),
@@ -236,8 +235,7 @@ pub(super) async fn drain(
         }
         let left = timeout.saturating_sub(begun.elapsed());
         match tokio::time::timeout(left, listener.next()).await {
-            Ok(Some(_)) => {}
-            Ok(None) => return Err(NodeError::DaemonGone.into()),
+            Ok(heard) => drop(heard?),
             Err(_) => return Ok(Drained::Late),
         }
     }

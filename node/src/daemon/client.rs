@@ -9,32 +9,30 @@ use serde::de::DeserializeOwned;
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
 
-use super::line::{self, Control, ControlAnswer, Gap};
+use super::line::{self, ALIVE_PAUSE, Control, ControlAnswer, Gap, Lines};
 use super::socket;
 use crate::api::{Event, Request, Response};
-use crate::error::NodeError;
+use crate::error::{ExitCode, NodeError};
 use crate::node::Heard;
+
+/// How long a daemon may say nothing at all, not even that it lives, before it
+/// is taken for frozen: 30 s, as a laptop's disk may need to wake up.
+pub const SILENCE_MAX: Duration = Duration::from_secs(30);
+const _: () = assert!(SILENCE_MAX.as_millis() > 4 * ALIVE_PAUSE.as_millis());
 
 /// A connection to the daemon of a folder.
 #[derive(Debug)]
 pub struct Client {
     home: PathBuf,
     stream: BufReader<UnixStream>,
-    /// How long an answer may take.
-    patience: Duration,
+    lines: Lines,
+    silence: Duration,
 }
-
-/// Until a daemon that says nothing is taken for stopped, unless told otherwise. It answers
-/// from memory and one commit; a disk that is slower than this hangs.
-pub const ANSWER_MAX: Duration = Duration::from_secs(30);
-
-/// How long a copy of the database may take.
-const CHECKPOINT_MAX: Duration = Duration::from_secs(3_600);
 
 /// Events of the daemon, on a connection of their own.
 #[derive(Debug)]
 pub struct RemoteEvents {
-    stream: BufReader<UnixStream>,
+    client: Client,
 }
 
 impl Client {
@@ -47,20 +45,22 @@ impl Client {
         Ok(stream.map(|stream| Self {
             home: home.to_owned(),
             stream: BufReader::new(stream),
-            patience: ANSWER_MAX,
+            lines: Lines::default(),
+            silence: SILENCE_MAX,
         }))
     }
 
-    /// Lets an answer take so long, instead of [`ANSWER_MAX`].
+    /// Gives the daemon up after such a silence, instead of [`SILENCE_MAX`].
     #[must_use]
-    pub fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    pub fn with_patience(self, silence: Duration) -> Self {
+        Self { silence, ..self }
     }
 
     /// # Errors
-    /// [`NodeError::DaemonGone`], or [`NodeError::Io`] when its answer cannot be read.
+    /// [`NodeError::DaemonGone`], [`NodeError::DaemonSilent`], or [`NodeError::Io`]
+    /// when its answer cannot be read.
     pub async fn request(&mut self, request: &Request) -> Result<Response, NodeError> {
-        self.ask(request, self.patience).await
+        self.ask(request).await
     }
 
     /// Waits until nothing is queued for a relay in reach and all it has is here; whether in time.
@@ -69,8 +69,7 @@ impl Client {
     /// As [`Client::request`].
     pub async fn wait_idle(&mut self, timeout: Duration) -> Result<bool, NodeError> {
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        let at_most = timeout.saturating_add(self.patience);
-        let answer: ControlAnswer = self.ask(&Control::Sync { timeout_ms }, at_most).await?;
+        let answer: ControlAnswer = self.ask(&Control::Sync { timeout_ms }).await?;
         Ok(matches!(answer, ControlAnswer::Synced { idle: true }))
     }
 
@@ -80,17 +79,18 @@ impl Client {
     /// As [`Client::request`], and what the engine said.
     pub async fn checkpoint(&mut self, folder: PathBuf) -> Result<(), NodeError> {
         match self
-            .ask(
-                &Control::Checkpoint {
-                    folder: folder.clone(),
-                },
-                CHECKPOINT_MAX,
-            )
+            .ask(&Control::Checkpoint {
+                folder: folder.clone(),
+            })
             .await?
         {
             ControlAnswer::Done => Ok(()),
-            ControlAnswer::Refused { message, .. } => {
-                let source = io::Error::other(message);
+            ControlAnswer::Refused { message, exit_code } => {
+                let source = if exit_code == ExitCode::Full as u8 {
+                    io::Error::new(io::ErrorKind::StorageFull, message)
+                } else {
+                    io::Error::other(message)
+                };
                 Err(NodeError::Io {
                     action: "the daemon could not copy its database to",
                     path: folder,
@@ -110,11 +110,10 @@ impl Client {
     pub async fn subscribe(&self) -> Result<RemoteEvents, NodeError> {
         let mut other = Self::connect(&self.home)
             .await?
-            .ok_or(NodeError::DaemonGone)?;
-        match other.ask(&Control::Events, self.patience).await? {
-            ControlAnswer::Done => Ok(RemoteEvents {
-                stream: other.stream,
-            }),
+            .ok_or(NodeError::DaemonGone)?
+            .with_patience(self.silence);
+        match other.ask(&Control::Events).await? {
+            ControlAnswer::Done => Ok(RemoteEvents { client: other }),
             ControlAnswer::Synced { .. } | ControlAnswer::Refused { .. } => {
                 Err(NodeError::DaemonGone)
             }
@@ -124,21 +123,17 @@ impl Client {
     async fn ask<T: DeserializeOwned>(
         &mut self,
         question: &impl Serialize,
-        at_most: Duration,
     ) -> Result<T, NodeError> {
-        let conversation = async {
-            line::write(&mut self.stream, question).await?;
-            line::read_value(&mut self.stream).await
-        };
-        match tokio::time::timeout(at_most, conversation).await {
-            Ok(answer) => answer
-                .map_err(|error| self.failed(error))?
-                .ok_or(NodeError::DaemonGone),
-            Err(_) => Err(NodeError::DaemonSilent {
-                path: socket::path(&self.home),
-                waited_ms: u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX),
-            }),
-        }
+        let writing = line::write(&mut self.stream, question);
+        let written = tokio::time::timeout(self.silence, writing).await;
+        written
+            .map_err(io::Error::from)
+            .and_then(|written| written)
+            .map_err(|error| self.failed(error))?;
+        let answer = self.lines.next_value(&mut self.stream, self.silence).await;
+        answer
+            .map_err(|error| self.failed(error))?
+            .ok_or(NodeError::DaemonGone)
     }
 
     fn failed(&self, source: io::Error) -> NodeError {
@@ -147,6 +142,12 @@ impl Client {
             io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
         ) {
             return NodeError::DaemonGone;
+        }
+        if source.kind() == io::ErrorKind::TimedOut {
+            return NodeError::DaemonSilent {
+                path: socket::path(&self.home),
+                waited_ms: u64::try_from(self.silence.as_millis()).unwrap_or(u64::MAX),
+            };
         }
         NodeError::Io {
             action: "could not talk to the daemon at",
@@ -157,13 +158,25 @@ impl Client {
 }
 
 impl RemoteEvents {
-    /// The next one; `None` once the daemon has stopped.
-    pub async fn next(&mut self) -> Option<Heard> {
-        let line = line::read(&mut self.stream).await.ok()??;
+    /// The next one. May be dropped while it waits: nothing is lost.
+    ///
+    /// # Errors
+    /// [`NodeError::DaemonGone`] once the daemon has stopped, [`NodeError::DaemonSilent`].
+    pub async fn next(&mut self) -> Result<Heard, NodeError> {
+        let Client {
+            stream,
+            lines,
+            silence,
+            ..
+        } = &mut self.client;
+        let line = lines.next(stream, Some(*silence)).await;
+        let line = line
+            .map_err(|error| self.client.failed(error))?
+            .ok_or(NodeError::DaemonGone)?;
         if let Ok(Gap::Missed { count }) = serde_json::from_slice(&line) {
-            return Some(Heard::Missed(count));
+            return Ok(Heard::Missed(count));
         }
         // An event that this version does not know is a gap, not the end.
-        Some(serde_json::from_slice::<Event>(&line).map_or(Heard::Missed(1), Heard::Event))
+        Ok(serde_json::from_slice::<Event>(&line).map_or(Heard::Missed(1), Heard::Event))
     }
 }

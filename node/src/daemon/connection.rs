@@ -6,7 +6,7 @@ use tokio::io::BufReader;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::line::{self, Asked, Control, ControlAnswer, Gap};
+use super::line::{self, Asked, Control, ControlAnswer, Gap, Lines};
 use crate::api::Response;
 use crate::error::ExitCode;
 use crate::node::{Heard, Node};
@@ -28,20 +28,24 @@ async fn converse(
     reader: &mut BufReader<OwnedReadHalf>,
     writer: &mut OwnedWriteHalf,
 ) -> std::io::Result<()> {
-    while let Some(bytes) = line::read(reader).await? {
+    let mut lines = Lines::default();
+    while let Some(bytes) = lines.next(reader, None).await? {
         match Asked::parse(&bytes) {
             Ok(Asked::Request(request)) => {
-                let response = node.request(request).await;
+                let response = line::alive(writer, node.request(request)).await?;
                 line::write(writer, &response).await?;
             }
-            Ok(Asked::Control(Control::Events)) => return events(node, reader, writer).await,
+            Ok(Asked::Control(Control::Events)) => {
+                return events(node, lines, reader, writer).await;
+            }
             Ok(Asked::Control(Control::Sync { timeout_ms })) => {
                 let timeout = Duration::from_millis(timeout_ms).min(SYNC_MAX);
-                let idle = node.wait_idle(timeout).await;
+                let idle = line::alive(writer, node.wait_idle(timeout)).await?;
                 line::write(writer, &ControlAnswer::Synced { idle }).await?;
             }
             Ok(Asked::Control(Control::Checkpoint { folder })) => {
-                let answer = match node.checkpoint(folder).await {
+                let copied = line::alive(writer, node.checkpoint(folder)).await?;
+                let answer = match copied {
                     Ok(()) => ControlAnswer::Done,
                     Err(error) => ControlAnswer::Refused {
                         message: error.full_message(),
@@ -71,6 +75,7 @@ async fn converse(
 /// Writes events until either side has enough. The listener says nothing any more: a line from it is the end.
 async fn events(
     node: &Node,
+    mut lines: Lines,
     reader: &mut BufReader<OwnedReadHalf>,
     writer: &mut OwnedWriteHalf,
 ) -> std::io::Result<()> {
@@ -78,8 +83,8 @@ async fn events(
     line::write(writer, &ControlAnswer::Done).await?;
     loop {
         let heard = tokio::select! {
-            heard = events.next() => heard,
-            _ = line::read(reader) => return Ok(()),
+            heard = line::alive(writer, events.next()) => heard?,
+            _ = lines.next(reader, None) => return Ok(()),
         };
         match heard {
             Some(Heard::Event(event)) => line::write(writer, &event).await?,

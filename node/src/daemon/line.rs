@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,12 @@ use crate::import::{IMPORT_BODY_BYTES_MAX, IMPORT_SENDER_BYTES_MAX};
 
 /// Longest line in either direction: 16 MiB.
 pub const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Before a line that is not ready yet: white space, which no reader of JSON minds.
+pub const ALIVE: u8 = b' ';
+
+/// Between two of them.
+pub const ALIVE_PAUSE: Duration = Duration::from_secs(2);
 
 /// JSON writes `"` and `\` with two bytes, and bodies that hold other control
 /// characters are not imported; 512 bytes are for the names of the fields.
@@ -96,47 +103,93 @@ impl Asked {
     }
 }
 
-/// Reads one line without its end; `None` at the end of the stream.
-///
-/// # Errors
-/// `InvalidData` for a line above [`LINE_BYTES_MAX`]; the connection is of no use then.
-pub(super) async fn read(reader: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
-    loop {
-        let buffered = reader.fill_buf().await?;
-        if buffered.is_empty() {
-            return Ok(None); // a line without its end was cut off: it is not obeyed
+/// What [`Lines::next`] has read of a line. It belongs to the connection, so
+/// that who stops waiting in the middle of a line loses nothing of it.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    begun: Vec<u8>,
+}
+
+impl Lines {
+    /// The next line without its end; `None` at the end of the stream. Spaces
+    /// before it are signs of life ([`ALIVE`]) and no part of it.
+    ///
+    /// # Errors
+    /// `InvalidData` for a line above [`LINE_BYTES_MAX`], `TimedOut` when nothing
+    /// comes for `silence`; the connection is of no use then.
+    pub(super) async fn next(
+        &mut self,
+        reader: &mut (impl AsyncBufRead + Unpin),
+        silence: Option<Duration>,
+    ) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            let buffered = match silence {
+                None => reader.fill_buf().await?,
+                Some(silence) => tokio::time::timeout(silence, reader.fill_buf()).await??,
+            };
+            if buffered.is_empty() {
+                return Ok(None); // a line without its end was cut off: it is not obeyed
+            }
+            let end = buffered.iter().position(|byte| *byte == b'\n');
+            let part = buffered
+                .get(..end.unwrap_or(buffered.len()))
+                .unwrap_or_default();
+            let consumed = part.len() + usize::from(end.is_some());
+            let mut part = part;
+            if self.begun.is_empty() {
+                let is_alive = |byte: &&u8| **byte == ALIVE;
+                let signs = part.iter().take_while(is_alive).count();
+                part = part.get(signs..).unwrap_or_default();
+            }
+            if self.begun.len() + part.len() > LINE_BYTES_MAX {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the line is too long",
+                ));
+            }
+            self.begun.extend_from_slice(part);
+            reader.consume(consumed);
+            if end.is_some() {
+                return Ok(Some(std::mem::take(&mut self.begun)));
+            }
         }
-        let end = buffered.iter().position(|byte| *byte == b'\n');
-        let part = buffered
-            .get(..end.unwrap_or(buffered.len()))
-            .unwrap_or_default();
-        if line.len() + part.len() > LINE_BYTES_MAX {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the line is too long",
-            ));
-        }
-        line.extend_from_slice(part);
-        let consumed = part.len() + usize::from(end.is_some());
-        reader.consume(consumed);
-        if end.is_some() {
-            return Ok(Some(line));
-        }
+    }
+
+    /// As [`Lines::next`], as a `T`.
+    ///
+    /// # Errors
+    /// As [`Lines::next`], and `InvalidData` for a line that is no `T`.
+    pub(super) async fn next_value<T: DeserializeOwned>(
+        &mut self,
+        reader: &mut (impl AsyncBufRead + Unpin),
+        silence: Duration,
+    ) -> io::Result<Option<T>> {
+        let Some(line) = self.next(reader, Some(silence)).await? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&line)
+            .map(Some)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 
+/// Waits for what is to be written, and meanwhile shows that the daemon lives.
+///
 /// # Errors
-/// As [`read`], and `InvalidData` for a line that is no `T`.
-pub(super) async fn read_value<T: DeserializeOwned>(
-    reader: &mut (impl AsyncBufRead + Unpin),
-) -> io::Result<Option<T>> {
-    let Some(line) = read(reader).await? else {
-        return Ok(None);
-    };
-    serde_json::from_slice(&line)
-        .map(Some)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+/// When the other side is gone.
+pub(super) async fn alive<T>(
+    writer: &mut (impl AsyncWrite + Unpin),
+    coming: impl Future<Output = T>,
+) -> io::Result<T> {
+    let mut coming = std::pin::pin!(coming);
+    loop {
+        tokio::select! {
+            come = &mut coming => return Ok(come),
+            () = tokio::time::sleep(ALIVE_PAUSE) => {}
+        }
+        writer.write_all(&[ALIVE]).await?;
+        writer.flush().await?;
+    }
 }
 
 /// # Errors

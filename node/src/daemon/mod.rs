@@ -2,7 +2,9 @@
 //!
 //! The socket `HOME/daemon.sock` belongs to the user alone (0600). One JSON line
 //! asks, one JSON line answers, in order; `{"do":"events"}` turns a connection
-//! into a stream of events. Lines are bounded in both directions.
+//! into a stream of events. Lines are bounded in both directions. While a line is
+//! being made, spaces before it say that the daemon lives ([`line::ALIVE`]): who
+//! hears nothing for longer than a few of them need not wait for ever.
 
 pub mod client;
 mod connection;

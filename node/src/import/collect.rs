@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::lines::{clean_body, clean_name, cut, excerpt};
+use super::encoding::Encoding;
+use super::lines::{Lines, clean_body, clean_name, cut, excerpt};
 use super::{
     IMPORT_BODY_BYTES_MAX, IMPORT_SENDER_BYTES_MAX, IMPORT_TITLE_BYTES_MAX, ImportedMessage,
     Network, Parsed, SkipReason, SkippedLine,
@@ -67,7 +68,12 @@ impl Collector {
         });
     }
 
-    pub(super) fn finish(mut self, title: Option<&str>, lossy_lines: u32) -> Parsed {
+    pub(super) fn finish(
+        mut self,
+        title: Option<&str>,
+        lines: &Lines<'_>,
+        encoding: Encoding,
+    ) -> Parsed {
         // A message is taken when its last line was read, a skipped line at
         // once: bring the list back into the order of the file.
         self.skipped.sort_by_key(|skipped| skipped.line);
@@ -79,7 +85,9 @@ impl Collector {
             title,
             messages: self.messages,
             skipped: self.skipped,
-            lossy_lines,
+            lossy_lines: lines.lossy,
+            first_lossy: lines.first_lossy,
+            encoding,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{IMPORT_FILE_BYTES_MAX, IMPORT_FILES_MAX, IMPORT_LINES_MAX};
+use super::{IMPORT_FILE_BYTES_MAX, IMPORT_FILES_MAX, IMPORT_LINES_MAX, Place};
 
 /// An export that cannot be read at all. A single bad line is no error: it is
 /// listed in [`super::Parsed::skipped`].
@@ -22,11 +22,16 @@ pub enum ImportError {
         /// The name as given.
         file: String,
     },
-    /// A UTF-16 byte order mark.
-    #[error("`{file}` is UTF-16; save it as UTF-8 and import it again")]
-    Utf16 {
+    /// Neither UTF-8, nor UTF-16 with its mark, nor Thai in Windows-874.
+    #[error(
+        "`{file}` is in an encoding that is not known here: line {}, byte {} of it is neither UTF-8 nor Thai in Windows-874; save it as UTF-8 and import it again",
+        place.line, place.byte
+    )]
+    Undecodable {
         /// The name as given.
         file: String,
+        /// The first byte that fits no encoding.
+        place: Place,
     },
     /// Above [`IMPORT_FILE_BYTES_MAX`].
     #[error(
@@ -75,7 +80,7 @@ impl ImportError {
             Self::Unreadable { source, .. } => source.kind() == io::ErrorKind::Interrupted,
             Self::NameIsNoDate { .. }
             | Self::NotLine { .. }
-            | Self::Utf16 { .. }
+            | Self::Undecodable { .. }
             | Self::FileTooLarge { .. }
             | Self::TooManyLines { .. }
             | Self::NoDayFiles { .. }

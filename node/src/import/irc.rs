@@ -8,6 +8,7 @@ use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
 
 use super::collect::Collector;
+use super::encoding::{Strays, decode};
 use super::lines::Lines;
 use super::{ImportError, Network, Parsed, SkipReason};
 
@@ -30,12 +31,13 @@ const JOIN_OR_PART: [&str; 6] = [
 ///
 /// # Errors
 /// [`ImportError::NameIsNoDate`], [`ImportError::FileTooLarge`],
-/// [`ImportError::TooManyLines`], [`ImportError::Utf16`].
+/// [`ImportError::TooManyLines`], [`ImportError::Undecodable`] for broken UTF-16.
 pub fn parse_irc(file_name: &str, bytes: &[u8]) -> Result<Parsed, ImportError> {
     let day = day_of_file_name(file_name).ok_or_else(|| ImportError::NameIsNoDate {
         file: file_name.into(),
     })?;
-    let lines = Lines::split(file_name, bytes)?;
+    let (bytes, encoding) = decode(file_name, bytes, Strays::Shown)?;
+    let lines = Lines::split(file_name, &bytes)?;
     let mut collector = Collector::new(Network::Irc, file_name);
     for line in &lines.lines {
         if line.text.trim().is_empty() {
@@ -50,7 +52,31 @@ pub fn parse_irc(file_name: &str, bytes: &[u8]) -> Result<Parsed, ImportError> {
             Err(reason) => collector.skip(line.number, reason, &line.text),
         }
     }
-    Ok(collector.finish(None, lines.lossy))
+    let channel = channel_of_folder(file_name).or_else(|| channel_in(&lines));
+    Ok(collector.finish(channel, &lines, encoding))
+}
+
+/// The channel, if the log's folder is named after it: `#bangkok/2026-11-20.txt`.
+fn channel_of_folder(file_name: &str) -> Option<&str> {
+    let folder = file_name.rsplit(['/', '\\']).nth(1)?;
+    is_channel(folder).then_some(folder)
+}
+
+/// The channel that people join in `===` lines. People write the same words,
+/// but not in such a line.
+fn channel_in<'a>(lines: &'a Lines<'_>) -> Option<&'a str> {
+    lines.lines.iter().find_map(|line| {
+        let (_, after) = line.text.strip_prefix("===")?.split_once(" has joined ")?;
+        after
+            .split_whitespace()
+            .next()
+            .filter(|name| is_channel(name))
+    })
+}
+
+/// RFC 2812 §1.3, of it the two kinds that logs are kept of.
+fn is_channel(name: &str) -> bool {
+    name.len() > 1 && name.starts_with(['#', '&'])
 }
 
 /// The day in `YYYY-MM-DD.txt`, whatever folder is before it.

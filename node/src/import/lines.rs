@@ -2,11 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{IMPORT_EXCERPT_BYTES_MAX, IMPORT_FILE_BYTES_MAX, IMPORT_LINES_MAX, ImportError};
-
-const BOM_UTF8: &[u8] = b"\xEF\xBB\xBF";
-const BOM_UTF16_LE: &[u8] = b"\xFF\xFE";
-const BOM_UTF16_BE: &[u8] = b"\xFE\xFF";
+use super::{IMPORT_EXCERPT_BYTES_MAX, IMPORT_LINES_MAX, ImportError, Place};
 
 /// One line without its line end.
 pub(super) struct Line<'a> {
@@ -20,33 +16,37 @@ pub(super) struct Lines<'a> {
     pub(super) lines: Vec<Line<'a>>,
     /// Lines that were not UTF-8.
     pub(super) lossy: u32,
+    /// The first of them.
+    pub(super) first_lossy: Option<Place>,
 }
 
 impl<'a> Lines<'a> {
     /// Splits at LF and drops a CR before it. Decoding is by line, so that one
     /// line in an old encoding spoils no other.
     pub(super) fn split(file: &str, bytes: &'a [u8]) -> Result<Self, ImportError> {
-        if bytes.len() > IMPORT_FILE_BYTES_MAX {
-            return Err(ImportError::FileTooLarge { file: file.into() });
-        }
-        if bytes.starts_with(BOM_UTF16_LE) || bytes.starts_with(BOM_UTF16_BE) {
-            return Err(ImportError::Utf16 { file: file.into() });
-        }
-        let bytes = bytes.strip_prefix(BOM_UTF8).unwrap_or(bytes);
         let mut lines = Vec::new();
         let mut lossy = 0;
+        let mut first_lossy = None;
         for (raw, number) in bytes.split(|byte| *byte == b'\n').zip(1_u32..) {
             if lines.len() >= IMPORT_LINES_MAX {
                 return Err(ImportError::TooManyLines { file: file.into() });
             }
             let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
-            let text = String::from_utf8_lossy(raw);
-            if matches!(text, Cow::Owned(_)) {
+            if let Err(error) = std::str::from_utf8(raw) {
                 lossy += 1;
+                first_lossy.get_or_insert(Place {
+                    line: number,
+                    byte: error.valid_up_to() + 1,
+                });
             }
+            let text = String::from_utf8_lossy(raw);
             lines.push(Line { number, text });
         }
-        Ok(Self { lines, lossy })
+        Ok(Self {
+            lines,
+            lossy,
+            first_lossy,
+        })
     }
 }
 

@@ -6,8 +6,10 @@
 //!
 //! What every parser promises:
 //!
-//! * No bytes make it panic. A line that is not UTF-8 is decoded with U+FFFD
-//!   and counted in [`Parsed::lossy_lines`].
+//! * No bytes make it panic. UTF-8, UTF-16 with its mark and Thai in Windows-874
+//!   (TIS-620) are read. A LINE export in anything else is refused; of an IRC
+//!   log, which holds what many programs sent, such a line is decoded with
+//!   U+FFFD and counted in [`Parsed::lossy_lines`].
 //! * Every line is a message (or part of one), a [`SkippedLine`] with number
 //!   and reason, or *structure*. Structure is a blank line, a date line, and
 //!   the title and "saved on" lines of an export; it is not listed.
@@ -19,6 +21,7 @@
 //!   file or the device, so a second import adds nothing.
 
 mod collect;
+mod encoding;
 mod error;
 mod files;
 mod irc;
@@ -29,6 +32,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+pub use encoding::Encoding;
 pub use error::ImportError;
 pub use files::{irc_day_files, read_export};
 pub use irc::parse_irc;
@@ -203,10 +207,32 @@ impl fmt::Display for SkipReason {
     }
 }
 
+/// A byte of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// From 1.
+    pub line: u32,
+    /// In its line, from 1.
+    pub byte: usize,
+}
+
+impl Place {
+    /// Of the byte at `offset`.
+    fn of(bytes: &[u8], offset: usize) -> Self {
+        let before = bytes.get(..offset).unwrap_or(bytes);
+        let lines = before.iter().filter(|byte| **byte == b'\n').count();
+        let in_line = before.rsplit(|byte| *byte == b'\n').next();
+        Self {
+            line: u32::try_from(lines).unwrap_or(u32::MAX).saturating_add(1),
+            byte: in_line.map_or(0, <[u8]>::len) + 1,
+        }
+    }
+}
+
 /// What one export holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
-    /// The name of the group or of the other person, if the export tells.
+    /// The name of the group, of the other person or of the channel, if the export tells.
     pub title: Option<String>,
     /// In the order of the file.
     pub messages: Vec<ImportedMessage>,
@@ -214,6 +240,10 @@ pub struct Parsed {
     pub skipped: Vec<SkippedLine>,
     /// How many lines were not UTF-8 and hold U+FFFD now.
     pub lossy_lines: u32,
+    /// Where the first of them stops being UTF-8.
+    pub first_lossy: Option<Place>,
+    /// How its bytes were read.
+    pub encoding: Encoding,
 }
 
 impl Parsed {

@@ -66,6 +66,10 @@ pub(crate) struct Live {
     pub(crate) backfilling: BTreeSet<(TimelineId, Class)>,
     /// Classes whose log is here up to the relay's head.
     pub(crate) caught_up: [bool; 4],
+    /// Envelopes that the relay said it would send since it was connected to.
+    pub(crate) announced: u64,
+    /// How many have come, announced or written meanwhile.
+    pub(crate) arrived: u64,
 }
 
 impl Live {
@@ -87,6 +91,8 @@ impl Live {
             backfilling: BTreeSet::new(),
             // Of a relay that carries nothing there is nothing to wait for.
             caught_up: [true; 4],
+            announced: 0,
+            arrived: 0,
         }
     }
 
@@ -208,12 +214,18 @@ impl Link {
             LinkState::Connecting => ("connecting", false),
             LinkState::Up(live) => ("connected", live.ready && live.is_caught_up()),
         };
+        let (announced, arrived) = match &self.state {
+            LinkState::Up(live) => (live.announced, live.arrived),
+            LinkState::Off | LinkState::Waiting(_) | LinkState::Connecting => (0, 0),
+        };
         RelayView {
             address: self.address.to_string(),
             state: state.to_owned(),
             last_error: self.last_error.clone(),
             wrong_key: self.wrong_key,
             caught_up,
+            announced,
+            arrived,
         }
     }
 }

@@ -52,7 +52,7 @@ fn a_node_comes_back_from_its_backup() {
         "none",
         "--json",
     ]);
-    let original = original["envelope"].as_str().unwrap();
+    let original = original["place"].as_str().unwrap();
     let (author, _) = original.split_once(':').unwrap();
     assert!(
         anew.contains("aut_") && !anew.contains(author),

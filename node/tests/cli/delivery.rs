@@ -141,7 +141,7 @@ fn a_follower_sees_each_own_message_and_change_once() {
     let _daemon = mali.daemon();
     let (_follower, mut arriving) = mali.stream(&["--json", "log", &timeline, "--follow"]);
     assert!(next_line(&mut arriving).contains("before"));
-    let message = text(&mali.json(&["send", &timeline, "first"])["message"]);
+    let message = text(&mali.json(&["send", &timeline, "first"])["id"]);
     assert!(next_line(&mut arriving).contains("first"));
     mali.json(&["edit", &timeline, &message, "second"]);
     assert!(next_line(&mut arriving).contains("second"));
@@ -291,4 +291,23 @@ fn a_link_for_one_card_is_of_no_use_to_others() {
 
 fn wait_for(lines: &mut BufReader<ChildStdout>, body: &str) {
     while !next_line(lines).contains(body) {}
+}
+
+#[test]
+fn what_a_relay_announced_is_counted_as_it_arrives() {
+    let relay = Relay::start();
+    let (mali, ton) = (relay.node("mali"), relay.node("ton"));
+    mali.json(&["timeline", "new", "canal", "--wait", "stored"]);
+    let link = text(&mali.json(&["timeline", "invite", "canal", "--wait", "stored"])["link"]);
+    ton.json(&["timeline", "join", &link, "--wait", "stored"]);
+    for n in 0..3 {
+        mali.json(&["send", "canal", &n.to_string(), "--wait", "stored"]);
+    }
+    let _daemon = ton.daemon();
+    let relay = ton.json(&["sync"])["relays"][0].clone();
+    assert!(relay["announced"].as_u64().unwrap() >= 3, "{relay}");
+    assert!(
+        relay["arrived"].as_u64() >= relay["announced"].as_u64(),
+        "{relay}"
+    );
 }

@@ -76,9 +76,9 @@ fn a_wait_that_ends_in_vain_still_tells_what_was_written() {
     let sent = told(&["send", &timeline, "out at sea"]);
     assert_eq!(sent["delivery"], "queued");
     let log = node.json_lines(&["log", &timeline]);
-    assert_eq!(log[0]["id"], sent["message"]);
-    let edited = told(&["edit", &timeline, &text(&sent["message"]), "still out"]);
-    assert_eq!(edited["message"], sent["message"]);
+    assert_eq!(log[0]["id"], sent["id"]);
+    let edited = told(&["edit", &timeline, &text(&sent["id"]), "still out"]);
+    assert_eq!(edited["id"], sent["id"]);
     assert!(text(&told(&["timeline", "invite", &timeline])["link"]).starts_with("khlong://"));
     assert_eq!(
         told(&["timeline", "rename", &timeline, "sea"])["timeline"]["title"],

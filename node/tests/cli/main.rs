@@ -7,6 +7,7 @@
 )]
 
 mod backup;
+mod chats;
 mod daemon;
 mod delivery;
 mod hard_times;
@@ -15,6 +16,8 @@ mod joining;
 mod node;
 mod offline;
 mod options;
+mod patience;
+mod pipes;
 mod refusals;
 mod relay;
 mod setup;

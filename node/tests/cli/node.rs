@@ -104,7 +104,7 @@ impl Node {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
         assert!(
-            lines.iter().all(|line| line["schema_version"] == 1),
+            lines.iter().all(|line| line["schema_version"] == 2),
             "{}",
             said.stdout
         );

@@ -8,12 +8,12 @@ fn messages_are_written_edited_answered_and_taken_back() {
     let timeline = node.open_timeline("ตลาดวันอาทิตย์");
     let first = node.json(&["send", &timeline, "ขายอะไรกันดี", "--wait", "none"]);
     assert_eq!(first["delivery"], "queued");
-    let first = text(&first["message"]);
+    let first = text(&first["id"]);
     let second =
-        text(&node.json(&["reply", "ตลาด", &first[..12], "กล้วยแขก", "--wait", "none"])["message"]);
+        text(&node.json(&["reply", "ตลาด", &first[..12], "กล้วยแขก", "--wait", "none"])["id"]);
     node.json(&["edit", "ตลาดวันอาทิตย์", &second, "ชาเย็น", "--wait", "none"]);
     node.json(&["react", &timeline, &first, "💜", "--wait", "none"]);
-    let third = text(&node.json(&["send", &timeline, "oops", "--wait", "none"])["message"]);
+    let third = text(&node.json(&["send", &timeline, "oops", "--wait", "none"])["id"]);
     node.json(&["delete", &timeline, &third, "--wait", "none"]);
 
     let log = node.json_lines(&["log", &timeline]);

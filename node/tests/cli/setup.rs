@@ -29,7 +29,7 @@ fn a_folder_without_a_node_is_told_so() {
     let refused: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(refused["kind"], "refused");
     assert_eq!(refused["exit_code"], 3);
-    assert_eq!(refused["schema_version"], 1);
+    assert_eq!(refused["schema_version"], 2);
     assert!(said.stderr.contains("khlong init"));
     assert!(!node.home().exists(), "asking makes no folder");
 }

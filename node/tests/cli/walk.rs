@@ -89,7 +89,7 @@ fn who_left_writes_no_more() {
     let mali = relay.node("mali");
     mali.json(&["timeline", "new", MARKET, "--wait", "none"]);
     let sent = mali.json(&["send", MARKET, "goodbye", "--wait", "none"]);
-    let message = text(&sent["message"]);
+    let message = text(&sent["id"]);
     mali.json(&["timeline", "leave", MARKET, "--wait", "none"]);
     let orders: [&[&str]; 7] = [
         &["send", MARKET, "still here"],
@@ -137,7 +137,7 @@ fn what_nothing_has_arrived_of_is_left_without_a_trace() {
 fn a_deleted_message_is_neither_edited_nor_answered() {
     let mali = alone();
     let sent = mali.json(&["send", MARKET, "a slip", "--wait", "none"]);
-    let message = text(&sent["message"]);
+    let message = text(&sent["id"]);
     mali.json(&["delete", MARKET, &message, "--wait", "none"]);
     let orders: [&[&str]; 3] = [
         &["edit", MARKET, &message, "no slip"],

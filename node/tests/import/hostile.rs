@@ -64,7 +64,7 @@ fn what_cannot_be_read_says_what_to_do() {
             "Export chat history",
         ),
         (
-            parse_line("chat.txt", b"\xFF\xFE[\0L\0").unwrap_err(),
+            parse_line("chat.txt", b"\xFF\xFE[\0L").unwrap_err(),
             "save it as UTF-8",
         ),
         (

@@ -37,6 +37,15 @@ fn every_date_shape_names_the_same_day() {
         "Fri, 28/11/2025",
         "Fri, 28/11/2568",
         "Friday, 28.11.2025",
+        "Friday, November 28, 2025",
+        "Fri, Nov 28, 2025",
+        "Friday, 28 November 2025",
+        "November 28, 2025",
+        "วันศุกร์ที่ 28 พฤศจิกายน 2568",
+        "วันศุกร์ที่ 28 พฤศจิกายน พ.ศ. 2568",
+        "ศ. 28 พ.ย. 2568",
+        "28 พ.ย. 2568",
+        "28 พฤศจิกายน 2025",
     ] {
         let parsed = line_text(&format!("{date}\n08:55\tมะลิ\tสวัสดี\n"));
         assert_eq!(
@@ -58,6 +67,42 @@ fn every_date_shape_names_the_same_day() {
         [(1, SkipReason::BadTimestamp), (2, SkipReason::NoDate)],
         "1857 is before every chat"
     );
+}
+
+#[test]
+fn a_day_that_no_calendar_has_is_skipped_with_its_messages() {
+    for date in [
+        "31 พ.ย. 2568",
+        "วันอาทิตย์ที่ 29 กุมภาพันธ์ 2568",
+        "Friday, November 31, 2025",
+        "ศ. 31/11/2568",
+        "2025/02/29",
+    ] {
+        let parsed = line_text(&format!("{date}\n08:55\tมะลิ\tสวัสดี\n"));
+        assert!(parsed.messages.is_empty(), "{date}");
+        assert_eq!(
+            skips(&parsed),
+            [(1, SkipReason::BadTimestamp), (2, SkipReason::NoDate)],
+            "{date}"
+        );
+    }
+}
+
+#[test]
+fn words_around_a_date_make_it_text() {
+    for text in [
+        "28 พ.ย. 2568 นะ",
+        "see you November 28, 2025",
+        "28 may be 2025",
+        "may march 2025",
+        "28 พ.ย. 68",
+    ] {
+        let parsed = line_text(&format!("2025/11/27\n08:55\tมะลิ\tนัด\n{text}\n"));
+        assert_eq!(
+            all_told(&parsed),
+            [format!("2025-11-27T01:55:00Z มะลิ: นัด\n{text}")]
+        );
+    }
 }
 
 #[test]

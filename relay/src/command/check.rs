@@ -6,7 +6,7 @@ use khlong_crdt::address::RelayAddress;
 use khlong_store::engine::EngineStats;
 use serde_json::json;
 
-use super::{Arguments, CommandError, SCHEMA_VERSION, print};
+use super::{Arguments, CommandError, SCHEMA_VERSION, print, tell};
 use crate::config::Flags;
 use crate::{identity, server};
 
@@ -14,7 +14,7 @@ pub(super) fn execute(arguments: &Arguments) -> Result<(), CommandError> {
     let config = arguments.load(&Flags::default())?;
     super::run::check_filter(&config.log.level)?;
     let key = identity::parse_configured(&config.relay).map_err(CommandError::Key)?;
-    super::check_folder(&config.store.folder)?;
+    arguments.check_folder(&config)?;
     let store = server::open_store(&config.store.folder, config.rocks_options(), false)
         .map_err(CommandError::Server)?;
     let mut rows: BTreeMap<&'static str, u64> = BTreeMap::new();
@@ -49,14 +49,14 @@ pub(super) fn execute(arguments: &Arguments) -> Result<(), CommandError> {
         print(&data.to_string());
     } else {
         print(&address.to_string());
-        eprintln!(
+        tell(&format!(
             "bodies that ask to be kept: {}; any body at most: {}",
             config.retention.default, config.retention.maximum
-        );
+        ));
         let total: u64 = rows.values().sum();
-        eprintln!(
+        tell(&format!(
             "the configuration and {total} rows are good; {disk_bytes} bytes on disk, {free_bytes} free"
-        );
+        ));
     }
     Ok(())
 }

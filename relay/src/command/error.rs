@@ -1,5 +1,6 @@
 //! Why a command failed, and with which exit code.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use khlong_crdt::address::AddressError;
@@ -31,6 +32,20 @@ pub enum CommandError {
         /// The configuration.
         path: PathBuf,
     },
+    /// `run` serves a folder; only `init` makes one.
+    #[error("{folder} holds no relay; is its disk mounted, and `store.folder` right? `khlong-relay --config {config} init` makes an empty one under the same key", folder = folder.display(), config = config.display())]
+    NotInitialised {
+        /// The folder of the store.
+        folder: PathBuf,
+        /// The configuration that names it.
+        config: PathBuf,
+    },
+    /// No configuration either.
+    #[error("{config} does not exist; run `khlong-relay --config {config} init` first, or name the right file with --config", config = config.display())]
+    NotConfigured {
+        /// Where it was looked for.
+        config: PathBuf,
+    },
     /// The host cannot stand in an address.
     #[error("`{host}` is no host name and no IP address")]
     Host {
@@ -39,17 +54,6 @@ pub enum CommandError {
         /// What is wrong.
         #[source]
         source: AddressError,
-    },
-    /// Nothing is in the folder that the configuration names. A relay that began anew there
-    /// would tell its clients that everything is lost.
-    #[error(
-        "{path} holds no relay; is its disk mounted, and `store.folder` right? If what it held is gone for good, \
-         `khlong-relay run --accept-loss` begins anew under the same key",
-        path = path.display()
-    )]
-    NoRelay {
-        /// `store.folder`.
-        path: PathBuf,
     },
     /// A file or folder.
     #[error("cannot {action} {path}", path = path.display())]
@@ -81,12 +85,12 @@ impl CommandError {
             Self::Config(_)
             | Self::LogLevel { .. }
             | Self::Exists { .. }
-            | Self::NoRelay { .. }
+            | Self::NotInitialised { .. }
+            | Self::NotConfigured { .. }
             | Self::Host { .. } => 3,
             Self::Key(KeyError::Malformed) => 3,
-            Self::Key(KeyError::Entropy(_) | KeyError::Write { .. })
-            | Self::File { .. }
-            | Self::Process(_) => 1,
+            Self::Key(KeyError::Write { source, .. }) | Self::File { source, .. } => of_io(source),
+            Self::Key(KeyError::Entropy(_)) | Self::Process(_) => 1,
             Self::Check(error) | Self::Server(ServerError::Store(error)) => error.exit_code(),
             Self::Server(
                 ServerError::Quic(_)
@@ -98,4 +102,9 @@ impl CommandError {
             ) => 1,
         }
     }
+}
+
+fn of_io(error: &std::io::Error) -> u8 {
+    let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
+    if full.contains(&error.kind()) { 7 } else { 1 }
 }

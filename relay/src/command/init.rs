@@ -6,7 +6,7 @@ use khlong_crdt::address::{PORT_DEFAULT, RelayAddress};
 use khlong_crdt::id::RelayKey;
 use serde_json::json;
 
-use super::{Arguments, CommandError, Init, SCHEMA_VERSION, print};
+use super::{Arguments, CommandError, Init, SCHEMA_VERSION, print, tell};
 use crate::config::{Config, Environment, Flags};
 use crate::{identity, server};
 
@@ -15,7 +15,7 @@ const KEY_FILE: &str = "relay.key";
 pub(super) fn execute(arguments: &Arguments, init: &Init) -> Result<(), CommandError> {
     let path = &arguments.config;
     if path.exists() {
-        return Err(CommandError::Exists { path: path.clone() });
+        return folder_again(arguments);
     }
     let folder = path
         .parent()
@@ -39,35 +39,66 @@ pub(super) fn execute(arguments: &Arguments, init: &Init) -> Result<(), CommandE
     // Through the same door as `run`, so that what is written is what works.
     let config = Config::parse(&text, folder, Environment::default(), &Flags::default())
         .map_err(CommandError::Config)?;
+    let address = make_folder(&config)?;
+    std::fs::write(path, text).map_err(failed("write", path))?;
+    told(arguments, &config, &address);
+    if !arguments.json {
+        tell(&format!(
+            "wrote {} and {}; keep a copy of the key: it is the relay's name",
+            path.display(),
+            key_path.display()
+        ));
+        tell(&format!(
+            "next: khlong-relay --config {} run",
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+/// The configuration is there and its folder is not: a new disk, or a relay that
+/// was set up by hand. Configuration and key stay as they are.
+fn folder_again(arguments: &Arguments) -> Result<(), CommandError> {
+    let config = arguments.load(&Flags::default())?;
+    if arguments.check_folder(&config).is_ok() {
+        return Err(CommandError::Exists {
+            path: arguments.config.clone(),
+        });
+    }
+    let address = make_folder(&config)?;
+    told(arguments, &config, &address);
+    tell(&format!(
+        "made {}; {} and the key are as they were, and flags of this command change nothing in them",
+        config.store.folder.display(),
+        arguments.config.display()
+    ));
+    Ok(())
+}
+
+fn make_folder(config: &Config) -> Result<RelayAddress, CommandError> {
     let key = identity::parse_configured(&config.relay).map_err(CommandError::Key)?;
     let store = server::open_store(&config.store.folder, config.rocks_options(), false)
         .map_err(CommandError::Server)?;
     drop(store);
-    std::fs::write(path, text).map_err(failed("write", path))?;
-
-    let address = RelayAddress {
+    Ok(RelayAddress {
         key: identity::public(&key),
         host: config.relay.host.clone(),
         port: config.public_port(),
-    };
+    })
+}
+
+fn told(arguments: &Arguments, config: &Config, address: &RelayAddress) {
     if arguments.json {
         let data = json!({
             "schema_version": SCHEMA_VERSION,
             "address": address.to_string(),
-            "config": path,
+            "config": arguments.config,
             "folder": config.store.folder,
         });
         print(&data.to_string());
     } else {
         print(&address.to_string());
-        eprintln!(
-            "wrote {} and {}; keep a copy of the key: it is the relay's name",
-            path.display(),
-            key_path.display()
-        );
-        eprintln!("next: khlong-relay --config {} run", path.display());
     }
-    Ok(())
 }
 
 /// A host that could not stand in the address would be found out by clients only.

@@ -10,9 +10,11 @@ mod init;
 mod run;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use khlong_store::folder::DATABASE_FOLDER;
+use khlong_store::side_file::SIDE_FILE;
 
 pub use self::error::CommandError;
 use crate::config::{Config, Environment, Flags, ListenFlags, LogFlags, QUIC_DEFAULT};
@@ -97,7 +99,30 @@ impl Arguments {
     }
 
     fn load(&self, flags: &Flags) -> Result<Config, CommandError> {
+        if !self.config.exists() {
+            return Err(CommandError::NotConfigured {
+                config: self.config.clone(),
+            });
+        }
         Config::load(&self.config, Environment::of_process(), flags).map_err(CommandError::Config)
+    }
+
+    /// Only `init` makes the folder: a name that is mistyped, or a disk that is not
+    /// mounted, must not become an empty relay.
+    fn check_folder(&self, config: &Config) -> Result<(), CommandError> {
+        let folder = &config.store.folder;
+        // Either is enough: a relay that lost one of them is damaged, not missing.
+        if [DATABASE_FOLDER, SIDE_FILE]
+            .map(|name| folder.join(name))
+            .iter()
+            .any(|path| path.exists())
+        {
+            return Ok(());
+        }
+        Err(CommandError::NotInitialised {
+            folder: folder.clone(),
+            config: self.config.clone(),
+        })
     }
 }
 
@@ -115,26 +140,10 @@ impl Run {
     }
 }
 
-/// Refuses to begin anew where a relay should be: a folder that is missing or empty.
-fn check_folder(folder: &Path) -> Result<(), CommandError> {
-    let holds_something = match std::fs::read_dir(folder) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-        Err(source) => {
-            return Err(CommandError::File {
-                action: "look into",
-                path: folder.to_path_buf(),
-                source,
-            });
-        }
-    };
-    if holds_something {
-        Ok(())
-    } else {
-        Err(CommandError::NoRelay {
-            path: folder.to_path_buf(),
-        })
-    }
+/// A word for people; that nobody reads it is not our failure.
+fn tell(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// A line of data; a reader that has gone away is not our failure.

@@ -15,7 +15,7 @@ pub(super) fn execute(arguments: &Arguments, run: &Run) -> Result<(), CommandErr
     let config = arguments.load(&run.flags())?;
     start_log(check_filter(&config.log.level)?);
     if !run.accept_loss {
-        super::check_folder(&config.store.folder)?;
+        arguments.check_folder(&config)?;
     }
     let options = options(&config, run.accept_loss)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()

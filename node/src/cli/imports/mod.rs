@@ -1,18 +1,24 @@
-//! `import`: other networks' exports, signed by this node.
+//! `import`: another network's export, signed by this node.
+//!
+//! A timeline holds one chat. Files of several chats become several timelines,
+//! each found again by the next import; only who names a timeline has them in one.
 
-mod found;
 mod give;
+mod read;
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use self::found::{Chat, Found, read};
-use self::give::{Given, count, write};
-use super::args::{Import, Patience};
+use self::give::Giver;
+use self::read::Chat;
+use super::args::Import;
 use super::error::CliError;
 use super::gate::Gate;
+use super::output::note;
 use super::progress::Progress;
 use super::wait::Drained;
-use super::{Run, wait};
+use super::{Patience, Run, wait};
 use crate::error::NodeError;
 
 /// One skipped line, as JSON.
@@ -27,17 +33,32 @@ struct Skipped<'a> {
 
 /// One chat of several, as JSON.
 #[derive(Serialize)]
-struct ChatSummary<'a> {
+struct ChatSummary {
     kind: &'static str,
-    title: Option<&'a str>,
-    imported: u64,
-    known: u64,
-    timeline: Option<&'a str>,
+    title: Option<String>,
+    timeline: Option<String>,
+    #[serde(flatten)]
+    counts: Counts,
 }
 
 /// The last line of `--json`: all chats together.
 #[derive(Serialize)]
 struct Summary {
+    kind: &'static str,
+    #[serde(flatten)]
+    counts: Counts,
+    /// Absent when none was opened (in a dry run, or without a message), and when
+    /// there are several.
+    timeline: Option<String>,
+    /// Each once.
+    timelines: BTreeSet<String>,
+    dry_run: bool,
+    #[serde(skip)]
+    chats: Vec<ChatSummary>,
+}
+
+#[derive(Clone, Copy, Default, Serialize)]
+struct Counts {
     imported: u64,
     /// Here already by an earlier import, or in more than one file.
     known: u64,
@@ -45,120 +66,72 @@ struct Summary {
     skipped: u64,
     /// Messages of senders that `--only` left out.
     others: u64,
-    /// Absent when none was opened (in a dry run, or without a message), and of several chats.
-    timeline: Option<String>,
-    /// One for each chat that has one.
-    timelines: Vec<String>,
-    dry_run: bool,
 }
 
 pub(super) async fn run(run: &Run, import: Import) -> Result<(), CliError> {
-    let found = read(&import)?;
-    // A reader that went away (`… | head`) stops no import.
-    unless_closed(list_skipped(run, &found))?;
-    let patience = Patience::from(import.wait);
-    let mut gate = if import.dry_run {
-        run.look().await?
+    let chats = read::chats(&import)?;
+    if let (Some(timeline), true) = (&import.timeline, chats.len() > 1) {
+        let titles: Vec<&str> = chats.iter().map(Chat::name).collect();
+        note(&format!(
+            "{} chats go into the one timeline {timeline}: {}; without --timeline each gets its own",
+            chats.len(),
+            titles.join(", ")
+        ));
+    }
+    list_skipped(run, &chats)?;
+    let (summary, outcome) = if import.dry_run {
+        dry(run, &chats, &import).await?
     } else {
-        run.open(!patience.offline()).await?
+        write(run, &chats, &import).await?
     };
-    let mut given = Vec::new();
-    let mut outcome = Ok(());
-    for chat in &found.chats {
-        let named = import.timeline.as_deref();
-        let one = if import.dry_run {
-            count(&mut gate, chat, named).await
-        } else {
-            write(&mut gate, chat, named).await
-        };
-        match one {
-            Ok(one) => given.push(one),
-            Err(error) => {
-                outcome = Err(error);
-                break;
-            }
-        }
-    }
-    let waits =
-        !import.dry_run && !patience.offline() && (patience.want.is_some() || !gate.is_daemon());
-    if outcome.is_ok() && waits {
-        outcome = settle(&mut gate, patience).await;
-    }
-    gate.close().await;
     // What is written is told, also when the rest failed or was not stored in time.
-    if outcome.is_ok() || !given.is_empty() {
-        unless_closed(tell(run, &import, &found, &given))?;
+    if outcome.is_ok() || !summary.chats.is_empty() {
+        shown(run, &summary)?;
     }
     outcome
 }
 
-fn unless_closed(told: Result<(), CliError>) -> Result<(), CliError> {
-    match told {
-        Err(error) if error.is_closed_pipe() => Ok(()),
-        told => told,
+fn shown(run: &Run, summary: &Summary) -> Result<(), CliError> {
+    let several = summary.chats.len() > 1;
+    for chat in summary.chats.iter().filter(|_| several) {
+        if run.output.json {
+            run.output.object(chat)?;
+        } else {
+            let title = chat.title.as_deref().unwrap_or(Chat::UNNAMED);
+            let line = sentence(chat.counts, summary.dry_run);
+            run.output.line(&format!("{title}: {line}"))?;
+        }
+    }
+    if run.output.json {
+        run.output.object(summary)
+    } else {
+        run.output.line(&sentence(summary.counts, summary.dry_run))
     }
 }
 
-fn tell(run: &Run, import: &Import, found: &Found, given: &[Given]) -> Result<(), CliError> {
-    let several = given.len() > 1;
-    let what = if import.dry_run {
+fn sentence(counts: Counts, dry_run: bool) -> String {
+    let what = if dry_run {
         "would be imported"
     } else {
         "imported"
     };
-    for (chat, given) in found.chats.iter().zip(given).filter(|_| several) {
-        let title = chat.title.as_deref();
-        if run.output.json {
-            run.output.object(&ChatSummary {
-                kind: "chat",
-                title,
-                imported: given.imported,
-                known: given.known,
-                timeline: given.timeline.as_deref(),
-            })?;
-        } else {
-            let title = title.unwrap_or("imported");
-            run.output
-                .line(&format!("{title}: {} {what}", given.imported))?;
-        }
-    }
-    let timelines: Vec<String> = given
-        .iter()
-        .filter_map(|one| one.timeline.clone())
-        .collect();
-    let others = found
-        .chats
-        .iter()
-        .map(|chat: &Chat| chat.others.len() as u64);
-    let summary = Summary {
-        imported: given.iter().map(|one| one.imported).sum(),
-        known: given.iter().map(|one| one.known).sum(),
-        skipped: found.skipped.len() as u64,
-        others: others.sum(),
-        timeline: timelines.first().filter(|_| !several).cloned(),
-        timelines,
-        dry_run: import.dry_run,
-    };
-    if run.output.json {
-        return run.output.object(&summary);
-    }
     let mut line = format!(
         "{} {what}, {} lines skipped",
-        summary.imported, summary.skipped
+        counts.imported, counts.skipped
     );
     for (count, why) in [
-        (summary.known, "here already"),
-        (summary.others, "by other senders"),
+        (counts.known, "here already"),
+        (counts.others, "by other senders"),
     ] {
         if count > 0 {
             line.push_str(&format!(", {count} {why}"));
         }
     }
-    run.output.line(&line)
+    line
 }
 
-fn list_skipped(run: &Run, found: &Found) -> Result<(), CliError> {
-    for line in &found.skipped {
+fn list_skipped(run: &Run, chats: &[Chat]) -> Result<(), CliError> {
+    for line in chats.iter().flat_map(|chat| &chat.skipped) {
         if run.output.json {
             run.output.object(&Skipped {
                 kind: "skipped",
@@ -174,13 +147,29 @@ fn list_skipped(run: &Run, found: &Found) -> Result<(), CliError> {
             ))?;
         }
     }
-    if found.lossy_lines > 0 {
-        eprintln!(
-            "khlong: {} lines were not UTF-8; what could not be read is shown as \u{fffd}",
-            found.lossy_lines
-        );
-    }
     Ok(())
+}
+
+/// What was written, and what ended it.
+type Given = (Summary, Result<(), CliError>);
+
+async fn dry(run: &Run, chats: &[Chat], import: &Import) -> Result<Given, CliError> {
+    let mut gate = run.look().await?;
+    let counted = give_all(&mut gate, chats, import).await;
+    gate.close().await;
+    Ok(counted)
+}
+
+async fn write(run: &Run, chats: &[Chat], import: &Import) -> Result<Given, CliError> {
+    let patience = Patience::from(import.wait);
+    let mut gate = run.open(!patience.offline()).await?;
+    let (summary, mut outcome) = give_all(&mut gate, chats, import).await;
+    let is_left_alone = patience.offline() || (patience.want.is_none() && gate.is_daemon());
+    if outcome.is_ok() && !is_left_alone {
+        outcome = settle(&mut gate, patience).await;
+    }
+    gate.close().await;
+    Ok((summary, outcome))
 }
 
 async fn settle(gate: &mut Gate, patience: Patience) -> Result<(), CliError> {
@@ -196,5 +185,63 @@ async fn settle(gate: &mut Gate, patience: Patience) -> Result<(), CliError> {
         }
         .into()),
         Drained::Empty | Drained::Late | Drained::Refused(_) => Ok(()),
+    }
+}
+
+/// One chat after the other, until one fails.
+async fn give_all(gate: &mut Gate, chats: &[Chat], import: &Import) -> Given {
+    let mut giver = Giver::new(gate, chats, import.dry_run);
+    let mut summary = Summary {
+        kind: "import",
+        counts: Counts::default(),
+        timeline: None,
+        timelines: BTreeSet::new(),
+        dry_run: import.dry_run,
+        chats: Vec::new(),
+    };
+    let mut outcome = Ok(());
+    for chat in chats {
+        let given = match giver.chat(chat, import.timeline.as_deref()).await {
+            Ok(given) => given,
+            Err(error) => {
+                outcome = Err(error);
+                break;
+            }
+        };
+        let counts = Counts {
+            imported: given.imported,
+            known: given.known,
+            skipped: chat.skipped.len() as u64,
+            others: chat.others.len() as u64,
+        };
+        summary.counts.add(counts);
+        summary.timelines.extend(given.timeline.clone());
+        summary.chats.push(ChatSummary {
+            kind: "chat",
+            title: chat.title.clone(),
+            timeline: given.timeline,
+            counts,
+        });
+    }
+    if summary.timelines.len() == 1 {
+        summary.timeline = summary.timelines.first().cloned();
+    }
+    (summary, outcome)
+}
+
+impl Chat {
+    const UNNAMED: &str = "(no title)";
+
+    fn name(&self) -> &str {
+        self.title.as_deref().unwrap_or(Self::UNNAMED)
+    }
+}
+
+impl Counts {
+    fn add(&mut self, more: Self) {
+        self.imported += more.imported;
+        self.known += more.known;
+        self.skipped += more.skipped;
+        self.others += more.others;
     }
 }

@@ -1,10 +1,12 @@
 //! Date lines: `ศ. 28/11/2568`, `2025.05.15 วันพฤหัสบดี`, `2024/01/15(Mon)`,
-//! `Fri, 11/28/2025`.
+//! `Fri, 11/28/2025`, and with the month in words ([`words`]).
 //!
 //! A line is a date line only if nothing else is on it: people write dates into
-//! messages, too. Without a year in front, a weekday is needed.
+//! messages, too. Numbers without a year in front need a weekday.
 
 use jiff::civil::{Date, Weekday};
+
+use super::words;
 
 /// Years from here on are Buddhist: 543 ahead.
 const BUDDHIST_FROM: i16 = 2400;
@@ -61,7 +63,7 @@ pub(super) fn read(text: &str, order: DayOrder) -> Option<DateLine> {
 }
 
 enum Shape {
-    /// Nothing to guess: year first, or a Thai weekday before day and month.
+    /// Nothing to guess: year first, a Thai weekday before day and month, or the month in words.
     Certain { year: i16, month: i8, day: i8 },
     /// `Fri, a/b/year`.
     English {
@@ -75,7 +77,12 @@ enum Shape {
 impl Shape {
     fn read(text: &str) -> Option<Self> {
         let text = text.trim();
-        Self::year_first(text).or_else(|| Self::weekday_first(text))
+        Self::year_first(text)
+            .or_else(|| Self::weekday_first(text))
+            .or_else(|| {
+                let (year, month, day) = words::read(text)?;
+                Some(Self::Certain { year, month, day })
+            })
     }
 
     /// `2025.05.15 วันพฤหัสบดี`, `2024/01/15(Mon)`, `2024/01/15`.
@@ -192,7 +199,7 @@ fn civil(year: i16, month: i8, day: i8) -> Option<Date> {
 }
 
 #[derive(Clone, Copy)]
-enum Language {
+pub(super) enum Language {
     Thai,
     English,
 }
@@ -217,7 +224,7 @@ const ENGLISH: [(&str, &str, Weekday); 7] = [
     ("sunday", "sun", Weekday::Sunday),
 ];
 
-fn weekday(name: &str) -> Option<(Language, Weekday)> {
+pub(super) fn weekday(name: &str) -> Option<(Language, Weekday)> {
     let name = name.strip_suffix('.').unwrap_or(name);
     let thai = name.strip_prefix("วัน").unwrap_or(name);
     let lower = name.to_ascii_lowercase();

@@ -22,6 +22,7 @@ mod date;
 mod header;
 mod spaced;
 mod system;
+mod words;
 
 use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
@@ -29,6 +30,7 @@ use jiff::tz::Offset;
 use self::date::{DateLine, DayOrder};
 use self::spaced::Names;
 use super::collect::Collector;
+use super::encoding::{Strays, decode};
 use super::lines::{Line, Lines, clean_body};
 use super::{IMPORT_BODY_BYTES_MAX, ImportError, Network, Parsed, SkipReason};
 
@@ -41,9 +43,10 @@ const THAILAND: Offset = Offset::constant(7);
 /// # Errors
 /// [`ImportError::NotLine`] if there is neither a `[LINE]` title nor a date
 /// line, [`ImportError::FileTooLarge`], [`ImportError::TooManyLines`],
-/// [`ImportError::Utf16`].
+/// [`ImportError::Undecodable`].
 pub fn parse_line(file_name: &str, bytes: &[u8]) -> Result<Parsed, ImportError> {
-    let lines = Lines::split(file_name, bytes)?;
+    let (bytes, encoding) = decode(file_name, bytes, Strays::Refused)?;
+    let lines = Lines::split(file_name, &bytes)?;
     let mut parser = Parser::new(file_name, &lines.lines);
     let mut rest = lines.lines.as_slice();
     while let Some(consumed) = parser.step(rest) {
@@ -59,7 +62,7 @@ pub fn parse_line(file_name: &str, bytes: &[u8]) -> Result<Parsed, ImportError> 
         .title
         .as_deref()
         .or_else(|| header::title_of_file_name(file_name));
-    Ok(parser.collector.finish(title, lines.lossy))
+    Ok(parser.collector.finish(title, &lines, encoding))
 }
 
 /// How the fields of a message are divided.

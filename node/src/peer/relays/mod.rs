@@ -276,7 +276,12 @@ impl Peer {
                 backfill,
                 entries,
                 cursor,
-            } => self.pushed(relay, class, backfill, &entries, cursor),
+            } => {
+                if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
+                    live.arrived = live.arrived.saturating_add(entries.len() as u64);
+                }
+                self.pushed(relay, class, backfill, &entries, cursor)
+            }
             SessionEvent::Subscribed {
                 class,
                 cursor,
@@ -339,17 +344,22 @@ impl Peer {
             }
             SessionEvent::Totals {
                 class,
-                backfill: None,
-                ..
+                backfill,
+                totals,
+            } => {
+                if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
+                    live.announced = live.announced.saturating_add(totals.envelopes);
+                }
+                if backfill.is_none() {
+                    self.set_caught_up(relay, class, false);
+                }
+                Ok(Vec::new())
             }
-            | SessionEvent::Behind { class, .. } => {
+            SessionEvent::Behind { class, .. } => {
                 self.set_caught_up(relay, class, false);
                 Ok(Vec::new())
             }
-            SessionEvent::Totals {
-                backfill: Some(_), ..
-            }
-            | SessionEvent::Proved { .. }
+            SessionEvent::Proved { .. }
             | SessionEvent::Goodbye { .. }
             | SessionEvent::Ephemeral { .. }
             | SessionEvent::Watching { .. }
