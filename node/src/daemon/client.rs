@@ -27,6 +27,7 @@ pub struct Client {
     stream: BufReader<UnixStream>,
     lines: Lines,
     silence: Duration,
+    is_silent: bool,
 }
 
 /// Events of the daemon, on a connection of their own.
@@ -47,6 +48,7 @@ impl Client {
             stream: BufReader::new(stream),
             lines: Lines::default(),
             silence: SILENCE_MAX,
+            is_silent: false,
         }))
     }
 
@@ -121,6 +123,19 @@ impl Client {
     }
 
     async fn ask<T: DeserializeOwned>(
+        &mut self,
+        question: &impl Serialize,
+    ) -> Result<T, NodeError> {
+        if self.is_silent {
+            return Err(self.failed(io::ErrorKind::TimedOut.into()));
+        }
+        let answer = self.converse(question).await;
+        // A late answer may come yet, and must not be taken for that to the next question.
+        self.is_silent = matches!(answer, Err(NodeError::DaemonSilent { .. }));
+        answer
+    }
+
+    async fn converse<T: DeserializeOwned>(
         &mut self,
         question: &impl Serialize,
     ) -> Result<T, NodeError> {

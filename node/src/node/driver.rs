@@ -300,8 +300,17 @@ impl Driver {
                         exit_code: error.exit_code() as u8,
                     });
                 }
-                // The links are gone, and there is nothing to copy.
-                Ok(Some(Order::Link { .. } | Order::Checkpoint { .. })) => {}
+                Ok(Some(Order::Checkpoint { target, answer })) => {
+                    let source = std::io::ErrorKind::StorageFull.into();
+                    let action = "there is no room to copy to";
+                    let full = NodeError::Io {
+                        action,
+                        path: target,
+                        source,
+                    };
+                    let _ = answer.send(Err(full));
+                }
+                Ok(Some(Order::Link { .. })) => {} // they are gone
             }
         }
     }

@@ -108,7 +108,13 @@ impl Book {
                 index.followed.insert(id);
             }
             let addresses = entry.relays.iter().filter_map(|text| text.parse().ok());
-            let carriers: Vec<RelayKey> = addresses.map(|of: RelayAddress| of.key).collect();
+            // A relay may be named at several addresses.
+            let mut carriers: Vec<RelayKey> = Vec::new();
+            for key in addresses.map(|of: RelayAddress| of.key) {
+                if !carriers.contains(&key) {
+                    carriers.push(key);
+                }
+            }
             for relay in carriers.iter().collect::<BTreeSet<_>>() {
                 index.carried.entry(*relay).or_default().push(id);
             }

@@ -160,8 +160,10 @@ impl Link {
     /// Notes another address of the same relay, to be tried when the present one fails.
     pub(crate) fn may_be_at(&mut self, address: RelayAddress) {
         if self.address != address && !self.elsewhere.contains(&address) {
+            if self.elsewhere.len() >= ELSEWHERE_MAX {
+                self.elsewhere.pop_front();
+            }
             self.elsewhere.push_back(address);
-            self.elsewhere.truncate(ELSEWHERE_MAX);
         }
     }
 

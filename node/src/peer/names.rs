@@ -1,6 +1,6 @@
 //! Nicknames of members as people see them: two that look alike can be told apart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use khlong_crdt::id::PrincipalKey;
 use khlong_document::timeline::Timeline;
@@ -9,6 +9,9 @@ use unicode_security::skeleton;
 
 /// Letters of a key shown where no nickname is known.
 const KEY_LETTERS: usize = 12;
+
+/// How the key behind a nickname begins.
+const TELLING_START: &str = "(prn_";
 
 /// Letters of a key behind a nickname that somebody else has too; prefix and 30 bits.
 const TELLING_LETTERS: usize = 10;
@@ -28,13 +31,18 @@ impl Names {
         let members: Vec<_> = members.collect();
         let mut alike: BTreeMap<String, usize> = BTreeMap::new();
         for nickname in members.iter().filter_map(|(_, nickname)| nickname.as_ref()) {
-            *alike.entry(look(nickname)).or_default() += 1;
+            for look in looks(nickname) {
+                *alike.entry(look).or_default() += 1;
+            }
         }
         let name = |(principal, nickname): (PrincipalKey, Option<String>)| {
             let Some(nickname) = nickname else {
                 return (principal, unnamed(principal));
             };
-            let is_shared = alike.get(&look(&nickname)).is_some_and(|many| *many > 1);
+            let is_alike = |look: &String| alike.get(look).is_some_and(|many| *many > 1);
+            // What looks like the name of somebody with a key behind it gets a key of its own.
+            let is_shared =
+                nickname.contains(TELLING_START) || looks(&nickname).iter().any(is_alike);
             let shown = if is_shared {
                 let key: String = principal
                     .to_string()
@@ -69,13 +77,16 @@ pub(super) fn short(key: &str) -> String {
 
 /// Equal for texts that a reader takes for one another: the skeleton of Unicode UTS #39 §4
 /// of the compatibility form (NFKC), without what is not seen, blanks and the difference of case.
-fn look(nickname: &str) -> String {
+///
+/// Two texts look alike if they share one of these: a capital I looks like a small l, and a
+/// small i does not.
+fn looks(nickname: &str) -> BTreeSet<String> {
     let seen: String = nickname
         .nfkc()
         .filter(|letter| !letter.is_whitespace() && !letter.is_control() && !is_ignorable(*letter))
-        .flat_map(char::to_lowercase)
         .collect();
-    skeleton(&seen).flat_map(char::to_lowercase).collect()
+    let bare = |text: &str| skeleton(text).flat_map(char::to_lowercase).collect();
+    BTreeSet::from([bare(&seen), bare(&seen.to_lowercase())])
 }
 
 /// Unicode's `Default_Ignorable_Code_Point`.
@@ -90,21 +101,26 @@ const fn is_ignorable(letter: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::look;
+    use super::looks;
+
+    fn alike(one: &str, other: &str) -> bool {
+        !looks(one).is_disjoint(&looks(other))
+    }
 
     #[test]
     fn names_that_look_alike_are_equal() {
         // Case, blanks, what is not seen, full width, a superscript, Cyrillic; Thai in one letter or two.
         for other in [" Mali 2", "ma\u{200b}li2", "ｍａｌｉ２", "mali²", "mаli2"] {
-            assert_eq!(look(other), look("mali2"), "{other}");
+            assert!(alike(other, "mali2"), "{other}");
         }
-        assert_eq!(look("น\u{e33}"), look("น\u{e4d}\u{e32}"));
+        assert!(alike("น\u{e33}", "น\u{e4d}\u{e32}"));
+        assert!(alike("PauI", "Paul"), "a capital I");
     }
 
     #[test]
     fn other_names_are_not() {
         for other in ["mali", "mali3", "ton2", "มะลิ"] {
-            assert_ne!(look(other), look("mali2"), "{other}");
+            assert!(!alike(other, "mali2"), "{other}");
         }
     }
 }

@@ -127,6 +127,21 @@ impl Outbox {
         })
     }
 
+    /// Entries of a timeline that have done their time where only `carriers` carry it: a relay
+    /// has signed, and each of these has or has refused for good.
+    pub(crate) fn done_without(&self, timeline: TimelineId, carriers: &[RelayKey]) -> Vec<Place> {
+        let is_done = |waiting: &&Waiting| {
+            let judged = |carrier: &RelayKey| {
+                waiting.stored_at.contains(carrier) || waiting.refused_by.contains(carrier)
+            };
+            waiting.is_stored() && !carriers.is_empty() && carriers.iter().all(judged)
+        };
+        self.of(timeline)
+            .filter(is_done)
+            .map(Waiting::place)
+            .collect()
+    }
+
     /// `relay` lost what it signed for; it is offered there again.
     pub(crate) fn lost_at(&mut self, place: Place, relay: RelayKey) {
         if let Some(waiting) = self.waiting.get_mut(&place) {

@@ -1,8 +1,9 @@
 //! What a person sees: nicknames instead of keys, delivery states, dates.
 
-use khlong_crdt::id::{AuthorKey, EnvelopeId, Seq, TimelineId};
+use khlong_crdt::id::{AuthorKey, Seq, TimelineId};
 use khlong_document::timeline::Timeline;
 use khlong_document::timeline::message::Message;
+use khlong_store::error::StoreError;
 use khlong_store::tables::outbox::OutboxState;
 use khlong_store::tables::receipts;
 use khlong_store::tables::timelines::author_ids;
@@ -117,31 +118,31 @@ impl Peer {
             Some(waiting) if waiting.is_stored() => Delivery::Stored,
             Some(waiting) if waiting.is_refused() => Delivery::Refused,
             Some(_) => Delivery::Queued,
-            None if self.is_promised(timeline, author, seq) => Delivery::Stored,
-            None if self.is_dropped(timeline, author, seq) => Delivery::Dropped,
-            // A relay brought it here: another device wrote it, or this one in a life that a
-            // backup knows nothing of.
-            None => Delivery::Stored,
+            // A row that cannot be read proves nothing.
+            None => self
+                .settled_state(timeline, author, seq)
+                .unwrap_or(Delivery::Queued),
         }
     }
 
-    /// Whether a relay signed for it.
-    fn is_promised(&self, timeline: TimelineId, author: AuthorKey, seq: Seq) -> bool {
-        let Some(id) = self.id_at(timeline, author, seq) else {
-            return false;
+    /// Of an envelope that is not in the outbox any more, or never was.
+    fn settled_state(
+        &self,
+        timeline: TimelineId,
+        author: AuthorKey,
+        seq: Seq,
+    ) -> Result<Delivery, StoreError> {
+        let Some((id, _)) = author_ids(&self.store, &timeline, &author, seq)? else {
+            return Ok(Delivery::Queued);
         };
-        receipts::get(&self.store, &id).is_ok_and(|receipts| !receipts.is_empty())
-    }
-
-    /// Whether its user took it out of the outbox.
-    fn is_dropped(&self, timeline: TimelineId, author: AuthorKey, seq: Seq) -> bool {
-        self.id_at(timeline, author, seq)
-            .is_some_and(|id| dropped::contains(&self.store, &id).unwrap_or(false))
-    }
-
-    fn id_at(&self, timeline: TimelineId, author: AuthorKey, seq: Seq) -> Option<EnvelopeId> {
-        let ids = author_ids(&self.store, &timeline, &author, seq);
-        ids.ok().flatten().map(|(first, _)| first)
+        let is_promised = !receipts::get(&self.store, &id)?.is_empty();
+        Ok(if !is_promised && dropped::contains(&self.store, &id)? {
+            Delivery::Dropped
+        } else {
+            // Promised; or a relay brought it here: another device wrote it, or this one in a
+            // life that a backup knows nothing of.
+            Delivery::Stored
+        })
     }
 
     pub(super) fn outbox_views(&self) -> Vec<OutboxView> {

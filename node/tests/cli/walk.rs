@@ -184,3 +184,41 @@ fn two_who_look_alike_are_told_apart() {
         assert_eq!(list.len(), 3, "{list:?}");
     }
 }
+
+#[test]
+fn an_address_of_a_link_is_tried_and_takes_the_place_of_none() {
+    let relay = Relay::start();
+    let (key, place) = relay.address.split_once('@').unwrap();
+    let stale = format!("{key}@127.0.0.1:9");
+    let mali = relay.node("mali");
+    mali.json(&["timeline", "new", MARKET, "--wait", "stored"]);
+    let ton = Node::new("ton");
+    ton.json(&["relay", "add", &stale]);
+    joins(&mali, &ton);
+    ton.json(&["send", MARKET, "found you", "--wait", "stored"]);
+    let relays = ton.json(&["relay", "ls"]);
+    assert_eq!(relays["relays"].as_array().unwrap().len(), 1, "{relays}");
+    // What a person added stays; the link's address is remembered beside it.
+    assert_eq!(ton.json(&["relay", "ls"])["relays"][0]["address"], stale);
+    ton.json(&["relay", "rm", &format!("{key}@{place}"), "--force"]);
+    assert_eq!(ton.json(&["relay", "ls"])["relays"], json!([]));
+}
+
+#[test]
+fn empty_texts_say_nothing_and_are_refused() {
+    let mali = alone();
+    let sent = mali.json(&["send", MARKET, "a text", "--wait", "none"]);
+    let message = text(&sent["id"]);
+    let orders: [&[&str]; 6] = [
+        &["send", MARKET, ""],
+        &["send", MARKET, " \n "],
+        &["edit", MARKET, &message, " "],
+        &["timeline", "new", " "],
+        &["timeline", "rename", MARKET, ""],
+        &["nickname", " "],
+    ];
+    for order in orders {
+        let said = mali.run(order);
+        assert_eq!(said.code, 2, "{order:?}: {}{}", said.stdout, said.stderr);
+    }
+}

@@ -20,12 +20,15 @@ use super::plan::{DiskFault, Doing, FuzzPlan, RogueAct, Step, blocked_end};
 use super::rogue;
 use crate::actors::setup::{self, Met};
 use crate::actors::world::{Action, Carriage, World, WorldOptions};
-use crate::kernel::SECOND;
 use crate::kernel::seeds::Seeds;
+use crate::kernel::{MINUTE, SECOND};
 use crate::plan::{Entity, LinkIndex, Plan};
 
 /// Of a disk that is full.
 const FULL_BYTES: u64 = 0;
+
+/// Until what is on a wire when all is quiet has arrived.
+const LAST_ARRIVALS: u64 = MINUTE;
 
 /// What came of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -518,8 +521,9 @@ impl<'p> Run<'p> {
             let (waiting, why) = (self.world.outboxes(), self.world.why_busy());
             format!("{waiting} envelopes wait ({why})")
         });
-        // What was acknowledged last is still on its way to the others.
-        let pause = self.world.now().after_micros(5 * SECOND);
+        // What was acknowledged last is still on its way to the others: where three packets of
+        // ten are lost, one may be sent many times, each time later.
+        let pause = self.world.now().after_micros(LAST_ARRIVALS);
         self.advance(pause);
         let shared = self.shared(world_plan);
         let ledger = &mut self.ledger;

@@ -210,7 +210,6 @@ impl Peer {
         if let Some((log, epoch)) = log {
             self.meet_log(now, relay, log, epoch)?;
         }
-        self.note_address(relay)?;
         if let Some(link) = self.links.get_mut(&relay) {
             link.failures = 0;
             link.last_error = None;
@@ -222,19 +221,6 @@ impl Peer {
             self.emit(Event::Relay { relay });
         }
         Ok(())
-    }
-
-    /// A relay that was found where an invite link said has moved: remembered for the next start.
-    fn note_address(&mut self, relay: RelayKey) -> Result<(), NodeError> {
-        let found = self.links.get(&relay).map(|link| link.address.clone());
-        let added = self.book.relay(relay).map(|entry| entry.address.clone());
-        match (found, added) {
-            (Some(found), Some(added)) if found.to_string() != added => {
-                self.book.add_relay(&found, None)?;
-                self.save_book()
-            }
-            _ => Ok(()),
-        }
     }
 
     /// What the relay does not show. Each lane says it of its class.

@@ -17,6 +17,9 @@ use crate::peer::links::{Link, LinkState};
 use crate::peer::outbox::{Place, Waiting};
 use crate::peer::{Peer, PeerOutput};
 
+/// Of a relay's address.
+const SCHEME: &str = "khlong://";
+
 impl Peer {
     pub(super) fn relay_add(
         &mut self,
@@ -28,11 +31,14 @@ impl Peer {
         self.book.add_relay(&parsed, token)?;
         // What was opened before any relay was known, or outlived its only one.
         let adopted = self.book.adopt(&parsed);
+        let has_adopted = !adopted.is_empty();
         self.save_book()?;
         self.link_to(now, parsed.clone());
         for timeline in adopted {
             self.fetch_all(now, timeline, &[parsed.to_string()])?;
             self.offer_again(now, parsed.key, timeline)?;
+        }
+        if has_adopted {
             // Another relay's refusals say nothing of this one.
             self.forgive_all()?;
         }
@@ -56,6 +62,16 @@ impl Peer {
         }
         self.book.remove_relay(key);
         self.save_book()?;
+        for timeline in carried {
+            let carriers = self.book.carriers_of(timeline);
+            let done: Vec<Place> = self.outbox.done_without(timeline, &carriers);
+            for place in done {
+                self.outbox.remove(place);
+                self.with_batch(|batch| outbox::remove(batch, &place.timeline, place.n))?;
+            }
+        }
+        // What waited for its word is judged by the others again.
+        self.forgive_all()?;
         if let Some(link) = self.links.remove(&key)
             && !matches!(link.state, LinkState::Off | LinkState::Waiting(_))
         {
@@ -66,12 +82,18 @@ impl Peer {
 
     /// A relay by its address, its key, or the start of either.
     fn resolve_relay(&self, name: &str) -> Result<RelayKey, NodeError> {
-        let called = |link: &Link| {
-            let address = link.address.to_string();
-            let key = address.trim_start_matches("khlong://");
-            name.len() >= ID_LETTERS_MIN && (address.starts_with(name) || key.starts_with(name))
+        let name = name.trim_start_matches(SCHEME);
+        let is_called = |address: &str| {
+            let address = address.trim_start_matches(SCHEME);
+            name.len() >= ID_LETTERS_MIN && address.starts_with(name)
         };
-        let found = self.links.iter().filter(|(_, link)| called(link));
+        let called = |key: RelayKey, link: &Link| {
+            let added = self.book.relay(key).map(|entry| entry.address.clone());
+            let others = link.elsewhere.iter().map(ToString::to_string);
+            let mut addresses = others.chain(added).chain([link.address.to_string()]);
+            addresses.any(|address| is_called(&address))
+        };
+        let found = self.links.iter().filter(|(key, link)| called(**key, link));
         let found: Vec<RelayKey> = found.map(|(key, _)| *key).collect();
         match found.as_slice() {
             [one] => Ok(*one),

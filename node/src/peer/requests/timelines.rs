@@ -1,6 +1,6 @@
 //! Opening, inviting to and leaving timelines.
 
-use khlong_crdt::address::{INVITE_RELAYS_MAX, InviteLink};
+use khlong_crdt::address::{INVITE_RELAYS_MAX, InviteLink, RelayAddress};
 use khlong_crdt::admission::{History, Rights, TimelineKind};
 use khlong_crdt::class::Class;
 use khlong_crdt::envelope::VerifiedEnvelope;
@@ -138,12 +138,15 @@ impl Peer {
             .timelines
             .get(&id.to_string())
             .map_or(&[][..], |entry| &entry.relays);
-        // A link has room for so many; the first was added first.
-        let relays = relays
-            .iter()
-            .take(INVITE_RELAYS_MAX)
-            .map(|address| relay_address(address))
-            .collect::<Result<Vec<_>, _>>()?;
+        // A link has room for so many, each once; the first was added first.
+        let mut named: Vec<RelayAddress> = Vec::new();
+        for address in relays {
+            let relay = relay_address(address)?;
+            if named.len() < INVITE_RELAYS_MAX && named.iter().all(|other| other.key != relay.key) {
+                named.push(relay);
+            }
+        }
+        let relays = named;
         if relays.is_empty() {
             return Err(NodeError::Usage(
                 "an invite names a relay; run `khlong relay add` first".to_owned(),
