@@ -14,8 +14,8 @@ mod disk;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use ed25519_dalek::SigningKey;
 use khlong_node::api::{Delivery, Event, ImportedLine, MessageView, Request, Response};
@@ -26,6 +26,7 @@ use khlong_relay::server::{Server, ServerError, ServerOptions};
 use khlong_store::engine::faults::{Fault, FaultKind};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::engine::rocks::RocksOptions;
+use khlong_store::error::{EngineError, StoreError};
 use khlong_store::identity::Role;
 use khlong_sync::transport::quic::limits::QuicLimits;
 use tokio::sync::oneshot;
@@ -176,6 +177,52 @@ async fn a_full_disk_is_told_as_such_and_the_node_goes_on() {
     }
     assert_eq!(home.disk.fired(FaultKind::DiskFull), 2);
     home.disk.set_free_bytes(None);
+    home.ask(send("room again")).await;
+    assert_eq!(home.bodies().await, ["room again"]);
+    home.node.stop().await;
+}
+
+/// The folder cannot even be opened, as RocksDB has it on a file system without a block left.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_without_room_to_open_is_waited_for_and_told() {
+    let mut on_disk = NodeDisk::with_node("mali", 1);
+    let disk = on_disk.disk.clone();
+    let is_full = Arc::new(AtomicBool::new(false));
+    let full = Arc::clone(&is_full);
+    let open: OpenPeer = Box::new(move |now| {
+        if full.load(Ordering::SeqCst) {
+            return Err(NodeError::Store(StoreError::Engine(EngineError::Io {
+                operation: "open",
+                message: "IO error: No space left on device: While appending".to_owned(),
+            })));
+        }
+        on_disk.open(now)
+    });
+    let home = Home {
+        node: Node::open_on(open, false).await.unwrap(),
+        disk,
+        openings: Arc::default(),
+    };
+    home.open_timeline().await;
+    is_full.store(true, Ordering::SeqCst);
+    home.disk.inject(Fault::NoSpace);
+    for request in [send("fails"), Request::Status, Request::Status] {
+        let told = home.node.request(request).await;
+        assert!(matches!(told, Response::Refused { .. }), "{told:?}");
+    }
+    let Response::Refused { message, exit_code } = home.node.request(Request::Status).await else {
+        panic!("it was answered from a folder that is not open")
+    };
+    assert_eq!(exit_code, 7, "{message}");
+    is_full.store(false, Ordering::SeqCst);
+    let begun = Instant::now();
+    while matches!(
+        home.node.request(Request::Status).await,
+        Response::Refused { .. }
+    ) {
+        assert!(begun.elapsed() < PATIENCE, "it does not come back");
+        tokio::task::yield_now().await;
+    }
     home.ask(send("room again")).await;
     assert_eq!(home.bodies().await, ["room again"]);
     home.node.stop().await;

@@ -353,23 +353,3 @@ fn an_address_in_use_is_named_and_flags_win() {
         "{said}"
     );
 }
-
-#[test]
-fn run_begins_no_new_relay_where_one_should_be() {
-    let folder = tempfile::tempdir().unwrap();
-    init(folder.path());
-    let data = folder.path().join("data");
-    assert!(data.is_dir());
-    std::fs::rename(&data, folder.path().join("moved")).unwrap();
-    for is_empty_mount in [false, true] {
-        if is_empty_mount {
-            std::fs::create_dir(&data).unwrap();
-        }
-        for command in ["run", "check"] {
-            let said = output(folder.path(), &[command]);
-            assert_eq!(said.status.code(), Some(3), "{command}");
-            let why = text(&said.stderr);
-            assert!(why.contains("holds no relay"), "{why}");
-        }
-    }
-}

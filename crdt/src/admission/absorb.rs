@@ -159,21 +159,10 @@ impl Admission {
         let (writer, at) = (incoming.writer, incoming.received_at);
         match op {
             ClearOp::Genesis { .. } => return Err(AdmissionError::SecondGenesis),
-            ClearOp::Grant {
-                principal,
-                rights,
-                expiry,
-                quota_class,
-                one_use,
-            } => {
-                let grant = Grant {
-                    rights: *rights,
-                    expiry: *expiry,
-                    quota_class: *quota_class,
-                    one_use: *one_use,
-                };
-                self.ledger
-                    .grant(writer, incoming.place(index), at, (*principal, grant));
+            ClearOp::Grant { .. } => {
+                if let Some(grant) = Grant::of(op) {
+                    self.ledger.grant(writer, incoming.place(index), at, grant);
+                }
             }
             ClearOp::Revoke { principal, cuts } => {
                 self.ledger

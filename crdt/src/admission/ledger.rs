@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Cut, Refusal, Rights};
+use super::{ClearOp, Cut, Refusal, Rights};
 use crate::{
     id::{AuthorKey, EnvelopeId, PrincipalKey, Seq},
     time::UnixMillis,
@@ -24,6 +24,32 @@ pub(super) struct Grant {
 }
 
 impl Grant {
+    /// What a grant gives, and to whom; None of every other op.
+    pub(super) const fn of(op: &ClearOp) -> Option<(PrincipalKey, Self)> {
+        match op {
+            ClearOp::Grant {
+                principal,
+                rights,
+                expiry,
+                quota_class,
+                one_use,
+            } => {
+                let grant = Self {
+                    rights: *rights,
+                    expiry: *expiry,
+                    quota_class: *quota_class,
+                    one_use: *one_use,
+                };
+                Some((*principal, grant))
+            }
+            ClearOp::Genesis { .. }
+            | ClearOp::Revoke { .. }
+            | ClearOp::Author { .. }
+            | ClearOp::Inbox { .. }
+            | ClearOp::Handover { .. } => None,
+        }
+    }
+
     pub(super) const FOUNDER: Self = Self {
         rights: Rights::ALL,
         expiry: UnixMillis(0),

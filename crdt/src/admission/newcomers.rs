@@ -89,28 +89,8 @@ impl Admission {
 
 /// The grants, if there are no other ops and none makes an admin, whose ops might count by it.
 fn plain_grants(ops: &[ClearOp]) -> Option<Vec<(PrincipalKey, Grant)>> {
-    ops.iter()
-        .map(|op| match op {
-            ClearOp::Grant {
-                principal,
-                rights,
-                expiry,
-                quota_class,
-                one_use,
-            } => {
-                let grant = Grant {
-                    rights: *rights,
-                    expiry: *expiry,
-                    quota_class: *quota_class,
-                    one_use: *one_use,
-                };
-                (!rights.contains(Rights::ADMIN)).then_some((*principal, grant))
-            }
-            ClearOp::Genesis { .. }
-            | ClearOp::Revoke { .. }
-            | ClearOp::Author { .. }
-            | ClearOp::Inbox { .. }
-            | ClearOp::Handover { .. } => None,
-        })
-        .collect()
+    let grants = ops.iter().map(Grant::of);
+    let plain =
+        grants.map(|grant| grant.filter(|(_, grant)| !grant.rights.contains(Rights::ADMIN)));
+    plain.collect()
 }

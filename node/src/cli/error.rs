@@ -52,12 +52,10 @@ impl CliError {
             Self::Backup(error) => error.exit_code(),
             Self::Refused { exit_code, .. } => *exit_code,
             Self::Usage(_) => ExitCode::Usage as u8,
-            Self::Config(_) => ExitCode::Config as u8,
+            Self::Config(_) | Self::InUse { .. } => ExitCode::Config as u8,
             Self::Unexpected => ExitCode::Incompatible as u8,
             Self::Unwritable { source, .. } | Self::Output(source) => ExitCode::of_io(source) as u8,
-            Self::InUse { .. } | Self::Import(_) | Self::Unreadable { .. } => {
-                ExitCode::Failure as u8
-            }
+            Self::Import(_) | Self::Unreadable { .. } => ExitCode::Failure as u8,
         }
     }
 }

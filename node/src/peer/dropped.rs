@@ -1,6 +1,6 @@
 //! Envelopes that their user took out of the outbox: which ones, so that nothing else is
-//! called dropped and no relay is offered them again. One row of `node_state` each, as long
-//! as the envelope itself is here.
+//! called dropped and no relay is offered them again. One row of `node_state` each, for good,
+//! as the id of the envelope stays too.
 
 use khlong_crdt::id::EnvelopeId;
 use khlong_store::batch::Batch;
@@ -8,22 +8,19 @@ use khlong_store::error::StoreError;
 use khlong_store::rows::Rows;
 use khlong_store::tables::named::{self, Named};
 
-/// What the name of such a row begins with; the 32 bytes of the id follow.
-const START: &[u8] = b"dropped/";
-
 /// Of the row's layout.
 const VERSION: u8 = 1;
 
-fn name(id: &EnvelopeId) -> Vec<u8> {
-    [START, id.as_bytes()].concat()
+fn name(id: &EnvelopeId) -> String {
+    format!("dropped/{id}")
 }
 
 /// Notes it.
 pub(super) fn insert(batch: &mut Batch<'_>, id: &EnvelopeId) -> Result<(), StoreError> {
-    named::put(batch, Named::NodeState, &name(id), vec![VERSION])
+    named::put(batch, Named::NodeState, name(id).as_bytes(), vec![VERSION])
 }
 
 /// Whether it was noted.
 pub(super) fn contains(rows: &dyn Rows, id: &EnvelopeId) -> Result<bool, StoreError> {
-    Ok(named::get(rows, Named::NodeState, &name(id))?.is_some())
+    Ok(named::get(rows, Named::NodeState, name(id).as_bytes())?.is_some())
 }

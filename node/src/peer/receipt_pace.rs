@@ -10,42 +10,45 @@ use khlong_crdt::time::Monotonic;
 /// Between two receipts in one timeline.
 const RECEIPT_PAUSE_MS: u64 = 250;
 
-/// One entry a timeline in both.
+/// Timelines in which a receipt was just written.
 #[derive(Debug, Default)]
-pub(super) struct ReceiptPace {
-    /// Until when nothing more is told.
-    paused: BTreeMap<TimelineId, Monotonic>,
-    /// Where something is owed meanwhile.
-    waiting: BTreeMap<TimelineId, Monotonic>,
+pub(super) struct ReceiptPace(BTreeMap<TimelineId, Pause>);
+
+#[derive(Debug)]
+struct Pause {
+    until: Monotonic,
+    /// Whether something is owed meanwhile.
+    is_owed: bool,
 }
 
 impl ReceiptPace {
     /// Whether an owed receipt has to wait; if not, the next one has to.
     pub(super) fn puts_off(&mut self, timeline: TimelineId, now: Monotonic) -> bool {
-        match self.paused.get(&timeline) {
-            Some(until) if *until > now => {
-                self.waiting.insert(timeline, *until);
-                true
-            }
-            Some(_) | None => {
-                self.paused.insert(timeline, now.after_ms(RECEIPT_PAUSE_MS));
-                false
-            }
+        if let Some(pause) = self.0.get_mut(&timeline)
+            && pause.until > now
+        {
+            pause.is_owed = true;
+            return true;
         }
+        let pause = Pause {
+            until: now.after_ms(RECEIPT_PAUSE_MS),
+            is_owed: false,
+        };
+        self.0.insert(timeline, pause);
+        false
     }
 
-    /// Timelines whose pause is over and where something is owed.
+    /// Ends the pauses that are over, and says where something is owed.
     pub(super) fn take_due(&mut self, now: Monotonic) -> Vec<TimelineId> {
-        let due = self.waiting.iter().filter(|(_, until)| **until <= now);
-        let due: Vec<TimelineId> = due.map(|(timeline, _)| *timeline).collect();
-        for timeline in &due {
-            self.waiting.remove(timeline);
-        }
-        due
+        let over = self.0.extract_if(.., |_, pause| pause.until <= now);
+        over.filter(|(_, pause)| pause.is_owed)
+            .map(|(timeline, _)| timeline)
+            .collect()
     }
 
     /// When [`Self::take_due`] has something.
     pub(super) fn next_deadline(&self) -> Option<Monotonic> {
-        self.waiting.values().min().copied()
+        let owed = self.0.values().filter(|pause| pause.is_owed);
+        owed.map(|pause| pause.until).min()
     }
 }

@@ -231,39 +231,3 @@ fn an_export_is_the_whole_history() {
     assert_eq!(said.code, 0);
     assert!(said.stdout.contains("มะลิ (line)") && said.stdout.contains("ปิดท้าย"));
 }
-
-#[test]
-fn each_chat_gets_a_timeline_of_its_own_and_finds_it_again() {
-    let node = Node::new("mali");
-    let chats = [export("line-th-group.txt"), export("line-en.txt")];
-    let both = ["line", chats[0].as_str(), chats[1].as_str()];
-    let (lines, summary) = import(&node, &both);
-    let found: Vec<&Value> = lines.iter().filter(|line| line["kind"] == "chat").collect();
-    assert_eq!(found.len(), 2, "{lines:?}");
-    let ids: BTreeSet<String> = found.iter().map(|chat| text(&chat["timeline"])).collect();
-    assert_eq!(ids.len(), 2, "two chats were mixed");
-    assert_eq!(summary["timeline"], Value::Null);
-    for chat in &found {
-        let bodies = node.bodies(&text(&chat["timeline"]));
-        assert_eq!(bodies.len() as u64, chat["imported"].as_u64().unwrap());
-    }
-    let (lines, again) = import(&node, &both);
-    assert_eq!(again["imported"], 0, "{lines:?}");
-    assert_eq!(
-        node.json(&["timeline", "ls"])["timelines"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
-
-    // Whoever names a timeline wants them together.
-    let together = node.open_timeline("together");
-    let (_, summary) = import(&node, &[&both[..], &["--timeline", &together]].concat());
-    assert_eq!(text(&summary["timeline"]), together);
-    let total: u64 = found
-        .iter()
-        .map(|chat| chat["imported"].as_u64().unwrap())
-        .sum();
-    assert_eq!(summary["imported"].as_u64().unwrap(), total);
-}

@@ -10,7 +10,6 @@ mod backup;
 mod chats;
 mod daemon;
 mod delivery;
-mod hard_times;
 mod imports;
 mod joining;
 mod node;

@@ -65,6 +65,8 @@ fn a_frozen_daemon_is_named_and_given_up() {
         assert!(begun.elapsed() < Duration::from_secs(20));
     }
     assert_eq!(follower.0.wait().unwrap().code(), Some(5));
+    let said = node.run(&["--daemon-timeout", "200ms", "status"]);
+    assert_eq!(said.code, 5, "the flag as the variable: {}", said.stderr);
     signal("-CONT", &daemon);
     assert_eq!(
         node.run(&["status"]).code,
@@ -99,7 +101,7 @@ fn a_locked_folder_names_the_process_and_what_to_do() {
     };
     let held = Store::open(&node.home().join("store"), &options).unwrap();
     let said = with_patience(&node, "200ms", &["status"]);
-    assert_eq!(said.code, 1);
+    assert_eq!(said.code, 3);
     for words in [
         node.home().to_str().unwrap(),
         &format!("process {}", std::process::id()),
@@ -220,4 +222,56 @@ async fn whoever_stops_waiting_for_an_event_loses_none() {
     client.request(&request).await.unwrap();
     let heard = tokio::time::timeout(Duration::from_secs(5), events.next()).await;
     heard.unwrap().unwrap();
+}
+
+#[test]
+fn whatever_waits_in_vain_tells_what_was_written() {
+    let mut relay = Relay::start();
+    let node = relay.node("mali");
+    let timeline = node.open_timeline("canal");
+    relay.kill();
+    let wait = ["--wait", "stored", "--timeout", "300ms"];
+    let told = |arguments: &[&str]| -> Value {
+        let said = node.run(&[&["--json"], arguments, &wait[..]].concat());
+        assert_eq!(said.code, 5, "{arguments:?}: {}", said.stderr);
+        serde_json::from_str(said.stdout.lines().next().unwrap()).unwrap()
+    };
+    let sent = told(&["send", &timeline, "out at sea"]);
+    assert_eq!(sent["delivery"], "queued");
+    let log = node.json_lines(&["log", &timeline]);
+    assert_eq!(log[0]["id"], sent["id"]);
+    let edited = told(&["edit", &timeline, &text(&sent["id"]), "still out"]);
+    assert_eq!(edited["id"], sent["id"]);
+    assert!(text(&told(&["timeline", "invite", &timeline])["link"]).starts_with("khlong://"));
+    assert_eq!(
+        told(&["timeline", "rename", &timeline, "sea"])["timeline"]["title"],
+        "sea"
+    );
+    assert_eq!(
+        told(&["nickname", "mali at sea"])["nickname"],
+        "mali at sea"
+    );
+}
+
+#[test]
+fn a_relay_with_another_key_is_told_apart_from_one_that_is_away() {
+    let (relay, other) = (Relay::start(), Relay::start());
+    let key = other.address.split_once('@').unwrap().0;
+    let place = relay.address.split_once('@').unwrap().1;
+    let node = Node::new("mali");
+    node.json(&["relay", "add", &format!("{key}@{place}")]);
+    let timeline = node.open_timeline("canal");
+    let said = node.run(&[
+        "send",
+        &timeline,
+        "to whom?",
+        "--wait",
+        "stored",
+        "--timeout",
+        "3s",
+    ]);
+    assert_eq!(said.code, 4, "{}", said.stderr);
+    assert!(said.stderr.contains("has the key"), "{}", said.stderr);
+    let said = node.run(&["sync", "--timeout", "3s"]);
+    assert_eq!(said.code, 4, "{}", said.stderr);
 }

@@ -4,7 +4,7 @@ use khlong_document::timeline::limits::Limits;
 use khlong_node::api::{Delivery, Request};
 use khlong_sync::wire;
 
-use crate::net::Net;
+use crate::net::{Net, is_append};
 
 /// Two members of one timeline, with everything settled.
 pub(crate) fn pair(net: &mut Net) {
@@ -241,4 +241,27 @@ fn equal_seeds_give_equal_bytes_at_equal_times() {
     assert!(once.len() > 50);
     assert_eq!(once, again);
     assert_ne!(once, other);
+}
+
+/// A busy timeline is not answered message by message, and what came last is told all the same.
+#[test]
+fn one_receipt_tells_of_many_messages() {
+    let mut net = Net::new(17, &["mali", "ton"]);
+    pair(&mut net);
+    net.run_ms(1_000);
+    let before = net.post.sent("ton", is_append).len();
+    for n in 0..50 {
+        net.at("mali").send("canal", &format!("number {n}"));
+        net.run_ms(10);
+    }
+    net.run_ms(2_000);
+    let receipts = net.post.sent("ton", is_append).len() - before;
+    assert!(
+        (2..=5).contains(&receipts),
+        "{receipts} for 50 messages in 0.5 s"
+    );
+    for n in [0, 49] {
+        let delivery = net.at("mali").delivery("canal", &format!("number {n}"));
+        assert_eq!(delivery, Delivery::Delivered, "number {n}");
+    }
 }

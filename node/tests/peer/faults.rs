@@ -2,7 +2,7 @@
 //! acknowledged is lost, and nothing is there twice. Every fault proves that it fired.
 
 use khlong_crdt::class::Class;
-use khlong_node::api::{Delivery, Event};
+use khlong_node::api::{Delivery, Event, Request};
 use khlong_store::engine::faults::{Fault as DiskFault, FaultKind};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::tables::cursors;
@@ -257,4 +257,31 @@ fn a_relay_that_lost_its_disk_gets_everything_back() {
         assert_ne!(net.at(who).delivery("canal", body), Delivery::Queued);
     }
     net.assert_converged("canal");
+}
+
+/// What its user took back from the outbox is not brought to the relay behind their back.
+#[test]
+fn what_was_dropped_is_not_offered_to_a_relay_that_lost_its_disk() {
+    let mut net = Net::new(34, &["mali", "ton"]);
+    pair(&mut net);
+    net.cut("mali");
+    net.at("mali").send("canal", "thought better of it");
+    let drop = Request::OutboxDrop {
+        timeline: "canal".to_owned(),
+    };
+    net.at("mali").ask(drop);
+    net.heal();
+    net.at("mali").send("canal", "this instead");
+    net.settle();
+    net.crash_relay();
+    net.relay.disk = MemoryDisk::new();
+    net.start_relay();
+    net.settle();
+    let delivery = net.at("mali").delivery("canal", "thought better of it");
+    assert_eq!(delivery, Delivery::Dropped);
+    assert!(
+        !net.at("ton")
+            .bodies("canal")
+            .contains(&"thought better of it".to_owned())
+    );
 }

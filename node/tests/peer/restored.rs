@@ -62,7 +62,7 @@ fn copies_of_a_node_that_was_joining_go_apart_when_it_is_let_in() {
 fn a_restored_copy_calls_nothing_dropped_that_was_not() {
     let mut net = Net::new(93, &["mali", "ton"]);
     pair(&mut net);
-    net.at("ton").send("canal", "dropped");
+    net.at("ton").send("canal", "before the backup");
     net.restore("ton", "copy");
     net.at("ton").send("canal", "after the backup");
     net.settle();
@@ -70,7 +70,7 @@ fn a_restored_copy_calls_nothing_dropped_that_was_not() {
         net.at("copy").bodies("canal"),
         net.at("ton").bodies("canal")
     );
-    for body in ["dropped", "after the backup"] {
+    for body in ["before the backup", "after the backup"] {
         let delivery = net.at("copy").delivery("canal", body);
         assert!(
             delivery >= Delivery::Stored && delivery <= Delivery::Read,

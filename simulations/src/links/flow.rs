@@ -223,6 +223,8 @@ impl Flow {
         share: u32,
         random: &mut ChaCha8Rng,
     ) -> Sent {
+        // Also the other end's, or what a flow that goes one way alone has brought would pile up.
+        self.settle(now, !back, random);
         self.settle(now, back, random);
         let [away_way, back_way] = &mut self.ways;
         let (way, other) = if back {

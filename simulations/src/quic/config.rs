@@ -8,7 +8,7 @@ use khlong_sync::transport::quic::config;
 use khlong_sync::transport::quic::error::SetupError;
 use khlong_sync::transport::quic::identity::Identity;
 use khlong_sync::transport::quic::limits::QuicLimits;
-use quinn_proto::crypto::{CryptoError, HmacKey};
+use khlong_sync::transport::quic::reset::Keyed;
 use quinn_proto::{
     ClientConfig, ConnectionId, ConnectionIdGenerator, EndpointConfig, ServerConfig, TimeSource,
 };
@@ -50,7 +50,7 @@ pub fn server(signing_seed: &[u8; 32]) -> Result<ServerConfig, SetupError> {
 #[must_use]
 pub fn endpoint(seeds: Seeds, name: &str, life: u32, reset: &str) -> EndpointConfig {
     let this_life = format!("{name}/{life}");
-    let mut config = EndpointConfig::new(Arc::new(Keyed(seeds.bytes("quic reset", reset))));
+    let mut config = EndpointConfig::new(Arc::new(Keyed::new(seeds.bytes("quic reset", reset))));
     config.rng_seed(Some(seeds.bytes("quic", &this_life)));
     config.cid_generator(move || {
         Box::new(SeededIds {
@@ -93,30 +93,6 @@ impl ConnectionIdGenerator for SeededIds {
 
     fn cid_lifetime(&self) -> Option<Duration> {
         None
-    }
-}
-
-/// Keyed BLAKE3 in the place of HMAC, as the shipped relay has it.
-struct Keyed([u8; 32]);
-
-impl HmacKey for Keyed {
-    fn sign(&self, data: &[u8], signature_out: &mut [u8]) {
-        let mac = blake3::keyed_hash(&self.0, data);
-        for (out, byte) in signature_out.iter_mut().zip(mac.as_bytes()) {
-            *out = *byte;
-        }
-    }
-
-    fn signature_len(&self) -> usize {
-        blake3::OUT_LEN
-    }
-
-    fn verify(&self, data: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
-        if blake3::keyed_hash(&self.0, data).as_bytes() == signature {
-            Ok(())
-        } else {
-            Err(CryptoError)
-        }
     }
 }
 

@@ -23,7 +23,7 @@ pub mod limits;
 pub mod link;
 pub mod listener;
 mod reader;
-mod reset;
+pub mod reset;
 pub mod seats;
 mod verifier;
 mod writer;

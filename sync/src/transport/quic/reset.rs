@@ -60,7 +60,15 @@ impl ConnectionIdGenerator for PlainIds {
 }
 
 /// Keyed BLAKE3 in the place of HMAC.
-struct Keyed([u8; 32]);
+pub struct Keyed([u8; 32]);
+
+impl Keyed {
+    /// With a secret key.
+    #[must_use]
+    pub const fn new(key: [u8; 32]) -> Self {
+        Self(key)
+    }
+}
 
 impl HmacKey for Keyed {
     fn sign(&self, data: &[u8], signature_out: &mut [u8]) {
