@@ -149,6 +149,9 @@ pub enum Request {
         /// Which message.
         message: String,
     },
+    /// Ask every connected relay whether it is still there. The node is not idle until each
+    /// has answered or was given up, after 10 s of silence.
+    Probe,
     /// Everything a person asks when something seems stuck.
     Status,
     /// Envelopes that no relay has stored yet.
@@ -342,6 +345,9 @@ pub struct RelayView {
     pub wrong_key: bool,
     /// Whether everything that the relay has is here.
     pub caught_up: bool,
+    /// Whether it was asked if it is there, and has not answered yet.
+    #[serde(default)]
+    pub probing: bool,
     /// Envelopes that it announced since it was connected to.
     #[serde(default)]
     pub announced: u64,

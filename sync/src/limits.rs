@@ -70,6 +70,9 @@ pub const KEEP_ALIVE_MS_DEFAULT: u32 = 30_000;
 pub const KEEP_ALIVE_MS_MIN: u32 = 1_000;
 /// Nor for rarer ones.
 pub const KEEP_ALIVE_MS_MAX: u32 = 600_000;
+/// Silence that an owner who asks whether the peer is there bears: some round trips of a
+/// slow mobile network, a ping that was lost twice among them.
+pub const PROBE_SILENCE_MAX_MS: u64 = 10_000;
 /// A silent connection is closed after so many keep-alive intervals.
 pub const IDLE_INTERVALS: u64 = 3;
 /// What a frame may take however slowly its bytes come.

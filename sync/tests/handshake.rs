@@ -8,14 +8,14 @@
 mod support;
 
 use khlong_crdt::time::{Monotonic, Now, UnixMillis};
-use khlong_sync::limits::{HANDSHAKE_TIMEOUT_MS, KEEP_ALIVE_MS_DEFAULT};
+use khlong_sync::limits::{HANDSHAKE_TIMEOUT_MS, KEEP_ALIVE_MS_DEFAULT, PROBE_SILENCE_MAX_MS};
 use khlong_sync::session::Session;
 use khlong_sync::session::config::{Role, SessionConfig};
 use khlong_sync::session::error::SessionError;
 use khlong_sync::session::input::Input;
 use khlong_sync::session::output::{Event, Output};
 use khlong_sync::wire::code::ErrorCode;
-use khlong_sync::wire::frame::{Frame, Hello};
+use khlong_sync::wire::frame::{Frame, Hello, Pong};
 use support::pair::Pair;
 use support::{change, timeline};
 
@@ -213,6 +213,71 @@ fn the_smaller_keep_alive_counts_and_silence_closes_after_three() {
     pair.pass_ms(200);
     assert!(matches!(pair.client_error, Some(SessionError::IdleTimeout)));
     assert!(matches!(pair.server_error, Some(SessionError::IdleTimeout)));
+}
+
+#[test]
+fn who_asks_whether_the_relay_is_there_waits_for_its_answer() {
+    let mut pair = Pair::new(&[timeline(1)]);
+    pair.connect();
+    pair.settle();
+    pair.give_client(Input::Probe);
+    assert!(pair.client.is_probing());
+    let asked = pair.link.frames;
+    pair.give_client(Input::Probe);
+    assert_eq!(pair.link.frames, asked, "one question is enough");
+    pair.settle();
+    assert!(!pair.client.is_probing());
+    pair.pass_ms(u64::from(KEEP_ALIVE_MS_DEFAULT) * 4);
+    assert!(pair.client.is_ready() && pair.server.is_ready());
+}
+
+#[test]
+fn a_relay_that_is_silent_when_asked_is_left_after_ten_seconds() {
+    let mut pair = Pair::new(&[timeline(1)]);
+    pair.connect();
+    pair.settle();
+    pair.link.cut_after = Some(0);
+    pair.give_client(Input::Probe);
+    pair.pass_ms(PROBE_SILENCE_MAX_MS - 1);
+    assert!(pair.client.is_probing() && pair.client_error.is_none());
+    pair.pass_ms(1);
+    assert!(matches!(pair.client_error, Some(SessionError::IdleTimeout)));
+    assert!(!pair.client.is_probing());
+}
+
+#[test]
+fn a_relay_that_says_other_things_when_asked_is_kept_and_has_not_answered() {
+    let mut pair = Pair::new(&[timeline(1)]);
+    pair.connect();
+    pair.settle();
+    pair.link.cut_after = Some(0);
+    pair.give_client(Input::Probe);
+    for _ in 0..4 {
+        pair.pass_ms(PROBE_SILENCE_MAX_MS - 1);
+        let of_another_question = Frame::Pong(Pong { nonce: 999 });
+        pair.give_client(Input::Frame(of_another_question));
+    }
+    assert!(pair.client.is_ready() && pair.client.is_probing());
+    pair.pass_ms(PROBE_SILENCE_MAX_MS);
+    assert!(matches!(pair.client_error, Some(SessionError::IdleTimeout)));
+}
+
+#[test]
+fn only_a_client_that_was_greeted_may_ask_whether_the_other_is_there() {
+    let mut early = Pair::new(&[timeline(1)]);
+    early.give_client(Input::Probe);
+    assert!(matches!(
+        early.client_error,
+        Some(SessionError::Misuse { .. })
+    ));
+    let mut server = Pair::new(&[timeline(1)]);
+    server.connect();
+    server.settle();
+    server.give_server(Input::Probe);
+    assert!(matches!(
+        server.server_error,
+        Some(SessionError::Misuse { .. })
+    ));
 }
 
 #[test]

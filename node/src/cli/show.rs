@@ -113,7 +113,9 @@ pub(super) fn timeline(output: Output, view: &TimelineView) -> Result<(), CliErr
 
 pub(super) fn relay(output: Output, view: &RelayView) -> Result<(), CliError> {
     let mut line = format!("{}  {}", view.address, view.state);
-    if view.state == "connected" && view.caught_up {
+    if view.probing {
+        line.push_str(", does not answer");
+    } else if view.state == "connected" && view.caught_up {
         line.push_str(", all here");
     }
     if let Some(error) = &view.last_error {

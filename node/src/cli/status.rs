@@ -11,15 +11,37 @@ use super::{Run, setup, show, wait};
 use crate::api::{RelayView, Request, Response};
 use crate::error::NodeError;
 
+/// Between two looks at who has answered.
+const PROBE_LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// Between two looks at how much has arrived, if somebody watches.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// How long `status` waits for relays that were asked whether they are still there.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
+
 pub(super) async fn status(run: &Run) -> Result<(), CliError> {
-    let response = run.ask(Request::Status).await?;
-    shown(run, &response)
+    let mut gate = run.look().await?;
+    let status = probed(&mut gate).await;
+    gate.close().await;
+    shown(run, &status?)
 }
 
-/// Done when a relay is connected, everything that the relays have is here, and nothing is queued.
+/// The status, once every connected relay has answered or has had the time to.
+async fn probed(gate: &mut Gate) -> Result<Response, CliError> {
+    let begun = Instant::now();
+    let mut answer = gate.ask(Request::Probe).await?;
+    while let Response::Relays { relays } = &answer
+        && relays.iter().any(|relay| relay.probing)
+        && begun.elapsed() < ANSWER_WAIT_MAX
+    {
+        gate.wait_idle(PROBE_LOOK_EVERY).await?;
+        answer = gate.ask(Request::RelayLs).await?;
+    }
+    gate.ask(Request::Status).await
+}
+
+/// Done when every relay is connected and has answered, everything that they have is here, and nothing is queued.
 pub(super) async fn sync(run: &Run, timeout: Duration) -> Result<(), CliError> {
     let mut gate = run.open(true).await?;
     let outcome = synced(&mut gate, timeout).await;
@@ -32,6 +54,8 @@ pub(super) async fn sync(run: &Run, timeout: Duration) -> Result<(), CliError> {
 async fn synced(gate: &mut Gate, timeout: Duration) -> Result<(), CliError> {
     let begun = Instant::now();
     let mut listener = gate.subscribe().await?;
+    // Of a relay that died in silence the node knows nothing yet.
+    gate.ask(Request::Probe).await?;
     let progress = Progress::new("sending");
     let drained = wait::drain(gate, &mut listener, timeout, &progress).await?;
     drop(progress);
@@ -43,7 +67,7 @@ async fn synced(gate: &mut Gate, timeout: Duration) -> Result<(), CliError> {
         let (queued, relays) = idle(gate, left).await?;
         let all_here = relays
             .iter()
-            .all(|relay| relay.state == "connected" && relay.caught_up);
+            .all(|relay| relay.state == "connected" && relay.caught_up && !relay.probing);
         if queued == 0 && all_here && !relays.is_empty() {
             return Ok(());
         }

@@ -216,6 +216,7 @@ impl Link {
             LinkState::Connecting => ("connecting", false),
             LinkState::Up(live) => ("connected", live.ready && live.is_caught_up()),
         };
+        let probing = matches!(&self.state, LinkState::Up(live) if live.session.is_probing());
         let (announced, arrived) = match &self.state {
             LinkState::Up(live) => (live.announced, live.arrived),
             LinkState::Off | LinkState::Waiting(_) | LinkState::Connecting => (0, 0),
@@ -226,6 +227,7 @@ impl Link {
             last_error: self.last_error.clone(),
             wrong_key: self.wrong_key,
             caught_up,
+            probing,
             announced,
             arrived,
         }

@@ -229,14 +229,20 @@ impl Peer {
         }
     }
 
-    /// Nothing is queued for a connected relay, everything that it has is here, and no receipt is put off.
+    /// Nothing is queued for a connected relay, everything that it has is here, no receipt is
+    /// put off, and no relay owes the answer to [`Request::Probe`](crate::api::Request::Probe).
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.links.values().all(|link| match &link.state {
             LinkState::Off => true,
             LinkState::Waiting(_) => link.failures > 0,
             LinkState::Connecting => false,
-            LinkState::Up(live) => live.ready && live.in_flight.is_none() && live.is_caught_up(),
+            LinkState::Up(live) => {
+                live.ready
+                    && live.in_flight.is_none()
+                    && live.is_caught_up()
+                    && !live.session.is_probing()
+            }
         }) && self.receipts.next_deadline().is_none()
             && self.held.is_empty()
             && self.events.is_empty()

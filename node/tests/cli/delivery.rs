@@ -172,6 +172,28 @@ fn a_daemon_finds_a_relay_that_was_killed_and_came_back() {
     ]);
 }
 
+/// The connection of a daemon stands for a while after the relay died.
+#[test]
+fn a_relay_that_died_is_never_said_to_be_in_step() {
+    let mut relay = Relay::start();
+    let mali = relay.node("mali");
+    mali.open_timeline("canal");
+    let _daemon = mali.daemon();
+    mali.json(&["sync"]);
+    let alive = &mali.json(&["status"])["relays"][0];
+    assert_eq!(
+        (&alive["caught_up"], &alive["probing"]),
+        (&true.into(), &false.into())
+    );
+    assert!(mali.run(&["status"]).stdout.contains("connected, all here"));
+    relay.kill();
+    let said = mali.run(&["sync", "--timeout", "300ms"]);
+    assert_eq!(said.code, 5, "{}", said.stdout);
+    assert!(!said.stdout.contains("all here"), "{}", said.stdout);
+    let said = mali.run(&["status"]);
+    assert!(!said.stdout.contains("all here"), "{}", said.stdout);
+}
+
 #[test]
 fn sync_without_a_relay_in_reach_is_exit_5() {
     let mut relay = Relay::start();

@@ -1,6 +1,6 @@
 //! When a node tries again: back-off that is bounded and jittered, and the relay's own word.
 
-use khlong_node::api::Delivery;
+use khlong_node::api::{Delivery, Request};
 use khlong_relay::hub::{Policy, WriteRate};
 use khlong_store::engine::faults::FaultKind;
 use khlong_sync::wire::code::ErrorCode;
@@ -191,6 +191,33 @@ fn a_full_relay_is_asked_again_when_it_said() {
     );
     assert_eq!(net.at("ton").bodies("canal"), ["no room"]);
     net.assert_converged("canal");
+}
+
+/// A node that is asked whether all is here does not take the word of a connection that may be dead.
+#[test]
+fn a_relay_that_fell_silent_is_not_in_step_until_it_answers() {
+    let mut net = Net::new(48, &["mali", "ton"]);
+    pair(&mut net);
+    net.silence("mali");
+    assert!(
+        net.people["mali"].peer.as_ref().unwrap().is_idle(),
+        "nothing shows it yet"
+    );
+    net.ask("mali", Request::Probe).unwrap();
+    assert!(!net.people["mali"].peer.as_ref().unwrap().is_idle());
+    net.run_ms(9_900);
+    assert!(
+        !net.people["mali"].peer.as_ref().unwrap().is_idle(),
+        "it may answer yet"
+    );
+    net.run_ms(200);
+    assert!(!net.people["mali"].peer.as_ref().unwrap().is_connected());
+    net.heal();
+    net.settle();
+    net.ask("mali", Request::Probe).unwrap();
+    net.settle();
+    let mali = net.people["mali"].peer.as_ref().unwrap();
+    assert!(mali.is_idle() && mali.is_connected());
 }
 
 /// It answers pings, so that the connection stands, and never an append.

@@ -171,6 +171,7 @@ impl Client {
             | Input::Undecodable(_)
             | Input::Disconnected
             | Input::Timeout
+            | Input::Probe
             | Input::Close { .. } => Err(SessionError::Misuse {
                 what: "a server's command",
             }),

@@ -74,6 +74,9 @@ pub enum Input {
         /// `seq` of the cursor of the push.
         cursor: ArrivalSeq,
     },
+    /// Client: ask whether the relay is there. Until it has answered, see
+    /// [`Session::is_probing`](super::Session::is_probing), 10 s of silence end the connection.
+    Probe,
     /// Client: say something that is never stored.
     Ephemeral {
         /// Where.

@@ -39,7 +39,8 @@ use self::proof::{CheckedProof, Presented};
 use self::server::Server;
 use self::timer::{Timer, Timers};
 use crate::limits::{
-    ERROR_MESSAGE_BYTES_MAX, HANDSHAKE_TIMEOUT_MS, IDLE_INTERVALS, RETRY_AFTER_MS_DEFAULT,
+    ERROR_MESSAGE_BYTES_MAX, HANDSHAKE_TIMEOUT_MS, IDLE_INTERVALS, PROBE_SILENCE_MAX_MS,
+    RETRY_AFTER_MS_DEFAULT,
 };
 use crate::replica::Replica;
 use crate::wire::code::ErrorCode;
@@ -59,6 +60,8 @@ pub struct Session {
     /// The smaller of both sides' intervals, once known.
     keep_alive_ms: u64,
     pings: u64,
+    /// The ping whose answer the owner waits for.
+    probe: Option<u64>,
     outbox: Outbox,
 }
 
@@ -95,6 +98,7 @@ impl Session {
             timers,
             keep_alive_ms,
             pings: 0,
+            probe: None,
             outbox,
         }
     }
@@ -136,6 +140,12 @@ impl Session {
     #[must_use]
     pub const fn is_ready(&self) -> bool {
         matches!(self.phase, Phase::Ready { .. })
+    }
+
+    /// The owner asked whether the peer is there, and it has not answered yet.
+    #[must_use]
+    pub const fn is_probing(&self) -> bool {
+        self.probe.is_some() && self.is_ready()
     }
 
     /// Nothing more will be sent.
@@ -206,6 +216,7 @@ impl Session {
                 Ok(())
             }
             Input::Timeout => self.timeout(now.monotonic),
+            Input::Probe => self.probe(now.monotonic),
             Input::Close { code } => {
                 self.outbox.send(Frame::Goodbye(Goodbye { code }));
                 self.close(code);
@@ -276,8 +287,12 @@ impl Session {
                 what: "a frame before hello",
             }),
             Frame::Ping(Ping { nonce }) => self.ping(now.monotonic, nonce),
-            // Any frame proves that the peer is there; a pong does nothing else.
-            Frame::Pong(_) => Ok(()),
+            Frame::Pong(Pong { nonce }) => {
+                if self.probe == Some(nonce) {
+                    self.probe = None;
+                }
+                Ok(())
+            }
             frame @ (Frame::Hello(_)
             | Frame::Prove(_)
             | Frame::Proved(_)
@@ -331,14 +346,37 @@ impl Session {
         Ok(())
     }
 
+    fn probe(&mut self, now: Monotonic) -> Result<(), SessionError> {
+        if matches!(self.side, Side::Server(_)) || !self.is_ready() {
+            return Err(SessionError::Misuse {
+                what: "a probe by a server, or before the handshake was over",
+            });
+        }
+        if self.probe.is_none() {
+            self.probe = Some(self.send_ping());
+            let patience = now.after_ms(self.silence_max_ms());
+            let sooner = self
+                .timers
+                .at(Timer::Idle)
+                .map_or(patience, |at| at.min(patience));
+            self.timers.set(Timer::Idle, sooner);
+        }
+        Ok(())
+    }
+
+    fn send_ping(&mut self) -> u64 {
+        self.pings += 1;
+        self.outbox.send(Frame::Ping(Ping { nonce: self.pings }));
+        self.pings
+    }
+
     fn timeout(&mut self, now: Monotonic) -> Result<(), SessionError> {
         while let Some(timer) = self.timers.take_due(now) {
             match timer {
                 Timer::Handshake => return Err(SessionError::HandshakeTimeout),
                 Timer::Idle => return Err(SessionError::IdleTimeout),
                 Timer::KeepAlive => {
-                    self.pings += 1;
-                    self.outbox.send(Frame::Ping(Ping { nonce: self.pings }));
+                    self.send_ping();
                     self.timers
                         .set(Timer::KeepAlive, now.after_ms(self.keep_alive_ms));
                 }
@@ -354,10 +392,17 @@ impl Session {
             Side::Server(_) => self.keep_alive_ms + self.keep_alive_ms / 2,
         };
         self.timers.set(Timer::KeepAlive, now.after_ms(ask_ms));
-        self.timers.set(
-            Timer::Idle,
-            now.after_ms(self.keep_alive_ms * IDLE_INTERVALS),
-        );
+        self.timers
+            .set(Timer::Idle, now.after_ms(self.silence_max_ms()));
+    }
+
+    /// Any frame proves that the peer is there, whatever was asked.
+    fn silence_max_ms(&self) -> u64 {
+        let silence_ms = self.keep_alive_ms * IDLE_INTERVALS;
+        match self.probe {
+            Some(_) => silence_ms.min(PROBE_SILENCE_MAX_MS),
+            None => silence_ms,
+        }
     }
 
     fn fail(&mut self, error: &SessionError) {

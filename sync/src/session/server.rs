@@ -161,6 +161,7 @@ impl Server {
             | Input::Undecodable(_)
             | Input::Disconnected
             | Input::Timeout
+            | Input::Probe
             | Input::Close { .. } => Err(SessionError::Misuse {
                 what: "a client's command",
             }),

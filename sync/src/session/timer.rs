@@ -25,6 +25,14 @@ impl Timers {
         *self.slot(timer) = Some(at);
     }
 
+    pub(super) const fn at(&self, timer: Timer) -> Option<Monotonic> {
+        match timer {
+            Timer::Handshake => self.handshake,
+            Timer::KeepAlive => self.keep_alive,
+            Timer::Idle => self.idle,
+        }
+    }
+
     pub(super) const fn stop(&mut self, timer: Timer) {
         *self.slot(timer) = None;
     }

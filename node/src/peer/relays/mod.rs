@@ -102,6 +102,18 @@ impl Peer {
         Ok(())
     }
 
+    /// Asks each relay that is connected whether it is still there.
+    pub(super) fn probe(&mut self, now: Now) -> Result<(), NodeError> {
+        let relays: Vec<RelayKey> = self.links.keys().copied().collect();
+        for relay in relays {
+            let link = self.links.get_mut(&relay);
+            if link.and_then(Link::live).is_some_and(|live| live.ready) {
+                self.drive(now, relay, Input::Probe)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Proves, subscribes and appends whatever each connection still lacks.
     pub(super) fn offer_outbox(&mut self, now: Now) -> Result<(), NodeError> {
         let relays: Vec<RelayKey> = self.links.keys().copied().collect();

@@ -105,6 +105,10 @@ impl Peer {
                 limit,
             } => self.log(&timeline, from, limit),
             Request::Message { timeline, message } => self.message(&timeline, &message),
+            Request::Probe => {
+                self.probe(now)?;
+                Ok(self.relay_list())
+            }
             Request::Status => Ok(Response::Status {
                 queued: self.outbox.unstored(),
                 relays: self.links.values().map(Link::view).collect(),
