@@ -104,14 +104,14 @@ pub enum NodeError {
         source: std::io::Error,
     },
     /// What was waited for did not come in time.
-    #[error(
-        "not {what} after {waited_ms} ms; it stays queued and goes out when a relay is reached"
-    )]
+    #[error("not {what} after {waited_ms} ms; {stands}")]
     TimedOut {
         /// What was waited for.
         what: &'static str,
         /// How long.
         waited_ms: u64,
+        /// How far it came.
+        stands: &'static str,
     },
     /// What was waited for will not come before somebody acts: a relay said no.
     #[error(

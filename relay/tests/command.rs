@@ -139,6 +139,7 @@ fn init_makes_a_private_key_a_commented_config_and_never_overwrites() {
     assert!(config.contains("\nquic = \"[::]:4747\"\n"), "{config}");
     assert!(config.contains("\n# port = 4747\n"), "{config}");
     assert!(config.contains("# reserve = \"256MiB\""), "{config}");
+    assert!(config.contains("up to twice this number"), "{config}");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -246,6 +247,33 @@ fn check_counts_the_rows_and_finds_a_slip_and_a_bad_key() {
         "the key stands in the message"
     );
     assert_eq!(output(folder.path(), &["chekc"]).status.code(), Some(2));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    init(folder.path());
+    let key = folder.path().join("relay.key");
+    for mode in [0o640, 0o604] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        for command in ["run", "check"] {
+            let refused = output(folder.path(), &[command]);
+            let said = text(&refused.stderr);
+            assert_eq!(
+                refused.status.code(),
+                Some(4),
+                "{command}, {mode:o}: {said}"
+            );
+            assert!(
+                said.contains(&format!("chmod 600 {}", key.display())),
+                "{said}"
+            );
+        }
+    }
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(output(folder.path(), &["check"]).status.success());
 }
 
 #[test]

@@ -11,7 +11,13 @@ use tempfile::TempDir;
 
 fn folder_with_key() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("relay.key"), "key_x\n").unwrap();
+    let key = folder.path().join("relay.key");
+    std::fs::write(&key, "key_x\n").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
     folder
 }
 

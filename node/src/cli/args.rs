@@ -182,7 +182,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// Nickname that others see [default: the name of your account on this machine]
+    /// Nickname that others see [default: the name of your account on this machine, else `anonymous`]
     #[arg(long)]
     pub(super) nickname: Option<String>,
     /// Keep the keys in a file that only you can read, without a passphrase

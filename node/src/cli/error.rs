@@ -39,6 +39,9 @@ pub(super) enum CliError {
     Unwritable { path: PathBuf, source: io::Error },
     #[error("could not write to standard output")]
     Output(#[source] io::Error),
+    /// Told apart from a full folder: whoever repeats the command writes twice.
+    #[error("it was written, but standard output could not be: do not write it again")]
+    Untold(#[source] io::Error),
     #[error(
         "the node answered something else than was asked; use one version of khlong for the daemon and the command"
     )]
@@ -46,6 +49,15 @@ pub(super) enum CliError {
 }
 
 impl CliError {
+    /// The same of a command that has written already.
+    pub(super) fn after_writing(self) -> Self {
+        if let Self::Output(source) = self {
+            Self::Untold(source)
+        } else {
+            self
+        }
+    }
+
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Node(error) => error.exit_code() as u8,
@@ -55,7 +67,7 @@ impl CliError {
             Self::Config(_) | Self::InUse { .. } => ExitCode::Config as u8,
             Self::Unexpected => ExitCode::Incompatible as u8,
             Self::Unwritable { source, .. } | Self::Output(source) => ExitCode::of_io(source) as u8,
-            Self::Import(_) | Self::Unreadable { .. } => ExitCode::Failure as u8,
+            Self::Import(_) | Self::Unreadable { .. } | Self::Untold(_) => ExitCode::Failure as u8,
         }
     }
 }

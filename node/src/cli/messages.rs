@@ -1,15 +1,18 @@
 //! `send`, `reply`, `edit`, `delete`, `react`, `read`.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::PathBuf;
+
+use khlong_document::timeline::limits::MESSAGE_BODY_BYTES_MAX;
 
 use super::args::Patience;
 use super::error::CliError;
 use super::{Run, show};
 use crate::api::{Request, Response};
+use crate::error::ExitCode;
 
-/// Read from standard input; a message may hold far less, and the node says so.
-const STDIN_BYTES_MAX: u64 = 1024 * 1024;
+/// Read from standard input: a whole message, its line end, and one byte that tells a longer one.
+const STDIN_BYTES_MAX: u64 = MESSAGE_BODY_BYTES_MAX as u64 + 2;
 
 pub(super) async fn send(
     run: &Run,
@@ -38,7 +41,7 @@ pub(super) async fn change(
 ) -> Result<(), CliError> {
     let (settled, gate) = run.write(request, patience).await?;
     gate.close().await;
-    shown(run, &settled.response)?;
+    shown(run, &settled.response).map_err(CliError::after_writing)?;
     settled.waited
 }
 
@@ -71,14 +74,28 @@ pub(super) fn text(given: String) -> Result<String, CliError> {
     if given != "-" {
         return Ok(given);
     }
-    let mut text = String::new();
+    let unreadable = |source| CliError::Unreadable {
+        path: PathBuf::from("standard input"),
+        source,
+    };
+    let mut bytes = Vec::new();
     let read = std::io::stdin()
         .lock()
         .take(STDIN_BYTES_MAX)
-        .read_to_string(&mut text);
-    read.map_err(|source| CliError::Unreadable {
-        path: PathBuf::from("standard input"),
-        source,
-    })?;
-    Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
+        .read_to_end(&mut bytes);
+    read.map_err(unreadable)?;
+    let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    // Before the text is looked at: what was cut may end within a character.
+    if body.len() > MESSAGE_BODY_BYTES_MAX {
+        return Err(CliError::Refused {
+            message: format!(
+                "the text on standard input is too long for a message: at most {MESSAGE_BODY_BYTES_MAX} fit, in bytes"
+            ),
+            // As the node refuses one that was given as an argument.
+            exit_code: ExitCode::Failure as u8,
+        });
+    }
+    let text = std::str::from_utf8(body);
+    let not_text = |error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error));
+    Ok(text.map_err(not_text)?.to_owned())
 }

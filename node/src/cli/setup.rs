@@ -1,5 +1,7 @@
 //! `init`, `id`, `nickname`, `relay`.
 
+use khlong_document::timeline::limits::NICKNAME_BYTES_MAX;
+
 use super::Run;
 use super::args::{Init, Patience, Relay};
 use super::error::CliError;
@@ -9,6 +11,9 @@ use super::show;
 use crate::api::{RelayView, Request, Response};
 use crate::folder::{self, KeyProtection};
 use crate::node::entropy;
+
+/// Of whoever has no account name.
+const NICKNAME_DEFAULT: &str = "anonymous";
 
 pub(super) async fn init(run: &Run, init: Init) -> Result<(), CliError> {
     let protection = match (&run.passphrase_file, init.plain_keys) {
@@ -21,20 +26,20 @@ pub(super) async fn init(run: &Run, init: Init) -> Result<(), CliError> {
             ));
         }
     };
-    let nickname = init
-        .nickname
-        .or_else(account)
-        .ok_or_else(|| CliError::Usage("give --nickname".to_owned()))?;
+    let nickname = init.nickname.unwrap_or_else(account);
     folder::init(&run.home, &nickname, &protection, entropy()?)?;
     id(run, false).await
 }
 
-/// The name of the account on this machine.
-fn account() -> Option<String> {
+/// The name of the account on this machine, where it can be a nickname. Services and
+/// containers often have none, and a nickname can be changed later.
+fn account() -> String {
+    let is_nickname = |name: &String| !name.trim().is_empty() && name.len() <= NICKNAME_BYTES_MAX;
     ["USER", "LOGNAME"]
         .into_iter()
-        .find_map(|name| std::env::var(name).ok())
-        .filter(|name| !name.is_empty())
+        .filter_map(|name| std::env::var(name).ok())
+        .find(is_nickname)
+        .unwrap_or_else(|| NICKNAME_DEFAULT.to_owned())
 }
 
 pub(super) async fn id(run: &Run, qr: bool) -> Result<(), CliError> {
@@ -77,10 +82,11 @@ pub(super) async fn nickname(
         .await?;
     gate.close().await;
     if run.output.json {
-        run.output.object(&settled.response)?;
+        run.output.object(&settled.response)
     } else {
-        run.output.line(&format!("others see you as {nickname}"))?;
+        run.output.line(&format!("others see you as {nickname}"))
     }
+    .map_err(CliError::after_writing)?;
     settled.waited
 }
 

@@ -86,6 +86,7 @@ async fn synced(gate: &mut Gate, timeout: Duration) -> Result<(), CliError> {
                 return Err(NodeError::TimedOut {
                     what: "in step with every relay",
                     waited_ms,
+                    stands: wait::STAYS_QUEUED,
                 }
                 .into());
             }

@@ -56,7 +56,7 @@ pub(super) async fn run(run: &Run, command: Timeline) -> Result<(), CliError> {
     let (settled, mut gate) = run.write(request, patience).await?;
     let response = refreshed(&mut gate, settled.response).await;
     gate.close().await;
-    shown(run, &response?)?;
+    shown(run, &response?).map_err(CliError::after_writing)?;
     settled.waited
 }
 
@@ -80,13 +80,18 @@ async fn invite(run: &Run, request: Request, qr: bool, patience: Patience) -> Re
         return Err(CliError::Unexpected);
     };
     if run.output.json {
-        run.output.object(&settled.response)?;
+        run.output.object(&settled.response)
     } else {
-        run.output.line(link)?;
-        if qr {
-            show::qr(run.output, link)?;
-        }
+        let line = run.output.line(link);
+        line.and_then(|()| {
+            if qr {
+                show::qr(run.output, link)
+            } else {
+                Ok(())
+            }
+        })
     }
+    .map_err(CliError::after_writing)?;
     settled.waited
 }
 

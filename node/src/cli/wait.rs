@@ -73,6 +73,7 @@ async fn insist(
                 let late = NodeError::TimedOut {
                     what: name(want),
                     waited_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+                    stands: standing(delivery),
                 };
                 let why = obstacle.filter(Obstacle::tells_more_than_late);
                 if why.is_none() {
@@ -254,6 +255,20 @@ async fn whole_obstacle(gate: &mut Gate) -> Result<Option<Obstacle>, CliError> {
         }
     }
     Ok(first)
+}
+
+/// What holds of something that is in the outbox still.
+pub(super) const STAYS_QUEUED: &str = "it stays queued and goes out when a relay is reached";
+
+fn standing(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::Queued => STAYS_QUEUED,
+        Delivery::Stored => "it is stored: a relay has it, and others get it when they connect",
+        Delivery::Delivered => "it is delivered: a device of another member has it",
+        Delivery::Read | Delivery::Received => "another member has it",
+        Delivery::Dropped => "it was taken out of the outbox, and no relay has it",
+        Delivery::Refused => "a relay refused it; see `khlong outbox ls`",
+    }
 }
 
 fn wanted(want: WaitFor) -> Delivery {

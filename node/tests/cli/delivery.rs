@@ -117,6 +117,19 @@ fn waiting_for_the_reader_ends_when_it_was_read() {
 }
 
 #[test]
+fn waiting_in_vain_says_how_far_the_message_came() {
+    let relay = Relay::start();
+    let (mali, _ton, timeline) = pair(&relay);
+    let said = mali.run(&["send", &timeline, "x", "--wait", "stored"]);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    let _daemon = mali.daemon();
+    let read = ["send", &timeline, "y", "--wait", "read", "--timeout", "3s"];
+    let said = mali.run(&read);
+    assert_eq!(said.code, 5, "{}", said.stderr);
+    assert!(said.stderr.contains("it is stored"), "{}", said.stderr);
+}
+
+#[test]
 fn a_message_reaches_a_follower_at_once() {
     let relay = Relay::start();
     let (mali, ton, timeline) = pair(&relay);

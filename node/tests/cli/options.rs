@@ -146,3 +146,29 @@ fn a_reason_is_told_once() {
     let told = said.stderr.matches("at most 16384 fit").count();
     assert_eq!(told, 1, "{}", said.stderr);
 }
+
+#[test]
+fn a_text_that_is_too_long_is_told_so_wherever_it_is_cut() {
+    let node = Node::new("mali");
+    let timeline = node.open_timeline("canal");
+    let file = node.beside("long");
+    // Characters of three bytes: a limit falls within one.
+    std::fs::write(&file, "ก".repeat(500_000)).unwrap();
+    let said = node
+        .command()
+        .args(["send", &timeline, "-", "--wait", "none"])
+        .stdin(std::fs::File::open(&file).unwrap())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(said.stderr).unwrap();
+    assert_eq!(said.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("too long") && stderr.contains("at most 16384 fit"),
+        "{stderr}"
+    );
+    let whole = "ก".repeat(16 * 1024 / 3);
+    let send = ["send", &timeline, "-", "--wait", "none"];
+    let said = node.run_with_stdin(&send, &format!("{whole}\n"));
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert_eq!(node.bodies(&timeline), [whole]);
+}

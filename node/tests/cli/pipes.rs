@@ -81,6 +81,26 @@ fn a_full_disk_behind_standard_output_is_exit_7() {
     assert_eq!(status.code(), Some(7));
 }
 
+#[test]
+fn what_was_written_and_could_not_be_told_is_exit_1() {
+    let node = Node::new("mali");
+    let timeline = node.open_timeline("full");
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let said = node
+        .command()
+        .args(["send", &timeline, "once", "--wait", "none"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(said.stderr).unwrap();
+    assert_eq!(said.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("it was written"), "{stderr}");
+    assert_eq!(node.bodies(&timeline), ["once"]);
+}
+
 /// Really full: a small file system of its own, in a user namespace (as in
 /// `relay/tests/full_disk.rs`; `KHLONG_SKIP_MOUNT=1` leaves this out).
 #[test]

@@ -78,6 +78,52 @@ fn a_passphrase_is_asked_of_whoever_opens_the_node() {
 }
 
 #[test]
+fn a_missing_passphrase_and_a_wrong_one_are_told_apart() {
+    let node = Node::bare().with_passphrase("ขนมครก 40 ปี");
+    assert_eq!(node.run(&["init", "--nickname", "mali"]).code, 0);
+    let missing = node
+        .command()
+        .env_remove("KHLONG_PASSPHRASE_FILE")
+        .arg("id")
+        .output()
+        .unwrap();
+    let missing_said = String::from_utf8(missing.stderr).unwrap();
+    assert_eq!(missing.status.code(), Some(4), "{missing_said}");
+    assert!(
+        missing_said.contains("give the passphrase") && !missing_said.contains("wrong"),
+        "{missing_said}"
+    );
+    let wrong = node.with_passphrase("ขนมครก 41 ปี").run(&["id"]);
+    assert!(
+        wrong.stderr.contains("wrong passphrase"),
+        "{}",
+        wrong.stderr
+    );
+}
+
+#[test]
+fn without_a_nickname_the_account_gives_one_and_else_there_is_a_default() {
+    let long = "x".repeat(10_000);
+    for (user, log_name, nickname) in [
+        (None, None, "anonymous"),
+        (Some(""), Some("ton"), "ton"),
+        (Some(long.as_str()), Some("ton"), "ton"),
+        (Some("mali"), Some("ton"), "mali"),
+    ] {
+        let node = Node::bare();
+        let mut command = node.command();
+        command.args(["init", "--plain-keys"]);
+        for (name, value) in [("USER", user), ("LOGNAME", log_name)] {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        assert!(command.output().unwrap().status.success(), "{nickname}");
+        assert_eq!(node.json(&["id"])["nickname"], nickname);
+    }
+}
+
+#[test]
 fn a_relay_needs_a_whole_address() {
     let node = Node::new("mali");
     let said = node.run(&["relay", "add", "khlong://nonsense@localhost:1"]);

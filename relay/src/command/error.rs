@@ -82,6 +82,8 @@ impl CommandError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
+            // As the client says it of its own key file.
+            Self::Config(ConfigError::KeyFileOpen { .. }) => 4,
             Self::Config(_)
             | Self::LogLevel { .. }
             | Self::Exists { .. }

@@ -131,7 +131,8 @@ admin = "{admin}"
 host = "{host}"
 # Where the UDP port outside is another one than in listen.quic.
 # port = {PORT_DEFAULT}
-# The relay's secret key. Whoever has it can pose as this relay.
+# The relay's secret key. Whoever has it can pose as this relay, so nothing runs while
+# group or others may read the file.
 key_file = "{KEY_FILE}"
 
 [store]
@@ -153,7 +154,9 @@ key_file = "{KEY_FILE}"
 # Timelines that one connection, and one address (IPv6: one /64) in a day, may open.
 # openings_per_connection = 1024
 # openings_per_network_a_day = 4096
-# Envelopes that one connection may append in a minute.
+# Envelopes that one connection may append in a minute. What it does not use is saved
+# for at most a minute, so as many may come at once: in the first minute of a
+# connection, or after a silent one, up to twice this number.
 # envelopes_per_minute = 60000
 
 [retention]

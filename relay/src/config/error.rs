@@ -59,6 +59,15 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
+    /// The file of the relay's key is not its owner's alone: whoever reads it can pose as
+    /// this relay, so it may have been copied already.
+    #[error("{path}, the file of `relay.key`, is open to group or others (mode {mode:04o}); run `chmod 600 {path}`", path = path.display())]
+    KeyFileOpen {
+        /// Which file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
 }
 
 impl ConfigError {

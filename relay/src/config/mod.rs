@@ -294,6 +294,9 @@ impl Config {
         if relay.key.is_none() && relay.key_file.is_none() {
             relay.key_file = Some(PathBuf::from("relay.key"));
         }
+        if let (None, Some(file)) = (&relay.key, &relay.key_file) {
+            check_private(&folder.join(file))?;
+        }
         one_of(
             &mut relay.key,
             relay.key_file.as_deref(),
@@ -391,6 +394,28 @@ fn host_in_address(host: &str) -> Result<String, ConfigError> {
 }
 
 /// A secret stands in its key or in the file beside it, never in both.
+/// As ssh does with its keys. A file that cannot be looked at is told by who reads it.
+#[cfg(unix)]
+fn check_private(path: &Path) -> Result<(), ConfigError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Ok(metadata) = std::fs::metadata(path) else {
+        return Ok(());
+    };
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(ConfigError::KeyFileOpen {
+        path: path.to_path_buf(),
+        mode,
+    })
+}
+
+#[cfg(not(unix))]
+fn check_private(_path: &Path) -> Result<(), ConfigError> {
+    Ok(())
+}
+
 fn one_of(
     value: &mut Option<SecretText>,
     file: Option<&Path>,

@@ -182,6 +182,7 @@ async fn settle(gate: &mut Gate, patience: Patience) -> Result<(), CliError> {
         Drained::Late if patience.want.is_some() => Err(NodeError::TimedOut {
             what: "stored",
             waited_ms,
+            stands: super::wait::STAYS_QUEUED,
         }
         .into()),
         Drained::Empty | Drained::Late | Drained::Refused(_) => Ok(()),
