@@ -338,6 +338,12 @@ impl Timeline {
         })
     }
 
+    /// The message that an envelope of this device holds; None as for [`Self::delivery`].
+    #[must_use]
+    pub fn message_in(&self, seq: Seq) -> Option<MessageId> {
+        self.sources.message_in((self.author(), seq))
+    }
+
     /// Whether others wrote, or I was shown, something that my receipts have not
     /// told. Receipts count for nothing here, so receipts never answer receipts.
     #[must_use]

@@ -36,6 +36,15 @@ impl Sources {
         self.pages.pop_first().map(|(oldest, _)| oldest)
     }
 
+    /// The first message that an envelope holds.
+    pub(crate) fn message_in(&self, source: (AuthorKey, Seq)) -> Option<MessageId> {
+        let mut newest_first = self.pages.values().rev();
+        newest_first.find_map(|messages| {
+            let mut held = messages.iter().filter(|(_, of)| **of == source);
+            held.next().map(|(message, _)| *message)
+        })
+    }
+
     pub(crate) fn of(&self, message: &MessageId) -> Option<(AuthorKey, Seq)> {
         self.pages
             .values()

@@ -155,15 +155,9 @@ impl Peer {
         message: Option<MessageId>,
         draft: Draft,
     ) -> Result<Response, NodeError> {
-        let is_new = message.is_none();
         let seq = self.write(now, id, &[draft])?;
-        let newest = self.timelines.get(&id).and_then(|open| {
-            let count = open.message_count();
-            open.messages(count.saturating_sub(1)..count)
-                .last()
-                .map(|message| message.id)
-        });
-        let concerned = if is_new { newest } else { message };
+        let new = || self.timelines.get(&id)?.message_in(seq);
+        let concerned = message.or_else(new);
         Ok(self.written(id, concerned, Some(seq)))
     }
 
