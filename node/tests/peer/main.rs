@@ -10,6 +10,7 @@
 mod border;
 mod conversation;
 mod course;
+mod damage;
 mod disk;
 mod failed_commit;
 mod faults;
