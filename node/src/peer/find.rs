@@ -72,12 +72,7 @@ impl Peer {
         if name.len() < ID_LETTERS_MIN {
             return Err(unknown());
         }
-        let found: Vec<MessageId> = timeline
-            .messages(0..timeline.message_count())
-            .iter()
-            .map(|message| message.id)
-            .filter(|message| message.to_string().starts_with(name))
-            .collect();
+        let found: Vec<MessageId> = timeline.messages_called(name).take(2).collect();
         match found.as_slice() {
             [one] => Ok(*one),
             [] => Err(unknown()),
