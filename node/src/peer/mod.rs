@@ -58,6 +58,7 @@ use self::damage::Damage;
 use self::links::{Link, LinkState};
 use self::outbox::Outbox;
 use self::receipt_pace::ReceiptPace;
+use self::relays::portions::Reoffers;
 use self::vault::Vault;
 use crate::api::Event;
 use crate::error::NodeError;
@@ -144,6 +145,8 @@ pub struct Peer {
     owing: BTreeSet<TimelineId>,
     receipts: ReceiptPace,
     outbox: Outbox,
+    /// Histories that relays are offered again, a portion at a time.
+    reoffers: Reoffers,
     links: BTreeMap<RelayKey, Link>,
     online: bool,
     /// Written since the last commit.

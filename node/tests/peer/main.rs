@@ -19,6 +19,7 @@ mod joining;
 mod net;
 mod old_nodes;
 mod patience;
+mod reoffer;
 mod restored;
 
 /// What every wall clock shows at the start: a day in September 2026.
