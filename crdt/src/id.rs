@@ -39,6 +39,14 @@ macro_rules! id {
                 self.0
             }
 
+            /// The lowest and the highest id whose text may start with `start`; `None` if no
+            /// id is written so. What lies between is to be compared by its text.
+            #[must_use]
+            pub fn range_from(start: &str) -> Option<std::ops::RangeInclusive<Self>> {
+                let (lowest, highest) = text::payloads_from($prefix, start)?;
+                Some(Self(lowest)..=Self(highest))
+            }
+
             /// Whether all bytes are zero.
             #[must_use]
             pub fn is_zero(&self) -> bool {

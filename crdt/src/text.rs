@@ -115,6 +115,40 @@ pub fn decode(prefix: &'static str, text: &str) -> Result<Vec<u8>, TextError> {
     Ok(payload.to_vec())
 }
 
+/// The lowest and the highest payload of `N` bytes whose text may start with `start`; `None`
+/// if there is none. Letters of the checksum are not looked at: compare what is found.
+#[must_use]
+pub fn payloads_from<const N: usize>(
+    prefix: &'static str,
+    start: &str,
+) -> Option<([u8; N], [u8; N])> {
+    let letters = start.strip_prefix(prefix)?;
+    let (mut lowest, mut highest) = ([0; N], [u8::MAX; N]);
+    for (place, letter) in letters.bytes().enumerate() {
+        let value = match letter {
+            b'a'..=b'z' => letter - b'a',
+            b'2'..=b'7' => letter - b'2' + 26,
+            _ => return None,
+        };
+        for bit in 0..LETTER_BITS {
+            let at = place * LETTER_BITS + bit;
+            let (Some(low), Some(high)) = (lowest.get_mut(at / 8), highest.get_mut(at / 8)) else {
+                break;
+            };
+            let mask = 0x80 >> (at % 8);
+            if value >> (LETTER_BITS - 1 - bit) & 1 == 1 {
+                *low |= mask;
+            } else {
+                *high &= !mask;
+            }
+        }
+    }
+    Some((lowest, highest))
+}
+
+/// What a letter of base32 says.
+const LETTER_BITS: usize = 5;
+
 /// [`decode`] for a payload of exactly `N` bytes.
 ///
 /// # Errors

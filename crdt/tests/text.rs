@@ -341,3 +341,28 @@ proptest! {
         let _either = text.parse::<RelayAddress>();
     }
 }
+
+proptest! {
+    /// What starts so lies in the range, and the range holds nothing else as far as letters
+    /// are of the payload alone.
+    #[test]
+    fn ids_that_start_alike_are_a_range(id: [u8; 16], other: [u8; 16], letters in 0_usize..=32) {
+        let (id, other) = (MessageId::from_bytes(id), MessageId::from_bytes(other));
+        let text = id.to_string();
+        let start = &text[..4 + letters];
+        let range = MessageId::range_from(start).unwrap();
+        prop_assert!(range.contains(&id));
+        if letters <= 25 {
+            let starts_so = |id: &MessageId| id.to_string().starts_with(start);
+            prop_assert!(starts_so(range.start()) && starts_so(range.end()));
+            prop_assert_eq!(range.contains(&other), starts_so(&other));
+        }
+    }
+}
+
+#[test]
+fn no_id_starts_with_another_prefix_or_a_strange_letter() {
+    for start in ["", "msg", "tl_aa", "msg_A", "msg_a1", "msg_aé"] {
+        assert_eq!(MessageId::range_from(start), None, "{start}");
+    }
+}

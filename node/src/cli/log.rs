@@ -126,7 +126,8 @@ async fn follow(
                 Event::State { .. }
                 | Event::Delivery { .. }
                 | Event::Relay { .. }
-                | Event::Fork { .. },
+                | Event::Fork { .. }
+                | Event::Damaged { .. },
             ) => {}
             Heard::Event(Event::Missed { count }) | Heard::Missed(count) => {
                 note(&format!(

@@ -24,6 +24,7 @@ use super::Peer;
 use super::book::{BOOK_ROW, Book};
 use super::find::check_nickname;
 use super::receipt_pace::ReceiptPace;
+use super::relays::portions::load_reoffers;
 use super::timelines::{load, load_outbox, secret_row};
 use super::vault::{MasterKey, Vault};
 use crate::error::NodeError;
@@ -104,13 +105,17 @@ impl Peer {
         let book = Book::decode(&row)?;
         let user = user_secret(&store, &vault)?;
         let mut timelines = BTreeMap::new();
+        let mut damages = Vec::new();
         for key in book.timelines.keys() {
             let id: TimelineId = key.parse().map_err(|_| NodeError::Settings {
                 name: BOOK_ROW.to_owned(),
             })?;
-            timelines.insert(id, load(&store.batch(), &vault, id)?);
+            let (timeline, damage) = load(&store.batch(), &vault, id)?;
+            timelines.insert(id, timeline);
+            damages.push((id, damage));
         }
         let outbox = load_outbox(&store)?;
+        let reoffers = load_reoffers(&store)?;
         let mut peer = Self {
             store,
             vault,
@@ -120,7 +125,9 @@ impl Peer {
             owing: timelines.keys().copied().collect(),
             receipts: ReceiptPace::default(),
             timelines,
+            damaged: BTreeMap::new(),
             outbox,
+            reoffers,
             links: BTreeMap::new(),
             online: false,
             overlay: Overlay::default(),
@@ -132,6 +139,9 @@ impl Peer {
         };
         for address in peer.known_relays() {
             peer.link_to(now, address);
+        }
+        for (id, damage) in damages {
+            peer.meet_damage(now, id, damage)?;
         }
         Ok(peer)
     }
@@ -198,7 +208,8 @@ impl Peer {
         let batch = self.store.batch_on(std::mem::take(&mut self.overlay));
         let renewed = load(&batch, &self.vault, id);
         self.overlay = batch.into_overlay();
-        self.timelines.insert(id, renewed?);
+        let (renewed, _) = renewed?;
+        self.timelines.insert(id, renewed);
         self.owing.insert(id);
         for link in self.links.values_mut() {
             if let Some(live) = link.live() {

@@ -4,6 +4,7 @@ use khlong_crdt::id::{MessageId, Seq, TimelineId};
 use khlong_crdt::time::Now;
 use khlong_document::timeline::draft::Draft;
 use khlong_document::timeline::limits::{NICKNAME_BYTES_MAX, TITLE_BYTES_MAX};
+use khlong_document::timeline::write::WriteError;
 use rand_core::Rng as _;
 
 use super::Peer;
@@ -71,12 +72,7 @@ impl Peer {
         if name.len() < ID_LETTERS_MIN {
             return Err(unknown());
         }
-        let found: Vec<MessageId> = timeline
-            .messages(0..timeline.message_count())
-            .iter()
-            .map(|message| message.id)
-            .filter(|message| message.to_string().starts_with(name))
-            .collect();
+        let found: Vec<MessageId> = timeline.messages_called(name).take(2).collect();
         match found.as_slice() {
             [one] => Ok(*one),
             [] => Err(unknown()),
@@ -108,7 +104,14 @@ impl Peer {
     /// Before anything is written in a timeline, or made for it.
     pub(super) fn check_followed(&self, id: TimelineId) -> Result<(), NodeError> {
         let left = self.timelines.contains_key(&id) && !self.book.follows(id);
-        if left { Err(NodeError::Left) } else { Ok(()) }
+        if left {
+            return Err(NodeError::Left);
+        }
+        // Its next envelope would take a place in the chain that is taken.
+        if self.awaits_mending(id) {
+            return Err(NodeError::Write(WriteError::NotReady));
+        }
+        Ok(())
     }
 
     /// A message that is there, to be answered, changed or reacted to.

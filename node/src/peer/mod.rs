@@ -26,6 +26,7 @@
 mod batch;
 mod book;
 mod create;
+mod damage;
 mod dropped;
 mod find;
 mod links;
@@ -53,9 +54,11 @@ use khlong_sync::wire::frame::{Frame, Lane};
 use rand_chacha::ChaCha20Rng;
 
 use self::book::Book;
+use self::damage::Damage;
 use self::links::{Link, LinkState};
 use self::outbox::Outbox;
 use self::receipt_pace::ReceiptPace;
+use self::relays::portions::Reoffers;
 use self::vault::Vault;
 use crate::api::Event;
 use crate::error::NodeError;
@@ -136,10 +139,14 @@ pub struct Peer {
     book: Book,
     /// Every timeline of the book.
     timelines: BTreeMap<TimelineId, Timeline>,
+    /// What of them cannot be read.
+    damaged: BTreeMap<TimelineId, Damage>,
     /// Those that changed since it was last seen to what is owed there.
     owing: BTreeSet<TimelineId>,
     receipts: ReceiptPace,
     outbox: Outbox,
+    /// Histories that relays are offered again, a portion at a time.
+    reoffers: Reoffers,
     links: BTreeMap<RelayKey, Link>,
     online: bool,
     /// Written since the last commit.

@@ -13,11 +13,12 @@ use khlong_store::batch::Batch;
 use khlong_store::error::StoreError;
 use khlong_store::store::Store;
 use khlong_store::tables::named::{self, Named};
-use khlong_store::tables::timelines::{Appended, append, entries, get};
+use khlong_store::tables::timelines::{Appended, append, get, salvage};
 use khlong_store::tables::{outbox, receipts};
 use khlong_sync::wire::code::ErrorCode;
 
 use super::Peer;
+use super::damage::Damage;
 use super::outbox::{Outbox, Waiting};
 use super::vault::Vault;
 use crate::api::Event;
@@ -33,11 +34,12 @@ pub(super) fn secret_row(timeline: TimelineId) -> String {
 }
 
 /// Folds everything that the folder, with what waits for the commit, holds of a timeline.
+/// What cannot be read is passed over, and returned beside it.
 pub(super) fn load(
     batch: &Batch<'_>,
     vault: &Vault,
     id: TimelineId,
-) -> Result<Timeline, NodeError> {
+) -> Result<(Timeline, Damage), NodeError> {
     let name = secret_row(id);
     let row = named::get(batch, Named::Secret, name.as_bytes())
         .map_err(NodeError::Store)?
@@ -45,25 +47,31 @@ pub(super) fn load(
     let secrets = TimelineSecrets::from_bytes(&vault.open(&name, &row)?)
         .map_err(|_| NodeError::Secret { name })?;
     let mut timeline = Timeline::new(id, secrets);
+    let mut damage = Damage::new();
     timeline
-        .reread(|timeline| feed(batch, timeline))
+        .reread(|timeline| feed(batch, timeline, &mut damage))
         .map_err(NodeError::Store)?;
-    Ok(timeline)
+    Ok((timeline, damage))
 }
 
 /// Gives a timeline all its envelopes, also those that wait for the commit. Auth-ops
 /// and key-ops come first: what follows rests on them.
-fn feed(batch: &Batch<'_>, timeline: &mut Timeline) -> Result<Vec<TimelineEvent>, StoreError> {
+fn feed(
+    batch: &Batch<'_>,
+    timeline: &mut Timeline,
+    damage: &mut Damage,
+) -> Result<Vec<TimelineEvent>, StoreError> {
     let id = timeline.id();
     let mut events = Vec::new();
     for class in Class::ALL {
         let mut after = ArrivalSeq(0);
         loop {
-            let end = ArrivalSeq(u64::MAX);
-            let page = entries(batch, &id, class, after, end, LOAD_ENTRIES, LOAD_BYTES)?;
-            let Some(last) = page.last() else { break };
-            after = last.arrival;
-            events.extend(timeline.receive_all(page.into_iter().map(|entry| entry.envelope)));
+            let page = salvage(batch, &id, class, after, LOAD_ENTRIES, LOAD_BYTES)?;
+            let Some(last) = page.last else { break };
+            after = last;
+            damage.extend(page.damaged.into_iter().map(|arrival| (class, arrival)));
+            let envelopes = page.stored.into_iter().map(|entry| entry.envelope);
+            events.extend(timeline.receive_all(envelopes));
         }
     }
     Ok(events)
@@ -74,8 +82,12 @@ pub(super) fn load_outbox(store: &Store) -> Result<Outbox, NodeError> {
     let batch = store.batch();
     let mut waiting = Outbox::default();
     for entry in outbox::list(&batch).map_err(NodeError::Store)? {
-        let Some(stored) = get(&batch, &entry.id).map_err(NodeError::Store)? else {
-            continue;
+        let stored = match get(&batch, &entry.id) {
+            Ok(Some(stored)) => stored,
+            Ok(None) => continue,
+            // Its row stays: a relay that has the envelope may bring it back.
+            Err(error) if error.is_damage() => continue,
+            Err(error) => return Err(NodeError::Store(error)),
         };
         let stored_at = receipts::get(&batch, &entry.id).map_err(NodeError::Store)?;
         let stored_at = stored_at
@@ -140,8 +152,10 @@ impl Peer {
                 author: envelope.author().to_string(),
                 seq: envelope.seq().0,
             }),
-            // Restored: a relay that had dropped the body was here before somebody who has it.
-            Appended::Stored { .. } | Appended::Restored { .. } => {}
+            // Restored: a relay that had dropped the body was here before somebody who has it;
+            // or its row was damaged.
+            Appended::Stored { .. } => {}
+            Appended::Restored { arrival } => self.mend(id, (envelope.class(), arrival))?,
             // The timeline has it; or the folder does not keep it, so that the
             // timeline would show something else after the next start.
             Appended::Duplicate { .. } | Appended::ThirdFork => return Ok(()),
@@ -168,7 +182,9 @@ impl Peer {
             let Some(mut timeline) = self.timelines.remove(&id) else {
                 continue;
             };
-            let read = self.with_batch(|batch| timeline.reread(|open| feed(batch, open)));
+            let mut damage = Damage::new();
+            let read =
+                self.with_batch(|batch| timeline.reread(|open| feed(batch, open, &mut damage)));
             self.timelines.insert(id, timeline);
             self.owing.insert(id);
             self.report(id, read?);

@@ -1,7 +1,7 @@
 //! People write, apart and together, and end up with the same.
 
 use khlong_document::timeline::limits::Limits;
-use khlong_node::api::{Delivery, Request};
+use khlong_node::api::{Delivery, Request, Response};
 use khlong_sync::wire;
 
 use crate::net::{Net, is_append};
@@ -263,5 +263,38 @@ fn one_receipt_tells_of_many_messages() {
     for n in [0, 49] {
         let delivery = net.at("mali").delivery("canal", &format!("number {n}"));
         assert_eq!(delivery, Delivery::Delivered, "number {n}");
+    }
+}
+
+#[test]
+fn a_message_is_found_by_the_start_of_its_id_in_a_long_history() {
+    let mut net = Net::new(305, &["mali"]);
+    net.at("mali").open_timeline("canal");
+    for n in 0..1_200 {
+        net.at("mali").send("canal", &format!("message {n}"));
+    }
+    let by = |message: &str| Request::Message {
+        timeline: "canal".to_owned(),
+        message: message.to_owned(),
+    };
+    let all = net.at("mali").messages("canal");
+    assert_eq!(all.len(), 1_200);
+    for wanted in all.iter().step_by(37) {
+        let found = net.at("mali").ask(by(&wanted.id[..14]));
+        let Response::Messages { messages, .. } = found else {
+            unreachable!()
+        };
+        assert_eq!(messages.len(), 1);
+        assert_eq!(messages[0].body, wanted.body);
+    }
+    // 1,024 starts for 1,200 messages: two are alike.
+    let mut starts: Vec<&str> = all.iter().map(|message| &message.id[..6]).collect();
+    starts.sort_unstable();
+    let twice = starts.windows(2).find(|pair| pair[0] == pair[1]).unwrap()[0];
+    let refusal = net.at("mali").refusal(by(twice));
+    assert!(refusal.contains("several messages start with"), "{refusal}");
+    for unknown in ["msg_aaaaaaaaaaaa", "msg_00", "tl_aaa", "เรือเรือ"] {
+        let refusal = net.at("mali").refusal(by(unknown));
+        assert!(refusal.contains("no message is called"), "{refusal}");
     }
 }

@@ -10,6 +10,7 @@
 mod border;
 mod conversation;
 mod course;
+mod damage;
 mod disk;
 mod failed_commit;
 mod faults;
@@ -18,6 +19,7 @@ mod joining;
 mod net;
 mod old_nodes;
 mod patience;
+mod reoffer;
 mod restored;
 
 /// What every wall clock shows at the start: a day in September 2026.

@@ -263,6 +263,12 @@ impl Timeline {
         self.pages.message(id, &|author| self.principal_of(author))
     }
 
+    /// The messages whose id starts with `start` as text, in the order of their ids. However
+    /// long the history is, only what starts so is looked at.
+    pub fn messages_called<'t>(&'t self, start: &'t str) -> impl Iterator<Item = MessageId> + 't {
+        self.pages.ids_from(start)
+    }
+
     /// Title, roster, pins.
     #[must_use]
     pub fn state(&self) -> State {

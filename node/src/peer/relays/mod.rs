@@ -1,6 +1,7 @@
 //! What a relay says, and what it is asked.
 
 mod appends;
+pub(super) mod portions;
 mod reoffer;
 mod subscriptions;
 
@@ -131,6 +132,7 @@ impl Peer {
                     self.book.follows(*timeline) || self.outbox.of(*timeline).next().is_some()
                 })
                 .collect();
+            self.offer_next_portions(now, relay)?;
             let inputs = self.wishes(now, relay, &carried)?;
             for input in inputs {
                 self.drive(now, relay, input)?;

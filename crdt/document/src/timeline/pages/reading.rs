@@ -48,6 +48,21 @@ impl Pages {
         self.index.iter().map(|(id, _)| *id)
     }
 
+    /// Ids whose text starts with `start`, in order, each once: a range of the index.
+    pub(crate) fn ids_from<'p>(&'p self, start: &'p str) -> impl Iterator<Item = MessageId> + 'p {
+        let range = MessageId::range_from(start).map(|range| {
+            let (lowest, highest) = range.into_inner();
+            (lowest, PageAddress::FIRST)..=(highest, PageAddress::LAST)
+        });
+        let mut before = None;
+        range
+            .into_iter()
+            .flat_map(|range| self.index.range(range))
+            .map(|(id, _)| *id)
+            .filter(move |id| before.replace(*id) != Some(*id))
+            .filter(move |id| id.to_string().starts_with(start))
+    }
+
     /// Messages that count, each once.
     #[must_use]
     pub const fn message_count(&self) -> usize {
