@@ -393,7 +393,6 @@ fn host_in_address(host: &str) -> Result<String, ConfigError> {
     }
 }
 
-/// A secret stands in its key or in the file beside it, never in both.
 /// As ssh does with its keys. A file that cannot be looked at is told by who reads it.
 #[cfg(unix)]
 fn check_private(path: &Path) -> Result<(), ConfigError> {
@@ -416,6 +415,7 @@ fn check_private(_path: &Path) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// A secret stands in its key or in the file beside it, never in both.
 fn one_of(
     value: &mut Option<SecretText>,
     file: Option<&Path>,
