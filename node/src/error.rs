@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use khlong_document::keys::invite::InviteError;
 use khlong_document::secret_store::SecretStoreError;
 use khlong_document::secret_store::sealed_file::SealedFileError;
 use khlong_document::timeline::write::WriteError;
@@ -78,6 +79,9 @@ pub enum NodeError {
         /// Why it is not.
         reason: String,
     },
+    /// An invite that does not open with the keys of this person.
+    #[error("the invite link does not open here")]
+    NotForYou(#[source] InviteError),
     /// The timeline refused the write.
     #[error("the message was not written")]
     Write(#[source] WriteError),
@@ -161,7 +165,9 @@ impl NodeError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::NotInitialised(_) | Self::AlreadyInitialised(_) => ExitCode::Config,
-            Self::Keys(_) | Self::Secret { .. } | Self::WrongKey(_) => ExitCode::Untrusted,
+            Self::Keys(_) | Self::Secret { .. } | Self::WrongKey(_) | Self::NotForYou(_) => {
+                ExitCode::Untrusted
+            }
             Self::Settings { .. } => ExitCode::Integrity,
             Self::Usage(_) | Self::Malformed { .. } => ExitCode::Usage,
             Self::Left

@@ -6,7 +6,7 @@ use khlong_simulations::calibrate::plan::CLASSES;
 use khlong_simulations::kernel::seeds::Seeds;
 use khlong_simulations::links::PipeSpec;
 use khlong_simulations::links::flow::{
-    ACK_FRAME_BYTES, ACK_PACKET_BYTES, Flow, MAX_ACK_DELAY_US, PACKET_HEADER_BYTES,
+    ACK_FRAME_BYTES, ACK_PACKET_BYTES, Flow, HANDSHAKE_PACKET_BYTES, MAX_ACK_DELAY_US, PACKET_HEADER_BYTES,
     STREAM_HEADER_BYTES,
 };
 use khlong_simulations::units::{Rate, Size, Span};
@@ -16,15 +16,18 @@ const FRAME_BYTES: u64 = 100;
 const ALONE_BYTES: u64 = PACKET_HEADER_BYTES + STREAM_HEADER_BYTES + FRAME_BYTES;
 
 /// A bit takes a microsecond.
-fn flow() -> Flow {
-    let way = PipeSpec {
+fn way() -> PipeSpec {
+    PipeSpec {
         rate: Rate(1_000_000),
         propagation: Span(PROPAGATION_US),
         jitter: Span(0),
         loss: 0.0,
         queue: Size(64_000),
-    };
-    Flow::new(way, way, Monotonic(0))
+    }
+}
+
+fn flow() -> Flow {
+    Flow::new(way(), way(), Monotonic(0))
 }
 
 /// Sends frames: when, whether towards the client; the bytes that left.
@@ -64,6 +67,28 @@ fn an_acknowledgement_rides_along_or_leaves_by_itself() {
     // The second packet is acknowledged at once.
     let twice = bytes_of(&mut flow(), &[(0, false), (1, false), (in_time, true)]);
     assert_eq!(twice, 3 * ALONE_BYTES + ACK_PACKET_BYTES);
+}
+
+/// As the client of a real handshake gives up: a link that loses everything is no link.
+#[test]
+fn a_handshake_ends_at_its_deadline() {
+    let deadline = Monotonic(4_000_000);
+    let mut random = Seeds::new(1).stream("test", "");
+    let mut good = flow();
+    let over = good.handshake(Monotonic(0), deadline, 1, &mut random);
+    let round_trip = 2 * (HANDSHAKE_PACKET_BYTES * 8 + PROPAGATION_US);
+    assert_eq!(over, Some(Monotonic(round_trip)));
+    let hasty = Monotonic(round_trip - 1);
+    assert_eq!(flow().handshake(Monotonic(0), hasty, 1, &mut random), None);
+
+    let void = PipeSpec {
+        loss: 1.0,
+        ..way()
+    };
+    let mut flow = Flow::new(void, way(), Monotonic(0));
+    assert_eq!(flow.handshake(Monotonic(0), deadline, 1, &mut random), None);
+    // At 0, 1 and 3 s, about; the next one would leave at 7 s.
+    assert_eq!(flow.take_bytes(), 3 * HANDSHAKE_PACKET_BYTES);
 }
 
 #[test]

@@ -301,7 +301,7 @@ impl Kind {
 pub(super) struct Log {
     /// Timeline: its id, its title, or the start of either
     pub(super) timeline: String,
-    /// Then go on and show what arrives, until interrupted
+    /// Then go on and show what arrives, until interrupted; other commands work meanwhile
     #[arg(long)]
     pub(super) follow: bool,
     /// Show at most so many

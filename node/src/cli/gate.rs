@@ -7,12 +7,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use khlong_store::error::StoreError;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use super::error::CliError;
+use super::output::note;
 use crate::api::{Request, Response};
+use crate::daemon;
 use crate::daemon::client::{Client, RemoteEvents};
-use crate::error::NodeError;
+use crate::error::{NodeError, described};
 use crate::node::{Events, Heard, Node, NodeOptions};
 
 /// How long a command waits for another one that has the folder open, if it is
@@ -28,6 +32,12 @@ pub(super) enum Gate {
     Socket(Client),
     /// This process has the folder open.
     Folder(Node),
+}
+
+/// Other commands may use a folder that this process has open.
+pub(super) struct Shared {
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
 }
 
 /// Events of either.
@@ -106,6 +116,26 @@ impl Gate {
         }
     }
 
+    /// Answers other commands as a daemon does, if this process has the folder open: it may
+    /// have it for long.
+    pub(super) fn share(&self, home: &Path) -> Option<Shared> {
+        let Self::Folder(node) = self else {
+            return None;
+        };
+        let (node, home) = (node.clone(), home.to_owned());
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async move { drop(stopped.await) };
+        let serving = tokio::spawn(async move {
+            if let Err(error) = daemon::serve(node, &home, shutdown).await {
+                note(&format!(
+                    "other commands cannot use this folder meanwhile: {}",
+                    described(&error)
+                ));
+            }
+        });
+        Some(Shared { stop, serving })
+    }
+
     pub(super) fn is_daemon(&self) -> bool {
         matches!(self, Self::Socket(_))
     }
@@ -115,6 +145,14 @@ impl Gate {
         if let Self::Folder(node) = self {
             node.stop().await;
         }
+    }
+}
+
+impl Shared {
+    /// Lets answers under way end.
+    pub(super) async fn end(self) {
+        drop(self.stop);
+        let _ = self.serving.await;
     }
 }
 

@@ -21,10 +21,18 @@ pub(super) async fn run(run: &Run, log: args::Log) -> Result<(), CliError> {
     let mut gate = run.open(log.follow).await?;
     let outcome = match stop {
         None => show_all(run, &mut gate, log).await,
-        Some(mut stop) => tokio::select! {
-            outcome = show_all(run, &mut gate, log) => outcome.map_err(ended),
-            () = stop.come() => Ok(()),
-        },
+        Some(mut stop) => {
+            let shared = gate.share(&run.home);
+            let outcome = tokio::select! {
+                outcome = show_all(run, &mut gate, log) => outcome.map_err(ended),
+                () = stop.come() => Ok(()),
+                () = run.output.reader_leaves() => Ok(()),
+            };
+            if let Some(shared) = shared {
+                shared.end().await;
+            }
+            outcome
+        }
     };
     gate.close().await;
     outcome

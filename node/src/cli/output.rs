@@ -1,10 +1,13 @@
 //! Standard output: data only, as text for people or one JSON object a line.
 
 use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tokio::io::Interest;
+use tokio::net::unix::pipe;
 
 use super::error::CliError;
 use crate::api::SCHEMA_VERSION;
@@ -63,6 +66,19 @@ impl Output {
                 Ok(())
             }
             written => written.map_err(CliError::Output),
+        }
+    }
+
+    /// Resolves when the reader of a pipe has gone; never where that cannot be told, as of a file.
+    pub(super) async fn reader_leaves(self) {
+        // It is only watched, so that its mode, shared with other processes, may stay as it is.
+        let copy = io::stdout().as_fd().try_clone_to_owned();
+        let Ok(watched) = copy.and_then(pipe::Sender::from_owned_fd_unchecked) else {
+            return std::future::pending().await;
+        };
+        match watched.ready(Interest::ERROR).await {
+            Ok(_gone) => READER_GONE.store(true, Ordering::Relaxed),
+            Err(_) => std::future::pending().await,
         }
     }
 

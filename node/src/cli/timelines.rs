@@ -102,26 +102,38 @@ async fn join(run: &Run, link: String, patience: Patience) -> Result<(), CliErro
     let joined = joined(&mut gate, link, patience).await;
     gate.close().await;
     let Settled { response, waited } = joined?;
-    shown(run, &response)?;
+    shown(run, &response).map_err(CliError::after_writing)?;
     waited
 }
 
 async fn joined(gate: &mut Gate, link: String, patience: Patience) -> Result<Settled, CliError> {
     let mut listener = gate.subscribe().await?;
     let settled = super::write(gate, Request::TimelineJoin { link }, patience).await?;
-    let Settled { response, waited } = settled;
+    let Settled {
+        response,
+        mut waited,
+    } = settled;
     if !patience.offline() {
         if waited.is_ok() {
-            arrived(gate, &mut listener, &response, patience.timeout).await?;
-            gate.wait_idle(patience.timeout).await?;
+            waited = arrived(gate, &mut listener, &response, patience.timeout).await;
         }
-        check_let_in(gate, &response).await?;
+        match check_let_in(gate, &response).await {
+            Err(CliError::Node(error @ NodeError::NotLetIn { .. })) => return Err(error.into()),
+            checked => waited = waited.and(checked),
+        }
     }
-    let response = refreshed(gate, response).await?;
+    // That it is being joined is told in any case, also when nobody can say how far it came.
+    let response = match refreshed(gate, response.clone()).await {
+        Ok(now) => now,
+        Err(error) => {
+            waited = waited.and(Err(error));
+            response
+        }
+    };
     Ok(Settled { response, waited })
 }
 
-/// Until the timeline has its genesis, or time is up.
+/// Until the timeline has its genesis and what the relays have of it, or time is up.
 async fn arrived(
     gate: &mut Gate,
     listener: &mut Listener,
@@ -138,11 +150,13 @@ async fn arrived(
         {
             listener.next().await?;
         }
-        Ok(())
+        Ok::<(), CliError>(())
     };
-    tokio::time::timeout(timeout, arriving)
-        .await
-        .unwrap_or(Ok(()))
+    if let Ok(arrived) = tokio::time::timeout(timeout, arriving).await {
+        arrived?;
+    }
+    gate.wait_idle(timeout).await?;
+    Ok(())
 }
 
 /// Whether waiting longer cannot help: a relay's last word was no.

@@ -100,6 +100,32 @@ fn followers_see_what_arrives() {
     assert_eq!(body(&next_line(&mut lines)), "news");
 }
 
+/// Without a daemon the folder is open in the follower: others use it through that.
+#[test]
+fn who_follows_without_a_daemon_keeps_nobody_out() {
+    let node = Node::new("mali");
+    let timeline = node.open_timeline("live");
+    node.json(&["send", &timeline, "history", "--wait", "none"]);
+    let (mut follower, mut lines) = node.stream(&["--json", "log", &timeline, "--follow"]);
+    let body = |line: &str| text(&serde_json::from_str::<Value>(line).unwrap()["body"]);
+    assert_eq!(body(&next_line(&mut lines)), "history");
+    node.json(&["send", &timeline, "news", "--wait", "none"]);
+    assert_eq!(body(&next_line(&mut lines)), "news");
+    let second = node.run(&["daemon"]);
+    assert_eq!(second.code, 3, "{}", second.stderr);
+    assert!(second.stderr.contains("--follow"), "{}", second.stderr);
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &follower.0.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(follower.0.wait().unwrap().code(), Some(0));
+    assert!(!node.home().join("daemon.sock").exists());
+    assert_eq!(node.bodies(&timeline), ["history", "news"]);
+}
+
 #[test]
 fn the_socket_survives_nonsense() {
     let node = Node::new("mali");

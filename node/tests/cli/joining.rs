@@ -53,7 +53,7 @@ fn a_link_that_the_relay_does_not_know_is_exit_4_and_leaves_nothing() {
     let invite = ["timeline", "invite", MARKET, "--wait", "none"];
     let early = text(&mali.json(&invite)["link"]);
     let som = Node::new("som");
-    for options in [&PATIENCE[..], &["--timeout", "1s"]] {
+    for options in [&PATIENCE[..], &["--timeout", "4s"]] {
         let said = join(&som, &early, options);
         assert_not_let_in(&som, &said, "expired");
     }

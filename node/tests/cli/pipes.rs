@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
-use crate::node::Node;
+use crate::node::{Node, next_line};
 
 /// Exit code and standard error of a command whose reader takes one byte and goes.
 fn with_a_reader_that_goes(node: &Node, arguments: &[&str]) -> (Option<i32>, String) {
@@ -137,4 +137,15 @@ fn a_folder_without_room_is_exit_7() {
         let stderr = String::from_utf8_lossy(&said.stderr);
         assert_eq!(said.status.code(), Some(7), "{command}: {stderr}");
     }
+}
+
+#[test]
+fn a_follower_ends_when_its_reader_does_also_if_nothing_arrives() {
+    let node = Node::new("mali");
+    let timeline = node.open_timeline("quiet");
+    node.json(&["send", &timeline, "the last word", "--wait", "none"]);
+    let (mut follower, mut lines) = node.stream(&["log", &timeline, "--follow"]);
+    assert!(next_line(&mut lines).contains("the last word"));
+    drop(lines);
+    assert_eq!(follower.0.wait().unwrap().code(), Some(0));
 }

@@ -143,6 +143,21 @@ fn a_link_that_has_expired_leaves_nothing_once_the_relay_said_so() {
         "it is forgotten on the disk too"
     );
     assert_eq!(net.at("mali").members("canal"), ["mali"]);
+
+    let fresh = net.at("mali").invite("canal", None);
+    net.settle();
+    net.at("ton").join(&fresh);
+    net.settle();
+    net.assert_converged("canal");
+    assert_eq!(
+        net.at("ton").timelines()[0].parked,
+        0,
+        "nothing waits for ever"
+    );
+    net.crash("ton");
+    net.start("ton");
+    net.settle();
+    assert_eq!(net.at("ton").timelines()[0].parked, 0);
 }
 
 #[test]
@@ -170,10 +185,16 @@ fn after_a_used_link_a_fresh_one_helps() {
         net.settle();
     }
     net.assert_converged("canal");
+    assert_eq!(
+        net.at("som").timelines()[0].parked,
+        0,
+        "nothing waits for ever"
+    );
     // What the used link left behind must not count after a start either.
     net.crash("som");
     net.start("som");
     net.settle();
+    assert_eq!(net.at("som").timelines()[0].parked, 0);
     assert_eq!(net.at("som").members("canal"), ["mali", "som", "ton"]);
     net.assert_converged("canal");
 }

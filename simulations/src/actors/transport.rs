@@ -134,10 +134,15 @@ impl World {
         let mut wire = Wire::new(from, to, connection, exporter, &link, node_is_a, now);
         let mut ready = now.after_micros(link.discovery.0);
         if self.quic.is_none() {
-            ready = wire
-                .flow
-                .handshake(ready, link.handshake_round_trips, &mut self.random);
+            let deadline = ready.after_micros(self.options.connect_timeout_us);
+            let (round_trips, random) = (link.handshake_round_trips, &mut self.random);
+            let over = wire.flow.handshake(ready, deadline, round_trips, random);
             self.link_bytes += wire.flow.take_bytes();
+            let Some(over) = over else {
+                let event = Event::ConnectFailed(node, life, key);
+                return self.queue.schedule(deadline, EventClass::Timer, event);
+            };
+            ready = over;
         }
         self.wires.insert(id, wire);
         self.by_connection.insert((relay, connection), id);

@@ -12,7 +12,7 @@
 //! | the sender's estimate of the round trip and its variation | RFC 9002 §5.3 |
 //! | a loss shows when a later packet is acknowledged and 9/8 of a round trip is over | RFC 9002 §6.1 |
 //! | … or, with no later packet, when a probe is acknowledged: probe timeout and a round trip | RFC 9002 §6.2 |
-//! | a handshake: one round trip with full packets both ways; a lost one costs the initial timeout | RFC 9000 §14.1, RFC 9002 §6.2.2 |
+//! | a handshake: one round trip with full packets both ways; a lost one costs the initial timeout, doubled each time, until the client gives up | RFC 9000 §14.1, RFC 9002 §6.2.2 |
 //!
 //! Not modelled: the congestion window and pacing (a chat seldom fills ten packets a round
 //! trip), the queue's tail drop on streams, the back-off of repeated probes, lost acknowledgements.
@@ -173,19 +173,24 @@ impl Flow {
         }
     }
 
-    /// The handshake, begun at `now`: when the client may send.
+    /// The handshake, begun at `now`: when the client may send; None if it is not over at
+    /// `deadline`, when the client gives up.
     pub fn handshake(
         &mut self,
         now: Monotonic,
+        deadline: Monotonic,
         round_trips: u32,
         random: &mut ChaCha8Rng,
-    ) -> Monotonic {
+    ) -> Option<Monotonic> {
         let mut at = now;
         for _ in 0..round_trips {
             let mut timeout_us = INITIAL_TIMEOUT_US;
             let begin = at;
             let mut first = begin;
             loop {
+                if first > deadline {
+                    return None;
+                }
                 let [away, back] = &mut self.ways;
                 let there = away.packet(first, HANDSHAKE_PACKET_BYTES, 1, random);
                 self.bytes += HANDSHAKE_PACKET_BYTES;
@@ -204,13 +209,16 @@ impl Flow {
             for way in &mut self.ways {
                 way.sample(sample_us);
             }
+            if at > deadline {
+                return None;
+            }
             self.bytes += SETTLING_BYTES;
         }
         for way in &mut self.ways {
             way.free_at = way.free_at.max(at);
             way.last_arrival = way.last_arrival.max(at);
         }
-        at
+        Some(at)
     }
 
     /// Sends a frame of `bytes` bytes at `now` with one of `share` parts of the rate.

@@ -4,7 +4,7 @@ use khlong_crdt::address::InviteLink;
 use khlong_crdt::class::Class;
 use khlong_crdt::id::{RelayKey, Seq, TimelineId};
 use khlong_crdt::time::{Monotonic, Now};
-use khlong_document::keys::invite::InviteSecret;
+use khlong_document::keys::invite::{InviteError, InviteSecret};
 use khlong_document::membership::joining::join;
 use khlong_document::timeline::Timeline;
 use khlong_store::tables::named::{self, Named};
@@ -25,8 +25,15 @@ impl Peer {
             .parse()
             .map_err(|error| malformed("the invite link", &error))?;
         let id = link.timeline;
-        let invite = InviteSecret::from_payload(id, &link.secret, Some(&self.user))
-            .map_err(|error| malformed("the invite link", &error))?;
+        let invite =
+            InviteSecret::from_payload(id, &link.secret, Some(&self.user)).map_err(|error| {
+                match error {
+                    sealed @ InviteError::Sealed(_) => NodeError::NotForYou(sealed),
+                    InviteError::UserKeyNeeded | InviteError::Length { .. } => {
+                        malformed("the invite link", &error)
+                    }
+                }
+            })?;
         let relays: Vec<String> = link.relays.iter().map(ToString::to_string).collect();
         let (is_joining, follows) = (self.is_joining(id), self.book.follows(id));
         match self.timelines.get(&id) {
