@@ -24,7 +24,6 @@ use super::Peer;
 use super::book::{BOOK_ROW, Book};
 use super::find::check_nickname;
 use super::receipt_pace::ReceiptPace;
-use super::relays::portions::load_reoffers;
 use super::timelines::{load, load_outbox, secret_row};
 use super::vault::{MasterKey, Vault};
 use crate::error::NodeError;
@@ -115,7 +114,6 @@ impl Peer {
             damages.push((id, damage));
         }
         let outbox = load_outbox(&store)?;
-        let reoffers = load_reoffers(&store)?;
         let mut peer = Self {
             store,
             vault,
@@ -127,7 +125,6 @@ impl Peer {
             timelines,
             damaged: BTreeMap::new(),
             outbox,
-            reoffers,
             links: BTreeMap::new(),
             online: false,
             overlay: Overlay::default(),

@@ -58,7 +58,6 @@ use self::damage::Damage;
 use self::links::{Link, LinkState};
 use self::outbox::Outbox;
 use self::receipt_pace::ReceiptPace;
-use self::relays::portions::Reoffers;
 use self::vault::Vault;
 use crate::api::Event;
 use crate::error::NodeError;
@@ -145,8 +144,6 @@ pub struct Peer {
     owing: BTreeSet<TimelineId>,
     receipts: ReceiptPace,
     outbox: Outbox,
-    /// Histories that relays are offered again, a portion at a time.
-    reoffers: Reoffers,
     links: BTreeMap<RelayKey, Link>,
     online: bool,
     /// Written since the last commit.

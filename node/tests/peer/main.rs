@@ -19,7 +19,6 @@ mod joining;
 mod net;
 mod old_nodes;
 mod patience;
-mod reoffer;
 mod restored;
 
 /// What every wall clock shows at the start: a day in September 2026.

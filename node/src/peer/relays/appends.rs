@@ -81,8 +81,8 @@ impl Peer {
         let Some((_, offered)) = live.in_flight.take_if(|(waiting, _)| *waiting == request) else {
             return Ok(());
         };
-        let offers_again = live.offers_again;
         // A relay that lost its log hears of grants from whoever comes first.
+        let learns_anew = live.offers_again;
         for ((place, outcome), proof) in offered.iter().zip(outcomes).zip(proofs) {
             match *outcome {
                 AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
@@ -93,8 +93,7 @@ impl Peer {
                     retry_after_ms,
                 } if code.is_retryable()
                     || self.may_be_early(place.timeline, code)
-                    || ((offers_again || self.is_reoffering(relay, place.timeline))
-                        && is_of_admission(code)) =>
+                    || (learns_anew && is_of_admission(code)) =>
                 {
                     self.put_off(now, relay, *place, code, retry_after_ms)?;
                 }

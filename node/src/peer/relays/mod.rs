@@ -1,7 +1,6 @@
 //! What a relay says, and what it is asked.
 
 mod appends;
-pub(super) mod portions;
 mod reoffer;
 mod subscriptions;
 
@@ -132,7 +131,6 @@ impl Peer {
                     self.book.follows(*timeline) || self.outbox.of(*timeline).next().is_some()
                 })
                 .collect();
-            self.offer_next_portions(now, relay)?;
             let inputs = self.wishes(now, relay, &carried)?;
             for input in inputs {
                 self.drive(now, relay, input)?;

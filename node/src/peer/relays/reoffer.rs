@@ -14,7 +14,7 @@ use khlong_crdt::id::{ArrivalSeq, EnvelopeId, LogId, RelayKey, TimelineId};
 use khlong_crdt::time::Now;
 use khlong_store::error::StoreError;
 use khlong_store::tables::outbox::{self, OutboxEntry};
-use khlong_store::tables::timelines::salvage;
+use khlong_store::tables::timelines::entries;
 use khlong_store::tables::{cursors, receipts};
 
 use crate::error::NodeError;
@@ -22,7 +22,6 @@ use crate::peer::Peer;
 use crate::peer::dropped;
 use crate::peer::links::Link;
 use crate::peer::outbox::{Place, Waiting};
-use crate::peer::relays::portions::Reoffer;
 
 /// Envelopes read at once.
 const READ_ENTRIES: usize = 1_024;
@@ -68,8 +67,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Offers a relay what this node has of a timeline: permissions and keys of all now, and
-    /// then one's own history a portion at a time.
+    /// Offers a relay what this node has of a timeline: permissions and keys of all, and all of one's own.
     pub(in crate::peer) fn offer_again(
         &mut self,
         now: Now,
@@ -90,32 +88,40 @@ impl Peer {
         // What others wrote before what is mine: the relay knows nobody until the genesis
         // and the grants are there, whenever they arrived here.
         let (mut others, mut mine) = (Vec::new(), Vec::new());
-        let mut after = ArrivalSeq(0);
-        loop {
-            let page = self.with_batch(|batch| {
-                let class = Class::Control;
-                salvage(batch, &timeline, class, after, READ_ENTRIES, READ_BYTES)
-            })?;
-            let Some(last) = page.last else { break };
-            after = last;
-            for entry in page.stored {
-                let envelope = entry.envelope;
-                let id = envelope.id();
-                if envelope.body().is_none()
-                    || waiting.contains(&id)
-                    || self.with_batch(|batch| dropped::contains(batch, &id))?
-                {
-                    continue;
-                }
-                if self.is_own(&envelope) {
-                    mine.push(envelope);
-                } else {
-                    others.push(envelope);
+        for class in Class::ALL {
+            let mut after = ArrivalSeq(0);
+            loop {
+                let upto = ArrivalSeq(u64::MAX);
+                let page = self.with_batch(|batch| {
+                    entries(
+                        batch,
+                        &timeline,
+                        class,
+                        after,
+                        upto,
+                        READ_ENTRIES,
+                        READ_BYTES,
+                    )
+                })?;
+                let Some(last) = page.last() else { break };
+                after = last.arrival;
+                for entry in page {
+                    let envelope = entry.envelope;
+                    let id = envelope.id();
+                    if envelope.body().is_none()
+                        || waiting.contains(&id)
+                        || self.with_batch(|batch| dropped::contains(batch, &id))?
+                    {
+                        continue;
+                    }
+                    if self.is_own(&envelope) {
+                        mine.push(envelope);
+                    } else if class == Class::Control {
+                        others.push(envelope);
+                    }
                 }
             }
         }
-        let history = self.with_batch(|batch| Reoffer::of_all(batch, &timeline))?;
-        self.note_reoffer(relay, timeline, history)?;
         others
             .iter()
             .chain(&mine)
@@ -148,13 +154,13 @@ impl Peer {
         Ok(())
     }
 
-    pub(super) fn is_own(&self, envelope: &VerifiedEnvelope) -> bool {
+    fn is_own(&self, envelope: &VerifiedEnvelope) -> bool {
         self.timelines
             .get(&envelope.timeline())
             .is_some_and(|timeline| timeline.is_mine(&envelope.prefix().author))
     }
 
-    pub(super) fn requeue(
+    fn requeue(
         &mut self,
         now: Now,
         relay: RelayKey,
