@@ -377,10 +377,6 @@ pub struct TimelineView {
     pub queued: u64,
     /// Envelopes that wait for a key or for another envelope.
     pub parked: usize,
-    /// Damaged rows here: what they held is not shown until a relay brings it again, unless
-    /// other rows still tell it.
-    #[serde(default)]
-    pub damaged: u64,
     /// Relays that carry it.
     pub relays: Vec<String>,
 }
@@ -494,14 +490,6 @@ pub enum Event {
         author: String,
         /// Where.
         seq: u64,
-    },
-    /// Rows of a timeline are damaged. They are passed over and asked for again; what a
-    /// relay still has comes back.
-    Damaged {
-        /// Which timeline.
-        timeline: String,
-        /// How many.
-        rows: u64,
     },
     /// More happened at once than is kept: the oldest events before the next one
     /// were dropped. The history has everything: ask it.

@@ -215,15 +215,6 @@ impl StoreError {
         }
     }
 
-    /// Whether bytes at rest are damaged: the row is lost, the rest of the store is not.
-    #[must_use]
-    pub fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::Corrupt { .. } | Self::Engine(EngineError::Corrupt { .. })
-        )
-    }
-
     /// Whether the same call may be tried again on the same store.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -134,8 +134,7 @@ async fn follow(
                 Event::State { .. }
                 | Event::Delivery { .. }
                 | Event::Relay { .. }
-                | Event::Fork { .. }
-                | Event::Damaged { .. },
+                | Event::Fork { .. },
             ) => {}
             Heard::Event(Event::Missed { count }) | Heard::Missed(count) => {
                 note(&format!(

@@ -100,7 +100,6 @@ pub(super) fn timeline(output: Output, view: &TimelineView) -> Result<(), CliErr
         (view.unread as u64, "unread"),
         (view.queued, "queued"),
         (view.parked as u64, "waiting for a key or a message"),
-        (view.damaged, "damaged here"),
     ] {
         if count > 0 {
             line.push_str(&format!(", {count} {what}"));

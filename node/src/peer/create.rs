@@ -104,14 +104,11 @@ impl Peer {
         let book = Book::decode(&row)?;
         let user = user_secret(&store, &vault)?;
         let mut timelines = BTreeMap::new();
-        let mut damages = Vec::new();
         for key in book.timelines.keys() {
             let id: TimelineId = key.parse().map_err(|_| NodeError::Settings {
                 name: BOOK_ROW.to_owned(),
             })?;
-            let (timeline, damage) = load(&store.batch(), &vault, id)?;
-            timelines.insert(id, timeline);
-            damages.push((id, damage));
+            timelines.insert(id, load(&store.batch(), &vault, id)?);
         }
         let outbox = load_outbox(&store)?;
         let mut peer = Self {
@@ -123,7 +120,6 @@ impl Peer {
             owing: timelines.keys().copied().collect(),
             receipts: ReceiptPace::default(),
             timelines,
-            damaged: BTreeMap::new(),
             outbox,
             links: BTreeMap::new(),
             online: false,
@@ -136,9 +132,6 @@ impl Peer {
         };
         for address in peer.known_relays() {
             peer.link_to(now, address);
-        }
-        for (id, damage) in damages {
-            peer.meet_damage(now, id, damage)?;
         }
         Ok(peer)
     }
@@ -205,8 +198,7 @@ impl Peer {
         let batch = self.store.batch_on(std::mem::take(&mut self.overlay));
         let renewed = load(&batch, &self.vault, id);
         self.overlay = batch.into_overlay();
-        let (renewed, _) = renewed?;
-        self.timelines.insert(id, renewed);
+        self.timelines.insert(id, renewed?);
         self.owing.insert(id);
         for link in self.links.values_mut() {
             if let Some(live) = link.live() {

@@ -4,7 +4,6 @@ use khlong_crdt::id::{MessageId, Seq, TimelineId};
 use khlong_crdt::time::Now;
 use khlong_document::timeline::draft::Draft;
 use khlong_document::timeline::limits::{NICKNAME_BYTES_MAX, TITLE_BYTES_MAX};
-use khlong_document::timeline::write::WriteError;
 use rand_core::Rng as _;
 
 use super::Peer;
@@ -104,14 +103,7 @@ impl Peer {
     /// Before anything is written in a timeline, or made for it.
     pub(super) fn check_followed(&self, id: TimelineId) -> Result<(), NodeError> {
         let left = self.timelines.contains_key(&id) && !self.book.follows(id);
-        if left {
-            return Err(NodeError::Left);
-        }
-        // Its next envelope would take a place in the chain that is taken.
-        if self.awaits_mending(id) {
-            return Err(NodeError::Write(WriteError::NotReady));
-        }
-        Ok(())
+        if left { Err(NodeError::Left) } else { Ok(()) }
     }
 
     /// A message that is there, to be answered, changed or reacted to.

@@ -26,7 +26,6 @@
 mod batch;
 mod book;
 mod create;
-mod damage;
 mod dropped;
 mod find;
 mod links;
@@ -54,7 +53,6 @@ use khlong_sync::wire::frame::{Frame, Lane};
 use rand_chacha::ChaCha20Rng;
 
 use self::book::Book;
-use self::damage::Damage;
 use self::links::{Link, LinkState};
 use self::outbox::Outbox;
 use self::receipt_pace::ReceiptPace;
@@ -138,8 +136,6 @@ pub struct Peer {
     book: Book,
     /// Every timeline of the book.
     timelines: BTreeMap<TimelineId, Timeline>,
-    /// What of them cannot be read.
-    damaged: BTreeMap<TimelineId, Damage>,
     /// Those that changed since it was last seen to what is owed there.
     owing: BTreeSet<TimelineId>,
     receipts: ReceiptPace,

@@ -13,12 +13,11 @@ use khlong_store::batch::Batch;
 use khlong_store::error::StoreError;
 use khlong_store::store::Store;
 use khlong_store::tables::named::{self, Named};
-use khlong_store::tables::timelines::{Appended, append, get, salvage};
+use khlong_store::tables::timelines::{Appended, append, entries, get};
 use khlong_store::tables::{outbox, receipts};
 use khlong_sync::wire::code::ErrorCode;
 
 use super::Peer;
-use super::damage::Damage;
 use super::outbox::{Outbox, Waiting};
 use super::vault::Vault;
 use crate::api::Event;
@@ -34,12 +33,11 @@ pub(super) fn secret_row(timeline: TimelineId) -> String {
 }
 
 /// Folds everything that the folder, with what waits for the commit, holds of a timeline.
-/// What cannot be read is passed over, and returned beside it.
 pub(super) fn load(
     batch: &Batch<'_>,
     vault: &Vault,
     id: TimelineId,
-) -> Result<(Timeline, Damage), NodeError> {
+) -> Result<Timeline, NodeError> {
     let name = secret_row(id);
     let row = named::get(batch, Named::Secret, name.as_bytes())
         .map_err(NodeError::Store)?
@@ -47,31 +45,25 @@ pub(super) fn load(
     let secrets = TimelineSecrets::from_bytes(&vault.open(&name, &row)?)
         .map_err(|_| NodeError::Secret { name })?;
     let mut timeline = Timeline::new(id, secrets);
-    let mut damage = Damage::new();
     timeline
-        .reread(|timeline| feed(batch, timeline, &mut damage))
+        .reread(|timeline| feed(batch, timeline))
         .map_err(NodeError::Store)?;
-    Ok((timeline, damage))
+    Ok(timeline)
 }
 
 /// Gives a timeline all its envelopes, also those that wait for the commit. Auth-ops
 /// and key-ops come first: what follows rests on them.
-fn feed(
-    batch: &Batch<'_>,
-    timeline: &mut Timeline,
-    damage: &mut Damage,
-) -> Result<Vec<TimelineEvent>, StoreError> {
+fn feed(batch: &Batch<'_>, timeline: &mut Timeline) -> Result<Vec<TimelineEvent>, StoreError> {
     let id = timeline.id();
     let mut events = Vec::new();
     for class in Class::ALL {
         let mut after = ArrivalSeq(0);
         loop {
-            let page = salvage(batch, &id, class, after, LOAD_ENTRIES, LOAD_BYTES)?;
-            let Some(last) = page.last else { break };
-            after = last;
-            damage.extend(page.damaged.into_iter().map(|arrival| (class, arrival)));
-            let envelopes = page.stored.into_iter().map(|entry| entry.envelope);
-            events.extend(timeline.receive_all(envelopes));
+            let end = ArrivalSeq(u64::MAX);
+            let page = entries(batch, &id, class, after, end, LOAD_ENTRIES, LOAD_BYTES)?;
+            let Some(last) = page.last() else { break };
+            after = last.arrival;
+            events.extend(timeline.receive_all(page.into_iter().map(|entry| entry.envelope)));
         }
     }
     Ok(events)
@@ -82,12 +74,8 @@ pub(super) fn load_outbox(store: &Store) -> Result<Outbox, NodeError> {
     let batch = store.batch();
     let mut waiting = Outbox::default();
     for entry in outbox::list(&batch).map_err(NodeError::Store)? {
-        let stored = match get(&batch, &entry.id) {
-            Ok(Some(stored)) => stored,
-            Ok(None) => continue,
-            // Its row stays: a relay that has the envelope may bring it back.
-            Err(error) if error.is_damage() => continue,
-            Err(error) => return Err(NodeError::Store(error)),
+        let Some(stored) = get(&batch, &entry.id).map_err(NodeError::Store)? else {
+            continue;
         };
         let stored_at = receipts::get(&batch, &entry.id).map_err(NodeError::Store)?;
         let stored_at = stored_at
@@ -152,10 +140,8 @@ impl Peer {
                 author: envelope.author().to_string(),
                 seq: envelope.seq().0,
             }),
-            // Restored: a relay that had dropped the body was here before somebody who has it;
-            // or its row was damaged.
-            Appended::Stored { .. } => {}
-            Appended::Restored { arrival } => self.mend(id, (envelope.class(), arrival))?,
+            // Restored: a relay that had dropped the body was here before somebody who has it.
+            Appended::Stored { .. } | Appended::Restored { .. } => {}
             // The timeline has it; or the folder does not keep it, so that the
             // timeline would show something else after the next start.
             Appended::Duplicate { .. } | Appended::ThirdFork => return Ok(()),
@@ -182,9 +168,7 @@ impl Peer {
             let Some(mut timeline) = self.timelines.remove(&id) else {
                 continue;
             };
-            let mut damage = Damage::new();
-            let read =
-                self.with_batch(|batch| timeline.reread(|open| feed(batch, open, &mut damage)));
+            let read = self.with_batch(|batch| timeline.reread(|open| feed(batch, open)));
             self.timelines.insert(id, timeline);
             self.owing.insert(id);
             self.report(id, read?);

@@ -52,7 +52,6 @@ impl Peer {
                 .filter(|waiting| !waiting.is_stored())
                 .count() as u64,
             parked: timeline.map_or(0, Timeline::parked_count),
-            damaged: self.damaged.get(&id).map_or(0, |rows| rows.len() as u64),
             relays: entry.map_or_else(Vec::new, |entry| entry.relays.clone()),
         }
     }

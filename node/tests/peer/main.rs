@@ -10,7 +10,6 @@
 mod border;
 mod conversation;
 mod course;
-mod damage;
 mod disk;
 mod failed_commit;
 mod faults;

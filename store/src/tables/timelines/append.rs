@@ -6,7 +6,7 @@ use khlong_crdt::time::UnixMillis;
 
 use super::{
     AuthorHeight, ClassHead, IndexRow, Stored, TimelineHead, arrival_key, author_key,
-    author_seq_key, class_key, decode_ids, index_key, read, salvage, timeline_class_key,
+    author_seq_key, class_key, decode_ids, index_key, read, timeline_class_key,
 };
 use crate::batch::Batch;
 use crate::error::StoreError;
@@ -33,7 +33,7 @@ pub enum Appended {
         /// Its number since then.
         arrival: ArrivalSeq,
     },
-    /// It was there without its body, or with a damaged row, and is whole again: nothing else changed.
+    /// It was there without its body and has it again: nothing else changed.
     Restored {
         /// Its number since it came first.
         arrival: ArrivalSeq,
@@ -83,37 +83,16 @@ pub fn append(
 ) -> Result<Appended, StoreError> {
     let id = envelope.id();
     // Mutant "dedupe": what is here enters the log again.
-    if cfg!(not(khlong_mutant = "dedupe")) {
-        let known = match batch.get(Table::Envelope, id.as_bytes()) {
-            Ok(Some(known)) => known_already(batch, envelope, &known),
-            Ok(None) => Ok(None),
-            Err(error) => Err(error),
-        };
-        match known {
-            Ok(Some(appended)) => return Ok(appended),
-            Ok(None) => {}
-            Err(error) if error.is_damage() => {
-                if let Some(appended) = restore_damaged(batch, envelope)? {
-                    return Ok(appended);
-                }
-            }
-            Err(error) => return Err(error),
-        }
+    if let Some(known) = batch.get(Table::Envelope, id.as_bytes())?
+        && cfg!(not(khlong_mutant = "dedupe"))
+    {
+        return known_already(batch, envelope, &known);
     }
     let prefix = envelope.prefix();
     let seq_key = author_seq_key(&prefix.timeline, &prefix.author, prefix.seq);
     let ids = match batch.get(Table::AuthorSeq, &seq_key)? {
         None => Encoder::new().fixed(id.as_bytes()).finish(),
         Some(bytes) => match decode_ids(&seq_key, &bytes)? {
-            // Its own row is gone, and its place in the chain is not.
-            (first, second)
-                if (first == id || second == Some(id)) && cfg!(not(khlong_mutant = "dedupe")) =>
-            {
-                if let Some(appended) = restore_damaged(batch, envelope)? {
-                    return Ok(appended);
-                }
-                bytes
-            }
             (first, None) => Encoder::new()
                 .fixed(first.as_bytes())
                 .fixed(id.as_bytes())
@@ -141,34 +120,15 @@ fn known_already(
     batch: &mut Batch<'_>,
     envelope: &VerifiedEnvelope,
     known: &[u8],
-) -> Result<Option<Appended>, StoreError> {
+) -> Result<Appended, StoreError> {
     let id = envelope.id();
     let (arrival, received_at, bytes) = read::decode_place(&id, known)?;
-    if bytes == envelope.bytes() {
-        return Ok(Some(Appended::Duplicate { arrival }));
-    }
-    // What carries its checksum and is no envelope is damaged too.
-    read::decode_stored(&id, known)?;
     if bytes.len() >= envelope.bytes().len() {
-        return Ok(Some(Appended::Duplicate { arrival }));
+        return Ok(Appended::Duplicate { arrival });
     }
     let row = envelope_row(arrival, received_at, envelope.bytes());
     batch.put(Table::Envelope, id.as_bytes().to_vec(), row)?;
-    Ok(Some(Appended::Restored { arrival }))
-}
-
-/// Writes an envelope over its damaged row, at the place that the index still has of it;
-/// `None` if that is gone too. Walks the timeline's index, which only damage has to pay for.
-fn restore_damaged(
-    batch: &mut Batch<'_>,
-    envelope: &VerifiedEnvelope,
-) -> Result<Option<Appended>, StoreError> {
-    let Some((arrival, received_at)) = salvage::place_of(batch, envelope)? else {
-        return Ok(None);
-    };
-    let row = envelope_row(arrival, received_at, envelope.bytes());
-    batch.put(Table::Envelope, envelope.id().as_bytes().to_vec(), row)?;
-    Ok(Some(Appended::Restored { arrival }))
+    Ok(Appended::Restored { arrival })
 }
 
 fn envelope_row(arrival: ArrivalSeq, received_at: UnixMillis, bytes: &[u8]) -> Vec<u8> {

@@ -10,14 +10,12 @@
 
 mod append;
 mod read;
-mod salvage;
 
 pub use append::{Appended, append, prune};
 pub use read::{
     Place, Stored, Totals, arrivals, author_ids, cursor_at, entries, get, head, heights, index,
     next_arrival, timeline_head, timelines, totals,
 };
-pub use salvage::{Salvaged, salvage};
 
 use khlong_crdt::class::{Class, RunningHash};
 use khlong_crdt::id::{ArrivalSeq, AuthorKey, EnvelopeId, Seq, TimelineId};

@@ -387,7 +387,7 @@ pub(super) fn decode_place<'r>(
     Ok((ArrivalSeq(arrival), UnixMillis(received_at), fields.tail()))
 }
 
-pub(super) fn decode_stored(id: &EnvelopeId, row: &[u8]) -> Result<Stored, StoreError> {
+fn decode_stored(id: &EnvelopeId, row: &[u8]) -> Result<Stored, StoreError> {
     let damaged = |reason| StoreError::corrupt(Table::Envelope, id.as_bytes(), reason);
     let (arrival, received_at, bytes) = decode_place(id, row)?;
     let envelope =
