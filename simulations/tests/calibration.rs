@@ -6,8 +6,8 @@ use khlong_simulations::calibrate::plan::CLASSES;
 use khlong_simulations::kernel::seeds::Seeds;
 use khlong_simulations::links::PipeSpec;
 use khlong_simulations::links::flow::{
-    ACK_FRAME_BYTES, ACK_PACKET_BYTES, Flow, HANDSHAKE_PACKET_BYTES, MAX_ACK_DELAY_US, PACKET_HEADER_BYTES,
-    STREAM_HEADER_BYTES,
+    ACK_FRAME_BYTES, ACK_PACKET_BYTES, Flow, HANDSHAKE_PACKET_BYTES, MAX_ACK_DELAY_US,
+    PACKET_HEADER_BYTES, STREAM_HEADER_BYTES,
 };
 use khlong_simulations::units::{Rate, Size, Span};
 
@@ -81,10 +81,7 @@ fn a_handshake_ends_at_its_deadline() {
     let hasty = Monotonic(round_trip - 1);
     assert_eq!(flow().handshake(Monotonic(0), hasty, 1, &mut random), None);
 
-    let void = PipeSpec {
-        loss: 1.0,
-        ..way()
-    };
+    let void = PipeSpec { loss: 1.0, ..way() };
     let mut flow = Flow::new(void, way(), Monotonic(0));
     assert_eq!(flow.handshake(Monotonic(0), deadline, 1, &mut random), None);
     // At 0, 1 and 3 s, about; the next one would leave at 7 s.

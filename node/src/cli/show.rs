@@ -114,7 +114,7 @@ pub(super) fn timeline(output: Output, view: &TimelineView) -> Result<(), CliErr
 pub(super) fn relay(output: Output, view: &RelayView) -> Result<(), CliError> {
     let mut line = format!("{}  {}", view.address, view.state);
     if view.probing {
-        line.push_str(", does not answer");
+        line.push_str(", has not answered yet");
     } else if view.state == "connected" && view.caught_up {
         line.push_str(", all here");
     }
