@@ -6,6 +6,8 @@
 //! that this file says with a tick was checked. Any check that fails ends it
 //! with exit code 1.
 
+#[path = "../shared/processes.rs"]
+mod processes;
 mod replay;
 mod report;
 mod search;
@@ -16,8 +18,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The demo stops at the first thing that is not as it should be.
-pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+use self::processes::Failure;
 
 /// Longer paths leave no room for a socket (unix(7)).
 const FOLDER_BYTES_MAX: usize = 70;

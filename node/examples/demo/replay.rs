@@ -9,7 +9,7 @@ use khlong_node::node::Heard;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::Failure;
+use crate::processes::Failure;
 use crate::world::Person;
 
 /// Between two messages of one author. All of them together type far faster than people.

@@ -13,7 +13,7 @@ use khlong_store::store::{OpenOptions, Store};
 use khlong_store::table::Table;
 use memchr::memmem::Finder;
 
-use crate::Failure;
+use crate::processes::Failure;
 
 /// Shorter texts could be in a ciphertext by chance: 6 bytes are 1 in 2^48 a place.
 const NEEDLE_BYTES_MIN: usize = 6;

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use khlong_node::api::{Delivery, Request, Response, TimelineView};
 use khlong_node::import::{parse_line, read_export};
 
-use crate::Failure;
+use crate::processes::Failure;
+use crate::processes::{Relay, Running};
 use crate::replay::{self, Line, Watch, Wrote};
 use crate::report::{bytes, good, milliseconds, spread, step, table};
 use crate::search;
-use crate::world::{Person, Relay, Running};
+use crate::world::Person;
 
 const CONVERSATION: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -31,7 +32,7 @@ struct Scene {
 pub(crate) async fn tell(binaries: &Path, folder: &Path) -> Result<(), Failure> {
     let begun = Instant::now();
     step("A relay and three nodes start, each a process of its own");
-    let relay = Relay::create(binaries, folder)?;
+    let relay = Relay::create(binaries, folder, &[])?;
     let running = relay.start()?;
     good(&format!("relay {}", relay.address));
     let mut people = Vec::new();
@@ -264,7 +265,7 @@ fn look_for_plaintext(scene: &Scene, folder: &Path) -> Result<(), Failure> {
     let bodies = scene.lines.iter().map(|line| line.body.as_str());
     let names = scene.people.iter().map(|person| person.nickname.as_str());
     let needles = search::needles(bodies.chain(names).chain([TITLE]));
-    let seen = search::search(&scene.relay.data, &needles)?;
+    let seen = search::search(&scene.relay.data(), &needles)?;
     if let Some((table, text)) = seen.found.first() {
         return Err(format!("the relay has `{text}` in clear in its table `{table}`").into());
     }
@@ -277,7 +278,7 @@ fn look_for_plaintext(scene: &Scene, folder: &Path) -> Result<(), Failure> {
     ));
     let canary = needles.last().ok_or("there is nothing to look for")?;
     let copy = folder.join("relay-with-canary");
-    search::plant(&scene.relay.data, &copy, canary)?;
+    search::plant(&scene.relay.data(), &copy, canary)?;
     let found = search::search(&copy, &needles)?.found;
     if !found.iter().any(|(_, text)| text == canary) {
         return Err(

@@ -301,7 +301,8 @@ impl Kind {
 pub(super) struct Log {
     /// Timeline: its id, its title, or the start of either
     pub(super) timeline: String,
-    /// Then go on and show what arrives, until interrupted; other commands work meanwhile
+    /// Then go on and show what arrives, until interrupted. Other commands work meanwhile; without a daemon a second
+    /// follower ends with the first
     #[arg(long)]
     pub(super) follow: bool,
     /// Show at most so many

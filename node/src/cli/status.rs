@@ -86,7 +86,11 @@ async fn synced(gate: &mut Gate, timeout: Duration) -> Result<(), CliError> {
                 return Err(NodeError::TimedOut {
                     what: "in step with every relay",
                     waited_ms,
-                    stands: wait::STAYS_QUEUED,
+                    stands: if queued == 0 {
+                        "nothing is queued here; what others wrote comes when a relay is reached"
+                    } else {
+                        wait::STAYS_QUEUED
+                    },
                 }
                 .into());
             }
