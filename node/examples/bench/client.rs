@@ -116,7 +116,20 @@ impl Client {
                     Event::Refused { code, message, .. } => {
                         return Err(format!("the relay refused an append: {code} {message}").into());
                     }
-                    _ => {}
+                    Event::Ready { .. }
+                    | Event::Proved { .. }
+                    | Event::Goodbye { .. }
+                    | Event::Watching { .. }
+                    | Event::Unwatched { .. }
+                    | Event::Append { .. }
+                    | Event::Ephemeral { .. }
+                    | Event::Subscribed { .. }
+                    | Event::SubscriptionEnded { .. }
+                    | Event::Totals { .. }
+                    | Event::Pushed { .. }
+                    | Event::CaughtUp { .. }
+                    | Event::BackfillDone { .. }
+                    | Event::Behind { .. } => {}
                 }
             }
             self.read().await?;
