@@ -11,7 +11,7 @@ use rand_core::CryptoRng;
 
 use crate::processes::Failure;
 
-/// About a hundred characters of chat, as ANCHORS and the wire figures count them.
+/// About a hundred characters of chat.
 const TEXTS: [&str; 4] = [
     "เรือออกจากท่าพรุ่งนี้หกโมงเช้านะ ใครจะไปตลาดน้ำมาเจอกันที่ศาลาริมคลองก่อนเวลาสักสิบห้านาที",
     "The boat leaves at six tomorrow; whoever comes to the floating market, be at the pier a quarter early.",
