@@ -10,7 +10,7 @@ mod convert;
 pub mod decoder;
 pub mod frame;
 
-use khlong_crdt::envelope::EnvelopeError;
+use khlong_crdt::envelope::{EnvelopeError, VerifiedEnvelope};
 use prost::Message;
 use prost::bytes::Bytes;
 
@@ -98,11 +98,33 @@ impl WireError {
     }
 }
 
+/// Makes an envelope of received bytes, or says what is wrong with them.
+///
+/// [`decode`] takes [`VerifiedEnvelope::verify`]. Whoever already holds some envelopes
+/// verified may compare the bytes with those instead, which costs less than a signature.
+pub type EnvelopeCheck = dyn Fn(&[u8]) -> Result<VerifiedEnvelope, EnvelopeError> + Send + Sync;
+
 /// A frame without its length.
 ///
 /// # Errors
 /// Anything that `PROTOCOL.md` does not allow; all are fatal for the connection.
 pub fn decode(bytes: &[u8]) -> Result<Frame, WireError> {
+    decode_with(bytes, &verify)
+}
+
+/// [`VerifiedEnvelope::verify`], as an [`EnvelopeCheck`].
+///
+/// # Errors
+/// [`EnvelopeError`].
+pub fn verify(bytes: &[u8]) -> Result<VerifiedEnvelope, EnvelopeError> {
+    VerifiedEnvelope::verify(bytes)
+}
+
+/// As [`decode`], with another check of the envelopes.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_with(bytes: &[u8], check: &EnvelopeCheck) -> Result<Frame, WireError> {
     if bytes.len() > FRAME_BYTES_MAX {
         return Err(WireError::Oversize {
             bytes: bytes.len() as u64,
@@ -114,7 +136,7 @@ pub fn decode(bytes: &[u8]) -> Result<Frame, WireError> {
     }
     let frame = convert::pb::Frame::decode(Bytes::copy_from_slice(bytes))
         .map_err(|_| WireError::Undecodable)?;
-    Frame::try_from(frame)
+    Frame::from_wire(frame, check)
 }
 
 /// A frame without its length: what [`decode`] reads.

@@ -1,6 +1,8 @@
 //! The client's side: one UDP socket, many relays.
 
+use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use khlong_crdt::address::RelayAddress;
 use quinn::{ConnectionError, Endpoint};
@@ -10,13 +12,23 @@ use super::error::{ConnectError, SetupError, close_number};
 use super::limits::QuicLimits;
 use super::link::Link;
 use crate::wire::code::ErrorCode;
+use crate::wire::{self, EnvelopeCheck};
 
 /// Opens links to relays. Dropping it ends the links that it made; a clone
 /// shares the socket.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Dialer {
     endpoint: Endpoint,
     limits: QuicLimits,
+    check: Arc<EnvelopeCheck>,
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialer")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Dialer {
@@ -34,7 +46,18 @@ impl Dialer {
                 source,
             })
         })?;
-        Ok(Self { endpoint, limits })
+        Ok(Self {
+            endpoint,
+            limits,
+            check: Arc::new(wire::verify),
+        })
+    }
+
+    /// For the links that it makes from now on: how received envelopes are checked.
+    #[must_use]
+    pub fn checking(mut self, check: Arc<EnvelopeCheck>) -> Self {
+        self.check = check;
+        self
     }
 
     /// Connects to a relay and opens the control stream; tries the addresses
@@ -88,8 +111,16 @@ impl Dialer {
             (None, source) => unreachable(source),
         })?;
         let (control_out, control_in) = connection.open_bi().await.map_err(unreachable)?;
-        Link::start(connection, control_out, control_in, self.limits, None)
-            .map_err(ConnectError::Setup)
+        let check = Arc::clone(&self.check);
+        Link::start(
+            connection,
+            control_out,
+            control_in,
+            self.limits,
+            check,
+            None,
+        )
+        .map_err(ConnectError::Setup)
     }
 
     /// A socket of both families takes IPv4 addresses in their mapped form.

@@ -1,5 +1,6 @@
 //! One connection: lanes out, frames in.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,9 +17,9 @@ use super::lane::{STREAM_LANES, index};
 use super::limits::{LANE_FRAMES_MAX, QuicLimits, RECEIVED_FRAMES_MAX, queued_bytes};
 use super::seats::Seat;
 use super::{reader, writer};
-use crate::wire::WireError;
 use crate::wire::code::ErrorCode;
 use crate::wire::frame::{Frame, Lane};
+use crate::wire::{EnvelopeCheck, WireError};
 
 /// The longest close reason that is kept, bytes.
 const REASON_BYTES_MAX: usize = 256;
@@ -48,10 +49,10 @@ pub struct LinkStats {
 }
 
 /// State that the handle and its tasks share.
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) connection: Connection,
     pub(crate) limits: QuicLimits,
+    pub(crate) check: Arc<EnvelopeCheck>,
     /// What `Monotonic` counts from.
     began: tokio::time::Instant,
     /// One bit for each class whose stream the peer has opened.
@@ -60,6 +61,14 @@ pub(crate) struct Shared {
     /// Of the frames in all lanes, and of those that a writer is about to write.
     queued_bytes: AtomicUsize,
     closed_here: Mutex<Option<(Option<ErrorCode>, String)>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Shared {
@@ -234,6 +243,7 @@ impl Link {
         control_out: SendStream,
         control_in: RecvStream,
         limits: QuicLimits,
+        check: Arc<EnvelopeCheck>,
         seat: Option<Seat>,
     ) -> Result<Self, SetupError> {
         let mut exporter = [0; 32];
@@ -243,6 +253,7 @@ impl Link {
         let shared = Arc::new(Shared {
             connection,
             limits,
+            check,
             began: tokio::time::Instant::now(),
             classes_opened: AtomicU8::new(0),
             datagrams_dropped: AtomicU64::new(0),

@@ -15,6 +15,7 @@ use super::limits::QuicLimits;
 use super::link::Link;
 use super::seats::{Seat, Seats};
 use crate::wire::code::ErrorCode;
+use crate::wire::verify;
 
 /// Accepts links. Handshakes run in tasks that end with it.
 #[derive(Debug)]
@@ -144,5 +145,12 @@ async fn handshake(incoming: Incoming, limits: QuicLimits, seat: Seat) -> Result
         .await
         .map_err(SetupError::Control)?;
     let (control_out, control_in) = connection.accept_bi().await.map_err(SetupError::Control)?;
-    Link::start(connection, control_out, control_in, limits, Some(seat))
+    Link::start(
+        connection,
+        control_out,
+        control_in,
+        limits,
+        Arc::new(verify),
+        Some(seat),
+    )
 }

@@ -17,7 +17,7 @@ use super::link::{LinkEvent, Shared};
 use crate::wire::code::ErrorCode;
 use crate::wire::decoder::Decoder;
 use crate::wire::frame::{Frame, Lane};
-use crate::wire::{WireError, decode};
+use crate::wire::{WireError, decode_with};
 
 /// Bytes taken from a stream at a time.
 const READ_BYTES_MAX: usize = 64 * 1024;
@@ -64,7 +64,7 @@ pub(crate) async fn run(shared: Arc<Shared>, control: RecvStream, frames: mpsc::
             }
             datagram = shared.connection.read_datagram() => {
                 let Ok(bytes) = datagram else { break ReadError::Gone };
-                match decode(&bytes) {
+                match decode_with(&bytes, &*shared.check) {
                     // Dropped first under load.
                     Ok(frame) if on_datagram(&frame) => drop(frames.try_send(LinkEvent::Frame(frame))),
                     Ok(_) => break ReadError::WrongLane,
@@ -138,7 +138,7 @@ async fn read_stream(
             .push(shared.now(), &chunk.bytes)
             .map_err(ReadError::Wire)?;
         while let Some(bytes) = decoder.next_frame(shared.now()).map_err(ReadError::Wire)? {
-            let frame = decode(bytes).map_err(ReadError::Wire)?;
+            let frame = decode_with(bytes, &*shared.check).map_err(ReadError::Wire)?;
             if frame.lane() != lane && !is_unknown(&frame) {
                 return Err(ReadError::WrongLane);
             }

@@ -17,18 +17,20 @@ use crate::limits::{
     TOKEN_BYTES_MAX,
 };
 use crate::replica::{Arrival, TransferTotals};
-use crate::wire::WireError;
 use crate::wire::code::ErrorCode;
 use crate::wire::frame::{
     Ack, Append, AppendAnswer, AppendOutcome, BackfillDone, Behind, CaughtUp, Ephemeral,
     ErrorFrame, Frame, Goodbye, Hello, Ping, Pong, Prove, Proved, Pull, Push, Subscribe,
     Subscribed, SubscriptionEnded, TimelineSubscription, Totals, Unsubscribe,
 };
+use crate::wire::{EnvelopeCheck, WireError};
 
-impl TryFrom<pb::Frame> for Frame {
-    type Error = WireError;
-
-    fn try_from(frame: pb::Frame) -> Result<Self, WireError> {
+impl Frame {
+    /// `check` makes the envelopes.
+    pub(in crate::wire) fn from_wire(
+        frame: pb::Frame,
+        check: &EnvelopeCheck,
+    ) -> Result<Self, WireError> {
         use pb::frame::Body;
         Ok(match frame.body.ok_or(WireError::NoBody)? {
             Body::Hello(body) => Self::Hello(body.try_into()?),
@@ -41,7 +43,7 @@ impl TryFrom<pb::Frame> for Frame {
             }),
             Body::SubscriptionEnded(body) => Self::SubscriptionEnded(body.try_into()?),
             Body::Totals(body) => Self::Totals(body.try_into()?),
-            Body::Push(body) => Self::Push(body.try_into()?),
+            Body::Push(body) => Self::Push(push(body, check)?),
             Body::Pull(body) => Self::Pull(body.try_into()?),
             Body::CaughtUp(body) => {
                 let (class, cursor) = cursor(body.cursor)?;
@@ -55,7 +57,7 @@ impl TryFrom<pb::Frame> for Frame {
                 let (class, cursor) = cursor(body.cursor)?;
                 Self::Behind(Behind { class, cursor })
             }
-            Body::Append(body) => Self::Append(body.try_into()?),
+            Body::Append(body) => Self::Append(append(body, check)?),
             Body::Ack(body) => Self::Ack(body.try_into()?),
             Body::Ephemeral(body) => Self::Ephemeral(body.try_into()?),
             Body::Error(body) => Self::Error(body.try_into()?),
@@ -231,42 +233,38 @@ impl TryFrom<pb::Totals> for Totals {
     }
 }
 
-impl TryFrom<pb::Push> for Push {
-    type Error = WireError;
-
-    fn try_from(body: pb::Push) -> Result<Self, WireError> {
-        few(body.entries.len(), PUSH_ENTRIES_MAX, "entries")?;
-        let (class, cursor) = cursor(body.cursor)?;
-        let backfill = backfill(body.backfill.as_ref())?;
-        let mut entries: Vec<Arrival> = Vec::with_capacity(body.entries.len());
-        for (index, sent) in body.entries.iter().enumerate() {
-            let entry = Arrival {
-                arrival: ArrivalSeq(sent.arrival),
-                received_at: UnixMillis(sent.received_at_ms),
-                envelope: envelope(index, &sent.envelope)?,
-            };
-            let before = entries.last().map_or(ArrivalSeq(0), |entry| entry.arrival);
-            if entry.arrival <= before {
-                return Err(invalid("arrival"));
-            }
-            if entry.envelope.class() != class {
-                return Err(invalid("class"));
-            }
-            if backfill.is_some_and(|timeline| entry.envelope.prefix().timeline != timeline) {
-                return Err(invalid("backfill"));
-            }
-            entries.push(entry);
+fn push(body: pb::Push, check: &EnvelopeCheck) -> Result<Push, WireError> {
+    few(body.entries.len(), PUSH_ENTRIES_MAX, "entries")?;
+    let (class, cursor) = cursor(body.cursor)?;
+    let backfill = backfill(body.backfill.as_ref())?;
+    let mut entries: Vec<Arrival> = Vec::with_capacity(body.entries.len());
+    for (index, sent) in body.entries.iter().enumerate() {
+        let entry = Arrival {
+            arrival: ArrivalSeq(sent.arrival),
+            received_at: UnixMillis(sent.received_at_ms),
+            envelope: envelope(index, &sent.envelope, check)?,
+        };
+        let before = entries.last().map_or(ArrivalSeq(0), |entry| entry.arrival);
+        if entry.arrival <= before {
+            return Err(invalid("arrival"));
         }
-        match entries.last() {
-            None => Err(WireError::Missing { field: "entries" }),
-            Some(last) if last.arrival > cursor.seq => Err(invalid("cursor")),
-            Some(_) => Ok(Self {
-                class,
-                backfill,
-                entries,
-                cursor,
-            }),
+        if entry.envelope.class() != class {
+            return Err(invalid("class"));
         }
+        if backfill.is_some_and(|timeline| entry.envelope.prefix().timeline != timeline) {
+            return Err(invalid("backfill"));
+        }
+        entries.push(entry);
+    }
+    match entries.last() {
+        None => Err(WireError::Missing { field: "entries" }),
+        Some(last) if last.arrival > cursor.seq => Err(invalid("cursor")),
+        Some(_) => Ok(Push {
+            class,
+            backfill,
+            entries,
+            cursor,
+        }),
     }
 }
 
@@ -282,24 +280,20 @@ impl TryFrom<pb::Pull> for Pull {
     }
 }
 
-impl TryFrom<pb::Append> for Append {
-    type Error = WireError;
-
-    fn try_from(body: pb::Append) -> Result<Self, WireError> {
-        few(body.envelopes.len(), APPEND_ENVELOPES_MAX, "envelopes")?;
-        if body.envelopes.is_empty() {
-            return Err(WireError::Missing { field: "envelopes" });
-        }
-        if body.envelopes.iter().map(Bytes::len).sum::<usize>() > APPEND_BYTES_MAX {
-            return Err(WireError::TooLong { field: "envelopes" });
-        }
-        let envelopes = body.envelopes.iter().enumerate();
-        let envelopes = envelopes.map(|(index, bytes)| envelope(index, bytes));
-        Ok(Self {
-            request: body.request,
-            envelopes: envelopes.collect::<Result<_, _>>()?,
-        })
+fn append(body: pb::Append, check: &EnvelopeCheck) -> Result<Append, WireError> {
+    few(body.envelopes.len(), APPEND_ENVELOPES_MAX, "envelopes")?;
+    if body.envelopes.is_empty() {
+        return Err(WireError::Missing { field: "envelopes" });
     }
+    if body.envelopes.iter().map(Bytes::len).sum::<usize>() > APPEND_BYTES_MAX {
+        return Err(WireError::TooLong { field: "envelopes" });
+    }
+    let envelopes = body.envelopes.iter().enumerate();
+    let envelopes = envelopes.map(|(index, bytes)| envelope(index, bytes, check));
+    Ok(Append {
+        request: body.request,
+        envelopes: envelopes.collect::<Result<_, _>>()?,
+    })
 }
 
 impl TryFrom<pb::Ack> for Ack {
@@ -393,9 +387,13 @@ fn cursor(body: Option<pb::Cursor>) -> Result<(Class, Cursor), WireError> {
     Ok((class(body.class)?, cursor))
 }
 
-fn envelope(index: usize, bytes: &Bytes) -> Result<VerifiedEnvelope, WireError> {
+fn envelope(
+    index: usize,
+    bytes: &Bytes,
+    check: &EnvelopeCheck,
+) -> Result<VerifiedEnvelope, WireError> {
     short(bytes, ENVELOPE_BYTES_MAX, "envelope")?;
-    VerifiedEnvelope::verify(bytes.as_ref()).map_err(|source| WireError::Envelope { index, source })
+    check(bytes).map_err(|source| WireError::Envelope { index, source })
 }
 
 fn timeline(bytes: &Bytes) -> Result<TimelineId, WireError> {
