@@ -3,14 +3,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench check fmt mutants ci
+.PHONY: help setup build demo test bench bench-peers check fmt mutants ci
 
 # Sourced in each recipe, not exported here: setup may only just have installed ccache and cargo.
 ENVIRONMENT := source .tools/env
 WORKSPACE := --workspace --locked
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install what is missing (compilers, libclang, ccache, Rust); all targets do this first
 	@.tools/setup
@@ -26,7 +26,11 @@ test: setup ## All tests, the examples in the docs, and the independent decoder 
 
 # A build of its own (--release): figures of the dev profile are of no use.
 bench: setup ## Measure the relay; arguments by BENCH="--full --only ingest --json" (first build: a quarter of an hour)
-	@$(ENVIRONMENT) && cargo build $(WORKSPACE) --release --bins --example bench && "$${CARGO_TARGET_DIR:-target}/release/examples/bench" $(BENCH)
+	@$(ENVIRONMENT) && cargo build $(WORKSPACE) --release --bin khlong --bin khlong-relay --example bench && "$${CARGO_TARGET_DIR:-target}/release/examples/bench" $(BENCH)
+
+# The peers come from their own packages, into target/peers; one that cannot be had fails the command.
+bench-peers: setup ## The same beside NATS JetStream, in turn, with ratios; arguments as for bench
+	@$(ENVIRONMENT) && .tools/peers && $(MAKE) --no-print-directory bench BENCH="--only ingest --only fanout --nats-server $${CARGO_TARGET_DIR:-target}/peers/bin/nats-server $(BENCH)"
 
 check: setup ## Formatting, clippy and rustdoc, warnings denied
 	@$(ENVIRONMENT) && cargo fmt --all --check

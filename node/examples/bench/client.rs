@@ -1,17 +1,19 @@
-//! A client that appends: sync's session over real QUIC, without a store of its own.
+//! A client that appends and listens: sync's session over real QUIC, without a store of its own.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use khlong_crdt::address::RelayAddress;
+use khlong_crdt::class::Class;
 use khlong_crdt::envelope::VerifiedEnvelope;
-use khlong_crdt::id::LogId;
+use khlong_crdt::id::{ArrivalSeq, LogId, TimelineId};
 use khlong_crdt::time::{Monotonic, Now, UnixMillis};
 use khlong_document::membership::secrets::TimelineSecrets;
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::identity::Role as StoreRole;
 use khlong_store::store::{OpenOptions, Store};
+use khlong_sync::replica::Arrival;
 use khlong_sync::session::Session;
 use khlong_sync::session::config::{Role, SessionConfig};
 use khlong_sync::session::input::Input;
@@ -19,7 +21,7 @@ use khlong_sync::session::output::{Event, Output};
 use khlong_sync::session::proof::proof_bytes;
 use khlong_sync::transport::quic::dialer::Dialer;
 use khlong_sync::transport::quic::link::{Link, LinkEvent};
-use khlong_sync::wire::frame::AppendOutcome;
+use khlong_sync::wire::frame::{AppendOutcome, TimelineSubscription};
 
 use crate::processes::Failure;
 
@@ -81,59 +83,100 @@ impl Client {
 
     /// Appends and waits until the relay says that all of it is durable.
     pub(crate) async fn append(&mut self, envelopes: &[VerifiedEnvelope]) -> Result<(), Failure> {
-        let request = self.offer(envelopes).await?;
-        while self.acked().await? != request {}
-        Ok(())
+        self.offer(envelopes).await?;
+        self.acked().await
     }
 
-    /// Appends without waiting; the number of the request.
-    pub(crate) async fn offer(&mut self, envelopes: &[VerifiedEnvelope]) -> Result<u64, Failure> {
+    /// Appends without waiting.
+    pub(crate) async fn offer(&mut self, envelopes: &[VerifiedEnvelope]) -> Result<(), Failure> {
         self.requests += 1;
         self.give(Input::Append {
             request: self.requests,
             envelopes: envelopes.to_vec(),
         })
-        .await?;
-        Ok(self.requests)
+        .await
     }
 
-    /// The next request that was acknowledged. An outcome other than *stored* ends the run.
-    pub(crate) async fn acked(&mut self) -> Result<u64, Failure> {
+    /// Waits for the next ack. An outcome other than *stored* ends the run.
+    pub(crate) async fn acked(&mut self) -> Result<(), Failure> {
         loop {
             while let Some(event) = self.events.pop_front() {
                 match event {
-                    Event::Acked {
-                        request, outcomes, ..
-                    } => {
+                    Event::Acked { outcomes, .. } => {
                         let is_stored = |outcome: &AppendOutcome| {
                             matches!(outcome, AppendOutcome::Stored { .. })
                         };
                         if !outcomes.iter().all(is_stored) {
                             return Err(format!("the relay did not store all: {outcomes:?}").into());
                         }
-                        return Ok(request);
+                        return Ok(());
                     }
-                    Event::Refused { code, message, .. } => {
-                        return Err(format!("the relay refused an append: {code} {message}").into());
-                    }
-                    Event::Ready { .. }
-                    | Event::Proved { .. }
-                    | Event::Goodbye { .. }
-                    | Event::Watching { .. }
-                    | Event::Unwatched { .. }
-                    | Event::Append { .. }
-                    | Event::Ephemeral { .. }
-                    | Event::Subscribed { .. }
-                    | Event::SubscriptionEnded { .. }
-                    | Event::Totals { .. }
-                    | Event::Pushed { .. }
-                    | Event::CaughtUp { .. }
-                    | Event::BackfillDone { .. }
-                    | Event::Behind { .. } => {}
+                    other => ended(&other)?,
                 }
             }
             self.read().await?;
         }
+    }
+
+    /// Subscribes to all of a timeline whose author key was proved, and waits for the answer.
+    pub(crate) async fn subscribe(&mut self, timeline: TimelineId) -> Result<(), Failure> {
+        self.requests += 1;
+        let backfill = Class::ALL.map(|class| (class, ArrivalSeq(0))).to_vec();
+        self.give(Input::Subscribe {
+            request: self.requests,
+            cursors: Vec::new(),
+            timelines: vec![TimelineSubscription { timeline, backfill }],
+            wake_up: None,
+        })
+        .await?;
+        let mut merged = 0;
+        while merged < Class::ALL.len() {
+            match self.events.pop_front() {
+                Some(Event::BackfillDone { .. }) => merged += 1,
+                Some(Event::Pushed {
+                    class,
+                    backfill,
+                    cursor,
+                    ..
+                }) => self.pulled(class, backfill, cursor.seq).await?,
+                Some(other) => ended(&other)?,
+                None => self.read().await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What the relay pushes next; makes room for more at once.
+    pub(crate) async fn pushed(&mut self) -> Result<Vec<Arrival>, Failure> {
+        loop {
+            match self.events.pop_front() {
+                Some(Event::Pushed {
+                    class,
+                    backfill,
+                    entries,
+                    cursor,
+                }) => {
+                    self.pulled(class, backfill, cursor.seq).await?;
+                    return Ok(entries);
+                }
+                Some(other) => ended(&other)?,
+                None => self.read().await?,
+            }
+        }
+    }
+
+    async fn pulled(
+        &mut self,
+        class: Class,
+        backfill: Option<TimelineId>,
+        cursor: ArrivalSeq,
+    ) -> Result<(), Failure> {
+        self.give(Input::Pulled {
+            class,
+            backfill,
+            cursor,
+        })
+        .await
     }
 
     async fn read(&mut self) -> Result<(), Failure> {
@@ -160,5 +203,34 @@ impl Client {
             }
         }
         Ok(())
+    }
+}
+
+/// Passes over what nobody waits for; a refusal ends the run.
+fn ended(event: &Event) -> Result<(), Failure> {
+    match event {
+        Event::Refused { code, message, .. } => {
+            Err(format!("the relay refused a request: {code} {message}").into())
+        }
+        Event::SubscriptionEnded { code, .. } => {
+            Err(format!("the relay ended a subscription: {code:?}").into())
+        }
+        Event::Goodbye { code } => Err(format!("the relay says goodbye: {code:?}").into()),
+        Event::Subscribed { refused, .. } if !refused.is_empty() => {
+            Err(format!("the relay refused a subscription: {refused:?}").into())
+        }
+        Event::Ready { .. }
+        | Event::Proved { .. }
+        | Event::Watching { .. }
+        | Event::Unwatched { .. }
+        | Event::Append { .. }
+        | Event::Ephemeral { .. }
+        | Event::Subscribed { .. }
+        | Event::Totals { .. }
+        | Event::Pushed { .. }
+        | Event::CaughtUp { .. }
+        | Event::BackfillDone { .. }
+        | Event::Acked { .. }
+        | Event::Behind { .. } => Ok(()),
     }
 }

@@ -25,6 +25,12 @@ impl Figures {
         }
     }
 
+    /// The samples of `name`, in the order in which they came.
+    pub(crate) fn samples(&self, name: &str) -> Option<&[f64]> {
+        let figure = self.0.iter().find(|figure| figure.name == name)?;
+        Some(&figure.samples)
+    }
+
     pub(crate) fn print(&mut self, as_json: bool) {
         if !as_json {
             println!(

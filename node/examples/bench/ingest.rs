@@ -4,19 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use khlong_crdt::address::RelayAddress;
+use khlong_crdt::admission::TimelineKind;
+use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_sync::limits::APPEND_ENVELOPES_MAX;
-use khlong_sync::transport::quic::dialer::Dialer;
-use khlong_sync::transport::quic::limits::QuicLimits;
+use khlong_sync::wire;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use tokio::sync::Barrier;
 
-use crate::client::Client;
 use crate::disk;
 use crate::figures::{Figures, quantile};
-use crate::processes::{Failure, Relay};
-use crate::sealed::{Writer, writer};
+use crate::processes::Failure;
+use crate::sealed::Writer;
+use crate::side::{Contender, Mouth, Side};
 
 /// Envelopes of one append at full speed, as a node sends what has gathered meanwhile.
 const ENVELOPES_AT_ONCE: usize = 64;
@@ -27,67 +27,94 @@ const ENVELOPES: usize = 6_400;
 const ENVELOPES_FULL: usize = 64_000;
 /// Of `/metrics`.
 const COMMITS: &str = "khlong_commit_seconds_count";
+/// A rate that whoever fsyncs each envelope bears, so that the waits can be compared.
+const STEADY: f64 = 1_500.0;
 /// Long enough for the rate at half load to be one, short enough for many runs.
 const HALF_LOAD: Duration = Duration::from_secs(2);
-/// The measured rate is what the machine does, not what the relay's policy lets one connection do.
-const SETTINGS: [(&str, &str); 1] = [("KHLONG_POLICY__ENVELOPES_PER_MINUTE", "100000000")];
 
-/// Each case on a fresh relay, with the disk measured before.
+/// Writers and messages an envelope.
+pub(crate) const CASES: [(usize, usize); 6] =
+    [(1, 1), (10, 1), (100, 1), (1, 16), (10, 16), (100, 16)];
+
+/// Each case on a fresh server, with the disk measured before.
 pub(crate) async fn measure(
+    contender: &Contender,
+    (writers, messages): (usize, usize),
     binaries: &Path,
     full: bool,
     figures: &mut Figures,
 ) -> Result<(), Failure> {
     let envelopes = if full { ENVELOPES_FULL } else { ENVELOPES };
-    for (writers, messages) in [(1, 1), (10, 1), (100, 1), (1, 16), (10, 16), (100, 16)] {
-        let name = format!("ingest, {writers} writers, {messages} messages an envelope");
-        let folder = tempfile::Builder::new()
-            .prefix("khlong-bench-")
-            .tempdir_in(binaries)?;
-        figures.add(
-            "fdatasync of 4 KiB".to_owned(),
-            "1/s",
-            disk::syncs_per_second(folder.path())?,
-        );
-        let relay = Relay::create(binaries, folder.path(), &SETTINGS)?;
-        let running = relay.start()?;
-        let address: RelayAddress = relay.address.parse()?;
-        let case = Case {
-            address,
-            writers,
-            messages,
-        };
-        let commits = relay.metric(COMMITS)?;
-        let rate = case.full_speed(envelopes).await?;
+    let name = name(contender, writers, messages);
+    let side = Side::start(contender, binaries).await?;
+    figures.add(
+        "fdatasync of 4 KiB".to_owned(),
+        "1/s",
+        disk::syncs_per_second(side.folder.path())?,
+    );
+    let case = Case {
+        side: &side,
+        writers,
+        messages,
+    };
+    let commits = side.metric(COMMITS);
+    let rate = case.full_speed(envelopes).await?;
+    if let (Some(before), Some(after)) = (commits, side.metric(COMMITS)) {
         // Each writer's opening is a commit too, before the clock starts.
         let openings = writers as u64;
-        let commits = relay.metric(COMMITS)?.saturating_sub(commits + openings);
+        let commits = after.saturating_sub(before + openings);
         figures.add(
             format!("{name}: envelopes a commit"),
             "1",
             envelopes as f64 / commits.max(1) as f64,
         );
-        figures.add(format!("{name}: envelopes"), "acked/s", rate);
-        figures.add(
-            format!("{name}: messages"),
-            "acked/s",
-            rate * messages as f64,
-        );
-        let waits = case.half_load(rate / 2.0).await?;
-        figures.add(format!("{name}: ack p50"), "ms", quantile(&waits, 0.5));
-        figures.add(format!("{name}: ack p99"), "ms", quantile(&waits, 0.99));
-        running.stop()?;
     }
+    figures.add(format!("{name}: envelopes"), "acked/s", rate);
+    figures.add(
+        format!("{name}: messages"),
+        "acked/s",
+        rate * messages as f64,
+    );
+    let waits = case.paced(rate / 2.0).await?;
+    figures.add(format!("{name}: ack p50"), "ms", quantile(&waits, 0.5));
+    figures.add(format!("{name}: ack p99"), "ms", quantile(&waits, 0.99));
+    let waits = case.paced(STEADY).await?;
+    let name = format!("{name}: {STEADY} envelopes/s");
+    figures.add(format!("{name}, ack p50"), "ms", quantile(&waits, 0.5));
+    figures.add(format!("{name}, ack p99"), "ms", quantile(&waits, 0.99));
+    side.end()
+}
+
+/// What the figures of a case begin with.
+pub(crate) fn name(contender: &Contender, writers: usize, messages: usize) -> String {
+    let whose = match contender {
+        Contender::Khlong => String::new(),
+        Contender::Nats(..) => format!("{}: ", contender.name()),
+    };
+    format!("{whose}ingest, {writers} writers, {messages} messages an envelope")
+}
+
+/// How many signatures one core checks in a second, strictly, beside an otherwise idle machine.
+pub(crate) fn signatures(figures: &mut Figures) -> Result<(), Failure> {
+    let mut random = ChaCha20Rng::seed_from_u64(4);
+    let mut writer = Writer::open(TimelineKind::Group, &mut random);
+    writer.seal(2_000, 1, &mut random)?;
+    let begun = Instant::now();
+    for envelope in &writer.envelopes {
+        wire::verify(envelope.bytes())?;
+    }
+    let rate = writer.envelopes.len() as f64 / begun.elapsed().as_secs_f64();
+    figures.add("envelopes that one core checks".to_owned(), "1/s", rate);
     Ok(())
 }
 
-struct Case {
-    address: RelayAddress,
+struct Case<'a> {
+    side: &'a Side,
     writers: usize,
     messages: usize,
 }
 
-impl Case {
+impl Case<'_> {
     /// Acknowledged envelopes a second with all writers at full speed.
     async fn full_speed(&self, envelopes: usize) -> Result<f64, Failure> {
         let each = envelopes / self.writers;
@@ -95,7 +122,7 @@ impl Case {
         let begin = Arc::new(Barrier::new(ready.len() + 1));
         let tasks: Vec<_> = ready
             .into_iter()
-            .map(|(client, writer)| tokio::spawn(push(client, writer, Arc::clone(&begin))))
+            .map(|(mouth, envelopes)| tokio::spawn(push(mouth, envelopes, Arc::clone(&begin))))
             .collect();
         begin.wait().await;
         let begun = Instant::now();
@@ -107,7 +134,7 @@ impl Case {
 
     /// Milliseconds from when an envelope was due to its ack, ascending, at `rate` envelopes a
     /// second in all.
-    async fn half_load(&self, rate: f64) -> Result<Vec<f64>, Failure> {
+    async fn paced(&self, rate: f64) -> Result<Vec<f64>, Failure> {
         let each = ((rate * HALF_LOAD.as_secs_f64()) as usize / self.writers).max(1);
         let pause = Duration::from_secs_f64(self.writers as f64 / rate);
         let ready = self.ready(each, 2).await?;
@@ -115,10 +142,10 @@ impl Case {
         let tasks: Vec<_> = ready
             .into_iter()
             .enumerate()
-            .map(|(number, (client, writer))| {
+            .map(|(number, (mouth, envelopes))| {
                 // Spread over the pause, as people are.
                 let offset = pause.mul_f64(number as f64 / self.writers as f64);
-                tokio::spawn(pace(client, writer, pause, offset, Arc::clone(&begin)))
+                tokio::spawn(pace(mouth, envelopes, pause, offset, Arc::clone(&begin)))
             })
             .collect();
         let mut waits = Vec::new();
@@ -129,43 +156,50 @@ impl Case {
         Ok(waits)
     }
 
-    /// Connected writers whose timelines are open, with what they will append.
-    async fn ready(&self, each: usize, seed: u64) -> Result<Vec<(Client, Writer)>, Failure> {
-        let dialer = Dialer::bind(QuicLimits::default())?;
+    /// Connected writers whose timelines are open, with what they will send.
+    async fn ready(
+        &self,
+        each: usize,
+        seed: u64,
+    ) -> Result<Vec<(Mouth, Vec<VerifiedEnvelope>)>, Failure> {
         let mut random = ChaCha20Rng::seed_from_u64(seed);
-        let mut ready = Vec::new();
+        let mut writers = Vec::with_capacity(self.writers);
         for _ in 0..self.writers {
-            let writer = writer(each, self.messages, &mut random)?;
-            let mut client = Client::connect(&dialer, &self.address).await?;
-            client.prove(&writer.secrets).await?;
-            client.append(&writer.opening).await?;
-            ready.push((client, writer));
+            let mut writer = Writer::open(TimelineKind::Group, &mut random);
+            writer.seal(each, self.messages, &mut random)?;
+            writers.push(writer);
         }
-        Ok(ready)
+        let mouths = self.side.mouths(&writers).await?;
+        let envelopes = writers.into_iter().map(|writer| writer.envelopes);
+        Ok(mouths.into_iter().zip(envelopes).collect())
     }
 }
 
-async fn push(mut client: Client, writer: Writer, begin: Arc<Barrier>) -> Result<(), Failure> {
+async fn push(
+    mut mouth: Mouth,
+    envelopes: Vec<VerifiedEnvelope>,
+    begin: Arc<Barrier>,
+) -> Result<(), Failure> {
     begin.wait().await;
     let mut waiting = 0;
-    for portion in writer.envelopes.chunks(ENVELOPES_AT_ONCE) {
+    for portion in envelopes.chunks(ENVELOPES_AT_ONCE) {
         if waiting == APPENDS_AT_ONCE {
-            client.acked().await?;
+            mouth.acked().await?;
             waiting -= 1;
         }
-        client.offer(portion).await?;
+        mouth.offer(portion).await?;
         waiting += 1;
     }
     for _ in 0..waiting {
-        client.acked().await?;
+        mouth.acked().await?;
     }
     Ok(())
 }
 
 /// As a node does: one append is on its way, and the next one takes what has gathered meanwhile.
 async fn pace(
-    mut client: Client,
-    writer: Writer,
+    mut mouth: Mouth,
+    envelopes: Vec<VerifiedEnvelope>,
     pause: Duration,
     offset: Duration,
     begin: Arc<Barrier>,
@@ -174,15 +208,16 @@ async fn pace(
     let begun = Instant::now() + offset;
     let due = |number: usize| begun + pause * number as u32;
     let mut waits = Vec::new();
-    while waits.len() < writer.envelopes.len() {
+    while waits.len() < envelopes.len() {
         let sent = waits.len();
         tokio::time::sleep_until(due(sent).into()).await;
         let now = Instant::now();
         let is_due = |number: &usize| due(*number) <= now;
-        let gathered = (sent..writer.envelopes.len()).take_while(is_due).count();
+        let gathered = (sent..envelopes.len()).take_while(is_due).count();
         let gathered = gathered.clamp(1, APPEND_ENVELOPES_MAX);
-        let portion = writer.envelopes.get(sent..sent + gathered);
-        client.append(portion.unwrap_or_default()).await?;
+        let portion = envelopes.get(sent..sent + gathered);
+        mouth.offer(portion.unwrap_or_default()).await?;
+        mouth.acked().await?;
         let acked = Instant::now();
         // From when each was due: what waited here waits as well.
         let waited = |number| (acked - due(number)).as_secs_f64() * 1_000.0;

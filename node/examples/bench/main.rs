@@ -8,22 +8,37 @@
     clippy::float_arithmetic,
     reason = "rates and quantiles are what this prints; no decision rests on them"
 )]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a run stops at the first answer that it did not ask for"
+)]
 
+mod catchup;
 mod client;
 mod disk;
+mod fanout;
 mod figures;
+mod goodput;
 mod ingest;
+mod memory;
+mod merge;
+mod nats;
+mod operate;
+mod peers;
 #[path = "../shared/processes.rs"]
 mod processes;
 mod sealed;
+mod side;
+mod texts;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use clap::{Parser, ValueEnum};
 
 use self::figures::Figures;
-use self::processes::Failure;
+use self::processes::{Failure, run as run_program};
+use self::texts::Texts;
 
 /// Measure the relay: build with --release first
 #[derive(Debug, Parser)]
@@ -37,6 +52,15 @@ struct Arguments {
     /// Runs of each figure
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     samples: u32,
+    /// Measure these peers as well, in turn, and print ratios: the program of a NATS server
+    #[arg(long, value_name = "FILE")]
+    nats_server: Option<PathBuf>,
+    /// A folder of real messages for what depends on the text: a line each, or IRC logs
+    #[arg(long, value_name = "FOLDER")]
+    texts: Option<PathBuf>,
+    /// Used by this program itself: print what a history takes in memory
+    #[arg(long, hide = true)]
+    memory_of: Option<usize>,
     /// A line of JSON for each figure instead of the table
     #[arg(long)]
     json: bool,
@@ -46,6 +70,16 @@ struct Arguments {
 enum Bench {
     /// Durable ingest: acknowledged envelopes and messages a second, and how long an ack takes
     Ingest,
+    /// Fan-out: deliveries a second to 1 to 1,000 subscribers, and how long they take
+    Fanout,
+    /// Merging, memory and reading of a timeline, on one core
+    Merge,
+    /// One connection's goodput, beside TCP with TLS
+    Goodput,
+    /// A device that missed much: time to the first message and to all, bytes, memory
+    Catchup,
+    /// Memory of a relay, idle connections, restart
+    Operate,
 }
 
 #[tokio::main]
@@ -63,15 +97,61 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     if cfg!(debug_assertions) {
         return Err("figures of a debug build are of no use: run `make bench`".into());
     }
+    if let Some(history) = arguments.memory_of {
+        println!("{}", merge::memory(history)?);
+        return Ok(());
+    }
     let binaries = binaries()?;
+    let texts = Texts::read(arguments.texts.as_deref())?;
     let mut figures = Figures::default();
     let wanted = |bench| arguments.only.is_empty() || arguments.only.contains(&bench);
-    if wanted(Bench::Ingest) {
-        for _ in 0..arguments.samples {
-            ingest::measure(&binaries, arguments.full, &mut figures).await?;
+    let contenders = peers::contenders(arguments.nats_server.as_deref())?;
+    for _ in 0..arguments.samples {
+        if wanted(Bench::Ingest) {
+            ingest::signatures(&mut figures)?;
+            for case in ingest::CASES {
+                for contender in &contenders {
+                    ingest::measure(contender, case, &binaries, arguments.full, &mut figures)
+                        .await?;
+                }
+            }
+        }
+        if wanted(Bench::Fanout) {
+            for case in fanout::CASES {
+                for contender in &contenders {
+                    fanout::measure(contender, case, &binaries, arguments.full, &mut figures)
+                        .await?;
+                }
+            }
         }
     }
+    for _ in 0..arguments.samples {
+        if wanted(Bench::Merge) {
+            merge::measure(arguments.full, &mut figures)?;
+            memory_of_histories(arguments.full, &mut figures)?;
+        }
+        if wanted(Bench::Goodput) {
+            goodput::measure(arguments.full, &mut figures).await?;
+        }
+        if wanted(Bench::Catchup) {
+            catchup::measure(&binaries, &texts, arguments.full, &mut figures).await?;
+        }
+        if wanted(Bench::Operate) {
+            operate::measure(&binaries, arguments.full, &mut figures).await?;
+        }
+    }
+    peers::ratios(&contenders, &mut figures);
     figures.print(arguments.json);
+    Ok(())
+}
+
+/// Each in a process of its own, so that nothing else is counted.
+fn memory_of_histories(full: bool, figures: &mut Figures) -> Result<(), Failure> {
+    let history = if full { 100_000 } else { 20_000 };
+    let this = std::env::current_exe()?;
+    let said = run_program(Command::new(this).args(["--memory-of", &history.to_string()]))?;
+    let name = format!("merge, history of {history}: memory");
+    figures.add(name, "B/message", said.trim().parse()?);
     Ok(())
 }
 

@@ -10,14 +10,8 @@ use khlong_document::timeline::draft::Draft;
 use rand_core::CryptoRng;
 
 use crate::processes::Failure;
+use crate::texts::OWN;
 
-/// About a hundred characters of chat.
-const TEXTS: [&str; 4] = [
-    "เรือออกจากท่าพรุ่งนี้หกโมงเช้านะ ใครจะไปตลาดน้ำมาเจอกันที่ศาลาริมคลองก่อนเวลาสักสิบห้านาที",
-    "The boat leaves at six tomorrow; whoever comes to the floating market, be at the pier a quarter early.",
-    "ร้านก๋วยเตี๋ยวหน้าวัดเปิดแล้ววันนี้ ป้าบอกว่ามีเส้นใหญ่เหลือไม่กี่ชาม รีบมาก่อนเที่ยงนะทุกคน",
-    "Could somebody bring the spare battery and the long rope? We left both of them at the school yesterday.",
-];
 const BEGAN_MS: i64 = 1_795_000_000_000;
 
 /// One writer's timeline, and what it will append.
@@ -26,36 +20,52 @@ pub(crate) struct Writer {
     /// Genesis, introduction, first epoch.
     pub(crate) opening: Vec<VerifiedEnvelope>,
     pub(crate) envelopes: Vec<VerifiedEnvelope>,
+    timeline: Timeline,
+    sealed: usize,
 }
 
-/// A new timeline with `count` envelopes of `messages` messages each.
-pub(crate) fn writer(
-    count: usize,
-    messages: usize,
-    random: &mut dyn CryptoRng,
-) -> Result<Writer, Failure> {
-    let opened = open_timeline(TimelineKind::Group, History::Full, random);
-    let mut timeline = Timeline::new(opened.timeline, opened.secrets.clone());
-    timeline.receive_all(opened.envelopes.iter().cloned());
-    let mut envelopes = Vec::with_capacity(count);
-    for number in 0..count {
-        let now = UnixMillis(BEGAN_MS + 1_000 * number as i64);
-        let texts = TEXTS.iter().cycle().skip(number).take(messages);
-        let drafts: Vec<Draft> = texts
-            .map(|body| Draft::Message {
-                body: (*body).to_owned(),
-                reply_to: None,
-                attachments: Vec::new(),
-                origin: None,
-                import_key: None,
-                sent_at: now,
-            })
-            .collect();
-        envelopes.push(timeline.write(&drafts, now, random)?);
+impl Writer {
+    /// A new timeline in which nothing is written yet.
+    pub(crate) fn open(kind: TimelineKind, random: &mut dyn CryptoRng) -> Self {
+        let opened = open_timeline(kind, History::Full, random);
+        let mut timeline = Timeline::new(opened.timeline, opened.secrets.clone());
+        timeline.receive_all(opened.envelopes.iter().cloned());
+        Self {
+            secrets: opened.secrets,
+            opening: opened.envelopes,
+            envelopes: Vec::new(),
+            timeline,
+            sealed: 0,
+        }
     }
-    Ok(Writer {
-        secrets: opened.secrets,
-        opening: opened.envelopes,
-        envelopes,
-    })
+
+    /// Seals `count` further envelopes of `messages` messages each, in place of the former ones.
+    pub(crate) fn seal(
+        &mut self,
+        count: usize,
+        messages: usize,
+        random: &mut dyn CryptoRng,
+    ) -> Result<(), Failure> {
+        self.envelopes.clear();
+        for number in self.sealed..self.sealed + count {
+            let now = UnixMillis(BEGAN_MS + 1_000 * number as i64);
+            let texts = OWN.iter().cycle().skip(number % OWN.len());
+            let drafts: Vec<Draft> = texts.take(messages).map(|body| draft(body, now)).collect();
+            let envelope = self.timeline.write(&drafts, now, random)?;
+            self.envelopes.push(envelope);
+        }
+        self.sealed += count;
+        Ok(())
+    }
+}
+
+fn draft(body: &str, sent_at: UnixMillis) -> Draft {
+    Draft::Message {
+        body: body.to_owned(),
+        reply_to: None,
+        attachments: Vec::new(),
+        origin: None,
+        import_key: None,
+        sent_at,
+    }
 }
