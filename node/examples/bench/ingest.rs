@@ -75,10 +75,10 @@ pub(crate) async fn measure(
         "acked/s",
         rate * messages as f64,
     );
-    let waits = case.paced(rate / 2.0).await?;
+    let waits = case.paced(rate / 2.0, 2).await?;
     figures.add(format!("{name}: ack p50"), "ms", quantile(&waits, 0.5));
     figures.add(format!("{name}: ack p99"), "ms", quantile(&waits, 0.99));
-    let waits = case.paced(STEADY).await?;
+    let waits = case.paced(STEADY, 3).await?;
     let name = format!("{name}: {STEADY} envelopes/s");
     figures.add(format!("{name}, ack p50"), "ms", quantile(&waits, 0.5));
     figures.add(format!("{name}, ack p99"), "ms", quantile(&waits, 0.99));
@@ -134,10 +134,10 @@ impl Case<'_> {
 
     /// Milliseconds from when an envelope was due to its ack, ascending, at `rate` envelopes a
     /// second in all.
-    async fn paced(&self, rate: f64) -> Result<Vec<f64>, Failure> {
+    async fn paced(&self, rate: f64, seed: u64) -> Result<Vec<f64>, Failure> {
         let each = ((rate * HALF_LOAD.as_secs_f64()) as usize / self.writers).max(1);
         let pause = Duration::from_secs_f64(self.writers as f64 / rate);
-        let ready = self.ready(each, 2).await?;
+        let ready = self.ready(each, seed).await?;
         let begin = Arc::new(Barrier::new(ready.len()));
         let tasks: Vec<_> = ready
             .into_iter()
@@ -156,7 +156,8 @@ impl Case<'_> {
         Ok(waits)
     }
 
-    /// Connected writers whose timelines are open, with what they will send.
+    /// Connected writers whose timelines are open, with what they will send. Another seed
+    /// makes other timelines.
     async fn ready(
         &self,
         each: usize,

@@ -97,12 +97,12 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     if cfg!(debug_assertions) {
         return Err("figures of a debug build are of no use: run `make bench`".into());
     }
+    let texts = Texts::read(arguments.texts.as_deref())?;
     if let Some(history) = arguments.memory_of {
-        println!("{}", merge::memory(history)?);
+        println!("{}", merge::memory(history, texts)?);
         return Ok(());
     }
     let binaries = binaries()?;
-    let texts = Texts::read(arguments.texts.as_deref())?;
     let mut figures = Figures::default();
     let wanted = |bench| arguments.only.is_empty() || arguments.only.contains(&bench);
     let contenders = peers::contenders(arguments.nats_server.as_deref())?;
@@ -128,7 +128,7 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     for _ in 0..arguments.samples {
         if wanted(Bench::Merge) {
             merge::measure(arguments.full, &mut figures)?;
-            memory_of_histories(arguments.full, &mut figures)?;
+            memory_of_histories(arguments, &mut figures)?;
         }
         if wanted(Bench::Goodput) {
             goodput::measure(arguments.full, &mut figures).await?;
@@ -146,10 +146,14 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Each in a process of its own, so that nothing else is counted.
-fn memory_of_histories(full: bool, figures: &mut Figures) -> Result<(), Failure> {
-    let history = if full { 100_000 } else { 20_000 };
-    let this = std::env::current_exe()?;
-    let said = run_program(Command::new(this).args(["--memory-of", &history.to_string()]))?;
+fn memory_of_histories(arguments: &Arguments, figures: &mut Figures) -> Result<(), Failure> {
+    let history = if arguments.full { 100_000 } else { 20_000 };
+    let mut again = Command::new(std::env::current_exe()?);
+    again.args(["--memory-of", &history.to_string()]);
+    if let Some(folder) = &arguments.texts {
+        again.arg("--texts").arg(folder);
+    }
+    let said = run_program(&mut again)?;
     let name = format!("merge, history of {history}: memory");
     figures.add(name, "B/message", said.trim().parse()?);
     Ok(())

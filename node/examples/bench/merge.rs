@@ -14,6 +14,7 @@ use crate::figures::Figures;
 use crate::memory;
 use crate::processes::Failure;
 use crate::sealed::Writer;
+use crate::texts::Texts;
 
 const HISTORIES: [usize; 2] = [1_000, 10_000];
 const HISTORIES_FULL: [usize; 3] = [1_000, 10_000, 100_000];
@@ -74,9 +75,9 @@ pub(crate) fn measure(full: bool, figures: &mut Figures) -> Result<(), Failure> 
 
 /// What a process holds that has only this: bytes a message. The writer holds the same
 /// timeline once more, so it is half of what came. To be called in a process of its own.
-pub(crate) fn memory(history: usize) -> Result<f64, Failure> {
+pub(crate) fn memory(history: usize, texts: Texts) -> Result<f64, Failure> {
     let mut random = ChaCha20Rng::seed_from_u64(5);
-    let mut writer = Writer::open(TimelineKind::Public, &mut random);
+    let mut writer = Writer::open(TimelineKind::Public, &mut random).with(texts);
     let mut member = member(&writer, &mut random);
     member.receive_all(writer.opening.iter().cloned());
     let mut before = None;

@@ -10,7 +10,7 @@ use khlong_document::timeline::draft::Draft;
 use rand_core::CryptoRng;
 
 use crate::processes::Failure;
-use crate::texts::OWN;
+use crate::texts::Texts;
 
 const BEGAN_MS: i64 = 1_795_000_000_000;
 
@@ -21,6 +21,7 @@ pub(crate) struct Writer {
     pub(crate) opening: Vec<VerifiedEnvelope>,
     pub(crate) envelopes: Vec<VerifiedEnvelope>,
     timeline: Timeline,
+    texts: Texts,
     sealed: usize,
 }
 
@@ -35,8 +36,15 @@ impl Writer {
             opening: opened.envelopes,
             envelopes: Vec::new(),
             timeline,
+            texts: Texts::own(),
             sealed: 0,
         }
+    }
+
+    /// The same, and it will write these.
+    pub(crate) fn with(mut self, texts: Texts) -> Self {
+        self.texts = texts;
+        self
     }
 
     /// Seals `count` further envelopes of `messages` messages each, in place of the former ones.
@@ -49,7 +57,7 @@ impl Writer {
         self.envelopes.clear();
         for number in self.sealed..self.sealed + count {
             let now = UnixMillis(BEGAN_MS + 1_000 * number as i64);
-            let texts = OWN.iter().cycle().skip(number % OWN.len());
+            let texts = self.texts.from(number * messages);
             let drafts: Vec<Draft> = texts.take(messages).map(|body| draft(body, now)).collect();
             let envelope = self.timeline.write(&drafts, now, random)?;
             self.envelopes.push(envelope);

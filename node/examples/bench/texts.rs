@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::processes::Failure;
 
 /// About a hundred characters of chat each.
-pub(crate) const OWN: [&str; 4] = [
+const OWN: [&str; 4] = [
     "เรือออกจากท่าพรุ่งนี้หกโมงเช้านะ ใครจะไปตลาดน้ำมาเจอกันที่ศาลาริมคลองก่อนเวลาสักสิบห้านาที",
     "The boat leaves at six tomorrow; whoever comes to the floating market, be at the pier a quarter early.",
     "ร้านก๋วยเตี๋ยวหน้าวัดเปิดแล้ววันนี้ ป้าบอกว่ามีเส้นใหญ่เหลือไม่กี่ชาม รีบมาก่อนเที่ยงนะทุกคน",
@@ -16,6 +16,7 @@ pub(crate) const OWN: [&str; 4] = [
 const LINE_BYTES_MAX: usize = 4_096;
 
 /// Messages, repeated as often as is needed.
+#[derive(Clone)]
 pub(crate) struct Texts(Vec<String>);
 
 impl Texts {
@@ -23,7 +24,7 @@ impl Texts {
     /// front, as IRC logs have them, are left out, and so is what nobody said.
     pub(crate) fn read(folder: Option<&Path>) -> Result<Self, Failure> {
         let Some(folder) = folder else {
-            return Ok(Self(OWN.map(str::to_owned).to_vec()));
+            return Ok(Self::own());
         };
         let files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
         let mut files: Vec<_> = files.collect::<Result<_, std::io::Error>>()?;
@@ -38,6 +39,15 @@ impl Texts {
             return Err(format!("{} has no messages", folder.display()).into());
         }
         Ok(Self(texts))
+    }
+
+    pub(crate) fn own() -> Self {
+        Self(OWN.map(str::to_owned).to_vec())
+    }
+
+    /// From one of them on.
+    pub(crate) fn from(&self, number: usize) -> impl Iterator<Item = &str> {
+        self.iter().skip(number % self.0.len().max(1))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {

@@ -41,7 +41,9 @@ impl Shelved {
             );
             bytes.extend_from_slice(&change.bytes);
         }
-        let packed = zstd::bulk::compress(&bytes, LEVEL).unwrap_or_default();
+        let mut packed = zstd::bulk::compress(&bytes, LEVEL).unwrap_or_default();
+        // It was given room for the worst case, several times what it takes.
+        packed.shrink_to_fit();
         Self {
             packed,
             unpacked_bytes: bytes.len(),
