@@ -82,6 +82,18 @@ pub enum Request {
         /// The new title.
         title: String,
     },
+    /// Where a timeline is, and what each relay lacks.
+    TimelineRelays {
+        /// Which timeline.
+        timeline: String,
+    },
+    /// Move a timeline to other relays, for every member; one's own must be an admin's.
+    TimelineMove {
+        /// Which timeline.
+        timeline: String,
+        /// All relays that it has from now on: addresses, or known ones by the start of it.
+        to: Vec<String>,
+    },
     /// Say goodbye and stop following a timeline; what is here stays readable.
     TimelineLeave {
         /// Which timeline.
@@ -224,6 +236,13 @@ pub enum Response {
         /// As it stands now.
         timeline: TimelineView,
     },
+    /// Answer to [`Request::TimelineRelays`] and [`Request::TimelineMove`].
+    TimelineRelays {
+        /// Which timeline.
+        timeline: String,
+        /// In the order in which they were added.
+        relays: Vec<TimelineRelayView>,
+    },
     /// Answer to [`Request::TimelineJoinEnd`] when the timeline was forgotten; else it is
     /// [`Response::Timeline`].
     NotLetIn {
@@ -354,6 +373,31 @@ pub struct RelayView {
     /// Envelopes that came since then, what others wrote meanwhile included.
     #[serde(default)]
     pub arrived: u64,
+    /// Whether it does not answer, and everything that it carries is in step with another relay.
+    #[serde(default)]
+    pub covered: bool,
+    /// Own envelopes that it has not signed for, whoever else has.
+    #[serde(default)]
+    pub owed: u64,
+}
+
+/// A relay of a timeline.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct TimelineRelayView {
+    /// `khlong://KEY@HOST:PORT`.
+    pub address: String,
+    /// As in [`RelayView::state`].
+    pub state: String,
+    /// Why the last attempt to reach it failed, if it did.
+    pub last_error: Option<String>,
+    /// Envelopes that it is still to be given.
+    pub owed: u64,
+    /// Number on the wire of its error, where it refused one of them for good (`sync/PROTOCOL.md` §7).
+    pub code: Option<u32>,
+    /// Whether the timeline is on its way to it.
+    pub arriving: bool,
+    /// Whether it is left once another one has everything and it has nothing new.
+    pub leaving: bool,
 }
 
 /// A timeline as it stands on this node.
@@ -410,6 +454,13 @@ pub struct MessageView {
     pub origin: Option<String>,
     /// How far it has come.
     pub delivery: Delivery,
+    /// The relay that it came from first: its address, or its key where it is no relay of
+    /// this node any more. Absent for what was written here.
+    #[serde(default)]
+    pub served_by: Option<String>,
+    /// Relays that signed that they keep it, of one's own, named likewise.
+    #[serde(default)]
+    pub stored_at: Vec<String>,
 }
 
 /// A reaction and those who gave it.

@@ -11,6 +11,7 @@ mod gate;
 mod imports;
 mod log;
 mod messages;
+mod moving;
 mod output;
 mod progress;
 mod serve;
@@ -219,6 +220,7 @@ async fn write(gate: &mut Gate, request: Request, patience: Patience) -> Result<
         Response::Timeline { timeline } => (timeline.id.clone(), None, None),
         Response::Id { .. }
         | Response::Relays { .. }
+        | Response::TimelineRelays { .. }
         | Response::NotLetIn { .. }
         | Response::Timelines { .. }
         | Response::Messages { .. }

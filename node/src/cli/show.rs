@@ -2,7 +2,7 @@
 
 use super::error::CliError;
 use super::output::{Output, escaped};
-use crate::api::{Delivery, MessageView, OutboxView, RelayView, TimelineView};
+use crate::api::{Delivery, MessageView, OutboxView, RelayView, TimelineRelayView, TimelineView};
 
 /// Characters of an id that people see: prefix and 40 bits.
 const ID_CHARACTERS: usize = 12;
@@ -65,7 +65,11 @@ pub(super) fn message(
         ));
     }
     if message.mine {
-        tail.push_str(&format!("  [{}]", delivery(message.delivery)));
+        let copies = match message.stored_at.len() {
+            0 | 1 => String::new(),
+            several => format!(" ×{several}"),
+        };
+        tail.push_str(&format!("  [{}{copies}]", delivery(message.delivery)));
     }
     let first = escaped(lines.next().unwrap_or_default());
     let rest: Vec<String> = lines.map(|line| format!("    {}", escaped(line))).collect();
@@ -117,6 +121,29 @@ pub(super) fn relay(output: Output, view: &RelayView) -> Result<(), CliError> {
         line.push_str(", has not answered yet");
     } else if view.state == "connected" && view.caught_up {
         line.push_str(", all here");
+    }
+    if view.covered {
+        line.push_str(", another relay stands in");
+    }
+    if view.owed > 0 {
+        line.push_str(&format!(", lacks {}", view.owed));
+    }
+    if let Some(error) = &view.last_error {
+        line.push_str(&format!("  ({error})"));
+    }
+    output.line(&line)
+}
+
+pub(super) fn timeline_relay(output: Output, view: &TimelineRelayView) -> Result<(), CliError> {
+    let mut line = format!("{}  {}", view.address, view.state);
+    if view.owed > 0 {
+        line.push_str(&format!(", lacks {}", view.owed));
+    }
+    if view.arriving {
+        line.push_str(", on the way there");
+    }
+    if view.leaving {
+        line.push_str(", will be left");
     }
     if let Some(error) = &view.last_error {
         line.push_str(&format!("  ({error})"));

@@ -110,7 +110,7 @@ impl Peer {
             })?;
             timelines.insert(id, load(&store.batch(), &vault, id)?);
         }
-        let outbox = load_outbox(&store)?;
+        let outbox = load_outbox(&store, &timelines, now)?;
         let mut peer = Self {
             store,
             vault,
@@ -118,6 +118,7 @@ impl Peer {
             user,
             book,
             owing: timelines.keys().copied().collect(),
+            whereabouts: timelines.keys().copied().collect(),
             receipts: ReceiptPace::default(),
             timelines,
             outbox,

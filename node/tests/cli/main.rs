@@ -20,4 +20,5 @@ mod pipes;
 mod refusals;
 mod relay;
 mod setup;
+mod two_relays;
 mod walk;

@@ -38,6 +38,7 @@ mod shelf;
 mod sources;
 pub mod state;
 mod unshown;
+mod whereabouts;
 pub mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +80,8 @@ pub struct Timeline {
     auth_heads: BTreeMap<AuthorKey, (Seq, EnvelopeId)>,
     head: (Seq, EnvelopeId),
     sources: Sources,
+    /// The same of others.
+    others: Sources,
     parked: Parked,
     opened: Opened,
     /// Authors whose handover, or whose key among too many, gave way to a lower one; at most
@@ -140,6 +143,7 @@ impl Timeline {
             auth_heads: BTreeMap::new(),
             head: (Seq(0), EnvelopeId::ZERO),
             sources: Sources::default(),
+            others: Sources::default(),
             parked: Parked::default(),
             opened: Opened::default(),
             superseded: BTreeSet::new(),
@@ -269,7 +273,7 @@ impl Timeline {
         self.pages.ids_from(start)
     }
 
-    /// Title, roster, pins.
+    /// Title, roster, pins, relays.
     #[must_use]
     pub fn state(&self) -> State {
         self.pages.state(&|author| self.principal_of(author))

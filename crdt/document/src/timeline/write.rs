@@ -325,6 +325,7 @@ fn media(drafts: &[Draft]) -> Vec<MediaRootId> {
             | Draft::Title(_)
             | Draft::Nickname(_)
             | Draft::Leave
+            | Draft::Relays(_)
             | Draft::Pin { .. } => &[],
         })
         .copied()

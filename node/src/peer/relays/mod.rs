@@ -1,8 +1,11 @@
 //! What a relay says, and what it is asked.
 
 mod appends;
+mod pass_on;
 mod reoffer;
 mod subscriptions;
+
+pub(super) use self::reoffer::Extent;
 
 use std::collections::VecDeque;
 
@@ -21,7 +24,6 @@ use rand_core::Rng as _;
 
 use super::links::{Link, LinkState, Live};
 use super::{Peer, PeerOutput};
-use crate::api::Event;
 use crate::error::NodeError;
 
 impl Peer {
@@ -34,6 +36,7 @@ impl Peer {
         let Some(link) = self.links.get_mut(&relay) else {
             return Ok(());
         };
+        link.heard();
         let role = Role::Client {
             relay,
             token: link.token.clone().map(Into::into),
@@ -52,8 +55,7 @@ impl Peer {
             return;
         }
         link.back_off(now.monotonic, reason, jitter);
-        let relay = link.view();
-        self.emit(Event::Relay { relay });
+        self.tell_relay(relay);
     }
 
     pub(super) fn frame(
@@ -62,6 +64,9 @@ impl Peer {
         relay: RelayKey,
         frame: Frame,
     ) -> Result<(), NodeError> {
+        if let Some(link) = self.links.get_mut(&relay) {
+            link.heard();
+        }
         self.drive(now, relay, Input::Frame(frame))
     }
 
@@ -229,8 +234,7 @@ impl Peer {
             if let Some(live) = link.live() {
                 live.ready = true;
             }
-            let relay = link.view();
-            self.emit(Event::Relay { relay });
+            self.tell_relay(relay);
         }
         Ok(())
     }
@@ -278,7 +282,7 @@ impl Peer {
                 if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
                     live.arrived = live.arrived.saturating_add(entries.len() as u64);
                 }
-                self.pushed(relay, class, backfill, &entries, cursor)
+                self.pushed(now, relay, class, backfill, &entries, cursor)
             }
             SessionEvent::Subscribed {
                 class,

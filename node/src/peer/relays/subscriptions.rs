@@ -2,20 +2,21 @@
 
 use khlong_crdt::class::{Class, Cursor};
 use khlong_crdt::id::{ArrivalSeq, RelayKey, TimelineId};
+use khlong_crdt::time::Now;
 use khlong_store::tables::cursors;
 use khlong_sync::replica::Arrival;
 use khlong_sync::session::input::Input;
 use khlong_sync::wire::frame::TimelineSubscription;
 
-use crate::api::Event;
 use crate::error::NodeError;
 use crate::peer::Peer;
 use crate::peer::links::{Link, Live};
 use crate::peer::outbox::Waiting;
 
 impl Peer {
-    /// Timelines that were left while they were shown here.
+    /// Timelines that were left, or moved away, while they were shown here.
     pub(super) fn unsubscriptions(&mut self, relay: RelayKey) -> Vec<Input> {
+        let carried = self.book.carried_by(relay);
         let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
             return Vec::new();
         };
@@ -23,7 +24,7 @@ impl Peer {
             .subscribed
             .iter()
             .copied()
-            .filter(|timeline| !self.book.follows(*timeline))
+            .filter(|timeline| !self.book.follows(*timeline) || !carried.contains(timeline))
             .collect();
         for timeline in &left {
             live.subscribed.remove(timeline);
@@ -183,6 +184,7 @@ impl Peer {
 
     pub(super) fn pushed(
         &mut self,
+        now: Now,
         relay: RelayKey,
         class: Class,
         backfill: Option<TimelineId>,
@@ -201,7 +203,7 @@ impl Peer {
                 .map_err(NodeError::Store)?;
         }
         for entry in entries {
-            self.receive(&entry.envelope, entry.received_at)?;
+            self.receive(now, relay, &entry.envelope, entry.received_at)?;
         }
         // In the same batch as what it passes: a crash in between loses neither.
         self.with_batch(|batch| match backfill {
@@ -231,15 +233,13 @@ impl Peer {
 
     /// Notes progress, and tells whoever watches when nothing is missing any more.
     fn progress(&mut self, relay: RelayKey, note: impl FnOnce(&mut Live)) {
-        let Some(link) = self.links.get_mut(&relay) else {
+        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
             return;
         };
-        let Some(live) = link.live() else { return };
         let before = live.is_caught_up();
         note(live);
         if !before && live.is_caught_up() {
-            let relay = link.view();
-            self.emit(Event::Relay { relay });
+            self.tell_relay(relay);
         }
     }
 }

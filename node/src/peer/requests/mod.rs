@@ -3,6 +3,7 @@
 mod history;
 mod joining;
 mod messages;
+mod moving;
 mod network;
 mod timelines;
 
@@ -15,7 +16,6 @@ use khlong_document::timeline::draft::Draft;
 
 use super::Peer;
 use super::find::{check_body, check_nickname, check_title};
-use super::links::Link;
 use crate::api::{Request, Response};
 use crate::error::NodeError;
 
@@ -27,7 +27,7 @@ impl Peer {
         let before = self.overlay.bytes();
         let answered = self.answer(now, request);
         let is_half_done = answered.is_err() && self.overlay.bytes() != before;
-        let offered = self.owe_receipts(now).and_then(|()| self.offer_outbox(now));
+        let offered = self.go_on(now);
         match (answered, offered) {
             (Ok(response), Ok(())) => response,
             (_, Err(error)) | (Err(error), Ok(())) => {
@@ -71,6 +71,8 @@ impl Peer {
                     timeline: self.timeline_view(id),
                 })
             }
+            Request::TimelineRelays { timeline } => self.timeline_relays(&timeline),
+            Request::TimelineMove { timeline, to } => self.timeline_move(now, &timeline, &to),
             Request::TimelineLeave { timeline } => self.timeline_leave(now, &timeline),
             Request::Nickname { nickname } => self.nickname(now, nickname),
             Request::Send {
@@ -111,7 +113,7 @@ impl Peer {
             }
             Request::Status => Ok(Response::Status {
                 queued: self.outbox.unstored(),
-                relays: self.links.values().map(Link::view).collect(),
+                relays: self.relay_views(),
                 timelines: self.timeline_views(),
             }),
             Request::OutboxLs => Ok(Response::Outbox {

@@ -66,7 +66,7 @@ impl Peer {
     }
 
     /// Asks these relays for the timeline, from its beginning.
-    pub(super) fn fetch_all(
+    pub(in crate::peer) fn fetch_all(
         &mut self,
         now: Now,
         id: TimelineId,
@@ -116,6 +116,9 @@ impl Peer {
             introduce: false,
             renew_author: false,
             read_messages: 0,
+            arriving: Vec::new(),
+            leaving: Vec::new(),
+            announced: Vec::new(),
         };
         self.book.timelines.insert(id.to_string(), entry);
         self.timelines

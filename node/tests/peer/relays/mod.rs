@@ -1,0 +1,6 @@
+//! Two relays for one timeline.
+
+mod failover;
+mod moving;
+mod people;
+mod world;
