@@ -19,5 +19,6 @@ mod patience;
 mod pipes;
 mod refusals;
 mod relay;
+mod relay_backup;
 mod setup;
 mod walk;

@@ -110,7 +110,8 @@ pub trait Engine: Send {
     /// Makes a consistent copy at `target`, which must not exist yet.
     ///
     /// # Errors
-    /// [`EngineError::Io`] if the copy cannot be made.
+    /// [`EngineError::Io`] if the copy cannot be made, [`EngineError::DiskFull`] before
+    /// it is begun.
     fn checkpoint(&self, target: &Path) -> Result<(), EngineError>;
 
     /// Counters and gauges now.

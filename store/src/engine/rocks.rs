@@ -108,6 +108,47 @@ impl RocksEngine {
         })
     }
 
+    /// Opens the database in folder `path` for reading. Nothing in the folder changes, no
+    /// lock is taken, and every commit is refused. Tables that the folder does not have yet
+    /// are left out: see [`Self::has`].
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownTable`] if a newer version wrote it, [`EngineError::Corrupt`]
+    /// for damage, [`EngineError::Io`] also where there is no database.
+    pub fn open_read_only(path: &Path) -> Result<Self, EngineError> {
+        let sizes = RocksOptions::default();
+        let options = database_options(sizes);
+        refuse_unknown_tables(path, &options)?;
+        let names = DB::list_cf(&options, path).map_err(|error| failed("open", &error))?;
+        let cache = Cache::new_lru_cache(sizes.block_cache_bytes);
+        let families = CATALOG
+            .iter()
+            .filter(|row| names.iter().any(|name| name == row.name))
+            .map(|row| ColumnFamilyDescriptor::new(row.name, table_options(row, sizes, &cache)))
+            .chain([ColumnFamilyDescriptor::new(
+                rocksdb::DEFAULT_COLUMN_FAMILY_NAME,
+                Options::default(),
+            )]);
+        let db = DB::open_cf_descriptors_read_only(&options, path, families, false)
+            .map_err(|error| failed("open", &error))?;
+        Ok(Self {
+            db,
+            options,
+            path: path.to_path_buf(),
+            reserve_bytes: 0,
+            recycled_logs: 0,
+            commits: 0,
+            // Nobody is to write through it.
+            poisoned: true,
+        })
+    }
+
+    /// Whether the database has this table.
+    #[must_use]
+    pub fn has(&self, table: Table) -> bool {
+        self.db.cf_handle(table.name()).is_some()
+    }
+
     fn family(&self, table: Table) -> Result<&ColumnFamily, EngineError> {
         self.db
             .cf_handle(table.name())
@@ -217,6 +258,8 @@ impl Engine for RocksEngine {
     }
 
     fn checkpoint(&self, target: &Path) -> Result<(), EngineError> {
+        // It flushes every memtable first; a flush that finds no room fails the engine.
+        self.refuse_when_full()?;
         rocksdb::checkpoint::Checkpoint::new(&self.db)
             .and_then(|checkpoint| checkpoint.create_checkpoint(target))
             .map_err(|error| failed("checkpoint", &error))
