@@ -15,6 +15,7 @@ use crate::key::KeyRange;
 use crate::migrate;
 use crate::rows::{Committed, EachRowVisitor, Rows};
 use crate::side_file::{self, SideState};
+use crate::store;
 use crate::table::Table;
 
 /// What a folder says about itself.
@@ -32,6 +33,14 @@ pub struct Found {
     pub side: SideState,
 }
 
+impl Found {
+    /// Whether something that was acknowledged is not there: what opening would refuse with.
+    #[must_use]
+    pub fn loss(&self) -> Option<StoreError> {
+        store::find_loss(self.committed, self.side)
+    }
+}
+
 /// A store that can only be read. No lock is taken: beside a process that writes, it shows
 /// one moment of the past.
 pub struct Peek {
@@ -47,6 +56,8 @@ impl Peek {
     /// [`StoreError::Corrupt`] for a damaged row of `meta`. A newer schema is no error:
     /// it stands in [`Found::schema`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        // First: a process that commits meanwhile writes it last.
+        let side = side_file::peek(path)?;
         let engine = RocksEngine::open_read_only(&path.join(DATABASE_FOLDER))?;
         let rows = Committed(&engine);
         let role = rows.get(Table::Meta, META_ROLE)?;
@@ -55,7 +66,7 @@ impl Peek {
             schema: migrate::read(&engine)?,
             identity: identity::read_identity(&rows)?,
             committed: LastCommit::read(&rows)?,
-            side: side_file::peek(path)?,
+            side,
         };
         Ok(Self { engine, found })
     }

@@ -346,7 +346,7 @@ fn refuse_wrong_role(engine: &dyn Engine, role: Role) -> Result<(), StoreError> 
 }
 
 /// Whether something that was acknowledged is not there.
-fn find_loss(committed: LastCommit, side: SideState) -> Option<StoreError> {
+pub(crate) fn find_loss(committed: LastCommit, side: SideState) -> Option<StoreError> {
     let SideState::Acknowledged(acknowledged) = side else {
         return None;
     };

@@ -10,6 +10,7 @@ mod backup;
 mod chats;
 mod daemon;
 mod delivery;
+mod doctor;
 mod imports;
 mod joining;
 mod node;

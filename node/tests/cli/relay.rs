@@ -93,6 +93,11 @@ impl Relay {
         node
     }
 
+    /// The folder of its store.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// Takes a backup of the running relay; its folder.
     pub(crate) fn backup(&self) -> PathBuf {
         let target = self.folder.path().join("backup");
@@ -103,7 +108,7 @@ impl Relay {
     /// Loses the relay's folder and makes it from a backup; the epoch that begins.
     pub(crate) fn restore(&mut self, backup: &Path) -> u64 {
         self.kill();
-        std::fs::remove_dir_all(self.folder.path().join("data")).unwrap();
+        std::fs::remove_dir_all(self.data()).unwrap();
         let restored = self.backed_up("restore", backup);
         self.restart();
         restored["log_epoch"].as_u64().unwrap()
