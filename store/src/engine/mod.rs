@@ -20,6 +20,7 @@
 pub mod faults;
 pub mod memory;
 pub mod rocks;
+mod rocks_tuning;
 
 use std::ops::ControlFlow;
 use std::path::Path;
