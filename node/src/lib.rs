@@ -2,13 +2,14 @@
 //!
 //! [`peer`] decides and does no I/O; [`folder`] keeps one with its keys on a disk;
 //! [`node`] drives it on a thread of its own and moves frames; [`daemon`] offers a
-//! node through a socket; [`cli`] is the program `khlong`. All of them speak
+//! node through a socket; [`doctor`] says what is wrong with a set-up; [`cli`] is the program `khlong`. All of them speak
 //! [`api`]. A simulator drives [`peer`] itself, on a store in memory.
 
 pub mod api;
 pub mod backup;
 pub mod cli;
 pub mod daemon;
+pub mod doctor;
 pub mod error;
 pub mod folder;
 pub mod import;

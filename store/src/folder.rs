@@ -76,6 +76,26 @@ impl Folder {
     }
 }
 
+/// The process that has the folder `path` locked: its number, or 0 if it did not write it.
+/// The lock is only tried, and nothing is made or written.
+///
+/// # Errors
+/// [`StoreError::Folder`] if the lock file cannot be read.
+pub fn holder(path: &Path) -> Result<Option<u32>, StoreError> {
+    let lock_path = path.join(LOCK_FILE);
+    let mut lock = match File::open(&lock_path) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("open", &lock_path, &error)),
+    };
+    // Shared: two who look do not see each other.
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(read_pid(&mut lock))),
+        Err(TryLockError::Error(error)) => Err(failed("lock", &lock_path, &error)),
+    }
+}
+
 #[cfg(unix)]
 pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;

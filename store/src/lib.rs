@@ -21,6 +21,7 @@ pub mod identity;
 pub mod key;
 pub mod limits;
 pub mod migrate;
+pub mod peek;
 pub mod record;
 mod replica;
 pub mod rows;

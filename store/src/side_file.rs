@@ -115,6 +115,16 @@ impl SideFile {
     }
 }
 
+/// What the side file of `folder` says. Nothing is made or written.
+pub(crate) fn peek(folder: &Path) -> Result<SideState, StoreError> {
+    let path = folder.join(SIDE_FILE);
+    match File::open(&path) {
+        Ok(file) => SideFile::Folder { path, file }.read(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(SideState::Missing),
+        Err(error) => Err(failed("open", &path, &error)),
+    }
+}
+
 pub(crate) fn encode(committed: Committed) -> [u8; SIDE_BYTES] {
     let body = Encoder::new()
         .fixed(&MAGIC)

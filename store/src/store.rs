@@ -185,6 +185,25 @@ impl Store {
         Ok(receipt)
     }
 
+    /// Begins another epoch of the log, durable when it returns: cursors into the log so far
+    /// stop matching, and nodes offer again what they wrote. `epoch` is taken if it lies
+    /// above the epoch now, else the next one.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn begin_epoch(&mut self, epoch: u32) -> Result<LogIdentity, StoreError> {
+        let identity = LogIdentity {
+            log: self.identity.log,
+            epoch: epoch.max(self.identity.epoch.saturating_add(1)),
+        };
+        let mut batch = self.batch();
+        batch.put(Table::Meta, META_LOG.to_vec(), encode_identity(identity))?;
+        let writes = batch.into_writes();
+        self.commit(writes, Durability::Synced)?;
+        self.identity = identity;
+        Ok(identity)
+    }
+
     /// A consistent copy of the store in the new folder `target`: a backup that
     /// [`Self::open`] opens. On a memory disk it is kept under that name.
     ///
@@ -327,7 +346,7 @@ fn refuse_wrong_role(engine: &dyn Engine, role: Role) -> Result<(), StoreError> 
 }
 
 /// Whether something that was acknowledged is not there.
-fn find_loss(committed: LastCommit, side: SideState) -> Option<StoreError> {
+pub(crate) fn find_loss(committed: LastCommit, side: SideState) -> Option<StoreError> {
     let SideState::Acknowledged(acknowledged) = side else {
         return None;
     };

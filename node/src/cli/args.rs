@@ -146,6 +146,8 @@ pub(super) enum Command {
     /// Envelopes that no relay has stored yet
     #[command(subcommand)]
     Outbox(Outbox),
+    /// Look for what keeps this node from working, and say what to do; changes nothing
+    Doctor,
     /// Keep the node running and connected, and answer other commands on a socket in its folder
     Daemon,
     /// Copy the whole node, keys included, into a new folder

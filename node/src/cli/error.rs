@@ -33,6 +33,9 @@ pub(super) enum CliError {
         /// 0 when it is not known.
         pid: u32,
     },
+    /// `doctor` found something, and has said what.
+    #[error("something is wrong with this node's set-up")]
+    Unwell(ExitCode),
     #[error("could not read {}", .path.display())]
     Unreadable { path: PathBuf, source: io::Error },
     #[error("could not write {}", .path.display())]
@@ -63,6 +66,7 @@ impl CliError {
             Self::Node(error) => error.exit_code() as u8,
             Self::Backup(error) => error.exit_code(),
             Self::Refused { exit_code, .. } => *exit_code,
+            Self::Unwell(code) => *code as u8,
             Self::Usage(_) => ExitCode::Usage as u8,
             Self::Config(_) | Self::InUse { .. } => ExitCode::Config as u8,
             Self::Unexpected => ExitCode::Incompatible as u8,

@@ -5,6 +5,7 @@
 
 mod args;
 mod copies;
+mod doctor;
 mod error;
 mod export;
 mod gate;
@@ -140,6 +141,7 @@ async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         Command::Sync { timeout } => status::sync(&shared, timeout).await,
         Command::Status => status::status(&shared).await,
         Command::Outbox(outbox) => status::outbox(&shared, outbox).await,
+        Command::Doctor => doctor::run(&shared).await,
         Command::Daemon => serve::run(&shared).await,
         Command::Backup { folder } => copies::backup(&shared, &folder).await,
         Command::Restore { folder } => copies::restore(&shared, &folder),
@@ -282,6 +284,9 @@ fn manual(folder: &Path) -> Result<(), CliError> {
 
 /// The reason on standard error, with its causes; with `--json` also as data.
 fn tell(error: &CliError, output: Output) {
+    if let CliError::Unwell(_) = error {
+        return; // the answer has said it
+    }
     let message = described(error);
     if output.json {
         let refused = Response::Refused {

@@ -24,7 +24,7 @@
 //! a failed simulation can be run again from its seed.
 
 mod batch;
-mod book;
+pub(crate) mod book;
 mod create;
 mod dropped;
 mod find;

@@ -93,6 +93,38 @@ impl Relay {
         node
     }
 
+    /// The folder of its store.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Takes a backup of the running relay; its folder.
+    pub(crate) fn backup(&self) -> PathBuf {
+        let target = self.folder.path().join("backup");
+        self.backed_up("create", &target);
+        target
+    }
+
+    /// Loses the relay's folder and makes it from a backup; the epoch that begins.
+    pub(crate) fn restore(&mut self, backup: &Path) -> u64 {
+        self.kill();
+        std::fs::remove_dir_all(self.data()).unwrap();
+        let restored = self.backed_up("restore", backup);
+        self.restart();
+        restored["log_epoch"].as_u64().unwrap()
+    }
+
+    fn backed_up(&self, what: &str, folder: &Path) -> serde_json::Value {
+        let mut command = self.command("backup");
+        let done = command.args([what, "--json"]).arg(folder).output().unwrap();
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        serde_json::from_slice(&done.stdout).unwrap()
+    }
+
     fn command(&self, command: &str) -> Command {
         let mut relay = Command::new(binary());
         relay

@@ -1,12 +1,14 @@
 //! Why a command failed, and with which exit code.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use khlong_crdt::address::AddressError;
 use khlong_store::error::StoreError;
 use thiserror::Error;
 
+use crate::backup::BackupError;
 use crate::config::ConfigError;
 use crate::identity::KeyError;
 use crate::server::ServerError;
@@ -72,6 +74,38 @@ pub enum CommandError {
     /// Reading the folder.
     #[error("the folder does not check")]
     Check(#[source] StoreError),
+    /// A backup.
+    #[error(transparent)]
+    Backup(BackupError),
+    /// The relay that runs is not where it was looked for.
+    #[error(
+        "a process has the folder, and no relay answers at {address}; name the HTTP address of the running relay with --admin"
+    )]
+    Unreachable {
+        /// Where it was asked.
+        address: SocketAddr,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The relay that runs has another key.
+    #[error(
+        "the relay at {address} has another key than the configuration; name the HTTP address of the right one with --admin, or the right configuration with --config"
+    )]
+    OtherRelay {
+        /// Where it was asked.
+        address: SocketAddr,
+    },
+    /// The relay that runs made no checkpoint.
+    #[error("the relay at {address} made no checkpoint: {said}")]
+    NoCheckpoint {
+        /// Where it was asked.
+        address: SocketAddr,
+        /// The HTTP status.
+        status: u16,
+        /// Its words.
+        said: String,
+    },
     /// The async runtime or its signals.
     #[error("cannot set up the process")]
     Process(#[source] std::io::Error),
@@ -90,7 +124,13 @@ impl CommandError {
             | Self::NotInitialised { .. }
             | Self::NotConfigured { .. }
             | Self::Host { .. } => 3,
-            Self::Key(KeyError::Malformed) => 3,
+            Self::Key(KeyError::Malformed) | Self::Unreachable { .. } => 3,
+            Self::OtherRelay { .. } => 4,
+            Self::NoCheckpoint { status, .. } => match status {
+                507 => 7,
+                _other => 1,
+            },
+            Self::Backup(error) => of_backup(error),
             Self::Key(KeyError::Write { source, .. }) | Self::File { source, .. } => of_io(source),
             Self::Key(KeyError::Entropy(_)) | Self::Process(_) => 1,
             Self::Check(error) | Self::Server(ServerError::Store(error)) => error.exit_code(),
@@ -103,6 +143,20 @@ impl CommandError {
                 | ServerError::DriverGone,
             ) => 1,
         }
+    }
+}
+
+fn of_backup(error: &BackupError) -> u8 {
+    match error {
+        BackupError::Exists(_) | BackupError::NoName(_) | BackupError::NotEmpty(_) => 3,
+        BackupError::OtherKey { .. } => 4,
+        BackupError::NoRoom { .. } => 7,
+        BackupError::TooNew { .. } => 8,
+        BackupError::Incomplete { .. }
+        | BackupError::Damaged { .. }
+        | BackupError::OtherCommit { .. } => 9,
+        BackupError::Store(error) => error.exit_code(),
+        BackupError::Io { source, .. } => of_io(source),
     }
 }
 

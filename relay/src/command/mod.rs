@@ -1,12 +1,14 @@
-//! `khlong-relay init | check | run`.
+//! `khlong-relay init | check | run | backup`.
 //!
 //! Standard output is data only; logs and words for people go to standard
 //! error. Exit codes are those of the whole network: 0 ok, 1 failure, 2 usage,
-//! 3 config, 7 quota or disk, 8 incompatible version, 9 integrity.
+//! 3 config, 4 unauthorised, 7 quota or disk, 8 incompatible version, 9 integrity.
 
+mod backup;
 mod check;
 mod error;
 mod init;
+mod operate;
 mod run;
 
 use std::net::SocketAddr;
@@ -52,6 +54,46 @@ pub enum Command {
     Check,
     /// Serve until SIGTERM or SIGINT.
     Run(Run),
+    /// Back up the relay's log, running or not; check a backup; restore one. The key is not in it: keep a copy of your own.
+    #[command(subcommand)]
+    Backup(Backup),
+}
+
+/// What to do with backups.
+#[derive(Debug, Subcommand)]
+pub enum Backup {
+    /// Copy all that was acknowledged into a new folder. A running relay goes on serving.
+    Create(BackupCreate),
+    /// Read every file of a backup and name what is damaged. Needs no configuration and changes nothing.
+    Verify {
+        /// The folder of the backup.
+        #[arg(value_name = "DIR")]
+        backup: PathBuf,
+    },
+    /// Make the folder `store.folder` from a backup, in a new epoch of the log: clients send again what they have.
+    Restore(BackupRestore),
+}
+
+/// Flags of `backup create`.
+#[derive(Args, Debug)]
+pub struct BackupCreate {
+    /// The folder to make; it must not exist.
+    #[arg(value_name = "DIR")]
+    pub target: PathBuf,
+    /// HTTP address of the running relay, instead of `listen.admin`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<SocketAddr>,
+}
+
+/// Flags of `backup restore`.
+#[derive(Args, Debug)]
+pub struct BackupRestore {
+    /// The folder of the backup.
+    #[arg(value_name = "DIR")]
+    pub backup: PathBuf,
+    /// Go on although the configuration has the key of another relay than the backup.
+    #[arg(long)]
+    pub other_key: bool,
 }
 
 /// Flags of `init`.
@@ -95,6 +137,7 @@ impl Arguments {
             Command::Init(init) => init::execute(&self, init),
             Command::Check => check::execute(&self),
             Command::Run(run) => run::execute(&self, run),
+            Command::Backup(backup) => backup::execute(&self, backup),
         }
     }
 

@@ -14,6 +14,7 @@ use khlong_sync::wire::code::ErrorCode;
 use tokio::sync::{mpsc, oneshot};
 
 use super::ServerError;
+use super::checkpoint::Wanted;
 use super::clock::Clock;
 use crate::admin::{Metrics, State};
 use crate::hub::{BATCH_INPUTS_MAX, ConnectionId, Hub, HubFailure, HubInput, HubOutput};
@@ -44,6 +45,8 @@ pub(super) enum DriverInput {
     },
     /// Anything else for the hub.
     Hub(HubInput),
+    /// A copy of what is committed.
+    Checkpoint(Wanted),
     /// Finish and end the thread.
     ShutDown,
 }
@@ -172,6 +175,7 @@ impl Loop {
     fn turn(&mut self, hub: &mut Hub, inputs: &mut Vec<DriverInput>) -> Result<Turn, HubFailure> {
         let now = self.clock.now();
         let mut turn = Turn::Next;
+        let mut checkpoints = Vec::new();
         if hub
             .next_deadline()
             .is_some_and(|deadline| deadline <= now.monotonic)
@@ -204,6 +208,7 @@ impl Loop {
                     }
                     hub.handle(now, input)?;
                 }
+                DriverInput::Checkpoint(wanted) => checkpoints.push(wanted),
                 DriverInput::ShutDown => {
                     hub.handle(now, HubInput::ShutDown)?;
                     turn = Turn::Last;
@@ -219,6 +224,10 @@ impl Loop {
         // Before the release: whoever has an ack finds it counted.
         self.metrics.publish_hub(hub.stats());
         self.release(now, hub)?;
+        // Between two commits, after the acks: nobody waits for it but those who come meanwhile.
+        for wanted in checkpoints {
+            wanted.take(hub.store());
+        }
         Ok(turn)
     }
 
@@ -292,7 +301,8 @@ impl Loop {
                             .sender
                             .abort(Some(ErrorCode::Internal), "the relay starts anew");
                     }
-                    Some(DriverInput::Hub(_)) => {}
+                    // Whoever wanted a checkpoint hears that there is none.
+                    Some(DriverInput::Hub(_) | DriverInput::Checkpoint(_)) => {}
                     Some(DriverInput::ShutDown) | None => return Ok(None),
                 }
             }

@@ -5,6 +5,7 @@
 //! connection (`connection`) moves frames between a link and that queue. Every
 //! task and the thread end with [`Server::run`].
 
+mod checkpoint;
 mod clock;
 mod connection;
 mod driver;
@@ -32,8 +33,9 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+pub(crate) use self::checkpoint::Checkpoints;
 use self::driver::{Driver, DriverInput};
-use crate::admin::{self, Metrics};
+use crate::admin::{self, Metrics, Operator};
 use crate::hub::{BATCH_INPUTS_MAX, ConnectionId, Hub, Policy};
 
 /// What [`ServerOptions::stop_within`] should be: longer than a slow disk's fsync, shorter
@@ -118,6 +120,9 @@ pub struct Server {
     driver: Driver,
     inputs: mpsc::Sender<DriverInput>,
     metrics: Arc<Metrics>,
+    /// Where checkpoints go, and who may ask for one.
+    folder: PathBuf,
+    operator: Operator,
     address: RelayAddress,
     quic: SocketAddr,
     operators: SocketAddr,
@@ -184,6 +189,8 @@ impl Server {
             driver,
             inputs,
             metrics,
+            folder: options.folder,
+            operator: Operator::of(&key),
             address,
             quic,
             operators,
@@ -223,6 +230,8 @@ impl Server {
             mut driver,
             inputs,
             metrics,
+            folder,
+            operator,
             stop_within,
             ..
         } = self;
@@ -230,7 +239,9 @@ impl Server {
         let mut next = 0_u64;
         let (quit, quitting) = tokio::sync::oneshot::channel::<()>();
         let mut operators = JoinSet::new();
-        operators.spawn(admin::serve(admin, Arc::clone(&metrics), quitting));
+        let checkpoints = Checkpoints::new(folder, inputs.clone());
+        let surface = admin::Surface::new(Arc::clone(&metrics), checkpoints, operator);
+        operators.spawn(admin::serve(admin, surface, quitting));
         let mut stop = std::pin::pin!(stop);
         let ended = loop {
             tokio::select! {
@@ -254,6 +265,7 @@ impl Server {
         if matches!(ended, Err(ServerError::DriverHangs { .. })) {
             // They wait for a thread that does not answer.
             connections.abort_all();
+            operators.abort_all();
         }
         // Each one flushes for a bounded time and closes.
         while connections.join_next().await.is_some() {}

@@ -11,6 +11,7 @@
 )]
 
 pub mod client;
+pub mod operator;
 pub mod served;
 pub mod virtual_world;
 

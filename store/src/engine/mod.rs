@@ -20,6 +20,7 @@
 pub mod faults;
 pub mod memory;
 pub mod rocks;
+mod rocks_tuning;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -110,7 +111,8 @@ pub trait Engine: Send {
     /// Makes a consistent copy at `target`, which must not exist yet.
     ///
     /// # Errors
-    /// [`EngineError::Io`] if the copy cannot be made.
+    /// [`EngineError::Io`] if the copy cannot be made, [`EngineError::DiskFull`] before
+    /// it is begun.
     fn checkpoint(&self, target: &Path) -> Result<(), EngineError>;
 
     /// Counters and gauges now.

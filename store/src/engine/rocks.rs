@@ -18,29 +18,19 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use rocksdb::statistics::{StatsLevel, Ticker};
+use rocksdb::statistics::Ticker;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
-    DBCompressionType, DBRawIterator, DBRecoveryMode, ErrorKind, LogLevel, Options, ReadOptions,
-    SliceTransform, WriteBatch, WriteOptions,
+    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, ErrorKind, Options,
+    ReadOptions, WriteBatch, WriteOptions,
 };
 
+use super::rocks_tuning::{RECYCLED_LOGS, database_options, table_options};
 use super::{CommitReceipt, Direction, Durability, Engine, EngineStats, Visitor};
 use crate::catalog::CATALOG;
 use crate::error::EngineError;
 use crate::key::KeyRange;
-use crate::table::{Compaction, Table, TableRow};
+use crate::table::Table;
 use crate::write_set::WriteSet;
-
-/// Log files kept for recycling: one being flushed, one waiting, one spare.
-const RECYCLED_LOGS: usize = 3;
-/// Memtables of one table: one that fills, two that wait for their flush, one spare.
-const MEMTABLES_MAX: i32 = 4;
-/// Kept on disk: RocksDB's own diary.
-const DIARY_FILES: usize = 4;
-const DIARY_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Ten bits a key: about one false positive in a hundred.
-const BLOOM_BITS_PER_KEY: f64 = 10.0;
 
 /// Sizes of a RocksDB engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +96,47 @@ impl RocksEngine {
             commits: 0,
             poisoned: false,
         })
+    }
+
+    /// Opens the database in folder `path` for reading. Nothing in the folder changes, no
+    /// lock is taken, and every commit is refused. Tables that the folder does not have yet
+    /// are left out: see [`Self::has`].
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownTable`] if a newer version wrote it, [`EngineError::Corrupt`]
+    /// for damage, [`EngineError::Io`] also where there is no database.
+    pub fn open_read_only(path: &Path) -> Result<Self, EngineError> {
+        let sizes = RocksOptions::default();
+        let options = database_options(sizes);
+        refuse_unknown_tables(path, &options)?;
+        let names = DB::list_cf(&options, path).map_err(|error| failed("open", &error))?;
+        let cache = Cache::new_lru_cache(sizes.block_cache_bytes);
+        let families = CATALOG
+            .iter()
+            .filter(|row| names.iter().any(|name| name == row.name))
+            .map(|row| ColumnFamilyDescriptor::new(row.name, table_options(row, sizes, &cache)))
+            .chain([ColumnFamilyDescriptor::new(
+                rocksdb::DEFAULT_COLUMN_FAMILY_NAME,
+                Options::default(),
+            )]);
+        let db = DB::open_cf_descriptors_read_only(&options, path, families, false)
+            .map_err(|error| failed("open", &error))?;
+        Ok(Self {
+            db,
+            options,
+            path: path.to_path_buf(),
+            reserve_bytes: 0,
+            recycled_logs: 0,
+            commits: 0,
+            // Nobody is to write through it.
+            poisoned: true,
+        })
+    }
+
+    /// Whether the database has this table.
+    #[must_use]
+    pub fn has(&self, table: Table) -> bool {
+        self.db.cf_handle(table.name()).is_some()
     }
 
     fn family(&self, table: Table) -> Result<&ColumnFamily, EngineError> {
@@ -217,6 +248,8 @@ impl Engine for RocksEngine {
     }
 
     fn checkpoint(&self, target: &Path) -> Result<(), EngineError> {
+        // It flushes every memtable first; a flush that finds no room fails the engine.
+        self.refuse_when_full()?;
         rocksdb::checkpoint::Checkpoint::new(&self.db)
             .and_then(|checkpoint| checkpoint.create_checkpoint(target))
             .map_err(|error| failed("checkpoint", &error))
@@ -261,64 +294,6 @@ fn read_options(table: Table, range: &KeyRange, direction: Direction) -> ReadOpt
     });
     how.set_total_order_seek(!within_prefix || direction == Direction::Reverse);
     how
-}
-
-fn database_options(sizes: RocksOptions) -> Options {
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.create_missing_column_families(true);
-    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
-    options.set_recycle_log_file_num(RECYCLED_LOGS);
-    options.set_db_write_buffer_size(4 * sizes.write_buffer_bytes);
-    options.set_max_total_wal_size(4 * sizes.write_buffer_bytes as u64);
-    options.set_max_background_jobs(2);
-    options.set_paranoid_checks(true);
-    options.enable_statistics();
-    options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
-    options.set_stats_dump_period_sec(0);
-    options.set_log_level(LogLevel::Info);
-    options.set_keep_log_file_num(DIARY_FILES);
-    options.set_max_log_file_size(DIARY_BYTES_MAX);
-    options
-}
-
-fn table_options(row: &TableRow, sizes: RocksOptions, cache: &Cache) -> Options {
-    let mut options = Options::default();
-    options.set_write_buffer_size(sizes.write_buffer_bytes);
-    // Two may wait for their flush before a commit is told `Busy`.
-    options.set_max_write_buffer_number(MEMTABLES_MAX);
-    options.set_compaction_style(match row.compaction {
-        Compaction::Leveled => DBCompactionStyle::Level,
-        Compaction::Universal => DBCompactionStyle::Universal,
-    });
-    options.set_compression_type(match row.table {
-        // Ciphertext does not compress.
-        Table::Envelope | Table::Secret => DBCompressionType::None,
-        Table::Meta
-        | Table::ClassHead
-        | Table::Arrival
-        | Table::TimelineArrival
-        | Table::TimelineHead
-        | Table::AuthorSeq
-        | Table::AuthorHead
-        | Table::Admission
-        | Table::Outbox
-        | Table::Cursor
-        | Table::Backfill
-        | Table::Receipt
-        | Table::NodeState
-        | Table::Quota
-        | Table::Retention
-        | Table::Expiring => DBCompressionType::Lz4,
-    });
-    let mut blocks = BlockBasedOptions::default();
-    blocks.set_block_cache(cache);
-    blocks.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
-    options.set_block_based_table_factory(&blocks);
-    if row.prefix_bytes > 0 {
-        options.set_prefix_extractor(SliceTransform::create_fixed_prefix(row.prefix_bytes));
-    }
-    options
 }
 
 /// RocksDB opens only when every column family is named; one that is not ours

@@ -1,0 +1,388 @@
+//! `doctor`: each broken set-up is named, alone, and nothing is changed by looking.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use ed25519_dalek::SigningKey;
+use khlong_crdt::address::RelayAddress;
+use khlong_crdt::id::{LogId, RelayKey};
+use khlong_crdt::time::UnixMillis;
+use khlong_node::folder::{KEY_FILE, STORE_FOLDER};
+use khlong_store::batch::Batch;
+use khlong_store::engine::rocks::{RocksEngine, RocksOptions};
+use khlong_store::engine::{Durability, Engine as _};
+use khlong_store::folder::{DATABASE_FOLDER, Folder};
+use khlong_store::key::Encoder;
+use khlong_store::table::Table;
+use khlong_sync::transport::quic::identity::Identity;
+use khlong_sync::transport::quic::limits::QuicLimits;
+use khlong_sync::transport::quic::listener::Listener;
+use khlong_sync::wire::frame::{Frame, Hello, Lane};
+use serde_json::Value;
+
+use crate::node::{Node, command_in, text};
+use crate::relay::Relay;
+
+const CHECKS: [&str; 10] = [
+    "settings", "owner", "lock", "database", "disk", "relays", "udp", "key", "clock", "log",
+];
+const MARKET: &str = "ตลาดริมคลอง";
+
+/// A node that has written to a relay and read from it.
+fn well(relay: &Relay) -> Node {
+    let node = relay.node("mali");
+    node.json(&["timeline", "new", MARKET, "--wait", "stored"]);
+    node.json(&["send", MARKET, "สวัสดี", "--wait", "stored"]);
+    node.json(&["sync"]);
+    node
+}
+
+/// Exit code, and the checks by name.
+fn examine(command: &mut Command) -> (i32, BTreeMap<String, Value>) {
+    let output = command
+        .args(["--json", "doctor"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["schema_version"], 2);
+    assert_eq!(report["kind"], "doctor");
+    let code = output.status.code().unwrap();
+    assert_eq!(report["exit_code"], code);
+    let checks = report["checks"].as_array().unwrap();
+    let names: Vec<_> = checks.iter().map(|check| text(&check["check"])).collect();
+    assert_eq!(names, CHECKS);
+    (
+        code,
+        names.into_iter().zip(checks.iter().cloned()).collect(),
+    )
+}
+
+fn finds_only(command: &mut Command, check: &str, exit_code: i32, words: &[&str]) {
+    let (code, checks) = examine(command);
+    let problems: Vec<_> = checks
+        .values()
+        .filter(|found| found["state"] == "problem")
+        .collect();
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert_eq!(problems[0]["check"], check, "{}", problems[0]);
+    assert_eq!(code, exit_code, "{}", problems[0]);
+    let said = format!("{} {}", problems[0]["says"], problems[0]["remedy"]);
+    for word in words {
+        assert!(said.contains(word), "no `{word}` in: {said}");
+    }
+}
+
+/// Every file and folder with its mode, time and bytes.
+fn seen(folder: &Path) -> BTreeMap<PathBuf, (u32, SystemTime, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let metadata = path.metadata().unwrap();
+        let bytes = if metadata.is_file() {
+            fs::read(&path).unwrap()
+        } else {
+            Vec::new()
+        };
+        let mode = metadata.permissions().mode();
+        found.insert(path.clone(), (mode, metadata.modified().unwrap(), bytes));
+        if metadata.is_dir() {
+            found.extend(seen(&path));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_set_up_that_works_has_no_problem_and_stays_as_it_is() {
+    let relay = Relay::start();
+    let node = well(&relay);
+    let before = seen(&node.home());
+    let (code, checks) = examine(&mut node.command());
+    assert_eq!(code, 0, "{checks:#?}");
+    assert!(
+        checks.values().all(|found| found["state"] == "ok"),
+        "{checks:#?}"
+    );
+    let said = node.run(&["doctor"]);
+    assert_eq!(said.stdout.lines().count(), CHECKS.len(), "{}", said.stdout);
+    assert!(said.stdout.lines().all(|line| line.starts_with("ok ")));
+    assert_eq!(seen(&node.home()), before);
+
+    let _daemon = node.daemon();
+    let (code, checks) = examine(&mut node.command());
+    assert_eq!(code, 0, "{checks:#?}");
+}
+
+#[test]
+fn a_folder_without_a_node_and_a_node_without_a_relay() {
+    let bare = Node::bare();
+    finds_only(&mut bare.command(), "owner", 3, &["khlong init"]);
+    assert!(!bare.home().exists());
+    let alone = Node::new("mali");
+    let wanted = ["no relay is known", "khlong relay add"];
+    finds_only(&mut alone.command(), "relays", 3, &wanted);
+}
+
+#[test]
+fn a_relay_that_does_not_run_and_a_host_that_is_none() {
+    let mut relay = Relay::start();
+    let node = well(&relay);
+    relay.kill();
+    finds_only(&mut node.command(), "relays", 1, &["no relay runs"]);
+
+    let lost = Node::new("ton");
+    let (key, _) = relay.address.split_once('@').unwrap();
+    lost.json(&["relay", "add", &format!("{key}@relay.invalid:4747")]);
+    finds_only(&mut lost.command(), "relays", 1, &["relay.invalid"]);
+}
+
+#[test]
+fn an_address_that_pins_another_key() {
+    let (relay, other) = (Relay::start(), Relay::start());
+    let (_, place) = relay.address.split_once('@').unwrap();
+    let (key, _) = other.address.split_once('@').unwrap();
+    let node = Node::new("mali");
+    node.json(&["relay", "add", &format!("{key}@{place}")]);
+    let wanted = ["changed hands", "khlong-relay check"];
+    finds_only(&mut node.command(), "key", 4, &wanted);
+}
+
+#[test]
+fn a_network_that_drops_udp_is_told_from_a_relay_that_does_not_run() {
+    // Whatever comes is taken and nothing is said.
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let relay = Relay::start();
+    let (key, _) = relay.address.split_once('@').unwrap();
+    let node = Node::new("mali");
+    node.json(&["relay", "add", &format!("{key}@127.0.0.1:{port}")]);
+    let wanted = ["firewall", "that machine is off", &port.to_string()];
+    finds_only(&mut node.command(), "udp", 1, &wanted);
+}
+
+/// A relay that greets, with this clock, and does nothing else.
+fn greeter(relay_time: Option<UnixMillis>) -> (tokio::runtime::Runtime, RelayAddress) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let key = SigningKey::from_bytes(&[5; 32]);
+    let identity = Identity::from_seed(key.as_bytes()).unwrap();
+    let _inside = runtime.enter();
+    let any = "127.0.0.1:0".parse().unwrap();
+    let mut listener = Listener::bind(any, &identity, QuicLimits::default()).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let greeting = Frame::Hello(Hello {
+        versions: 1..=1,
+        agent: "greeter".to_owned(),
+        keep_alive_ms: 30_000,
+        log: Some((LogId::from_bytes([1; 16]), 1)),
+        token: None,
+        relay_time,
+    });
+    runtime.spawn(async move {
+        while let Some(mut link) = listener.accept().await {
+            let greeting = greeting.clone();
+            tokio::spawn(async move {
+                link.recv().await;
+                link.sender().send(Lane::Control, greeting).await.unwrap();
+                link.recv().await;
+            });
+        }
+    });
+    let key = RelayKey::from_bytes(key.verifying_key().to_bytes());
+    let address = RelayAddress::new(key, "127.0.0.1", port).unwrap();
+    (runtime, address)
+}
+
+#[test]
+fn a_clock_that_is_off_by_a_day() {
+    let day = Duration::from_secs(86_400);
+    let tomorrow = SystemTime::now() + day;
+    let since = tomorrow.duration_since(UNIX_EPOCH).unwrap();
+    let (_ahead, address) = greeter(Some(UnixMillis(since.as_millis() as i64)));
+    let node = Node::new("mali");
+    node.json(&["relay", "add", &address.to_string()]);
+    finds_only(
+        &mut node.command(),
+        "clock",
+        1,
+        &["behind", "set the clock"],
+    );
+
+    // The same relay key, and a relay that does not tell the time: files are all there is.
+    let (_mute, address) = greeter(None);
+    node.json(&["relay", "add", &address.to_string()]);
+    assert_eq!(examine(&mut node.command()).0, 0);
+    let keys = fs::File::open(node.home().join(KEY_FILE)).unwrap();
+    keys.set_modified(tomorrow).unwrap();
+    finds_only(&mut node.command(), "clock", 1, &["was written", KEY_FILE]);
+}
+
+#[test]
+fn a_folder_that_a_process_holds_which_answers_nothing() {
+    let relay = Relay::start();
+    let node = well(&relay);
+    let held = Folder::lock(&node.home().join(STORE_FOLDER)).unwrap();
+    let pid = std::process::id().to_string();
+    finds_only(&mut node.command(), "lock", 3, &[&pid, "end the process"]);
+    drop(held);
+    assert_eq!(examine(&mut node.command()).0, 0);
+}
+
+#[test]
+fn a_folder_of_another_version() {
+    let relay = Relay::start();
+    let node = well(&relay);
+    let write = |schema: u32| {
+        let database = node.home().join(STORE_FOLDER).join(DATABASE_FOLDER);
+        let mut engine = RocksEngine::open(&database, RocksOptions::default()).unwrap();
+        let mut batch = Batch::over(&engine);
+        let row = Encoder::new().u32(schema).finish();
+        batch.put(Table::Meta, b"schema".to_vec(), row).unwrap();
+        let writes = batch.into_writes();
+        engine.commit(&writes, Durability::Synced).unwrap();
+    };
+    write(1);
+    let wanted = ["schema 1", "older version", "migrates"];
+    finds_only(&mut node.command(), "database", 8, &wanted);
+    write(99);
+    let wanted = ["schema 99", "install the newer version"];
+    finds_only(&mut node.command(), "database", 8, &wanted);
+}
+
+#[test]
+fn a_database_that_is_damaged() {
+    let relay = Relay::start();
+    let node = well(&relay);
+    let database = node.home().join(STORE_FOLDER).join(DATABASE_FOLDER);
+    fs::write(database.join("CURRENT"), "MANIFEST-999999\n").unwrap();
+    finds_only(&mut node.command(), "database", 1, &["khlong restore"]);
+}
+
+#[test]
+fn keys_that_others_may_read_and_a_folder_of_somebody_else() {
+    let relay = Relay::start();
+    let node = well(&relay);
+    let keys = node.home().join(KEY_FILE);
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o644)).unwrap();
+    finds_only(&mut node.command(), "owner", 4, &["0644", "chmod"]);
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+
+    match std::os::unix::fs::chown(node.home(), Some(12_345), None) {
+        Ok(()) => finds_only(&mut node.command(), "owner", 4, &["12345", "chown"]),
+        Err(error) => eprintln!("SKIPPED  a foreign owner: only root can make one ({error})"),
+    }
+}
+
+#[test]
+fn a_setting_that_is_mistyped() {
+    let relay = Relay::start();
+    let node = well(&relay);
+    let mut command = node.command();
+    command.env("KHLONG_PASPHRASE_FILE", "/secret");
+    finds_only(
+        &mut command,
+        "settings",
+        3,
+        &[
+            "KHLONG_PASPHRASE_FILE",
+            "did you mean KHLONG_PASSPHRASE_FILE",
+        ],
+    );
+    let mut command = node.command();
+    // Other programs of ours read these.
+    command.env("KHLONG_STORE__RESERVE", "1GiB");
+    command.env("KHLONG_RELAY_CONFIG", "relay.toml");
+    assert_eq!(examine(&mut command).0, 0);
+    let mut command = node.command();
+    command.env("KHLONG_PASSPHRASE_FILE", node.beside("nowhere"));
+    finds_only(&mut command, "settings", 3, &["nowhere"]);
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
+    assert!(copied.unwrap().success());
+}
+
+#[test]
+fn a_relay_that_was_set_back() {
+    let mut relay = Relay::start();
+    let node = well(&relay);
+    let backup = relay.backup();
+    relay.restore(&backup);
+    finds_only(&mut node.command(), "log", 1, &["khlong sync"]);
+    node.json(&["sync"]);
+    assert_eq!(examine(&mut node.command()).0, 0, "it heals");
+
+    // Somebody copies an old folder over it: the same epoch, and fewer than were acknowledged.
+    relay.kill();
+    let kept = node.beside("kept");
+    copy(&relay.data(), &kept);
+    relay.restart();
+    node.json(&["send", MARKET, "later", "--wait", "stored"]);
+    node.json(&["sync"]);
+    relay.kill();
+    fs::remove_dir_all(relay.data()).unwrap();
+    copy(&kept, &relay.data());
+    relay.restart();
+    finds_only(&mut node.command(), "log", 1, &["khlong sync"]);
+}
+
+/// Set to 1: leave this out where nothing can be mounted.
+const SKIP: &str = "KHLONG_SKIP_MOUNT";
+/// Set by the test for itself: this is the run inside a user namespace.
+const INSIDE: &str = "KHLONG_TEST_INSIDE_NAMESPACE";
+
+#[test]
+fn a_disk_without_room() {
+    let test = "doctor::a_disk_without_room";
+    if std::env::var_os(SKIP).is_some_and(|value| value == "1") {
+        eprintln!("SKIPPED  {test}: {SKIP}=1");
+        return;
+    }
+    let relay = Relay::start();
+    let node = well(&relay);
+    let disk = node.beside("disk");
+    fs::create_dir(&disk).unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=128m", "tmpfs"])
+        .arg(&disk)
+        .output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        assert!(
+            std::env::var_os(INSIDE).is_none(),
+            "root of a user namespace may not mount either; {SKIP}=1 leaves this out"
+        );
+        let again = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(INSIDE, "1")
+            .status();
+        assert!(
+            again.is_ok_and(|status| status.success()),
+            "{SKIP}=1 leaves this out"
+        );
+        return;
+    }
+    let home = disk.join("home");
+    copy(&node.home(), &home);
+    let found = std::panic::catch_unwind(|| {
+        finds_only(
+            &mut command_in(&home, None),
+            "disk",
+            7,
+            &["free some space"],
+        );
+    });
+    let _ = Command::new("umount").arg("-l").arg(&disk).status();
+    found.unwrap();
+}

@@ -1,0 +1,140 @@
+//! What stands in the way of a backup or a restore.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use khlong_crdt::id::RelayKey;
+use khlong_store::error::StoreError;
+
+use super::MANIFEST_VERSION;
+
+/// Damages that are spelled out for people; `--json` has all of them.
+const DAMAGES_SHOWN: usize = 16;
+
+/// One thing in a backup that is not what was backed up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Its path inside the backup, with `/` between folders.
+    pub path: String,
+    /// How it differs.
+    pub reason: String,
+}
+
+impl Damage {
+    pub(super) fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// What stands in the way of a backup or a restore.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The target exists.
+    #[error("{path} exists already; name a new folder", path = .0.display())]
+    Exists(PathBuf),
+    /// The target names no folder, such as `/` or `..`.
+    #[error("{path} is no name for a new folder", path = .0.display())]
+    NoName(PathBuf),
+    /// A restore never mixes with what is there.
+    #[error("{path} is not empty; stop the relay, move what is there aside, and restore again", path = .0.display())]
+    NotEmpty(PathBuf),
+    /// Not made by `backup create`, or not to its end.
+    #[error("{folder} is not a complete backup: {reason}; take another one", folder = folder.display())]
+    Incomplete {
+        /// Which.
+        folder: PathBuf,
+        /// What is missing.
+        reason: String,
+    },
+    /// A newer version wrote it.
+    #[error(
+        "the backup has version {found}, this version knows {MANIFEST_VERSION}; install the newer version"
+    )]
+    TooNew {
+        /// Its version.
+        found: u32,
+    },
+    /// Files are not what was backed up.
+    #[error("{folder} is damaged:{list}\nuse another backup", folder = folder.display(), list = Listed(damages))]
+    Damaged {
+        /// Which.
+        folder: PathBuf,
+        /// All that was found; at least one.
+        damages: Vec<Damage>,
+    },
+    /// The configuration has the key of another relay.
+    #[error(
+        "the backup is of relay {backed_up}, and the configuration has the key of {configured}; put the right key file back, or go on under the other name with --other-key: clients then have to add that relay anew"
+    )]
+    OtherKey {
+        /// Of the backup.
+        backed_up: RelayKey,
+        /// Of the configuration.
+        configured: RelayKey,
+    },
+    /// It would not fit; nothing was copied.
+    #[error(
+        "the backup needs {wanted} bytes at {path} (what the relay keeps in reserve included) and {free} are free; free some space, or name a folder on another disk", path = path.display()
+    )]
+    NoRoom {
+        /// Where.
+        path: PathBuf,
+        /// Bytes of the checkpoint, and the reserve if it is the relay's own disk.
+        wanted: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// The store in the copy is another one than was asked for.
+    #[error(
+        "the copy holds commit {copied}, and commit {wanted} was backed up; nothing was kept, try again"
+    )]
+    OtherCommit {
+        /// In the copy.
+        copied: u64,
+        /// Promised by the relay.
+        wanted: u64,
+    },
+    /// Opening a store.
+    #[error("the store does not open")]
+    Store(#[source] StoreError),
+    /// The disk said no.
+    #[error("cannot {action} {path}", path = path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl BackupError {
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+struct Listed<'d>(&'d [Damage]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Damage { path, reason } in self.0.iter().take(DAMAGES_SHOWN) {
+            write!(f, "\n  {path}: {reason}")?;
+        }
+        match self.0.len().saturating_sub(DAMAGES_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more"),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What RocksDB is told, for the whole database and for each table. The decisions about the
+//! write-ahead log are explained in [`super::rocks`].
+
+use rocksdb::statistics::StatsLevel;
+use rocksdb::{
+    BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, DBRecoveryMode, LogLevel,
+    Options, SliceTransform,
+};
+
+use super::rocks::RocksOptions;
+use crate::table::{Compaction, Table, TableRow};
+
+/// Log files kept for recycling: one being flushed, one waiting, one spare.
+pub(super) const RECYCLED_LOGS: usize = 3;
+/// Memtables of one table: one that fills, two that wait for their flush, one spare.
+const MEMTABLES_MAX: i32 = 4;
+/// Kept on disk: RocksDB's own diary.
+const DIARY_FILES: usize = 4;
+const DIARY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Ten bits a key: about one false positive in a hundred.
+const BLOOM_BITS_PER_KEY: f64 = 10.0;
+
+pub(super) fn database_options(sizes: RocksOptions) -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    options.set_recycle_log_file_num(RECYCLED_LOGS);
+    options.set_db_write_buffer_size(4 * sizes.write_buffer_bytes);
+    options.set_max_total_wal_size(4 * sizes.write_buffer_bytes as u64);
+    options.set_max_background_jobs(2);
+    options.set_paranoid_checks(true);
+    options.enable_statistics();
+    options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
+    options.set_stats_dump_period_sec(0);
+    options.set_log_level(LogLevel::Info);
+    options.set_keep_log_file_num(DIARY_FILES);
+    options.set_max_log_file_size(DIARY_BYTES_MAX);
+    options
+}
+
+pub(super) fn table_options(row: &TableRow, sizes: RocksOptions, cache: &Cache) -> Options {
+    let mut options = Options::default();
+    options.set_write_buffer_size(sizes.write_buffer_bytes);
+    // Two may wait for their flush before a commit is told `Busy`.
+    options.set_max_write_buffer_number(MEMTABLES_MAX);
+    options.set_compaction_style(match row.compaction {
+        Compaction::Leveled => DBCompactionStyle::Level,
+        Compaction::Universal => DBCompactionStyle::Universal,
+    });
+    options.set_compression_type(match row.table {
+        // Ciphertext does not compress.
+        Table::Envelope | Table::Secret => DBCompressionType::None,
+        Table::Meta
+        | Table::ClassHead
+        | Table::Arrival
+        | Table::TimelineArrival
+        | Table::TimelineHead
+        | Table::AuthorSeq
+        | Table::AuthorHead
+        | Table::Admission
+        | Table::Outbox
+        | Table::Cursor
+        | Table::Backfill
+        | Table::Receipt
+        | Table::NodeState
+        | Table::Quota
+        | Table::Retention
+        | Table::Expiring => DBCompressionType::Lz4,
+    });
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    blocks.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
+    options.set_block_based_table_factory(&blocks);
+    if row.prefix_bytes > 0 {
+        options.set_prefix_extractor(SliceTransform::create_fixed_prefix(row.prefix_bytes));
+    }
+    options
+}
