@@ -1,10 +1,11 @@
-//! `khlong-relay init | check | run`.
+//! `khlong-relay init | check | config | run`.
 //!
 //! Standard output is data only; logs and words for people go to standard
 //! error. Exit codes are those of the whole network: 0 ok, 1 failure, 2 usage,
 //! 3 config, 7 quota or disk, 8 incompatible version, 9 integrity.
 
 mod check;
+mod config;
 mod error;
 mod init;
 mod run;
@@ -17,7 +18,7 @@ use khlong_store::folder::DATABASE_FOLDER;
 use khlong_store::side_file::SIDE_FILE;
 
 pub use self::error::CommandError;
-use crate::config::{Config, Environment, Flags, ListenFlags, LogFlags, QUIC_DEFAULT};
+use crate::config::{Config, Environment, Flags, Layers, ListenFlags, LogFlags, QUIC_DEFAULT};
 
 /// Version of the machine-readable output.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
@@ -50,6 +51,9 @@ pub enum Command {
     Init(Init),
     /// Check the configuration and every row of the folder, without serving; print the relay's address.
     Check,
+    /// Look at the configuration alone.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Serve until SIGTERM or SIGINT.
     Run(Run),
 }
@@ -68,9 +72,31 @@ pub struct Init {
     pub admin: SocketAddr,
 }
 
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say whether file, environment and flags are valid together; the folder is not looked at.
+    Check(Overrides),
+    /// Print what is in effect, and where each value was said; secrets are not shown.
+    Show(Overrides),
+    /// Print a JSON Schema of the file, for editors and for tools that write it.
+    Schema,
+}
+
 /// Flags of `run`.
 #[derive(Args, Debug)]
 pub struct Run {
+    /// What wins over the configuration.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// Go on although commits that were acknowledged are gone, in a new log epoch: clients send again what they have.
+    #[arg(long)]
+    pub accept_loss: bool,
+}
+
+/// Flags that win over the configuration.
+#[derive(Args, Debug)]
+pub struct Overrides {
     /// UDP address to listen on, instead of `listen.quic`.
     #[arg(long, value_name = "ADDRESS")]
     pub quic: Option<SocketAddr>,
@@ -80,9 +106,6 @@ pub struct Run {
     /// What to log, instead of `log.level`: error, warn, info, debug, or a filter.
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
-    /// Go on although commits that were acknowledged are gone, in a new log epoch: clients send again what they have.
-    #[arg(long)]
-    pub accept_loss: bool,
 }
 
 impl Arguments {
@@ -94,17 +117,22 @@ impl Arguments {
         match &self.command {
             Command::Init(init) => init::execute(&self, init),
             Command::Check => check::execute(&self),
+            Command::Config(command) => config::execute(&self, command),
             Command::Run(run) => run::execute(&self, run),
         }
     }
 
     fn load(&self, flags: &Flags) -> Result<Config, CommandError> {
+        self.layers(flags)?.config().map_err(CommandError::Config)
+    }
+
+    fn layers(&self, flags: &Flags) -> Result<Layers, CommandError> {
         if !self.config.exists() {
             return Err(CommandError::NotConfigured {
                 config: self.config.clone(),
             });
         }
-        Config::load(&self.config, Environment::of_process(), flags).map_err(CommandError::Config)
+        Layers::read(&self.config, Environment::of_process(), flags).map_err(CommandError::Config)
     }
 
     /// Only `init` makes the folder: a name that is mistyped, or a disk that is not
@@ -126,7 +154,14 @@ impl Arguments {
     }
 }
 
-impl Run {
+impl Overrides {
+    /// The key that each flag sets.
+    const KEYS: [(&str, &str); 3] = [
+        ("listen.quic", "--quic"),
+        ("listen.admin", "--admin"),
+        ("log.level", "--log"),
+    ];
+
     fn flags(&self) -> Flags {
         Flags {
             listen: ListenFlags {

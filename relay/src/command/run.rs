@@ -12,7 +12,7 @@ use crate::identity;
 use crate::server::{STOP_WITHIN, Server, ServerOptions};
 
 pub(super) fn execute(arguments: &Arguments, run: &Run) -> Result<(), CommandError> {
-    let config = arguments.load(&run.flags())?;
+    let config = arguments.load(&run.overrides.flags())?;
     start_log(check_filter(&config.log.level)?);
     if !run.accept_loss {
         arguments.check_folder(&config)?;
