@@ -166,6 +166,7 @@ fn every_flag_that_overrides_is_named() {
         ("--quic", "127.0.0.1:5", "listen.quic"),
         ("--admin", "127.0.0.1:6", "listen.admin"),
         ("--log", "warn", "log.level"),
+        ("--log-format", "json", "log.format"),
     ];
     let mut command = relay(folder.path());
     command.args(["config", "show", "--json"]);

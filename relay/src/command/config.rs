@@ -20,7 +20,7 @@ pub(super) fn execute(arguments: &Arguments, command: &ConfigCommand) -> Result<
 
 fn check(arguments: &Arguments, overrides: &Overrides) -> Result<(), CommandError> {
     let config = arguments.load(&overrides.flags())?;
-    super::run::check_filter(&config.log.level)?;
+    super::log::filter(&config.log.level)?;
     identity::parse_configured(&config.relay).map_err(CommandError::Key)?;
     if arguments.json {
         let data =

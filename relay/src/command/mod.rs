@@ -8,6 +8,7 @@ mod check;
 mod config;
 mod error;
 mod init;
+mod log;
 mod run;
 
 use std::net::SocketAddr;
@@ -18,7 +19,9 @@ use khlong_store::folder::DATABASE_FOLDER;
 use khlong_store::side_file::SIDE_FILE;
 
 pub use self::error::CommandError;
-use crate::config::{Config, Environment, Flags, Layers, ListenFlags, LogFlags, QUIC_DEFAULT};
+use crate::config::{
+    Config, Environment, Flags, Layers, ListenFlags, LogFlags, LogFormat, QUIC_DEFAULT,
+};
 
 /// Version of the machine-readable output.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
@@ -106,6 +109,9 @@ pub struct Overrides {
     /// What to log, instead of `log.level`: error, warn, info, debug, or a filter.
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
+    /// How a line of the log is written, instead of `log.format`.
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
 }
 
 impl Arguments {
@@ -156,10 +162,11 @@ impl Arguments {
 
 impl Overrides {
     /// The key that each flag sets.
-    const KEYS: [(&str, &str); 3] = [
+    const KEYS: [(&str, &str); 4] = [
         ("listen.quic", "--quic"),
         ("listen.admin", "--admin"),
         ("log.level", "--log"),
+        ("log.format", "--log-format"),
     ];
 
     fn flags(&self) -> Flags {
@@ -170,6 +177,7 @@ impl Overrides {
             },
             log: LogFlags {
                 level: self.log.clone(),
+                format: self.log_format,
             },
         }
     }

@@ -29,7 +29,8 @@ pub use self::layers::{Layers, Origin};
 pub use self::secret::SecretText;
 pub(crate) use self::section::QUIC_DEFAULT;
 pub use self::section::{
-    Identity, Limits, Listen, Log, Opening, PolicySection, RetentionSection, StoreSection,
+    Identity, Limits, Listen, Log, LogFormat, Opening, PolicySection, RetentionSection,
+    StoreSection,
 };
 pub use self::size::{ByteSize, Count};
 
@@ -81,6 +82,9 @@ pub struct LogFlags {
     /// Over `log.level`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
+    /// Over `log.format`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<LogFormat>,
 }
 
 impl Config {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use khlong_crdt::address::PORT_DEFAULT;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -114,8 +115,21 @@ pub struct Limits {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// `error`, `warn`, `info`, `debug`, or a filter such as `info,khlong_relay=debug`. Default `info`.
+    /// `error`, `warn`, `info`, `debug`, or a filter such as `info,khlong_relay=debug`. A level
+    /// alone is one of Khlong's own parts. Default `info`.
     pub level: String,
+    /// `text` for people, `json` for programs: one object a line. Default `text`.
+    pub format: LogFormat,
+}
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, ValueEnum, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
 }
 
 impl Default for Listen {
@@ -177,6 +191,7 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             level: "info".to_owned(),
+            format: LogFormat::Text,
         }
     }
 }
