@@ -10,6 +10,7 @@ mod error;
 mod init;
 mod log;
 mod run;
+mod service;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Arguments, CommandError, Run, SCHEMA_VERSION, log, print};
+use super::{Arguments, CommandError, Run, SCHEMA_VERSION, log, print, service};
 use crate::config::{Config, LogFormat};
 use crate::identity;
 use crate::server::{STOP_WITHIN, Server, ServerOptions};
@@ -63,11 +63,16 @@ async fn serve(options: ServerOptions, json: bool) -> Result<(), CommandError> {
         });
         print(&data.to_string());
     }
+    let pulse = server.pulse();
     let stop = async move {
+        // The server polls this when it serves, and not before.
+        service::ready();
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            never = service::alive(pulse) => match never {},
         }
+        service::stopping();
         tracing::info!("stopping: the last commit, then goodbye");
     };
     server.run(stop).await.map_err(CommandError::Server)?;

@@ -44,6 +44,8 @@ pub(super) enum DriverInput {
     },
     /// Anything else for the hub.
     Hub(HubInput),
+    /// Whether the thread still turns.
+    Beat(oneshot::Sender<()>),
     /// Finish and end the thread.
     ShutDown,
 }
@@ -204,6 +206,9 @@ impl Loop {
                     }
                     hub.handle(now, input)?;
                 }
+                DriverInput::Beat(answer) => {
+                    let _ = answer.send(());
+                }
                 DriverInput::ShutDown => {
                     hub.handle(now, HubInput::ShutDown)?;
                     turn = Turn::Last;
@@ -293,6 +298,9 @@ impl Loop {
                             .abort(Some(ErrorCode::Internal), "the relay starts anew");
                     }
                     Some(DriverInput::Hub(_)) => {}
+                    Some(DriverInput::Beat(answer)) => {
+                        let _ = answer.send(());
+                    }
                     Some(DriverInput::ShutDown) | None => return Ok(None),
                 }
             }

@@ -8,6 +8,7 @@
 mod clock;
 mod connection;
 mod driver;
+mod pulse;
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use self::driver::{Driver, DriverInput};
+pub use self::pulse::Pulse;
 use crate::admin::{self, Metrics};
 use crate::hub::{BATCH_INPUTS_MAX, ConnectionId, Hub, Policy};
 
@@ -207,6 +209,12 @@ impl Server {
     #[must_use]
     pub fn admin_addr(&self) -> SocketAddr {
         self.operators
+    }
+
+    /// Asks whether the hub's thread still turns.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        Pulse::new(&self.inputs)
     }
 
     /// Serves until `stop` ends; then commits, acknowledges, says goodbye, and
