@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench check fmt mutants ci
+.PHONY: help setup build demo test bench deb check fmt mutants ci
 
 # Sourced in each recipe, not exported here: setup may only just have installed ccache and cargo.
 ENVIRONMENT := source .tools/env
@@ -27,6 +27,9 @@ test: setup ## All tests, the examples in the docs, and the independent decoder 
 # A build of its own (--release): figures of the dev profile are of no use.
 bench: setup ## Measure the relay; arguments by BENCH="--full --only ingest --json" (first build: a quarter of an hour)
 	@$(ENVIRONMENT) && cargo build $(WORKSPACE) --release --bins --example bench && "$${CARGO_TARGET_DIR:-target}/release/examples/bench" $(BENCH)
+
+deb: setup ## A Debian package of the relay, in target/ (a release build, as for bench)
+	@$(ENVIRONMENT) && cargo build $(WORKSPACE) --release --bin khlong-relay && relay/packaging/deb "$${CARGO_TARGET_DIR:-target}/release/khlong-relay" "$${CARGO_TARGET_DIR:-target}"
 
 check: setup ## Formatting, clippy and rustdoc, warnings denied
 	@$(ENVIRONMENT) && cargo fmt --all --check
