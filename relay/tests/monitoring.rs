@@ -41,9 +41,9 @@ fn strings<'v>(value: &'v Value, name: &str, found: &mut Vec<&'v str>) {
         Value::Array(all) => all.iter().for_each(|one| strings(one, name, found)),
         Value::Object(members) => {
             for (key, inner) in members {
-                match inner {
-                    Value::String(text) if key == name => found.push(text),
-                    other => strings(other, name, found),
+                match inner.as_str().filter(|_| key == name) {
+                    Some(text) => found.push(text),
+                    None => strings(inner, name, found),
                 }
             }
         }
