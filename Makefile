@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench bench-peers check fmt mutants ci
+.PHONY: help setup build demo test bench bench-peers deb check fmt mutants ci
 
 # Sourced in each recipe, not exported here: setup may only just have installed ccache and cargo.
 ENVIRONMENT := source .tools/env
@@ -31,6 +31,9 @@ bench: setup ## Measure the relay; arguments by BENCH="--full --only ingest --js
 # The peers come from their own packages, into target/peers; one that cannot be had fails the command.
 bench-peers: setup ## The same beside NATS JetStream, in turn, with ratios; arguments as for bench
 	@$(ENVIRONMENT) && .tools/peers && $(MAKE) --no-print-directory bench BENCH="--only ingest --only fanout --nats-server $${CARGO_TARGET_DIR:-target}/peers/bin/nats-server $(BENCH)"
+
+deb: setup ## A Debian package of the relay, in target/ (a release build, as for bench)
+	@$(ENVIRONMENT) && cargo build $(WORKSPACE) --release --bin khlong-relay && relay/packaging/deb "$${CARGO_TARGET_DIR:-target}/release/khlong-relay" "$${CARGO_TARGET_DIR:-target}"
 
 check: setup ## Formatting, clippy and rustdoc, warnings denied
 	@$(ENVIRONMENT) && cargo fmt --all --check

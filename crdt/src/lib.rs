@@ -19,6 +19,7 @@ pub mod limits;
 pub mod merkle;
 pub mod reader;
 pub mod receipt;
+pub mod redacted;
 pub mod signature;
 pub mod text;
 pub mod time;

@@ -11,6 +11,9 @@ fn main() -> ExitCode {
     let Err(error) = Arguments::parse().execute() else {
         return ExitCode::SUCCESS;
     };
+    if error.is_logged() {
+        return ExitCode::from(error.exit_code());
+    }
     // That nobody reads standard error any more is no reason to panic.
     let mut stderr = std::io::stderr().lock();
     let _ = writeln!(stderr, "khlong-relay: {error}");

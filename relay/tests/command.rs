@@ -1,128 +1,17 @@
 //! The real binary: init, check, run, signals, exit codes.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+mod support;
+
+use std::process::Stdio;
 
 use khlong_crdt::address::RelayAddress;
 use serde_json::Value;
-
-fn relay(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_khlong-relay"));
-    command.arg("--config").arg(folder.join("relay.toml"));
-    // Nothing from the environment of whoever runs the tests.
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KHLONG_")) {
-        command.env_remove(name);
-    }
-    command
-}
-
-fn output(folder: &Path, arguments: &[&str]) -> Output {
-    relay(folder).args(arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-fn init(folder: &Path) -> RelayAddress {
-    let flags = [
-        "init",
-        "--host",
-        "127.0.0.1",
-        "--quic",
-        "127.0.0.1:0",
-        "--admin",
-        "127.0.0.1:0",
-        "--json",
-    ];
-    let made = output(folder, &flags);
-    assert!(made.status.success(), "{}", text(&made.stderr));
-    let data: Value = serde_json::from_slice(&made.stdout).unwrap();
-    assert_eq!(data.get("schema_version"), Some(&Value::from(1)));
-    // Port 0 is no address yet: the text ends in it.
-    let address = data.get("address").unwrap().as_str().unwrap().to_owned();
-    address
-        .strip_suffix(":0")
-        .map(|place| format!("{place}:1"))
-        .unwrap_or(address)
-        .parse()
-        .unwrap()
-}
-
-struct Running {
-    child: Child,
-    ready: Value,
-}
-
-impl Running {
-    fn start(folder: &Path) -> Self {
-        let mut child = relay(folder)
-            .args(["run", "--json"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let ready = serde_json::from_str(&line).unwrap_or_else(|_| {
-            let mut said = String::new();
-            child
-                .stderr
-                .as_mut()
-                .unwrap()
-                .read_to_string(&mut said)
-                .unwrap();
-            panic!("it does not serve: {said}")
-        });
-        Self { child, ready }
-    }
-
-    fn field(&self, name: &str) -> &str {
-        self.ready.get(name).unwrap().as_str().unwrap()
-    }
-
-    fn get(&self, path: &str) -> String {
-        let mut stream = std::net::TcpStream::connect(self.field("admin")).unwrap();
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    /// Sends the signal and waits; what it said on standard error.
-    fn stop(mut self, signal: &str) -> (Option<i32>, String) {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let mut said = String::new();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut said)
-            .unwrap();
-        (self.child.wait().unwrap().code(), said)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-    }
-}
+use support::process::{Running, init, output, relay, text};
 
 #[test]
 fn init_makes_a_private_key_a_commented_config_and_never_overwrites() {

@@ -6,6 +6,8 @@
 
 use std::path::PathBuf;
 
+use khlong_crdt::redacted::Redacted;
+
 use crate::table::Table;
 
 /// What an engine may answer to a read, a commit or a checkpoint.
@@ -155,14 +157,12 @@ pub enum StoreError {
         seq: u64,
     },
     /// A row does not carry its checksum, or cannot be decoded.
-    #[error(
-        "a row of table `{table}` is damaged (key {key}): {reason}; restore the folder from a backup"
-    )]
+    #[error("a row of table `{table}` is damaged: {reason}; restore the folder from a backup")]
     Corrupt {
         /// Where.
         table: &'static str,
-        /// The key in hexadecimal.
-        key: String,
+        /// The key in hexadecimal: it names timelines and authors.
+        key: Redacted<String>,
         /// What is wrong with it.
         reason: &'static str,
     },
@@ -193,14 +193,12 @@ pub enum StoreError {
         max: u64,
     },
     /// An auth-op that was accepted before is refused by admission now.
-    #[error(
-        "the admission log of {timeline} does not replay: {reason}; restore the folder from a backup"
-    )]
+    #[error("the admission log of a timeline does not replay; restore the folder from a backup")]
     AdmissionLog {
         /// Text form of the timeline's id.
-        timeline: String,
-        /// What admission said.
-        reason: String,
+        timeline: Redacted<String>,
+        /// What admission said; it may name a principal.
+        reason: Redacted<String>,
     },
 }
 
@@ -210,8 +208,34 @@ impl StoreError {
     pub fn corrupt(table: Table, key: &[u8], reason: &'static str) -> Self {
         Self::Corrupt {
             table: table.name(),
-            key: hexadecimal(key),
+            key: Redacted::new(hexadecimal(key)),
             reason,
+        }
+    }
+
+    /// What is damaged, by its name: for whoever asks about a folder, not for a log.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Self::Corrupt { table, key, .. } => {
+                Some(format!("table `{table}`, key {}", key.expose()))
+            }
+            Self::AdmissionLog { timeline, reason } => Some(format!(
+                "timeline {}: {}",
+                timeline.expose(),
+                reason.expose()
+            )),
+            Self::Engine(_)
+            | Self::Locked { .. }
+            | Self::Folder { .. }
+            | Self::WrongRole { .. }
+            | Self::SchemaTooNew { .. }
+            | Self::MigrationMissing { .. }
+            | Self::BehindSideFile { .. }
+            | Self::Diverged { .. }
+            | Self::BatchFull { .. }
+            | Self::RowTooLarge { .. }
+            | Self::TableFull { .. } => None,
         }
     }
 
@@ -271,7 +295,6 @@ fn says_full(message: &str) -> bool {
         .any(|words| message.contains(words))
 }
 
-/// Keys hold ids and numbers, never content, so they may be shown.
 fn hexadecimal(key: &[u8]) -> String {
     use std::fmt::Write as _;
     key.iter()

@@ -43,7 +43,7 @@ fn no_common_version_is_told_and_closes_both_sides() {
             matches!(
                 &pair.client_error,
                 Some(SessionError::Remote { code: ErrorCode::VersionUnsupported, message, .. })
-                    if message.contains("2..=3")
+                    if message.expose().contains("2..=3")
             ),
             "{:?}",
             pair.client_error

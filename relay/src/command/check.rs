@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use khlong_crdt::address::RelayAddress;
 use khlong_store::engine::EngineStats;
+use khlong_store::error::StoreError;
 use serde_json::json;
 
 use super::{Arguments, CommandError, SCHEMA_VERSION, print, tell};
@@ -12,7 +13,7 @@ use crate::{identity, server};
 
 pub(super) fn execute(arguments: &Arguments) -> Result<(), CommandError> {
     let config = arguments.load(&Flags::default())?;
-    super::run::check_filter(&config.log.level)?;
+    super::log::filter(&config.log.level)?;
     let key = identity::parse_configured(&config.relay).map_err(CommandError::Key)?;
     arguments.check_folder(&config)?;
     let store = server::open_store(&config.store.folder, config.rocks_options(), false)
@@ -23,7 +24,7 @@ pub(super) fn execute(arguments: &Arguments) -> Result<(), CommandError> {
             *rows.entry(table.name()).or_default() += 1;
             Ok(())
         })
-        .map_err(CommandError::Check)?;
+        .map_err(damaged)?;
     let EngineStats {
         disk_bytes,
         free_bytes,
@@ -59,4 +60,12 @@ pub(super) fn execute(arguments: &Arguments) -> Result<(), CommandError> {
         ));
     }
     Ok(())
+}
+
+/// Logs do not name what is damaged; who asks is told.
+fn damaged(error: StoreError) -> CommandError {
+    if let Some(place) = error.place() {
+        tell(&format!("damaged: {place}"));
+    }
+    CommandError::Check(error)
 }

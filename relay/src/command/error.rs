@@ -106,16 +106,26 @@ pub enum CommandError {
         /// Its words.
         said: String,
     },
+    /// Any of these, when the log has told it already.
+    #[error(transparent)]
+    Logged(Box<Self>),
     /// The async runtime or its signals.
     #[error("cannot set up the process")]
     Process(#[source] std::io::Error),
 }
 
 impl CommandError {
+    /// Whether a log has told it.
+    #[must_use]
+    pub fn is_logged(&self) -> bool {
+        matches!(self, Self::Logged(_))
+    }
+
     /// The exit code of the process.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Logged(error) => error.exit_code(),
             // As the client says it of its own key file.
             Self::Config(ConfigError::KeyFileOpen { .. }) => 4,
             Self::Config(_)

@@ -172,8 +172,11 @@ key_file = "{KEY_FILE}"
 # connections_per_address = 256
 
 [log]
-# error, warn, info, debug, or a filter such as "info,khlong_relay=debug".
+# error, warn, info, debug, or a filter such as "info,khlong_relay=debug". A level alone is
+# one of Khlong's own parts; what libraries log in detail may name addresses of clients.
 # level = "info"
+# "text" for people, "json" for programs: one object a line.
+# format = "text"
 "#
     )
 }

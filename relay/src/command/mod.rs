@@ -1,4 +1,4 @@
-//! `khlong-relay init | check | run | backup`.
+//! `khlong-relay init | check | config | run | backup`.
 //!
 //! Standard output is data only; logs and words for people go to standard
 //! error. Exit codes are those of the whole network: 0 ok, 1 failure, 2 usage,
@@ -6,10 +6,13 @@
 
 mod backup;
 mod check;
+mod config;
 mod error;
 mod init;
+mod log;
 mod operate;
 mod run;
+mod service;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,7 +22,9 @@ use khlong_store::folder::DATABASE_FOLDER;
 use khlong_store::side_file::SIDE_FILE;
 
 pub use self::error::CommandError;
-use crate::config::{Config, Environment, Flags, ListenFlags, LogFlags, QUIC_DEFAULT};
+use crate::config::{
+    Config, Environment, Flags, Layers, ListenFlags, LogFlags, LogFormat, QUIC_DEFAULT,
+};
 
 /// Version of the machine-readable output.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
@@ -52,6 +57,9 @@ pub enum Command {
     Init(Init),
     /// Check the configuration and every row of the folder, without serving; print the relay's address.
     Check,
+    /// Look at the configuration alone.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Serve until SIGTERM or SIGINT.
     Run(Run),
     /// Back up the relay's log, running or not; check a backup; restore one. The key is not in it: keep a copy of your own.
@@ -110,9 +118,31 @@ pub struct Init {
     pub admin: SocketAddr,
 }
 
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say whether file, environment and flags are valid together; the folder is not looked at.
+    Check(Overrides),
+    /// Print what is in effect, and where each value was said; secrets are not shown.
+    Show(Overrides),
+    /// Print a JSON Schema of the file, for editors and for tools that write it.
+    Schema,
+}
+
 /// Flags of `run`.
 #[derive(Args, Debug)]
 pub struct Run {
+    /// What wins over the configuration.
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// Go on although commits that were acknowledged are gone, in a new log epoch: clients send again what they have.
+    #[arg(long)]
+    pub accept_loss: bool,
+}
+
+/// Flags that win over the configuration.
+#[derive(Args, Debug)]
+pub struct Overrides {
     /// UDP address to listen on, instead of `listen.quic`.
     #[arg(long, value_name = "ADDRESS")]
     pub quic: Option<SocketAddr>,
@@ -122,9 +152,9 @@ pub struct Run {
     /// What to log, instead of `log.level`: error, warn, info, debug, or a filter.
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
-    /// Go on although commits that were acknowledged are gone, in a new log epoch: clients send again what they have.
-    #[arg(long)]
-    pub accept_loss: bool,
+    /// How a line of the log is written, instead of `log.format`.
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
 }
 
 impl Arguments {
@@ -136,18 +166,23 @@ impl Arguments {
         match &self.command {
             Command::Init(init) => init::execute(&self, init),
             Command::Check => check::execute(&self),
+            Command::Config(command) => config::execute(&self, command),
             Command::Run(run) => run::execute(&self, run),
             Command::Backup(backup) => backup::execute(&self, backup),
         }
     }
 
     fn load(&self, flags: &Flags) -> Result<Config, CommandError> {
+        self.layers(flags)?.config().map_err(CommandError::Config)
+    }
+
+    fn layers(&self, flags: &Flags) -> Result<Layers, CommandError> {
         if !self.config.exists() {
             return Err(CommandError::NotConfigured {
                 config: self.config.clone(),
             });
         }
-        Config::load(&self.config, Environment::of_process(), flags).map_err(CommandError::Config)
+        Layers::read(&self.config, Environment::of_process(), flags).map_err(CommandError::Config)
     }
 
     /// Only `init` makes the folder: a name that is mistyped, or a disk that is not
@@ -169,7 +204,15 @@ impl Arguments {
     }
 }
 
-impl Run {
+impl Overrides {
+    /// The key that each flag sets.
+    const KEYS: [(&str, &str); 4] = [
+        ("listen.quic", "--quic"),
+        ("listen.admin", "--admin"),
+        ("log.level", "--log"),
+        ("log.format", "--log-format"),
+    ];
+
     fn flags(&self) -> Flags {
         Flags {
             listen: ListenFlags {
@@ -178,6 +221,7 @@ impl Run {
             },
             log: LogFlags {
                 level: self.log.clone(),
+                format: self.log_format,
             },
         }
     }

@@ -1,35 +1,48 @@
 //! `khlong-relay run`: serve until a signal.
 
-use std::io::IsTerminal as _;
-
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use super::{Arguments, CommandError, Run, SCHEMA_VERSION, print};
-use crate::config::Config;
+use super::{Arguments, CommandError, Run, SCHEMA_VERSION, log, print, service};
+use crate::config::{Config, LogFormat};
 use crate::identity;
 use crate::server::{STOP_WITHIN, Server, ServerOptions};
 
 pub(super) fn execute(arguments: &Arguments, run: &Run) -> Result<(), CommandError> {
-    let config = arguments.load(&run.flags())?;
-    start_log(check_filter(&config.log.level)?);
-    if !run.accept_loss {
-        arguments.check_folder(&config)?;
+    let config = arguments.load(&run.overrides.flags())?;
+    log::start(log::filter(&config.log.level)?, config.log.format);
+    let ran = run_with(arguments, run, &config);
+    match config.log.format {
+        LogFormat::Text => ran,
+        // Whoever reads lines of JSON reads no other.
+        LogFormat::Json => ran.map_err(|error| {
+            tracing::error!(error = causes(&error), "the relay ends");
+            CommandError::Logged(Box::new(error))
+        }),
     }
-    let options = options(&config, run.accept_loss)?;
+}
+
+/// An error with all that it comes from, in one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(because) = cause {
+        told = format!("{told}: {because}");
+        cause = because.source();
+    }
+    told
+}
+
+fn run_with(arguments: &Arguments, run: &Run, config: &Config) -> Result<(), CommandError> {
+    if !run.accept_loss {
+        arguments.check_folder(config)?;
+    }
+    let options = options(config, run.accept_loss)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(CommandError::Process)?;
     runtime.block_on(serve(options, arguments.json))
-}
-
-/// Whether the log filter is one.
-pub(super) fn check_filter(level: &str) -> Result<EnvFilter, CommandError> {
-    EnvFilter::try_new(level).map_err(|_| CommandError::LogLevel {
-        level: level.to_owned(),
-    })
 }
 
 async fn serve(options: ServerOptions, json: bool) -> Result<(), CommandError> {
@@ -50,11 +63,16 @@ async fn serve(options: ServerOptions, json: bool) -> Result<(), CommandError> {
         });
         print(&data.to_string());
     }
+    let pulse = server.pulse();
     let stop = async move {
+        // The server polls this when it serves, and not before.
+        service::ready();
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            never = service::alive(pulse) => match never {},
         }
+        service::stopping();
         tracing::info!("stopping: the last commit, then goodbye");
     };
     server.run(stop).await.map_err(CommandError::Server)?;
@@ -79,14 +97,4 @@ fn options(config: &Config, accept_loss: bool) -> Result<ServerOptions, CommandE
             .and_then(|port| u16::try_from(port.0).ok()),
         stop_within: STOP_WITHIN,
     })
-}
-
-fn start_log(filter: EnvFilter) {
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colored = !plain && std::io::stderr().is_terminal();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colored)
-        .init();
 }

@@ -1,7 +1,9 @@
 //! How long something is kept: days with their unit, or for good.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -38,6 +40,16 @@ impl fmt::Display for Keep {
             KeepFor::Days(days) => write!(f, "{days}d"),
             KeepFor::Ever => f.write_str(EVER),
         }
+    }
+}
+
+impl JsonSchema for Keep {
+    fn schema_name() -> Cow<'static, str> {
+        "Keep".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": format!(r"^({EVER}|0*[1-9][0-9]{{0,4}}\s*d)$") })
     }
 }
 

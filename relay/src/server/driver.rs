@@ -47,6 +47,8 @@ pub(super) enum DriverInput {
     Hub(HubInput),
     /// A copy of what is committed.
     Checkpoint(Wanted),
+    /// Whether the thread still turns.
+    Beat(oneshot::Sender<()>),
     /// Finish and end the thread.
     ShutDown,
 }
@@ -209,6 +211,9 @@ impl Loop {
                     hub.handle(now, input)?;
                 }
                 DriverInput::Checkpoint(wanted) => checkpoints.push(wanted),
+                DriverInput::Beat(answer) => {
+                    let _ = answer.send(());
+                }
                 DriverInput::ShutDown => {
                     hub.handle(now, HubInput::ShutDown)?;
                     turn = Turn::Last;
@@ -303,6 +308,9 @@ impl Loop {
                     }
                     // Whoever wanted a checkpoint hears that there is none.
                     Some(DriverInput::Hub(_) | DriverInput::Checkpoint(_)) => {}
+                    Some(DriverInput::Beat(answer)) => {
+                        let _ = answer.send(());
+                    }
                     Some(DriverInput::ShutDown) | None => return Ok(None),
                 }
             }

@@ -9,6 +9,7 @@ mod checkpoint;
 mod clock;
 mod connection;
 mod driver;
+mod pulse;
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use tokio::task::JoinSet;
 
 pub(crate) use self::checkpoint::Checkpoints;
 use self::driver::{Driver, DriverInput};
+pub use self::pulse::Pulse;
 use crate::admin::{self, Metrics, Operator};
 use crate::hub::{BATCH_INPUTS_MAX, ConnectionId, Hub, Policy};
 
@@ -214,6 +216,12 @@ impl Server {
     #[must_use]
     pub fn admin_addr(&self) -> SocketAddr {
         self.operators
+    }
+
+    /// Asks whether the hub's thread still turns.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        Pulse::new(&self.inputs)
     }
 
     /// Serves until `stop` ends; then commits, acknowledges, says goodbye, and

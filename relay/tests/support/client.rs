@@ -11,6 +11,7 @@ use khlong_crdt::time::{Monotonic, Now, UnixMillis};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::identity::Role as StoreRole;
 use khlong_store::store::Store;
+use khlong_sync::secret::Secret;
 use khlong_sync::session::Session;
 use khlong_sync::session::config::{Role, SessionConfig};
 use khlong_sync::session::input::Input;
@@ -44,13 +45,29 @@ impl Client {
             .expect("the relay does not take us")
     }
 
+    /// With what lets it open timelines.
+    pub async fn connect_with(dialer: &Dialer, relay: &RelayAddress, token: &str) -> Self {
+        let token = Some(Secret::from(token.to_owned()));
+        Self::try_connect_with(dialer, relay, token)
+            .await
+            .expect("the relay does not take us")
+    }
+
     /// `None` if the connection ends before the handshake of the session does.
     pub async fn try_connect(dialer: &Dialer, relay: &RelayAddress) -> Option<Self> {
+        Self::try_connect_with(dialer, relay, None).await
+    }
+
+    async fn try_connect_with(
+        dialer: &Dialer,
+        relay: &RelayAddress,
+        token: Option<Secret>,
+    ) -> Option<Self> {
         let link = dialer.connect(relay).await.ok()?;
         let began = std::time::Instant::now();
         let role = Role::Client {
             relay: relay.key,
-            token: None,
+            token,
         };
         let session = Session::new(role, SessionConfig::default(), Monotonic(0));
         let replica = open_store(&MemoryDisk::new(), StoreRole::Node);

@@ -12,6 +12,7 @@
 
 pub mod client;
 pub mod operator;
+pub mod process;
 pub mod served;
 pub mod virtual_world;
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use khlong_crdt::admission::{Admission, AdmissionError, Replay};
 use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::{ArrivalSeq, AuthorKey, EnvelopeId, PrincipalKey, TimelineId};
+use khlong_crdt::redacted::Redacted;
 use khlong_crdt::time::UnixMillis;
 
 use super::{decode, timelines};
@@ -140,8 +141,8 @@ pub fn load(rows: &dyn Rows, timeline: &TimelineId) -> Result<Option<AdmissionLo
         },
     )?;
     let refused = |error: AdmissionError| StoreError::AdmissionLog {
-        timeline: timeline.to_string(),
-        reason: error.to_string(),
+        timeline: Redacted::new(timeline.to_string()),
+        reason: Redacted::new(error.to_string()),
     };
     let mut replay: Option<Replay> = None;
     let mut authors = Vec::new();

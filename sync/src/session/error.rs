@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use khlong_crdt::class::Class;
 use khlong_crdt::id::{AuthorKey, TimelineId};
+use khlong_crdt::redacted::Redacted;
 
 use crate::replica::ReplicaError;
 use crate::wire::WireError;
@@ -47,12 +48,12 @@ pub enum SessionError {
     #[error("the peer sends more control frames a second than allowed; connect again later")]
     RateLimited,
     /// A wrong proof.
-    #[error("the peer does not hold the key of {author} in {timeline}")]
+    #[error("the peer does not hold the key of an author that it claims to be")]
     BadProof {
         /// Claimed timeline.
-        timeline: TimelineId,
+        timeline: Redacted<TimelineId>,
         /// Claimed author.
-        author: AuthorKey,
+        author: Redacted<AuthorKey>,
     },
     /// An ack for something that is not in flight: replayed, or invented.
     #[error("the relay acknowledged request {request}, which is not in flight")]
@@ -77,12 +78,12 @@ pub enum SessionError {
         what: &'static str,
     },
     /// The peer ended the connection and said why.
-    #[error("the peer closed the connection: {code} ({message})")]
+    #[error("the peer closed the connection: {code}")]
     Remote {
         /// Why.
         code: ErrorCode,
-        /// In the peer's words, control characters removed.
-        message: String,
+        /// In the peer's words, control characters removed: it may say anything.
+        message: Redacted<String>,
         /// When to come back.
         retry_after_ms: Option<u32>,
     },

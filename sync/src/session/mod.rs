@@ -28,6 +28,7 @@ mod view;
 mod window;
 
 use khlong_crdt::id::{AuthorKey, TimelineId};
+use khlong_crdt::redacted::Redacted;
 use khlong_crdt::time::{Monotonic, Now};
 
 use self::client::Client;
@@ -279,7 +280,7 @@ impl Session {
                 retry_after_ms,
             }) => Err(SessionError::Remote {
                 code,
-                message: printable(&message),
+                message: Redacted::new(printable(&message)),
                 retry_after_ms,
             }),
             Frame::Hello(hello) if !greeted => self.hello(now, exporter, hello, replica),

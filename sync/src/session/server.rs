@@ -7,6 +7,7 @@ use khlong_crdt::class::{Class, Cursor};
 use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::{AuthorKey, TimelineId};
 use khlong_crdt::receipt::StoredReceipt;
+use khlong_crdt::redacted::Redacted;
 use khlong_crdt::time::{Monotonic, Now};
 
 use super::error::SessionError;
@@ -183,7 +184,10 @@ impl Server {
         if !self.proofs.contains(&timeline, &author) {
             self.proofs.check_room(&timeline)?;
             if !presented.holds(exporter) {
-                return Err(SessionError::BadProof { timeline, author });
+                return Err(SessionError::BadProof {
+                    timeline: Redacted::new(timeline),
+                    author: Redacted::new(author),
+                });
             }
             self.proofs.add(timeline, author);
             outbox.event(Event::Proved { timeline, author });
