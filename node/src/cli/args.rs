@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::imports::args::Import;
+
 /// Encrypted timelines that work offline and meet at a regional relay.
 ///
 /// Messages are written to the local folder at once and go out when a relay is
@@ -330,36 +332,6 @@ pub(super) enum Outbox {
         /// Timeline: its id, its title, or the start of either
         timeline: String,
     },
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Import {
-    /// What wrote the export
-    #[arg(value_enum)]
-    pub(super) format: Format,
-    /// Exports: LINE `.txt` files, or IRC day files `YYYY-MM-DD.txt` and folders of them
-    #[arg(required = true, value_name = "FILE")]
-    pub(super) files: Vec<PathBuf>,
-    /// Where to write them [default: where an earlier import of it went, else a new timeline with its title]
-    #[arg(long)]
-    pub(super) timeline: Option<String>,
-    /// Only the messages of this sender; may be repeated
-    #[arg(long, value_name = "SENDER")]
-    pub(super) only: Vec<String>,
-    /// Show what would be written and write nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    #[command(flatten)]
-    pub(super) wait: StoredWait,
-}
-
-/// Formats that can be imported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// Channel logs, one file a day
-    Irc,
-    /// LINE's "Export chat history"
-    Line,
 }
 
 /// How far what was written must come before the command returns.
