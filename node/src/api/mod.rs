@@ -14,7 +14,7 @@ mod views;
 use serde::{Deserialize, Serialize};
 
 pub use self::views::{
-    Delivery, Event, MessageView, OutboxView, ReactionView, RelayView, TimelineView,
+    BlockedView, Delivery, Event, MessageView, OutboxView, ReactionView, RelayView, TimelineView,
 };
 
 /// Version of every JSON answer; raised when a field changes its meaning or goes.
@@ -93,6 +93,30 @@ pub enum Request {
         /// Which timeline.
         timeline: String,
     },
+    /// Let a timeline draw no attention to itself, or again. It stays in sync.
+    TimelineMute {
+        /// Which timeline.
+        timeline: String,
+        /// Whether it is to be muted.
+        muted: bool,
+    },
+    /// Hide the messages of a member from this node's user. Nothing is deleted, and nothing
+    /// of it leaves the node.
+    Block {
+        /// The member: `prn_…`, the start of it, or a name that only one has.
+        author: String,
+        /// Only a member of this timeline.
+        timeline: Option<String>,
+    },
+    /// Show the messages of a member again.
+    Unblock {
+        /// The member, as in [`Request::Block`].
+        author: String,
+        /// Only a member of this timeline.
+        timeline: Option<String>,
+    },
+    /// Members that are blocked.
+    BlockedLs,
     /// Change this node's nickname in every timeline that it writes in.
     Nickname {
         /// The new nickname.
@@ -229,7 +253,7 @@ pub enum Response {
         /// In the order in which they were added.
         relays: Vec<RelayView>,
     },
-    /// Answer to [`Request::TimelineNew`], `…Join`, `…Rename`, `…Leave`.
+    /// Answer to [`Request::TimelineNew`], `…Join`, `…Rename`, `…Leave`, `…Mute`.
     Timeline {
         /// As it stands now.
         timeline: TimelineView,
@@ -253,6 +277,11 @@ pub enum Response {
         timeline: String,
         /// To be given to the one who joins, over a channel that both trust.
         link: String,
+    },
+    /// Answer to [`Request::Block`], `Unblock`, `BlockedLs`.
+    Blocked {
+        /// Everybody who is blocked now.
+        members: Vec<BlockedView>,
     },
     /// Answer to whatever wrote something.
     Written {

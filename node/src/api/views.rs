@@ -71,6 +71,12 @@ pub struct TimelineView {
     pub parked: usize,
     /// Relays that carry it.
     pub relays: Vec<String>,
+    /// Whether it is to draw no attention to itself.
+    #[serde(default)]
+    pub muted: bool,
+    /// How many of its members are blocked here; their messages do not count as unread.
+    #[serde(default)]
+    pub blocked: usize,
 }
 
 /// A message as it stands on this node.
@@ -102,6 +108,24 @@ pub struct MessageView {
     pub origin: Option<String>,
     /// How far it has come.
     pub delivery: Delivery,
+    /// Whether its author is blocked here: not to be shown unasked.
+    #[serde(default)]
+    pub blocked: bool,
+}
+
+/// A member whose messages are hidden.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct BlockedView {
+    /// `prn_…`.
+    pub author_id: String,
+    /// Nickname as in [`MessageView::author`].
+    pub author: String,
+    /// The timeline whose member it is.
+    pub timeline: String,
+    /// Title of that timeline.
+    pub title: String,
+    /// When it was blocked, RFC 3339, UTC.
+    pub since: String,
 }
 
 /// A reaction and those who gave it.

@@ -145,6 +145,18 @@ pub(super) enum Command {
     },
     /// Show relays, timelines and what is still queued
     Status,
+    /// Hide the messages of a member; only this node knows, and nothing is deleted
+    Block {
+        #[command(flatten)]
+        member: Member,
+    },
+    /// Show the messages of a member again
+    Unblock {
+        #[command(flatten)]
+        member: Member,
+    },
+    /// List blocked members
+    Blocked,
     /// Envelopes that no relay has stored yet
     #[command(subcommand)]
     Outbox(Outbox),
@@ -180,6 +192,16 @@ pub(super) enum Command {
         /// The folder; made if it is not there
         folder: PathBuf,
     },
+}
+
+/// A member of a timeline. It is somebody else in each: nothing says that two are one person.
+#[derive(Debug, Args)]
+pub(super) struct Member {
+    /// Member: nickname, key (`prn_…`) or the start of the key
+    pub(super) author: String,
+    /// Only of this timeline: its id, its title, or the start of either
+    #[arg(long)]
+    pub(super) timeline: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -266,6 +288,16 @@ pub(super) enum Timeline {
         #[command(flatten)]
         wait: StoredWait,
     },
+    /// Let a timeline stay in sync without drawing attention to itself
+    Mute {
+        /// Timeline: its id, its title, or the start of either
+        timeline: String,
+    },
+    /// Let a muted timeline draw attention again
+    Unmute {
+        /// Timeline: its id, its title, or the start of either
+        timeline: String,
+    },
     /// Say goodbye and stop following; what is here stays readable
     Leave {
         /// Timeline: its id, its title, or the start of either
@@ -301,8 +333,10 @@ impl Kind {
 
 #[derive(Debug, Args)]
 pub(super) struct Log {
-    /// Timeline: its id, its title, or the start of either
-    pub(super) timeline: String,
+    /// Timeline: its id, its title, or the start of either. With --follow it may be left out: then every timeline
+    /// that is not muted is followed
+    #[arg(required_unless_present = "follow")]
+    pub(super) timeline: Option<String>,
     /// Then go on and show what arrives, until interrupted. Other commands work meanwhile; without a daemon a second
     /// follower ends with the first
     #[arg(long)]
@@ -316,6 +350,9 @@ pub(super) struct Log {
     /// Show whole message ids
     #[arg(long)]
     pub(super) ids: bool,
+    /// Also show messages of blocked members
+    #[arg(long)]
+    pub(super) with_blocked: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,6 +4,7 @@
 //! standard error. Exit codes are those of [`crate::error::ExitCode`].
 
 mod args;
+mod blocks;
 mod copies;
 mod error;
 mod export;
@@ -138,6 +139,9 @@ async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         Command::Log(log) => log::run(&shared, log).await,
         Command::Sync { timeout } => status::sync(&shared, timeout).await,
         Command::Status => status::status(&shared).await,
+        Command::Block { member } => blocks::block(&shared, member).await,
+        Command::Unblock { member } => blocks::unblock(&shared, member).await,
+        Command::Blocked => blocks::list(&shared).await,
         Command::Outbox(outbox) => status::outbox(&shared, outbox).await,
         Command::Daemon => serve::run(&shared).await,
         Command::Backup { folder } => copies::backup(&shared, &folder).await,
@@ -222,6 +226,7 @@ async fn write(gate: &mut Gate, request: Request, patience: Patience) -> Result<
         | Response::NotLetIn { .. }
         | Response::Timelines { .. }
         | Response::Messages { .. }
+        | Response::Blocked { .. }
         | Response::Status { .. }
         | Response::Outbox { .. }
         | Response::Imported { .. }

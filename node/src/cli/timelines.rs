@@ -1,4 +1,4 @@
-//! `timeline new|invite|join|ls|rename|leave`.
+//! `timeline new|invite|join|ls|rename|mute|unmute|leave`.
 
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use crate::error::NodeError;
 pub(super) async fn run(run: &Run, command: Timeline) -> Result<(), CliError> {
     let (request, patience): (Request, Patience) = match command {
         Timeline::Ls => return ls(run).await,
+        Timeline::Mute { timeline } => return mute(run, timeline, true).await,
+        Timeline::Unmute { timeline } => return mute(run, timeline, false).await,
         Timeline::Join { link, wait } => return join(run, link, wait.into()).await,
         Timeline::Invite {
             timeline,
@@ -71,6 +73,11 @@ async fn ls(run: &Run) -> Result<(), CliError> {
     timelines
         .iter()
         .try_for_each(|view| show::timeline(run.output, view))
+}
+
+async fn mute(run: &Run, timeline: String, muted: bool) -> Result<(), CliError> {
+    let response = run.ask(Request::TimelineMute { timeline, muted }).await?;
+    shown(run, &response)
 }
 
 async fn invite(run: &Run, request: Request, qr: bool, patience: Patience) -> Result<(), CliError> {

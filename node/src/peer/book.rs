@@ -63,6 +63,9 @@ pub(crate) struct TimelineEntry {
     /// Messages of others that were here at the last `read`.
     #[serde(default)]
     pub(crate) read_messages: u64,
+    /// Stays in sync, and draws no attention to itself.
+    #[serde(default)]
+    pub(crate) muted: bool,
 }
 
 impl RelayEntry {

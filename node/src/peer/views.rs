@@ -29,7 +29,7 @@ impl Peer {
             let mine = Some(timeline.principal());
             let news = timeline.messages(read..messages);
             news.iter()
-                .filter(|message| message.principal != mine)
+                .filter(|message| message.principal != mine && !self.blocks.hides(id, message))
                 .count()
         });
         TimelineView {
@@ -53,6 +53,8 @@ impl Peer {
                 .count() as u64,
             parked: timeline.map_or(0, Timeline::parked_count),
             relays: entry.map_or_else(Vec::new, |entry| entry.relays.clone()),
+            muted: entry.is_some_and(|entry| entry.muted),
+            blocked: self.blocks.count_in(id),
         }
     }
 
@@ -90,6 +92,7 @@ impl Peer {
                 .collect(),
             origin: message.origin.as_ref().map(|origin| origin.network.clone()),
             delivery: self.delivery(timeline, message),
+            blocked: self.blocks.hides(timeline.id(), message),
         }
     }
 
@@ -173,6 +176,6 @@ fn outbox_view(waiting: &Waiting) -> OutboxView {
     }
 }
 
-fn rfc3339(ms: i64) -> String {
+pub(super) fn rfc3339(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |time| time.to_string())
 }

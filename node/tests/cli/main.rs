@@ -18,6 +18,7 @@ mod offline;
 mod options;
 mod patience;
 mod pipes;
+mod quiet;
 mod refusals;
 mod relay;
 mod setup;

@@ -18,6 +18,7 @@ mod joining;
 mod net;
 mod old_nodes;
 mod patience;
+mod quiet;
 mod restored;
 
 /// What every wall clock shows at the start: a day in September 2026.

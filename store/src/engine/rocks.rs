@@ -309,7 +309,8 @@ fn table_options(row: &TableRow, sizes: RocksOptions, cache: &Cache) -> Options 
         | Table::NodeState
         | Table::Quota
         | Table::Retention
-        | Table::Expiring => DBCompressionType::Lz4,
+        | Table::Expiring
+        | Table::Blocked => DBCompressionType::Lz4,
     });
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);

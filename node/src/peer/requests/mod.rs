@@ -4,6 +4,7 @@ mod history;
 mod joining;
 mod messages;
 mod network;
+mod quiet;
 mod timelines;
 
 use khlong_crdt::address::RelayAddress;
@@ -72,6 +73,10 @@ impl Peer {
                 })
             }
             Request::TimelineLeave { timeline } => self.timeline_leave(now, &timeline),
+            Request::TimelineMute { timeline, muted } => self.timeline_mute(&timeline, muted),
+            Request::Block { author, timeline } => self.block(now, &author, timeline.as_deref()),
+            Request::Unblock { author, timeline } => self.unblock(&author, timeline.as_deref()),
+            Request::BlockedLs => Ok(self.blocked_list()),
             Request::Nickname { nickname } => self.nickname(now, nickname),
             Request::Send {
                 timeline,

@@ -116,6 +116,7 @@ impl Peer {
             introduce: false,
             renew_author: false,
             read_messages: 0,
+            muted: false,
         };
         self.book.timelines.insert(id.to_string(), entry);
         self.timelines
