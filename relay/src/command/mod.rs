@@ -1,4 +1,4 @@
-//! `khlong-relay init | check | run`.
+//! `khlong-relay init | check | run | completions | man`.
 //!
 //! Standard output is data only; logs and words for people go to standard
 //! error. Exit codes are those of the whole network: 0 ok, 1 failure, 2 usage,
@@ -7,6 +7,7 @@
 mod check;
 mod error;
 mod init;
+mod manual;
 mod run;
 
 use std::net::SocketAddr;
@@ -52,6 +53,16 @@ pub enum Command {
     Check,
     /// Serve until SIGTERM or SIGINT.
     Run(Run),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages into a folder.
+    Man {
+        /// The folder; made if it is not there.
+        folder: PathBuf,
+    },
 }
 
 /// Flags of `init`.
@@ -95,6 +106,11 @@ impl Arguments {
             Command::Init(init) => init::execute(&self, init),
             Command::Check => check::execute(&self),
             Command::Run(run) => run::execute(&self, run),
+            Command::Completions { shell } => {
+                manual::completions(*shell);
+                Ok(())
+            }
+            Command::Man { folder } => manual::pages(folder),
         }
     }
 
