@@ -80,6 +80,22 @@ fn names_and_numbers_are_unique() {
     assert_eq!(Table::from_number(200), None);
 }
 
+fn expiring() -> ExpiringReceipt {
+    ExpiringReceipt {
+        expiry: Expiry::Month,
+        received_at: UnixMillis(0x0506),
+        arrival: ArrivalSeq(0x0708),
+    }
+}
+
+fn blocked_in(timeline: TimelineId) -> Blocked {
+    Blocked {
+        timeline,
+        principal: PrincipalKey::from_bytes([0x33; 32]),
+        at: UnixMillis(7),
+    }
+}
+
 /// One row of every table, written through its typed table, and the keys that must come of it.
 #[test]
 fn golden_keys() {
@@ -123,20 +139,9 @@ fn golden_keys() {
     let mut row = TimelineRetention::default();
     row.raise(Expiry::Week, UnixMillis(5));
     retention::put(&mut batch, &timeline, &row).unwrap();
-    let receipt = ExpiringReceipt {
-        expiry: Expiry::Month,
-        received_at: UnixMillis(0x0506),
-        arrival: ArrivalSeq(0x0708),
-    };
-    retention::note_receipt(&mut batch, &receipt, &envelope.id()).unwrap();
+    retention::note_receipt(&mut batch, &expiring(), &envelope.id()).unwrap();
     retention::put_noted(&mut batch, Noted::default()).unwrap();
-    let principal = PrincipalKey::from_bytes([0x33; 32]);
-    let row = Blocked {
-        timeline,
-        principal,
-        at: UnixMillis(7),
-    };
-    blocked::put(&mut batch, &row).unwrap();
+    blocked::put(&mut batch, &blocked_in(timeline)).unwrap();
     let writes = batch.into_writes();
     store.commit(writes, Durability::Synced).unwrap();
 
