@@ -272,6 +272,7 @@ async fn what_does_not_fit_one_batch_is_committed_in_several() {
                 sent_at_ms: 0,
                 body: data_encoding::BASE64.encode(&bytes),
                 import_key: format!("{:032x}", n * 256 + i),
+                reply_to: None,
             }
         };
         Request::Import {

@@ -126,6 +126,13 @@ pub static CATALOG: &[TableRow] = &[
         "id 32",
         1,
     ),
+    leveled(
+        Table::Blocked,
+        "blocked",
+        "[timeline:32][principal:32]",
+        "blocked_at 8",
+        32,
+    ),
 ];
 
 /// The usual row: leveled compaction, no expiry, in use.
@@ -161,7 +168,7 @@ const _: () = {
         number += 1;
     }
     assert!(
-        number == Table::Expiring as usize + 1,
+        number == Table::Blocked as usize + 1,
         "every table has a row"
     );
 };

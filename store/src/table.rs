@@ -44,6 +44,8 @@ pub enum Table {
     Retention = 16,
     /// Receipts that hold their body, by expiry class and date.
     Expiring = 17,
+    /// Members whose messages a node hides from its user.
+    Blocked = 18,
 }
 
 /// How an engine merges the files of a table.

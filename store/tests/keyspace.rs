@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use fixture::{Author, hex, options};
 use khlong_crdt::class::{Class, Cursor};
 use khlong_crdt::envelope::{Expiry, Kind};
-use khlong_crdt::id::{ArrivalSeq, EnvelopeId, LogId, RelayKey, TimelineId};
+use khlong_crdt::id::{ArrivalSeq, EnvelopeId, LogId, PrincipalKey, RelayKey, TimelineId};
 use khlong_crdt::receipt::StoredReceipt;
 use khlong_crdt::time::UnixMillis;
 use khlong_store::catalog::CATALOG;
@@ -18,11 +18,12 @@ use khlong_store::identity::Role;
 use khlong_store::key::{Decoder, Encoder, KeyRange};
 use khlong_store::store::Store;
 use khlong_store::table::{Compaction, Status, Table, Ttl};
+use khlong_store::tables::blocked::Blocked;
 use khlong_store::tables::named::Named;
 use khlong_store::tables::quotas::{Scope, Use};
 use khlong_store::tables::retention::{ExpiringReceipt, Noted, TimelineRetention};
 use khlong_store::tables::{
-    admission, cursors, named, outbox, quotas, receipts, retention, timelines,
+    admission, blocked, cursors, named, outbox, quotas, receipts, retention, timelines,
 };
 
 #[test]
@@ -79,6 +80,22 @@ fn names_and_numbers_are_unique() {
     assert_eq!(Table::from_number(200), None);
 }
 
+fn expiring() -> ExpiringReceipt {
+    ExpiringReceipt {
+        expiry: Expiry::Month,
+        received_at: UnixMillis(0x0506),
+        arrival: ArrivalSeq(0x0708),
+    }
+}
+
+fn blocked_in(timeline: TimelineId) -> Blocked {
+    Blocked {
+        timeline,
+        principal: PrincipalKey::from_bytes([0x33; 32]),
+        at: UnixMillis(7),
+    }
+}
+
 /// One row of every table, written through its typed table, and the keys that must come of it.
 #[test]
 fn golden_keys() {
@@ -122,13 +139,9 @@ fn golden_keys() {
     let mut row = TimelineRetention::default();
     row.raise(Expiry::Week, UnixMillis(5));
     retention::put(&mut batch, &timeline, &row).unwrap();
-    let receipt = ExpiringReceipt {
-        expiry: Expiry::Month,
-        received_at: UnixMillis(0x0506),
-        arrival: ArrivalSeq(0x0708),
-    };
-    retention::note_receipt(&mut batch, &receipt, &envelope.id()).unwrap();
+    retention::note_receipt(&mut batch, &expiring(), &envelope.id()).unwrap();
     retention::put_noted(&mut batch, Noted::default()).unwrap();
+    blocked::put(&mut batch, &blocked_in(timeline)).unwrap();
     let writes = batch.into_writes();
     store.commit(writes, Durability::Synced).unwrap();
 
@@ -180,6 +193,7 @@ fn golden_keys() {
             "expiring",
             vec!["0300000000000005060000000000000708".to_owned()],
         ),
+        ("blocked", vec![format!("{t}{}", "33".repeat(32))]),
     ]);
     assert_eq!(found, golden);
     assert_eq!(golden.len(), CATALOG.len(), "every table has a golden key");

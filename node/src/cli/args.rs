@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::imports::args::Import;
+
 /// Encrypted timelines that work offline and meet at a regional relay.
 ///
 /// Messages are written to the local folder at once and go out when a relay is
@@ -143,6 +145,18 @@ pub(super) enum Command {
     },
     /// Show relays, timelines and what is still queued
     Status,
+    /// Hide the messages of a member; only this node knows, and nothing is deleted
+    Block {
+        #[command(flatten)]
+        member: Member,
+    },
+    /// Show the messages of a member again
+    Unblock {
+        #[command(flatten)]
+        member: Member,
+    },
+    /// List blocked members
+    Blocked,
     /// Envelopes that no relay has stored yet
     #[command(subcommand)]
     Outbox(Outbox),
@@ -180,6 +194,16 @@ pub(super) enum Command {
         /// The folder; made if it is not there
         folder: PathBuf,
     },
+}
+
+/// A member of a timeline. It is somebody else in each: nothing says that two are one person.
+#[derive(Debug, Args)]
+pub(super) struct Member {
+    /// Member: nickname, key (`prn_…`) or the start of the key
+    pub(super) author: String,
+    /// Only of this timeline: its id, its title, or the start of either
+    #[arg(long)]
+    pub(super) timeline: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -285,6 +309,16 @@ pub(super) enum Timeline {
         #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
         timeout: Duration,
     },
+    /// Let a timeline stay in sync without drawing attention to itself
+    Mute {
+        /// Timeline: its id, its title, or the start of either
+        timeline: String,
+    },
+    /// Let a muted timeline draw attention again
+    Unmute {
+        /// Timeline: its id, its title, or the start of either
+        timeline: String,
+    },
     /// Say goodbye and stop following; what is here stays readable
     Leave {
         /// Timeline: its id, its title, or the start of either
@@ -320,8 +354,10 @@ impl Kind {
 
 #[derive(Debug, Args)]
 pub(super) struct Log {
-    /// Timeline: its id, its title, or the start of either
-    pub(super) timeline: String,
+    /// Timeline: its id, its title, or the start of either. With --follow it may be left out: then every timeline
+    /// that is not muted is followed
+    #[arg(required_unless_present = "follow")]
+    pub(super) timeline: Option<String>,
     /// Then go on and show what arrives, until interrupted. Other commands work meanwhile; without a daemon a second
     /// follower ends with the first
     #[arg(long)]
@@ -335,6 +371,9 @@ pub(super) struct Log {
     /// Show whole message ids
     #[arg(long)]
     pub(super) ids: bool,
+    /// Also show messages of blocked members
+    #[arg(long)]
+    pub(super) with_blocked: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -351,36 +390,6 @@ pub(super) enum Outbox {
         /// Timeline: its id, its title, or the start of either
         timeline: String,
     },
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Import {
-    /// What wrote the export
-    #[arg(value_enum)]
-    pub(super) format: Format,
-    /// Exports: LINE `.txt` files, or IRC day files `YYYY-MM-DD.txt` and folders of them
-    #[arg(required = true, value_name = "FILE")]
-    pub(super) files: Vec<PathBuf>,
-    /// Where to write them [default: where an earlier import of it went, else a new timeline with its title]
-    #[arg(long)]
-    pub(super) timeline: Option<String>,
-    /// Only the messages of this sender; may be repeated
-    #[arg(long, value_name = "SENDER")]
-    pub(super) only: Vec<String>,
-    /// Show what would be written and write nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    #[command(flatten)]
-    pub(super) wait: StoredWait,
-}
-
-/// Formats that can be imported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// Channel logs, one file a day
-    Irc,
-    /// LINE's "Export chat history"
-    Line,
 }
 
 /// How far what was written must come before the command returns.

@@ -1,7 +1,7 @@
 //! `export`: the whole history, or the hashes by which replicas are compared.
 
 use super::error::CliError;
-use super::log::{PAGE_MESSAGES, page, print};
+use super::log::{PAGE_MESSAGES, line, page};
 use super::progress::Progress;
 use super::{Run, gate::Gate};
 use crate::api::{Request, Response};
@@ -24,7 +24,7 @@ async fn whole(run: &Run, gate: &mut Gate, timeline: &str) -> Result<(), CliErro
     while !messages.is_empty() && !run.output.is_unread() {
         messages
             .iter()
-            .try_for_each(|message| print(run, &view.id, message, true))?;
+            .try_for_each(|message| line(run, &view.id, message, true))?;
         done += messages.len();
         progress.set(view.messages as u64, done as u64);
         messages = page(gate, &view.id, done, PAGE_MESSAGES).await?.1;

@@ -53,35 +53,87 @@ async fn show_all(run: &Run, gate: &mut Gate, log: args::Log) -> Result<(), CliE
     } else {
         None
     };
-    let timeline = history(run, gate, &log).await?;
+    let only = match &log.timeline {
+        Some(timeline) => Some(history(run, gate, timeline, &log).await?.id),
+        None => {
+            name_muted(gate).await?;
+            None
+        }
+    };
     match listener {
-        Some(listener) => follow(run, gate, listener, &timeline.id, log.ids).await,
+        Some(listener) => follow(run, gate, listener, only.as_deref(), &log).await,
         None => Ok(()),
     }
 }
 
-async fn history(run: &Run, gate: &mut Gate, log: &args::Log) -> Result<TimelineView, CliError> {
+/// Whoever follows everything should know what is left out.
+async fn name_muted(gate: &mut Gate) -> Result<(), CliError> {
+    let Response::Timelines { timelines } = gate.ask(Request::TimelineLs).await? else {
+        return Err(CliError::Unexpected);
+    };
+    for view in timelines.iter().filter(|view| view.muted) {
+        note(&format!("{} is muted", show::name(view)));
+    }
+    Ok(())
+}
+
+async fn history(
+    run: &Run,
+    gate: &mut Gate,
+    timeline: &str,
+    log: &args::Log,
+) -> Result<TimelineView, CliError> {
     let mut left = log.limit;
     let (timeline, mut from) = match log.from {
-        Some(from) => (page(gate, &log.timeline, from, 0).await?.0, from),
+        Some(from) => (page(gate, timeline, from, 0).await?.0, from),
         None => {
-            let (timeline, ..) = page(gate, &log.timeline, 0, 0).await?;
-            let from = timeline.messages.saturating_sub(left);
+            let (timeline, ..) = page(gate, timeline, 0, 0).await?;
+            let from = newest(gate, &timeline, left, log.with_blocked).await?;
             (timeline, from)
         }
     };
+    let mut hidden = 0;
     while left > 0 {
         let (_, messages) = page(gate, &timeline.id, from, left.min(PAGE_MESSAGES)).await?;
         if messages.is_empty() || run.output.is_unread() {
             break;
         }
         from += messages.len();
-        left -= messages.len().min(left);
-        messages
-            .iter()
-            .try_for_each(|message| print(run, &timeline.id, message, log.ids))?;
+        for message in &messages {
+            if message.blocked && !log.with_blocked {
+                hidden += 1;
+            } else {
+                left = left.saturating_sub(1);
+                print(run, &timeline, message, log)?;
+            }
+        }
+    }
+    if hidden > 0 {
+        note(&format!(
+            "{hidden} hidden: their authors are blocked; --with-blocked shows them"
+        ));
     }
     Ok(timeline)
+}
+
+/// Where the newest `count` messages that are shown begin.
+async fn newest(
+    gate: &mut Gate,
+    timeline: &TimelineView,
+    count: usize,
+    with_blocked: bool,
+) -> Result<usize, CliError> {
+    if timeline.blocked == 0 || with_blocked {
+        return Ok(timeline.messages.saturating_sub(count));
+    }
+    let (mut from, mut left) = (timeline.messages, count);
+    while from > 0 && left > 0 {
+        let size = from.min(left).min(PAGE_MESSAGES);
+        from -= size;
+        let (_, messages) = page(gate, &timeline.id, from, size).await?;
+        left -= messages.iter().filter(|it| !it.blocked).count().min(left);
+    }
+    Ok(from)
 }
 
 /// A stretch of the history.
@@ -105,14 +157,14 @@ pub(super) async fn page(
     Ok((timeline, messages))
 }
 
-/// Shows what arrives and what changes until told to stop. That the node ends
-/// first is an error, since what arrives then is not shown.
+/// Shows what arrives and what changes until told to stop, in `only` or in every timeline that
+/// is not muted. That the node ends first is an error, since what arrives then is not shown.
 async fn follow(
     run: &Run,
     gate: &mut Gate,
     mut listener: Listener,
-    timeline: &str,
-    ids: bool,
+    only: Option<&str>,
+    log: &args::Log,
 ) -> Result<(), CliError> {
     while !run.output.is_unread() {
         match listener.next().await? {
@@ -126,8 +178,8 @@ async fn follow(
                     message,
                 },
             ) => {
-                if of == timeline {
-                    one(run, gate, of, message, ids).await?;
+                if only.is_none_or(|only| of == only) {
+                    one(run, gate, of, message, log).await?;
                 }
             }
             Heard::Event(
@@ -151,7 +203,7 @@ async fn one(
     gate: &mut Gate,
     timeline: String,
     message: String,
-    ids: bool,
+    log: &args::Log,
 ) -> Result<(), CliError> {
     let request = Request::Message { timeline, message };
     let Response::Messages {
@@ -160,9 +212,27 @@ async fn one(
     else {
         return Err(CliError::Unexpected);
     };
+    if log.timeline.is_none() && timeline.muted {
+        return Ok(());
+    }
     messages
         .iter()
-        .try_for_each(|message| print(run, &timeline.id, message, ids))
+        .filter(|message| log.with_blocked || !message.blocked)
+        .try_for_each(|message| print(run, &timeline, message, log))
+}
+
+/// With its timeline before it where several are followed.
+fn print(
+    run: &Run,
+    timeline: &TimelineView,
+    message: &MessageView,
+    log: &args::Log,
+) -> Result<(), CliError> {
+    if run.output.json || log.timeline.is_some() {
+        return line(run, &timeline.id, message, log.ids);
+    }
+    let title = show::name(timeline);
+    show::message(run.output, Some(title), message, log.ids)
 }
 
 /// One message, as JSON.
@@ -174,7 +244,8 @@ struct Line<'a> {
     message: &'a MessageView,
 }
 
-pub(super) fn print(
+/// Of the history of one timeline.
+pub(super) fn line(
     run: &Run,
     timeline: &str,
     message: &MessageView,
@@ -187,6 +258,6 @@ pub(super) fn print(
             message,
         })
     } else {
-        show::message(run.output, message, ids)
+        show::message(run.output, None, message, ids)
     }
 }

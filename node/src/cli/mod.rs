@@ -4,6 +4,7 @@
 //! standard error. Exit codes are those of [`crate::error::ExitCode`].
 
 mod args;
+mod blocks;
 mod copies;
 mod doctor;
 mod error;
@@ -140,6 +141,9 @@ async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         Command::Log(log) => log::run(&shared, log).await,
         Command::Sync { timeout } => status::sync(&shared, timeout).await,
         Command::Status => status::status(&shared).await,
+        Command::Block { member } => blocks::block(&shared, member).await,
+        Command::Unblock { member } => blocks::unblock(&shared, member).await,
+        Command::Blocked => blocks::list(&shared).await,
         Command::Outbox(outbox) => status::outbox(&shared, outbox).await,
         Command::Doctor => doctor::run(&shared).await,
         Command::Daemon => serve::run(&shared).await,
@@ -226,6 +230,7 @@ async fn write(gate: &mut Gate, request: Request, patience: Patience) -> Result<
         | Response::NotLetIn { .. }
         | Response::Timelines { .. }
         | Response::Messages { .. }
+        | Response::Blocked { .. }
         | Response::Status { .. }
         | Response::Outbox { .. }
         | Response::Imported { .. }

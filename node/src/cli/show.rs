@@ -2,7 +2,9 @@
 
 use super::error::CliError;
 use super::output::{Output, escaped};
-use crate::api::{Delivery, MessageView, OutboxView, RelayView, TimelineRelayView, TimelineView};
+use crate::api::{
+    BlockedView, Delivery, MessageView, OutboxView, RelayView, TimelineRelayView, TimelineView,
+};
 
 /// Characters of an id that people see: prefix and 40 bits.
 const ID_CHARACTERS: usize = 12;
@@ -29,8 +31,19 @@ pub(super) fn delivery(delivery: Delivery) -> &'static str {
     }
 }
 
+/// What people call a timeline: its title, else the start of its id.
+pub(super) fn name(view: &TimelineView) -> &str {
+    if view.title.is_empty() {
+        short(&view.id)
+    } else {
+        &view.title
+    }
+}
+
+/// `title` is for where messages of several timelines are mixed.
 pub(super) fn message(
     output: Output,
+    title: Option<&str>,
     message: &MessageView,
     whole_id: bool,
 ) -> Result<(), CliError> {
@@ -41,6 +54,12 @@ pub(super) fn message(
     };
     let when = minute(&message.sent_at);
     let mut head = format!("{when}  {id}  {}", escaped(&message.author));
+    if let Some(title) = title {
+        head = format!("{}  {head}", escaped(title));
+    }
+    if message.blocked {
+        head.push_str(" (blocked)");
+    }
     if let Some(network) = &message.origin {
         head.push_str(&format!(" ({})", escaped(network)));
     }
@@ -99,9 +118,14 @@ pub(super) fn timeline(output: Output, view: &TimelineView) -> Result<(), CliErr
     if !view.followed {
         line.push_str(", left");
     }
+    if view.muted {
+        line.push_str(", muted");
+    }
     line.push_str(&format!("  {} messages", view.messages));
+    // What is muted draws no attention.
+    let unread = if view.muted { 0 } else { view.unread as u64 };
     for (count, what) in [
-        (view.unread as u64, "unread"),
+        (unread, "unread"),
         (view.queued, "queued"),
         (view.parked as u64, "waiting for a key or a message"),
     ] {
@@ -115,8 +139,29 @@ pub(super) fn timeline(output: Output, view: &TimelineView) -> Result<(), CliErr
     output.line(&line)
 }
 
+pub(super) fn blocked(output: Output, view: &BlockedView) -> Result<(), CliError> {
+    let title = if view.title.is_empty() {
+        short(&view.timeline)
+    } else {
+        &view.title
+    };
+    output.line(&format!(
+        "{}  {}  in {}  since {}",
+        short(&view.author_id),
+        view.author,
+        title,
+        minute(&view.since)
+    ))
+}
+
 pub(super) fn relay(output: Output, view: &RelayView) -> Result<(), CliError> {
-    let mut line = format!("{}  {}", view.address, view.state);
+    // It is nobody's failure: a command that only looks leaves the network alone.
+    let state = if view.state == "off" {
+        "not tried by this command; `khlong sync` connects, `khlong daemon` stays connected"
+    } else {
+        &view.state
+    };
+    let mut line = format!("{}  {state}", view.address);
     if view.probing {
         line.push_str(", has not answered yet");
     } else if view.state == "connected" && view.caught_up {

@@ -1,4 +1,4 @@
-//! `timeline new|invite|join|ls|rename|leave`; `relays` and `move` are in `moving`.
+//! `timeline new|invite|join|ls|rename|mute|unmute|leave`; `relays` and `move` are in `moving`.
 
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub(super) async fn run(run: &Run, command: Timeline) -> Result<(), CliError> {
             to,
             timeout,
         } => return moving::run(run, timeline, to, timeout).await,
+        Timeline::Mute { timeline } => return mute(run, timeline, true).await,
+        Timeline::Unmute { timeline } => return mute(run, timeline, false).await,
         Timeline::Join { link, wait } => return join(run, link, wait.into()).await,
         Timeline::Invite {
             timeline,
@@ -77,6 +79,11 @@ async fn ls(run: &Run) -> Result<(), CliError> {
     timelines
         .iter()
         .try_for_each(|view| show::timeline(run.output, view))
+}
+
+async fn mute(run: &Run, timeline: String, muted: bool) -> Result<(), CliError> {
+    let response = run.ask(Request::TimelineMute { timeline, muted }).await?;
+    shown(run, &response)
 }
 
 async fn invite(run: &Run, request: Request, qr: bool, patience: Patience) -> Result<(), CliError> {

@@ -5,11 +5,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::encoding::Encoding;
-use super::lines::{Lines, clean_body, clean_name, cut, excerpt};
+use super::lines::{clean_body, clean_name, cut, excerpt};
 use super::{
     IMPORT_BODY_BYTES_MAX, IMPORT_SENDER_BYTES_MAX, IMPORT_TITLE_BYTES_MAX, ImportedMessage,
     Network, Parsed, SkipReason, SkippedLine,
 };
+
+/// A message as a parser found it.
+pub(super) struct Said<'a> {
+    pub(super) sender: &'a str,
+    /// By which the import key knows the sender.
+    pub(super) known_as: &'a str,
+    pub(super) sent_at_ms: i64,
+    pub(super) body: &'a str,
+    /// Import key of the message that it answers.
+    pub(super) reply_to: Option<[u8; 16]>,
+}
 
 /// Frozen: another context is another key for every message ever imported.
 const IMPORT_KEY_CONTEXT: &str = "khlong.network 2026-11 import key v1";
@@ -37,26 +48,45 @@ impl Collector {
         }
     }
 
-    /// Takes a message, or lists its first line if it breaks a limit.
+    /// Takes a message of a format that knows no more of it.
     pub(super) fn message(&mut self, line: u32, sender: &str, sent_at_ms: i64, body: &str) {
         let sender = clean_name(sender);
-        let body = clean_body(body);
+        self.said(
+            line,
+            Said {
+                sender: &sender,
+                known_as: &sender,
+                sent_at_ms,
+                body,
+                reply_to: None,
+            },
+        );
+    }
+
+    /// Takes a message and gives its import key, or lists its first line if it breaks a limit.
+    pub(super) fn said(&mut self, line: u32, said: Said<'_>) -> Option<[u8; 16]> {
+        let sender = clean_name(said.sender);
+        let body = clean_body(said.body);
         if sender.is_empty() || sender.len() > IMPORT_SENDER_BYTES_MAX {
-            return self.skip(line, SkipReason::BadSender, &sender);
+            self.skip(line, SkipReason::BadSender, &sender);
+            return None;
         }
         if body.len() > IMPORT_BODY_BYTES_MAX {
-            return self.skip(line, SkipReason::BodyTooLong, &body);
+            self.skip(line, SkipReason::BodyTooLong, &body);
+            return None;
         }
-        let import_key = self.import_key(&sender, sent_at_ms, &body);
+        let import_key = self.import_key(said.known_as, said.sent_at_ms, &body);
         self.messages.push(ImportedMessage {
             network: self.network,
             sender,
-            sent_at_ms,
+            sent_at_ms: said.sent_at_ms,
             body,
             import_key,
+            reply_to: said.reply_to,
             file: Arc::clone(&self.file),
             line,
         });
+        Some(import_key)
     }
 
     pub(super) fn skip(&mut self, line: u32, reason: SkipReason, text: &str) {
@@ -68,12 +98,7 @@ impl Collector {
         });
     }
 
-    pub(super) fn finish(
-        mut self,
-        title: Option<&str>,
-        lines: &Lines<'_>,
-        encoding: Encoding,
-    ) -> Parsed {
+    pub(super) fn finish(mut self, title: Option<&str>, encoding: Encoding) -> Parsed {
         // A message is taken when its last line was read, a skipped line at
         // once: bring the list back into the order of the file.
         self.skipped.sort_by_key(|skipped| skipped.line);
@@ -85,8 +110,8 @@ impl Collector {
             title,
             messages: self.messages,
             skipped: self.skipped,
-            lossy_lines: lines.lossy,
-            first_lossy: lines.first_lossy,
+            lossy_lines: 0,
+            first_lossy: None,
             encoding,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{IMPORT_FILE_BYTES_MAX, IMPORT_FILES_MAX, IMPORT_LINES_MAX, Place};
+use super::{IMPORT_FILE_BYTES_MAX, IMPORT_FILES_MAX, IMPORT_LINES_MAX, Place, TelegramLimit};
 
 /// An export that cannot be read at all. A single bad line is no error: it is
 /// listed in [`super::Parsed::skipped`].
@@ -21,6 +21,40 @@ pub enum ImportError {
     NotLine {
         /// The name as given.
         file: String,
+    },
+    /// JSON without a chat.
+    #[error(
+        "`{file}` holds no chat of Telegram; in Telegram Desktop choose Export chat history, format JSON, and give its result.json"
+    )]
+    NotTelegram {
+        /// The name as given.
+        file: String,
+    },
+    /// A Telegram export that is no JSON, or not whole.
+    #[error(
+        "`{file}` is no JSON from line {}, byte {} on: {reason}; give the whole result.json of Telegram Desktop (Export chat history, format JSON)",
+        place.line, place.byte
+    )]
+    BadJson {
+        /// The name as given.
+        file: String,
+        /// Where reading ended.
+        place: Place,
+        /// What the JSON parser said.
+        reason: String,
+    },
+    /// A Telegram export above one of its limits.
+    #[error(
+        "`{file}` has {limit}, at line {}, byte {}; export fewer chats or a shorter time, and import the parts",
+        place.line, place.byte
+    )]
+    BeyondLimit {
+        /// The name as given.
+        file: String,
+        /// Where reading ended.
+        place: Place,
+        /// Which limit.
+        limit: TelegramLimit,
     },
     /// Neither UTF-8, nor UTF-16 with its mark, nor Thai in Windows-874.
     #[error(
@@ -80,6 +114,9 @@ impl ImportError {
             Self::Unreadable { source, .. } => source.kind() == io::ErrorKind::Interrupted,
             Self::NameIsNoDate { .. }
             | Self::NotLine { .. }
+            | Self::NotTelegram { .. }
+            | Self::BadJson { .. }
+            | Self::BeyondLimit { .. }
             | Self::Undecodable { .. }
             | Self::FileTooLarge { .. }
             | Self::TooManyLines { .. }

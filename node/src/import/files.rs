@@ -50,7 +50,7 @@ pub fn irc_day_files(path: &Path) -> Result<Vec<PathBuf>, ImportError> {
 /// # Errors
 /// [`ImportError::Unreadable`], [`ImportError::FileTooLarge`].
 pub fn read_export(path: &Path) -> Result<Vec<u8>, ImportError> {
-    let file = File::open(path).map_err(|source| unreadable(path, source))?;
+    let file = open_export(path)?;
     let limit = IMPORT_FILE_BYTES_MAX as u64 + 1;
     let mut bytes = Vec::new();
     file.take(limit)
@@ -62,6 +62,14 @@ pub fn read_export(path: &Path) -> Result<Vec<u8>, ImportError> {
         });
     }
     Ok(bytes)
+}
+
+/// Opens an export that is read as a stream.
+///
+/// # Errors
+/// [`ImportError::Unreadable`].
+pub fn open_export(path: &Path) -> Result<File, ImportError> {
+    File::open(path).map_err(|source| unreadable(path, source))
 }
 
 fn unreadable(path: &Path, source: io::Error) -> ImportError {

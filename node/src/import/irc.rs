@@ -53,7 +53,7 @@ pub fn parse_irc(file_name: &str, bytes: &[u8]) -> Result<Parsed, ImportError> {
         }
     }
     let channel = channel_of_folder(file_name).or_else(|| channel_in(&lines));
-    Ok(collector.finish(channel, &lines, encoding))
+    Ok(lines.told_in(collector.finish(channel, encoding)))
 }
 
 /// The channel, if the log's folder is named after it: `#bangkok/2026-11-20.txt`.

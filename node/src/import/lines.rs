@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{IMPORT_EXCERPT_BYTES_MAX, IMPORT_LINES_MAX, ImportError, Place};
+use super::{IMPORT_EXCERPT_BYTES_MAX, IMPORT_LINES_MAX, ImportError, Parsed, Place};
 
 /// One line without its line end.
 pub(super) struct Line<'a> {
@@ -47,6 +47,15 @@ impl<'a> Lines<'a> {
             lossy,
             first_lossy,
         })
+    }
+
+    /// The same, with what was not UTF-8.
+    pub(super) fn told_in(&self, parsed: Parsed) -> Parsed {
+        Parsed {
+            lossy_lines: self.lossy,
+            first_lossy: self.first_lossy,
+            ..parsed
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Why sans-IO: the parsers take a file name and bytes and return what they
 //! found, so that a dry run, a real import and a test run the same code. Only
-//! [`irc_day_files`] and [`read_export`] touch a disk.
+//! [`irc_day_files`], [`read_export`] and [`open_export`] touch a disk.
 //!
 //! What every parser promises:
 //!
@@ -27,6 +27,7 @@ mod files;
 mod irc;
 mod line;
 mod lines;
+mod telegram;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,15 +35,20 @@ use std::sync::Arc;
 
 pub use encoding::Encoding;
 pub use error::ImportError;
-pub use files::{irc_day_files, read_export};
+pub use files::{irc_day_files, open_export, read_export};
 pub use irc::parse_irc;
 pub use line::parse_line;
+pub use telegram::{
+    ChatChoice, TELEGRAM_BODIES_BYTES_MAX, TELEGRAM_CHATS_MAX, TELEGRAM_DEPTH_MAX,
+    TELEGRAM_FILE_BYTES_MAX, TELEGRAM_STRING_BYTES_MAX, TelegramChat, TelegramExport,
+    TelegramLimit, parse_telegram,
+};
 
 /// Largest export that is read: 64 MiB, about 400,000 Thai messages of 50
 /// characters, which is more than LINE writes into one file.
 pub const IMPORT_FILE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Most lines in one export. Bounds what the list of skipped lines may take.
+/// Most lines in one export, of Telegram messages. Bounds what the list of skipped lines may take.
 pub const IMPORT_LINES_MAX: usize = 2_000_000;
 
 /// Most day files taken from one folder: 27 years of days.
@@ -73,6 +79,8 @@ pub enum Network {
     Irc,
     /// The LINE messenger.
     Line,
+    /// The Telegram messenger.
+    Telegram,
 }
 
 impl Network {
@@ -82,6 +90,7 @@ impl Network {
         match self {
             Self::Irc => "irc",
             Self::Line => "line",
+            Self::Telegram => "telegram",
         }
     }
 }
@@ -111,13 +120,16 @@ pub struct ImportedMessage {
     /// `derive_key("khlong.network 2026-11 import key v1")` over format,
     /// sender, minute and body, each with its length as u32 BE before it, and
     /// an ordinal as u32 BE. The minute is `sent_at_ms / 60,000` rounded down,
-    /// as i64 BE.
+    /// as i64 BE. Of Telegram the sender is `from_id`, if there is one, because
+    /// names there are those of the exporter's contacts.
     ///
     /// The ordinal counts the earlier messages of the same file with the same
     /// sender, minute and body. It does not count the other messages of that
     /// minute, so that an export of other days, or one in which somebody's
     /// message is missing, still gives the same keys.
     pub import_key: [u8; 16],
+    /// Import key of the message that it answers, if that is in the same export.
+    pub reply_to: Option<[u8; 16]>,
     /// The file it came from, as given to the parser.
     pub file: Arc<str>,
     /// Its first line, from 1.

@@ -74,6 +74,9 @@ pub(crate) struct TimelineEntry {
     /// What an admin said last about relays, as far as it was followed.
     #[serde(default)]
     pub(crate) announced: Vec<String>,
+    /// Stays in sync, and draws no attention to itself.
+    #[serde(default)]
+    pub(crate) muted: bool,
 }
 
 /// `rly_…`.

@@ -21,6 +21,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
 use super::Peer;
+use super::blocks::Blocks;
 use super::book::{BOOK_ROW, Book};
 use super::find::check_nickname;
 use super::receipt_pace::ReceiptPace;
@@ -111,12 +112,14 @@ impl Peer {
             timelines.insert(id, load(&store.batch(), &vault, id)?);
         }
         let outbox = load_outbox(&store, &timelines, now)?;
+        let blocks = Blocks::load(&store)?;
         let mut peer = Self {
             store,
             vault,
             rng: ChaCha20Rng::from_seed(entropy),
             user,
             book,
+            blocks,
             owing: timelines.keys().copied().collect(),
             whereabouts: timelines.keys().copied().collect(),
             receipts: ReceiptPace::default(),

@@ -24,6 +24,7 @@
 //! a failed simulation can be run again from its seed.
 
 mod batch;
+mod blocks;
 pub(crate) mod book;
 mod create;
 mod dropped;
@@ -55,6 +56,7 @@ use khlong_store::store::Store;
 use khlong_sync::wire::frame::{Frame, Lane};
 use rand_chacha::ChaCha20Rng;
 
+use self::blocks::Blocks;
 use self::book::Book;
 use self::links::{Link, LinkState};
 use self::outbox::Outbox;
@@ -137,6 +139,7 @@ pub struct Peer {
     rng: ChaCha20Rng,
     user: UserSecret,
     book: Book,
+    blocks: Blocks,
     /// Every timeline of the book.
     timelines: BTreeMap<TimelineId, Timeline>,
     /// Those that changed since it was last seen to what is owed there.

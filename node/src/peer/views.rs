@@ -30,7 +30,7 @@ impl Peer {
             let mine = Some(timeline.principal());
             let news = timeline.messages(read..messages);
             news.iter()
-                .filter(|message| message.principal != mine)
+                .filter(|message| message.principal != mine && !self.blocks.hides(id, message))
                 .count()
         });
         TimelineView {
@@ -54,6 +54,8 @@ impl Peer {
                 .count() as u64,
             parked: timeline.map_or(0, Timeline::parked_count),
             relays: entry.map_or_else(Vec::new, |entry| entry.relays.clone()),
+            muted: entry.is_some_and(|entry| entry.muted),
+            blocked: self.blocks.count_in(id),
         }
     }
 
@@ -93,6 +95,7 @@ impl Peer {
             delivery: self.delivery(timeline, message),
             served_by: self.served_by(timeline, message),
             stored_at: self.stored_at(timeline, message),
+            blocked: self.blocks.hides(timeline.id(), message),
         }
     }
 
@@ -204,6 +207,6 @@ fn outbox_view(waiting: &Waiting) -> OutboxView {
     }
 }
 
-fn rfc3339(ms: i64) -> String {
+pub(super) fn rfc3339(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |time| time.to_string())
 }

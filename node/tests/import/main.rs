@@ -1,5 +1,5 @@
-//! Chat exports through the public surface: every shape LINE and IRC logs come
-//! in, the hostile ones included, and the real channel log where it is present.
+//! Chat exports through the public surface: every shape LINE, Telegram and IRC logs
+//! come in, the hostile ones included, and the real channel log where it is present.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,6 +12,7 @@ mod irc;
 mod keys;
 mod line;
 mod line_dates;
+mod telegram;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -181,6 +181,7 @@ fn import(n: usize, body: impl Fn(usize) -> String) -> Request {
         sent_at_ms: WALL_START_MS,
         body: body(n * IMPORT_BATCH_MESSAGES_MAX + i),
         import_key: format!("{:032x}", n * IMPORT_BATCH_MESSAGES_MAX + i),
+        reply_to: None,
     };
     Request::Import {
         timeline: "canal".to_owned(),

@@ -15,6 +15,7 @@ fn lines(count: usize, bytes_more: usize) -> Vec<ImportedLine> {
         sent_at_ms: 1_700_000_000_000 + n as i64,
         body: format!("{n} {}{}", "ก".repeat(400), "x".repeat(bytes_more)),
         import_key: format!("{n:032x}"),
+        reply_to: None,
     };
     (0..count).map(line).collect()
 }

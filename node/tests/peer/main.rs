@@ -18,6 +18,7 @@ mod joining;
 mod net;
 mod old_nodes;
 mod patience;
+mod quiet;
 mod relays;
 mod restored;
 

@@ -1,4 +1,4 @@
-//! `khlong-relay init | check | config | run | backup`.
+//! `khlong-relay init | check | config | run | backup | completions | man`.
 //!
 //! Standard output is data only; logs and words for people go to standard
 //! error. Exit codes are those of the whole network: 0 ok, 1 failure, 2 usage,
@@ -10,6 +10,7 @@ mod config;
 mod error;
 mod init;
 mod log;
+mod manual;
 mod operate;
 mod run;
 mod service;
@@ -65,6 +66,16 @@ pub enum Command {
     /// Back up the relay's log, running or not; check a backup; restore one. The key is not in it: keep a copy of your own.
     #[command(subcommand)]
     Backup(Backup),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages into a folder.
+    Man {
+        /// The folder; made if it is not there.
+        folder: PathBuf,
+    },
 }
 
 /// What to do with backups.
@@ -169,6 +180,11 @@ impl Arguments {
             Command::Config(command) => config::execute(&self, command),
             Command::Run(run) => run::execute(&self, run),
             Command::Backup(backup) => backup::execute(&self, backup),
+            Command::Completions { shell } => {
+                manual::completions(*shell);
+                Ok(())
+            }
+            Command::Man { folder } => manual::pages(folder),
         }
     }
 

@@ -55,6 +55,16 @@ pub(super) enum Command {
     Fuzz(FuzzArgs),
     /// Run a plan that `fuzz` wrote (exit code 9 if it still fails)
     Replay(ReplayArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages into a folder
+    Man {
+        /// The folder; made if it is not there
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

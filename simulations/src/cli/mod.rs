@@ -7,6 +7,7 @@ mod args;
 mod bench;
 mod calibrate;
 mod folders;
+mod manual;
 mod output;
 mod pool;
 mod progress;
@@ -53,6 +54,8 @@ fn run(command: Command, output: Output) -> Result<(), SimError> {
         Command::Calibrate(asked) => calibrate::run(&asked, output),
         Command::Fuzz(fuzz) => search::fuzz(&fuzz, output),
         Command::Replay(plan) => search::replay(&plan, output),
+        Command::Completions { shell } => manual::completions(shell, output),
+        Command::Man { folder } => manual::pages(&folder),
     }
 }
 

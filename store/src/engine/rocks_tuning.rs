@@ -66,7 +66,8 @@ pub(super) fn table_options(row: &TableRow, sizes: RocksOptions, cache: &Cache) 
         | Table::NodeState
         | Table::Quota
         | Table::Retention
-        | Table::Expiring => DBCompressionType::Lz4,
+        | Table::Expiring
+        | Table::Blocked => DBCompressionType::Lz4,
     });
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);

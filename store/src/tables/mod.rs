@@ -5,6 +5,7 @@
 //! here decides who may write: that is the core's part.
 
 pub mod admission;
+pub mod blocked;
 pub mod cursors;
 pub mod named;
 pub mod outbox;

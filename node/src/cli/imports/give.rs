@@ -212,5 +212,8 @@ fn line(message: &ImportedMessage) -> ImportedLine {
         sent_at_ms: message.sent_at_ms,
         body: message.body.clone(),
         import_key: data_encoding::HEXLOWER.encode(&message.import_key),
+        reply_to: message
+            .reply_to
+            .map(|key| data_encoding::HEXLOWER.encode(&key)),
     }
 }

@@ -3,16 +3,18 @@
 //! A timeline holds one chat. Files of several chats become several timelines,
 //! each found again by the next import; only who names a timeline has them in one.
 
+pub(super) mod args;
 mod give;
 mod read;
+mod telegram;
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use self::args::Import;
 use self::give::Giver;
 use self::read::Chat;
-use super::args::Import;
 use super::error::CliError;
 use super::gate::Gate;
 use super::output::note;
@@ -69,7 +71,7 @@ struct Counts {
 }
 
 pub(super) async fn run(run: &Run, import: Import) -> Result<(), CliError> {
-    let chats = read::chats(&import)?;
+    let chats = read::chats(run, &import)?;
     if let (Some(timeline), true) = (&import.timeline, chats.len() > 1) {
         let titles: Vec<&str> = chats.iter().map(Chat::name).collect();
         note(&format!(

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::super::args::{Format, Import};
+use super::super::Run;
 use super::super::error::CliError;
 use super::super::output::note;
 use super::super::progress::Progress;
+use super::args::{Format, Import};
+use super::telegram;
 use crate::import::{
     Encoding, ImportedMessage, Parsed, SkippedLine, irc_day_files, parse_irc, parse_line,
     read_export,
@@ -35,21 +37,36 @@ enum Belongs {
     File(String),
     /// IRC days that name no channel: their folder is the chat.
     Folder(PathBuf),
+    /// To Telegram's chat of this number. Two of one name are two chats.
+    Number(String),
+}
+
+/// One chat, as one file has it.
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    /// Its number, where the other network numbers chats.
+    pub(super) number: Option<String>,
+    pub(super) parsed: Parsed,
 }
 
 /// The chats of all files, in the order in which they first come up.
-pub(super) fn chats(import: &Import) -> Result<Vec<Chat>, CliError> {
-    let files = parsed(import)?;
-    let channels = channels_by_folder(&files);
+pub(super) fn chats(run: &Run, import: &Import) -> Result<Vec<Chat>, CliError> {
+    let found = match import.format {
+        Format::Irc | Format::Line => files(import)?,
+        Format::Telegram => telegram::found(run, import)?,
+    };
+    let channels = channels_by_folder(&found);
     let mut places: BTreeMap<Belongs, usize> = BTreeMap::new();
     let mut chats: Vec<Chat> = Vec::new();
-    for (path, parsed) in files {
-        let belongs = belongs(import.format, &path, &parsed, &channels);
+    for of_file in found {
+        let belongs = belongs(import.format, &of_file, &channels);
+        let parsed = of_file.parsed;
         let place = *places.entry(belongs.clone()).or_insert(chats.len());
         if place == chats.len() {
             chats.push(Chat {
                 title: match belongs {
                     Belongs::Title(title) => Some(title),
+                    Belongs::Number(_) => parsed.title,
                     Belongs::File(_) | Belongs::Folder(_) => None,
                 },
                 ..Chat::default()
@@ -89,12 +106,13 @@ impl Chat {
     }
 }
 
-fn parsed(import: &Import) -> Result<Vec<(PathBuf, Parsed)>, CliError> {
+fn files(import: &Import) -> Result<Vec<Found>, CliError> {
     let mut files: Vec<PathBuf> = Vec::new();
     for given in &import.files {
-        match import.format {
-            Format::Irc => files.extend(irc_day_files(given)?),
-            Format::Line => files.push(given.clone()),
+        if import.format == Format::Irc {
+            files.extend(irc_day_files(given)?);
+        } else {
+            files.push(given.clone());
         }
     }
     let progress = Progress::new("reading");
@@ -104,12 +122,17 @@ fn parsed(import: &Import) -> Result<Vec<(PathBuf, Parsed)>, CliError> {
     for (done, path) in (1_u64..).zip(files) {
         let bytes = read_export(&path)?;
         let name = path.display().to_string();
-        let parsed = match import.format {
-            Format::Irc => parse_irc(&name, &bytes)?,
-            Format::Line => parse_line(&name, &bytes)?,
+        let parsed = if import.format == Format::Irc {
+            parse_irc(&name, &bytes)?
+        } else {
+            parse_line(&name, &bytes)?
         };
         words.extend(about_encoding(&name, &parsed));
-        all.push((path, parsed));
+        all.push(Found {
+            path,
+            number: None,
+            parsed,
+        });
         progress.set(total, done);
     }
     drop(progress);
@@ -135,9 +158,9 @@ fn about_encoding(name: &str, parsed: &Parsed) -> Option<String> {
 }
 
 /// The one channel of each folder of IRC days, where it is one: a quiet day names none.
-fn channels_by_folder(files: &[(PathBuf, Parsed)]) -> BTreeMap<PathBuf, Option<String>> {
+fn channels_by_folder(files: &[Found]) -> BTreeMap<PathBuf, Option<String>> {
     let mut channels: BTreeMap<PathBuf, Option<String>> = BTreeMap::new();
-    for (path, parsed) in files {
+    for Found { path, parsed, .. } in files {
         let Some(channel) = &parsed.title else {
             continue;
         };
@@ -151,17 +174,20 @@ fn channels_by_folder(files: &[(PathBuf, Parsed)]) -> BTreeMap<PathBuf, Option<S
     channels
 }
 
-fn belongs(
-    format: Format,
-    path: &Path,
-    parsed: &Parsed,
-    channels: &BTreeMap<PathBuf, Option<String>>,
-) -> Belongs {
+fn belongs(format: Format, found: &Found, channels: &BTreeMap<PathBuf, Option<String>>) -> Belongs {
+    let Found {
+        path,
+        number,
+        parsed,
+    } = found;
+    if let Some(number) = number {
+        return Belongs::Number(number.clone());
+    }
     if let Some(title) = &parsed.title {
         return Belongs::Title(title.clone());
     }
     match format {
-        Format::Line => Belongs::File(path.file_name().map_or_else(
+        Format::Line | Format::Telegram => Belongs::File(path.file_name().map_or_else(
             || path.display().to_string(),
             |name| name.to_string_lossy().into_owned(),
         )),

@@ -62,7 +62,7 @@ pub fn parse_line(file_name: &str, bytes: &[u8]) -> Result<Parsed, ImportError> 
         .title
         .as_deref()
         .or_else(|| header::title_of_file_name(file_name));
-    Ok(parser.collector.finish(title, &lines, encoding))
+    Ok(lines.told_in(parser.collector.finish(title, encoding)))
 }
 
 /// How the fields of a message are divided.

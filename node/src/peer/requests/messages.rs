@@ -104,10 +104,18 @@ impl Peer {
         let mut keys = BTreeSet::new();
         for line in lines {
             let key = import_key(&line.import_key)?;
+            // What it answers is here, or comes before it in the request; else it answers nothing.
+            let answered = line.reply_to.as_deref().map(import_key).transpose()?;
+            let reply_to = answered
+                .map(|answered| (answered, imported_id(&id, &answered)))
+                .filter(|(answered, message)| {
+                    keys.contains(answered) || open.message(message).is_some()
+                })
+                .map(|(_, message)| message);
             if keys.insert(key) && open.message(&imported_id(&id, &key)).is_none() {
                 drafts.push(Draft::Message {
                     body: line.body,
-                    reply_to: None,
+                    reply_to,
                     attachments: Vec::new(),
                     origin: Some(Origin {
                         network: line.network,

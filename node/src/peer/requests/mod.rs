@@ -5,6 +5,7 @@ mod joining;
 mod messages;
 mod moving;
 mod network;
+mod quiet;
 mod timelines;
 
 use khlong_crdt::address::RelayAddress;
@@ -74,6 +75,10 @@ impl Peer {
             Request::TimelineRelays { timeline } => self.timeline_relays(&timeline),
             Request::TimelineMove { timeline, to } => self.timeline_move(now, &timeline, &to),
             Request::TimelineLeave { timeline } => self.timeline_leave(now, &timeline),
+            Request::TimelineMute { timeline, muted } => self.timeline_mute(&timeline, muted),
+            Request::Block { author, timeline } => self.block(now, &author, timeline.as_deref()),
+            Request::Unblock { author, timeline } => self.unblock(&author, timeline.as_deref()),
+            Request::BlockedLs => Ok(self.blocked_list()),
             Request::Nickname { nickname } => self.nickname(now, nickname),
             Request::Send {
                 timeline,

@@ -119,6 +119,7 @@ impl Peer {
             arriving: Vec::new(),
             leaving: Vec::new(),
             announced: Vec::new(),
+            muted: false,
         };
         self.book.timelines.insert(id.to_string(), entry);
         self.timelines

@@ -9,7 +9,14 @@
 //! by `author_id`. In the answers `timeline` and `messages`, which are about a
 //! whole timeline, `timeline` is that object. `kind` says what an answer is.
 
+mod views;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::views::{
+    BlockedView, Delivery, Event, MessageView, OutboxView, ReactionView, RelayView,
+    TimelineRelayView, TimelineView,
+};
 
 /// Version of every JSON answer; raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -99,6 +106,30 @@ pub enum Request {
         /// Which timeline.
         timeline: String,
     },
+    /// Let a timeline draw no attention to itself, or again. It stays in sync.
+    TimelineMute {
+        /// Which timeline.
+        timeline: String,
+        /// Whether it is to be muted.
+        muted: bool,
+    },
+    /// Hide the messages of a member from this node's user. Nothing is deleted, and nothing
+    /// of it leaves the node.
+    Block {
+        /// The member: `prn_…`, the start of it, or a name that only one has.
+        author: String,
+        /// Only a member of this timeline.
+        timeline: Option<String>,
+    },
+    /// Show the messages of a member again.
+    Unblock {
+        /// The member, as in [`Request::Block`].
+        author: String,
+        /// Only a member of this timeline.
+        timeline: Option<String>,
+    },
+    /// Members that are blocked.
+    BlockedLs,
     /// Change this node's nickname in every timeline that it writes in.
     Nickname {
         /// The new nickname.
@@ -199,7 +230,7 @@ pub const IMPORT_BATCH_MESSAGES_MAX: usize = 256;
 /// One message of another network, as the importer found it.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct ImportedLine {
-    /// `irc` or `line`.
+    /// `irc`, `line` or `telegram`.
     pub network: String,
     /// The sender's name there.
     pub sender: String,
@@ -209,6 +240,10 @@ pub struct ImportedLine {
     pub body: String,
     /// 16 bytes, hexadecimal: equal for the same message of the same export.
     pub import_key: String,
+    /// Import key of the message that it answers. One that is neither here nor before it in
+    /// the request is left out.
+    #[serde(default)]
+    pub reply_to: Option<String>,
 }
 
 /// What came of a [`Request`].
@@ -231,7 +266,7 @@ pub enum Response {
         /// In the order in which they were added.
         relays: Vec<RelayView>,
     },
-    /// Answer to [`Request::TimelineNew`], `…Join`, `…Rename`, `…Leave`.
+    /// Answer to [`Request::TimelineNew`], `…Join`, `…Rename`, `…Leave`, `…Mute`.
     Timeline {
         /// As it stands now.
         timeline: TimelineView,
@@ -262,6 +297,11 @@ pub enum Response {
         timeline: String,
         /// To be given to the one who joins, over a channel that both trust.
         link: String,
+    },
+    /// Answer to [`Request::Block`], `Unblock`, `BlockedLs`.
+    Blocked {
+        /// Everybody who is blocked now.
+        members: Vec<BlockedView>,
     },
     /// Answer to whatever wrote something.
     Written {
@@ -326,226 +366,5 @@ pub enum Response {
         message: String,
         /// Exit code of the command line.
         exit_code: u8,
-    },
-}
-
-/// How far one's own message has come. Each state is proven by what arrived:
-/// a relay's signed receipt, another member's encrypted one.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(rename_all = "kebab-case")]
-pub enum Delivery {
-    /// Written here, on its way.
-    Queued,
-    /// A relay has it on disk and signed so.
-    Stored,
-    /// A device of another member has it.
-    Delivered,
-    /// Another member has read it.
-    Read,
-    /// Taken out of the outbox by hand; no relay has it.
-    Dropped,
-    /// Every relay that carries the timeline refused it for good; see `khlong outbox ls`.
-    Refused,
-    /// Written by another member.
-    Received,
-}
-
-/// A relay of this node.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct RelayView {
-    /// `khlong://KEY@HOST:PORT`.
-    pub address: String,
-    /// `connected`, `connecting`, `waiting` or `off`.
-    pub state: String,
-    /// Why the last attempt failed, if it did.
-    pub last_error: Option<String>,
-    /// Whether it failed because whoever answered has another key.
-    #[serde(default)]
-    pub wrong_key: bool,
-    /// Whether everything that the relay has is here.
-    pub caught_up: bool,
-    /// Whether it was asked if it is there, and has not answered yet.
-    #[serde(default)]
-    pub probing: bool,
-    /// Envelopes that it announced since it was connected to.
-    #[serde(default)]
-    pub announced: u64,
-    /// Envelopes that came since then, what others wrote meanwhile included.
-    #[serde(default)]
-    pub arrived: u64,
-    /// Whether it does not answer, and everything that it carries is in step with another relay.
-    #[serde(default)]
-    pub covered: bool,
-    /// Own envelopes that it has not signed for, whoever else has.
-    #[serde(default)]
-    pub owed: u64,
-}
-
-/// A relay of a timeline.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct TimelineRelayView {
-    /// `khlong://KEY@HOST:PORT`.
-    pub address: String,
-    /// As in [`RelayView::state`].
-    pub state: String,
-    /// Why the last attempt to reach it failed, if it did.
-    pub last_error: Option<String>,
-    /// Envelopes that it is still to be given.
-    pub owed: u64,
-    /// Number on the wire of its error, where it refused one of them for good (`sync/PROTOCOL.md` §7).
-    pub code: Option<u32>,
-    /// Whether the timeline is on its way to it.
-    pub arriving: bool,
-    /// Whether it is left once another one has everything and it has nothing new.
-    pub leaving: bool,
-}
-
-/// A timeline as it stands on this node.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct TimelineView {
-    /// `tl_…`.
-    pub id: String,
-    /// Its title; empty until the first member has given one.
-    pub title: String,
-    /// `group`, `direct`, …; `joining` until its genesis has arrived.
-    pub kind: String,
-    /// Whether this node follows it.
-    pub followed: bool,
-    /// Nicknames of the members as in [`MessageView::author`], or the start of a key where there is none.
-    pub members: Vec<String>,
-    /// Messages here.
-    pub messages: usize,
-    /// Messages of others that came after the last `read`.
-    pub unread: usize,
-    /// Own envelopes that no relay has stored yet.
-    pub queued: u64,
-    /// Envelopes that wait for a key or for another envelope.
-    pub parked: usize,
-    /// Relays that carry it.
-    pub relays: Vec<String>,
-}
-
-/// A message as it stands on this node.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct MessageView {
-    /// `msg_…`.
-    pub id: String,
-    /// Nickname of the author, or the name in the network that it was imported from. Of two
-    /// members whose nicknames look alike each has the start of the key behind it.
-    pub author: String,
-    /// The member who wrote or imported it, `prn_…`; an author key, `aut_…`, until that is known.
-    #[serde(default)]
-    pub author_id: String,
-    /// Whether this node's user wrote it.
-    pub mine: bool,
-    /// RFC 3339, UTC; what the author's clock said.
-    pub sent_at: String,
-    /// The text as it stands; empty when deleted.
-    pub body: String,
-    /// Whether the text was changed.
-    pub edited: bool,
-    /// Whether its author took it back.
-    pub deleted: bool,
-    /// The message that it answers.
-    pub reply_to: Option<String>,
-    /// Reactions: the emoji and who gave it.
-    pub reactions: Vec<ReactionView>,
-    /// The network that it was imported from.
-    pub origin: Option<String>,
-    /// How far it has come.
-    pub delivery: Delivery,
-    /// The relay that it came from first: its address, or its key where it is no relay of
-    /// this node any more. Absent for what was written here.
-    #[serde(default)]
-    pub served_by: Option<String>,
-    /// Relays that signed that they keep it, of one's own, named likewise.
-    #[serde(default)]
-    pub stored_at: Vec<String>,
-}
-
-/// A reaction and those who gave it.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct ReactionView {
-    /// The emoji.
-    pub emoji: String,
-    /// Nicknames.
-    pub by: Vec<String>,
-}
-
-/// An envelope that waits for a relay.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct OutboxView {
-    /// Which timeline.
-    pub timeline: String,
-    /// `env_…`. In JSON `id`.
-    #[serde(rename = "id")]
-    pub envelope: String,
-    /// Place in the own chain.
-    pub seq: u64,
-    /// Bytes.
-    pub bytes: u64,
-    /// When it was written, RFC 3339, UTC.
-    pub queued_at: String,
-    /// How often a relay answered an attempt with a refusal.
-    pub attempts: u32,
-    /// Name of the relay's error, when every relay that carries the timeline
-    /// refused it for good: only [`Request::OutboxRetry`] offers it again.
-    pub refused: Option<String>,
-    /// Name of the relay's error, when it is offered again without being asked to.
-    pub put_off: Option<String>,
-    /// Number of that error on the wire (`sync/PROTOCOL.md` §7).
-    pub code: Option<u32>,
-    /// When the relay that put it off is asked again, RFC 3339, UTC.
-    pub next_attempt: Option<String>,
-}
-
-/// Something happened on a node.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-pub enum Event {
-    /// A message arrived or was written here.
-    Message {
-        /// Which timeline.
-        timeline: String,
-        /// Which message.
-        message: String,
-    },
-    /// A message was edited, deleted or reacted to.
-    Changed {
-        /// Which timeline.
-        timeline: String,
-        /// Which message.
-        message: String,
-    },
-    /// Title, roster or pins changed, or a member joined.
-    State {
-        /// Which timeline.
-        timeline: String,
-    },
-    /// Delivery of own messages came further.
-    Delivery {
-        /// Which timeline.
-        timeline: String,
-    },
-    /// A relay was reached, lost, or everything that it has is here.
-    Relay {
-        /// As it stands now.
-        relay: RelayView,
-    },
-    /// A member wrote two envelopes at one place of a chain: a copied device, or a cheat.
-    Fork {
-        /// Which timeline.
-        timeline: String,
-        /// Whose chain, `aut_…`. In JSON `author_id`.
-        #[serde(rename = "author_id")]
-        author: String,
-        /// Where.
-        seq: u64,
-    },
-    /// More happened at once than is kept: the oldest events before the next one
-    /// were dropped. The history has everything: ask it.
-    Missed {
-        /// How many.
-        count: u64,
     },
 }
