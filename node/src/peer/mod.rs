@@ -29,7 +29,7 @@ mod create;
 mod dropped;
 mod find;
 mod links;
-mod names;
+pub(crate) mod names;
 mod outbox;
 mod pauses;
 mod receipt_pace;
