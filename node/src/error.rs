@@ -146,7 +146,7 @@ pub enum NodeError {
     DaemonGone,
     /// The daemon went away while its messages were followed.
     #[error(
-        "the daemon has ended, or a `khlong log --follow` that stood in for it, so nothing more arrives here; give the same command again"
+        "the daemon has ended, or a `khlong log --follow` or `khlong tui` that stood in for it, so nothing more arrives here; give the same command again"
     )]
     FollowedDaemonGone,
     /// The daemon holds its socket and says nothing.

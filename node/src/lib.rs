@@ -2,8 +2,9 @@
 //!
 //! [`peer`] decides and does no I/O; [`folder`] keeps one with its keys on a disk;
 //! [`node`] drives it on a thread of its own and moves frames; [`daemon`] offers a
-//! node through a socket; [`doctor`] says what is wrong with a set-up; [`cli`] is the program `khlong`. All of them speak
-//! [`api`]. A simulator drives [`peer`] itself, on a store in memory.
+//! node through a socket; [`doctor`] says what is wrong with a set-up; [`cli`] is the
+//! program `khlong`, [`tui`] what its full-screen client shows. All of them speak [`api`].
+//! A simulator drives [`peer`] itself, on a store in memory.
 
 pub mod api;
 pub mod backup;
@@ -16,3 +17,5 @@ pub mod import;
 mod link;
 pub mod node;
 pub mod peer;
+mod shown;
+pub mod tui;

@@ -137,6 +137,12 @@ pub(super) enum Command {
     },
     /// Show messages, oldest first
     Log(Log),
+    /// Timelines, history and a line to write in on one screen; other commands work meanwhile
+    #[command(after_help = crate::tui::KEYS)]
+    Tui {
+        /// Timeline to begin with: its id, its title, or the start of either
+        timeline: Option<String>,
+    },
     /// Exchange everything with the relays now
     Sync {
         /// Give up after so long (for example 500ms, 30s, 5m); then the exit code is 5

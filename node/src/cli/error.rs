@@ -42,6 +42,8 @@ pub(super) enum CliError {
     Unwritable { path: PathBuf, source: io::Error },
     #[error("could not write to standard output")]
     Output(#[source] io::Error),
+    #[error("the terminal failed")]
+    Terminal(#[source] io::Error),
     /// Told apart from a full folder: whoever repeats the command writes twice.
     #[error("it was written, but standard output could not be: do not write it again")]
     Untold(#[source] io::Error),
@@ -71,7 +73,9 @@ impl CliError {
             Self::Config(_) | Self::InUse { .. } => ExitCode::Config as u8,
             Self::Unexpected => ExitCode::Incompatible as u8,
             Self::Unwritable { source, .. } | Self::Output(source) => ExitCode::of_io(source) as u8,
-            Self::Import(_) | Self::Unreadable { .. } | Self::Untold(_) => ExitCode::Failure as u8,
+            Self::Import(_) | Self::Unreadable { .. } | Self::Terminal(_) | Self::Untold(_) => {
+                ExitCode::Failure as u8
+            }
         }
     }
 }

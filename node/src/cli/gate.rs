@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use super::error::CliError;
-use super::output::note;
 use crate::api::{Request, Response};
 use crate::daemon;
 use crate::daemon::client::{Client, RemoteEvents};
@@ -117,8 +116,12 @@ impl Gate {
     }
 
     /// Answers other commands as a daemon does, if this process has the folder open: it may
-    /// have it for long.
-    pub(super) fn share(&self, home: &Path) -> Option<Shared> {
+    /// have it for long. `tell` is told when it cannot.
+    pub(super) fn share(
+        &self,
+        home: &Path,
+        tell: impl FnOnce(String) + Send + 'static,
+    ) -> Option<Shared> {
         let Self::Folder(node) = self else {
             return None;
         };
@@ -127,7 +130,7 @@ impl Gate {
         let shutdown = async move { drop(stopped.await) };
         let serving = tokio::spawn(async move {
             if let Err(error) = daemon::serve(node, &home, shutdown).await {
-                note(&format!(
+                tell(format!(
                     "other commands cannot use this folder meanwhile: {}",
                     described(&error)
                 ));

@@ -22,7 +22,7 @@ pub(super) async fn run(run: &Run, log: args::Log) -> Result<(), CliError> {
     let outcome = match stop {
         None => show_all(run, &mut gate, log).await,
         Some(mut stop) => {
-            let shared = gate.share(&run.home);
+            let shared = gate.share(&run.home, |text| note(&text));
             let outcome = tokio::select! {
                 outcome = show_all(run, &mut gate, log) => outcome.map_err(ended),
                 () = stop.come() => Ok(()),

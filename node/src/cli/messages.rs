@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use khlong_document::timeline::limits::MESSAGE_BODY_BYTES_MAX;
 
+use super::Run;
 use super::args::Patience;
 use super::error::CliError;
-use super::{Run, show};
 use crate::api::{Request, Response};
 use crate::error::ExitCode;
+use crate::shown;
 
 /// Read from standard input: a whole message, its line end, and one byte that tells a longer one.
 const STDIN_BYTES_MAX: u64 = MESSAGE_BODY_BYTES_MAX as u64 + 2;
@@ -61,10 +62,10 @@ fn shown(run: &Run, response: &Response) -> Result<(), CliError> {
     match (message, envelope) {
         (Some(message), _) => run.output.line(&format!(
             "{}  {}",
-            show::short(message),
-            show::delivery(*delivery)
+            shown::short(message),
+            shown::delivery(*delivery)
         )),
-        (None, Some(_)) => run.output.line(show::delivery(*delivery)),
+        (None, Some(_)) => run.output.line(shown::delivery(*delivery)),
         (None, None) => run.output.line("nothing to do"),
     }
 }

@@ -22,6 +22,7 @@ mod show;
 mod signals;
 mod status;
 mod timelines;
+mod tui;
 mod wait;
 
 use std::path::{Path, PathBuf};
@@ -139,6 +140,7 @@ async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
             messages::change(&shared, Request::Read { timeline }, wait.into()).await
         }
         Command::Log(log) => log::run(&shared, log).await,
+        Command::Tui { timeline } => tui::run(&shared, timeline).await,
         Command::Sync { timeout } => status::sync(&shared, timeout).await,
         Command::Status => status::status(&shared).await,
         Command::Block { member } => blocks::block(&shared, member).await,

@@ -11,6 +11,7 @@ use tokio::net::unix::pipe;
 
 use super::error::CliError;
 use crate::api::SCHEMA_VERSION;
+use crate::shown::escaped;
 
 /// Whether the reader of a pipe has gone (`khlong log … | head`): a fact about
 /// the process, as its standard output is.
@@ -91,20 +92,4 @@ impl Output {
 /// A word for people on standard error. That nobody reads it is no failure.
 pub(super) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "khlong: {}", escaped(text));
-}
-
-/// Text of strangers, so that a terminal shows it and does not obey it: control
-/// characters (C0, DEL, C1) and the invisible ones that turn the direction of
-/// writing (UAX #9) are written as `\u{…}`.
-pub(super) fn escaped(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        let direction = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}');
-        if c.is_control() || direction || matches!(c, '\u{2028}' | '\u{2029}') {
-            shown.extend(c.escape_unicode());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
 }

@@ -30,7 +30,7 @@ pub(super) async fn run(run: &Run) -> Result<(), CliError> {
 
     match run.open(true).await? {
         Gate::Socket(_) => Err(CliError::Config(format!(
-            "a daemon, or a `khlong log --follow`, has {} open; stop it first",
+            "a daemon, a `khlong log --follow` or a `khlong tui` has {} open; stop it first",
             run.home.display()
         ))),
         Gate::Folder(node) => {

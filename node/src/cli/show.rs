@@ -1,34 +1,15 @@
 //! Answers as text for people: nicknames and titles, and of ids only the start.
 
 use super::error::CliError;
-use super::output::{Output, escaped};
+use super::output::Output;
 use crate::api::{
-    BlockedView, Delivery, MessageView, OutboxView, RelayView, TimelineRelayView, TimelineView,
+    BlockedView, MessageView, OutboxView, RelayView, TimelineRelayView, TimelineView,
 };
-
-/// Characters of an id that people see: prefix and 40 bits.
-const ID_CHARACTERS: usize = 12;
-
-/// The start of an id, enough to name it on the command line.
-pub(super) fn short(id: &str) -> &str {
-    id.get(..ID_CHARACTERS.min(id.len())).unwrap_or(id)
-}
+use crate::shown::{delivery, escaped, short};
 
 /// A time of an answer, up to the minute.
 fn minute(rfc3339: &str) -> String {
     rfc3339.get(..16).unwrap_or(rfc3339).replace('T', " ")
-}
-
-pub(super) fn delivery(delivery: Delivery) -> &'static str {
-    match delivery {
-        Delivery::Queued => "queued",
-        Delivery::Stored => "stored",
-        Delivery::Delivered => "delivered",
-        Delivery::Read => "read",
-        Delivery::Dropped => "dropped",
-        Delivery::Refused => "refused",
-        Delivery::Received => "received",
-    }
 }
 
 /// What people call a timeline: its title, else the start of its id.

@@ -31,7 +31,7 @@ mod dropped;
 mod find;
 mod links;
 mod moving;
-mod names;
+pub(crate) mod names;
 mod outbox;
 mod pauses;
 mod receipt_pace;

@@ -90,7 +90,7 @@ fn looks(nickname: &str) -> BTreeSet<String> {
 }
 
 /// Unicode's `Default_Ignorable_Code_Point`.
-const fn is_ignorable(letter: char) -> bool {
+pub(crate) const fn is_ignorable(letter: char) -> bool {
     matches!(letter,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'

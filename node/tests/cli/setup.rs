@@ -165,6 +165,7 @@ fn every_command_explains_itself() {
         "react",
         "read",
         "log",
+        "tui",
         "sync",
         "status",
         "block",
