@@ -2,7 +2,7 @@
 //!
 //! [`peer`] decides and does no I/O; [`folder`] keeps one with its keys on a disk;
 //! [`node`] drives it on a thread of its own and moves frames; [`daemon`] offers a
-//! node through a socket; [`cli`] is the program `khlong`. All of them speak
+//! node through a socket; [`search`] finds messages in a view beside the store; [`cli`] is the program `khlong`. All of them speak
 //! [`api`]. A simulator drives [`peer`] itself, on a store in memory.
 
 pub mod api;
@@ -15,3 +15,4 @@ pub mod import;
 mod link;
 pub mod node;
 pub mod peer;
+pub mod search;

@@ -16,6 +16,7 @@ mod ingest;
 #[path = "../shared/processes.rs"]
 mod processes;
 mod sealed;
+mod search;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,6 +38,9 @@ struct Arguments {
     /// Runs of each figure
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     samples: u32,
+    /// Folder of real messages, one a line in `.txt` files, for `search`
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// A line of JSON for each figure instead of the table
     #[arg(long)]
     json: bool,
@@ -46,6 +50,8 @@ struct Arguments {
 enum Bench {
     /// Durable ingest: acknowledged envelopes and messages a second, and how long an ack takes
     Ingest,
+    /// Search on the device: messages indexed a second, how long a query takes, bytes of the index
+    Search,
 }
 
 #[tokio::main]
@@ -69,6 +75,11 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     if wanted(Bench::Ingest) {
         for _ in 0..arguments.samples {
             ingest::measure(&binaries, arguments.full, &mut figures).await?;
+        }
+    }
+    if wanted(Bench::Search) {
+        for _ in 0..arguments.samples {
+            search::measure(arguments.full, arguments.data.as_deref(), &mut figures)?;
         }
     }
     figures.print(arguments.json);

@@ -135,6 +135,8 @@ pub(super) enum Command {
     },
     /// Show messages, oldest first
     Log(Log),
+    /// Find messages in everything that is here, the newest first
+    Search(super::search::Asked),
     /// Exchange everything with the relays now
     Sync {
         /// Give up after so long (for example 500ms, 30s, 5m); then the exit code is 5

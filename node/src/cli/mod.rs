@@ -13,6 +13,7 @@ mod log;
 mod messages;
 mod output;
 mod progress;
+mod search;
 mod serve;
 mod setup;
 mod show;
@@ -136,6 +137,7 @@ async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
             messages::change(&shared, Request::Read { timeline }, wait.into()).await
         }
         Command::Log(log) => log::run(&shared, log).await,
+        Command::Search(search) => search::run(&shared, search).await,
         Command::Sync { timeout } => status::sync(&shared, timeout).await,
         Command::Status => status::status(&shared).await,
         Command::Outbox(outbox) => status::outbox(&shared, outbox).await,

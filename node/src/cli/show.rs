@@ -13,7 +13,7 @@ pub(super) fn short(id: &str) -> &str {
 }
 
 /// A time of an answer, up to the minute.
-fn minute(rfc3339: &str) -> String {
+pub(super) fn minute(rfc3339: &str) -> String {
     rfc3339.get(..16).unwrap_or(rfc3339).replace('T', " ")
 }
 

@@ -50,6 +50,8 @@ pub(crate) enum Order {
         target: PathBuf,
         answer: oneshot::Sender<Result<(), NodeError>>,
     },
+    /// Sees what is committed.
+    Look(Box<dyn FnOnce(&Peer) + Send>),
     Stop {
         done: oneshot::Sender<()>,
     },
@@ -73,6 +75,7 @@ pub(super) struct Driver {
 struct Turn {
     answers: Vec<(oneshot::Sender<Response>, Response)>,
     checkpoints: Vec<(PathBuf, oneshot::Sender<Result<(), NodeError>>)>,
+    looks: Vec<Box<dyn FnOnce(&Peer) + Send>>,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -172,6 +175,7 @@ impl Driver {
                     }
                 }
                 Order::Checkpoint { target, answer } => turn.checkpoints.push((target, answer)),
+                Order::Look(look) => turn.looks.push(look),
                 Order::Stop { done } => turn.stop = Some(done),
             }
         }
@@ -222,6 +226,9 @@ impl Driver {
         }
         for (target, answer) in turn.checkpoints.drain(..) {
             let _ = answer.send(peer.checkpoint(&target));
+        }
+        for look in turn.looks.drain(..) {
+            look(peer);
         }
     }
 
@@ -310,7 +317,8 @@ impl Driver {
                     };
                     let _ = answer.send(Err(full));
                 }
-                Ok(Some(Order::Link { .. })) => {} // they are gone
+                // Links are gone; who looks is told that nobody answered.
+                Ok(Some(Order::Link { .. } | Order::Look(_))) => {}
             }
         }
     }

@@ -19,5 +19,6 @@ mod patience;
 mod pipes;
 mod refusals;
 mod relay;
+mod search;
 mod setup;
 mod walk;
