@@ -10,6 +10,8 @@ use khlong_document::timeline::write::WriteError;
 use khlong_store::error::{EngineError, StoreError};
 use khlong_sync::wire::code::ErrorCode;
 
+use crate::search::index::IndexError;
+
 /// Exit codes of the command line; scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -94,6 +96,9 @@ pub enum NodeError {
     /// This node left the timeline.
     #[error("this node left that timeline; join it again by a link to write there")]
     Left,
+    /// The search index failed; the node did not.
+    #[error(transparent)]
+    Search(IndexError),
     /// The folder refused.
     #[error("the folder of this node failed")]
     Store(#[source] StoreError),
@@ -162,6 +167,12 @@ pub enum NodeError {
     },
 }
 
+impl From<IndexError> for NodeError {
+    fn from(error: IndexError) -> Self {
+        Self::Search(error)
+    }
+}
+
 impl NodeError {
     /// What the command line exits with.
     #[must_use]
@@ -180,7 +191,11 @@ impl NodeError {
             Self::NotFound(_) | Self::Write(_) | Self::DaemonGone | Self::FollowedDaemonGone => {
                 ExitCode::Failure
             }
-            Self::Io { source, .. } => ExitCode::of_io(source),
+            Self::Io { source, .. } | Self::Search(IndexError::Folder(source)) => {
+                ExitCode::of_io(source)
+            }
+            Self::Search(IndexError::Full) => ExitCode::Full,
+            Self::Search(IndexError::Broken(_)) => ExitCode::Failure,
             Self::KeyFile(error) => ExitCode::of_key_file(error),
             Self::Store(error) | Self::NotWritten(error) => ExitCode::of_store(error),
             Self::TimedOut { .. } | Self::DaemonSilent { .. } => ExitCode::TimedOut,

@@ -3,6 +3,7 @@
 //! ```text
 //! <home>/keys      the master key, sealed by a passphrase or, chosen explicitly, only by its mode
 //! <home>/store/…   the database; every secret in it is sealed by the master key
+//! <home>/search/…  the search index, sealed likewise; a view that may be deleted (`crate::search`)
 //! ```
 //!
 //! The peer itself knows neither: a simulator gives it a store in memory and a key.

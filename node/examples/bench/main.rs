@@ -28,6 +28,7 @@ mod peers;
 #[path = "../shared/processes.rs"]
 mod processes;
 mod sealed;
+mod search;
 mod side;
 mod texts;
 
@@ -80,6 +81,8 @@ enum Bench {
     Catchup,
     /// Memory of a relay, idle connections, restart
     Operate,
+    /// Search on the device: messages indexed a second, how long a query takes, bytes of the index
+    Search,
 }
 
 #[tokio::main]
@@ -138,6 +141,9 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         if wanted(Bench::Operate) {
             operate::measure(&binaries, arguments.full, &mut figures).await?;
+        }
+        if wanted(Bench::Search) {
+            search::measure(arguments.full, &texts, &mut figures)?;
         }
     }
     peers::ratios(&contenders, &mut figures);

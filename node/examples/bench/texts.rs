@@ -17,7 +17,10 @@ const LINE_BYTES_MAX: usize = 4_096;
 
 /// Messages, repeated as often as is needed.
 #[derive(Clone)]
-pub(crate) struct Texts(Vec<String>);
+pub(crate) struct Texts {
+    texts: Vec<String>,
+    are_given: bool,
+}
 
 impl Texts {
     /// The lines of all files of `folder`, in the order of their names; a time and a name in
@@ -38,20 +41,31 @@ impl Texts {
         if texts.is_empty() {
             return Err(format!("{} has no messages", folder.display()).into());
         }
-        Ok(Self(texts))
+        Ok(Self {
+            texts,
+            are_given: true,
+        })
     }
 
     pub(crate) fn own() -> Self {
-        Self(OWN.map(str::to_owned).to_vec())
+        Self {
+            texts: OWN.map(str::to_owned).to_vec(),
+            are_given: false,
+        }
+    }
+
+    /// All of them, if they are not our own.
+    pub(crate) fn given(&self) -> Option<&[String]> {
+        self.are_given.then_some(&self.texts)
     }
 
     /// From one of them on.
     pub(crate) fn from(&self, number: usize) -> impl Iterator<Item = &str> {
-        self.iter().skip(number % self.0.len().max(1))
+        self.iter().skip(number % self.texts.len().max(1))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str).cycle()
+        self.texts.iter().map(String::as_str).cycle()
     }
 }
 

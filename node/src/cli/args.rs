@@ -137,6 +137,8 @@ pub(super) enum Command {
     },
     /// Show messages, oldest first
     Log(Log),
+    /// Find messages in everything that is here, the newest first
+    Search(super::search::Asked),
     /// Timelines, history and a line to write in on one screen; other commands work meanwhile
     #[command(after_help = crate::tui::KEYS)]
     Tui {

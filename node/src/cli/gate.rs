@@ -17,6 +17,7 @@ use crate::daemon;
 use crate::daemon::client::{Client, RemoteEvents};
 use crate::error::{NodeError, described};
 use crate::node::{Events, Heard, Node, NodeOptions};
+use crate::search::{Found, Wanted};
 
 /// How long a command waits for another one that has the folder open, if it is
 /// not less patient with a daemon.
@@ -105,6 +106,16 @@ impl Gate {
         match self {
             Self::Socket(client) => Ok(Listener::Socket(client.subscribe().await?)),
             Self::Folder(node) => Ok(Listener::Folder(node.subscribe())),
+        }
+    }
+
+    pub(super) async fn search(&mut self, wanted: Wanted) -> Result<Found, CliError> {
+        match self {
+            Self::Socket(client) => {
+                let found = client.search(wanted).await?;
+                found.map_err(|(message, exit_code)| CliError::Refused { message, exit_code })
+            }
+            Self::Folder(node) => Ok(node.search(&wanted).await?),
         }
     }
 

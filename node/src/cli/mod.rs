@@ -16,6 +16,7 @@ mod messages;
 mod moving;
 mod output;
 mod progress;
+mod search;
 mod serve;
 mod setup;
 mod show;
@@ -140,6 +141,7 @@ async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
             messages::change(&shared, Request::Read { timeline }, wait.into()).await
         }
         Command::Log(log) => log::run(&shared, log).await,
+        Command::Search(search) => search::run(&shared, search).await,
         Command::Tui { timeline } => tui::run(&shared, timeline).await,
         Command::Sync { timeout } => status::sync(&shared, timeout).await,
         Command::Status => status::status(&shared).await,

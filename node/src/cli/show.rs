@@ -8,7 +8,7 @@ use crate::api::{
 use crate::shown::{delivery, escaped, short};
 
 /// A time of an answer, up to the minute.
-fn minute(rfc3339: &str) -> String {
+pub(super) fn minute(rfc3339: &str) -> String {
     rfc3339.get(..16).unwrap_or(rfc3339).replace('T', " ")
 }
 

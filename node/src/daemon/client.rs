@@ -14,6 +14,7 @@ use super::socket;
 use crate::api::{Event, Request, Response};
 use crate::error::{ExitCode, NodeError};
 use crate::node::Heard;
+use crate::search::{Found, Wanted};
 
 /// How long a daemon may say nothing at all, not even that it lives, before it
 /// is taken for frozen: 30 s, as a laptop's disk may need to wake up.
@@ -75,6 +76,23 @@ impl Client {
         Ok(matches!(answer, ControlAnswer::Synced { idle: true }))
     }
 
+    /// Finds messages; the outer error is that of the connection, the inner one the daemon's refusal.
+    ///
+    /// # Errors
+    /// As [`Client::request`].
+    pub async fn search(
+        &mut self,
+        wanted: Wanted,
+    ) -> Result<Result<Found, (String, u8)>, NodeError> {
+        match self.ask(&Control::Search(wanted)).await? {
+            ControlAnswer::Found(found) => Ok(Ok(found)),
+            ControlAnswer::Refused { message, exit_code } => Ok(Err((message, exit_code))),
+            ControlAnswer::Done | ControlAnswer::Synced { .. } => {
+                Err(self.failed(io::Error::other("the daemon answered something else")))
+            }
+        }
+    }
+
     /// Makes a consistent copy of the database at `folder`.
     ///
     /// # Errors
@@ -99,7 +117,7 @@ impl Client {
                     source,
                 })
             }
-            ControlAnswer::Synced { .. } => {
+            ControlAnswer::Synced { .. } | ControlAnswer::Found(_) => {
                 Err(self.failed(io::Error::other("the daemon answered something else")))
             }
         }
@@ -116,9 +134,9 @@ impl Client {
             .with_patience(self.silence);
         match other.ask(&Control::Events).await? {
             ControlAnswer::Done => Ok(RemoteEvents { client: other }),
-            ControlAnswer::Synced { .. } | ControlAnswer::Refused { .. } => {
-                Err(NodeError::DaemonGone)
-            }
+            ControlAnswer::Synced { .. }
+            | ControlAnswer::Found(_)
+            | ControlAnswer::Refused { .. } => Err(NodeError::DaemonGone),
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::line::{self, Asked, Control, ControlAnswer, Gap, Lines};
 use crate::api::Response;
-use crate::error::ExitCode;
+use crate::error::{ExitCode, NodeError};
 use crate::node::{Heard, Node};
 
 /// Longest wait that a [`Control::Sync`] may ask for: one hour.
@@ -43,15 +43,14 @@ async fn converse(
                 let idle = line::alive(writer, node.wait_idle(timeout)).await?;
                 line::write(writer, &ControlAnswer::Synced { idle }).await?;
             }
+            Ok(Asked::Control(Control::Search(wanted))) => {
+                let found = line::alive(writer, node.search(&wanted)).await?;
+                let answer = found.map_or_else(|error| refused(&error), ControlAnswer::Found);
+                line::write(writer, &answer).await?;
+            }
             Ok(Asked::Control(Control::Checkpoint { folder })) => {
                 let copied = line::alive(writer, node.checkpoint(folder)).await?;
-                let answer = match copied {
-                    Ok(()) => ControlAnswer::Done,
-                    Err(error) => ControlAnswer::Refused {
-                        message: error.full_message(),
-                        exit_code: error.exit_code() as u8,
-                    },
-                };
+                let answer = copied.map_or_else(|error| refused(&error), |()| ControlAnswer::Done);
                 line::write(writer, &answer).await?;
             }
             Err(reason) => {
@@ -70,6 +69,13 @@ async fn converse(
         }
     }
     Ok(())
+}
+
+fn refused(error: &NodeError) -> ControlAnswer {
+    ControlAnswer::Refused {
+        message: error.full_message(),
+        exit_code: error.exit_code() as u8,
+    }
 }
 
 /// Writes events until either side has enough. The listener says nothing any more: a line from it is the end.

@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncWrite, AsyncWriteExt as
 
 use crate::api::{IMPORT_BATCH_MESSAGES_MAX, Request};
 use crate::import::{IMPORT_BODY_BYTES_MAX, IMPORT_SENDER_BYTES_MAX};
+use crate::search::{Found, Wanted};
 
 /// Longest line in either direction: 16 MiB.
 pub const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -36,6 +37,8 @@ pub enum Control {
         /// At most so long.
         timeout_ms: u64,
     },
+    /// Find messages.
+    Search(Wanted),
     /// Make a consistent copy of the database.
     Checkpoint {
         /// Where; must not exist.
@@ -44,7 +47,7 @@ pub enum Control {
 }
 
 /// What comes of a [`Control`].
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ControlAnswer {
     /// Done; events follow if they were asked for.
@@ -54,6 +57,8 @@ pub enum ControlAnswer {
         /// Whether it was reached in time.
         idle: bool,
     },
+    /// To [`Control::Search`].
+    Found(Found),
     /// Nothing was done.
     Refused {
         /// What to do about it.
@@ -87,7 +92,7 @@ impl Asked {
     pub(super) fn parse(line: &[u8]) -> Result<Self, String> {
         let value: serde_json::Value =
             serde_json::from_slice(line).map_err(|error| error.to_string())?;
-        let control = ["events", "sync", "checkpoint"];
+        let control = ["events", "sync", "search", "checkpoint"];
         if value
             .get("do")
             .and_then(|name| name.as_str())

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::error::NodeError;
 use crate::node::Node;
+use crate::search::keep_up;
 
 /// Programs that may talk to one daemon at a time; more wait.
 pub const DAEMON_CONNECTIONS_MAX: usize = 64;
@@ -41,6 +42,7 @@ pub async fn serve(
     tracing::info!(socket = %socket::path(home).display(), "the daemon runs");
     let permits = Arc::new(Semaphore::new(DAEMON_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
+    let indexing = tokio::spawn(keep_up(node.clone()));
     let mut shutdown = std::pin::pin!(shutdown);
     let gave_up = loop {
         while connections.try_join_next().is_some() {}
@@ -66,6 +68,7 @@ pub async fn serve(
     };
     socket::unbind(home);
     drop(listener);
+    indexing.abort();
     node.stop().await;
     let finished = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(FINISH_MAX, finished).await;

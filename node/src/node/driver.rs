@@ -35,6 +35,9 @@ const CALL_AGAIN_MS: u64 = 10_000;
 /// How long links may take to send what they hold when the node stops.
 const GOODBYE_MAX: Duration = Duration::from_millis(500);
 
+/// What somebody wants to see of the peer.
+pub(crate) type Look = Box<dyn FnOnce(&Peer) + Send>;
+
 /// What reaches the driver.
 pub(crate) enum Order {
     Request {
@@ -50,6 +53,8 @@ pub(crate) enum Order {
         target: PathBuf,
         answer: oneshot::Sender<Result<(), NodeError>>,
     },
+    /// Sees what is committed.
+    Look(Look),
     Stop {
         done: oneshot::Sender<()>,
     },
@@ -73,6 +78,7 @@ pub(super) struct Driver {
 struct Turn {
     answers: Vec<(oneshot::Sender<Response>, Response)>,
     checkpoints: Vec<(PathBuf, oneshot::Sender<Result<(), NodeError>>)>,
+    looks: Vec<Look>,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -172,6 +178,7 @@ impl Driver {
                     }
                 }
                 Order::Checkpoint { target, answer } => turn.checkpoints.push((target, answer)),
+                Order::Look(look) => turn.looks.push(look),
                 Order::Stop { done } => turn.stop = Some(done),
             }
         }
@@ -222,6 +229,9 @@ impl Driver {
         }
         for (target, answer) in turn.checkpoints.drain(..) {
             let _ = answer.send(peer.checkpoint(&target));
+        }
+        for look in turn.looks.drain(..) {
+            look(peer);
         }
     }
 
@@ -310,7 +320,8 @@ impl Driver {
                     };
                     let _ = answer.send(Err(full));
                 }
-                Ok(Some(Order::Link { .. })) => {} // they are gone
+                // Links are gone; who looks is told that nobody answered.
+                Ok(Some(Order::Link { .. } | Order::Look(_))) => {}
             }
         }
     }

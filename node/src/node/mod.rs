@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 
 use crate::api::{Event, Request, Response};
 use crate::error::{ExitCode, NodeError};
+use crate::peer::Peer;
+use crate::search::{Found, Search, Wanted};
 use driver::Driver;
 pub(crate) use driver::Order;
 pub use open::OpenPeer;
@@ -54,6 +56,8 @@ pub struct Node {
     orders: mpsc::Sender<Order>,
     events: broadcast::Sender<Event>,
     idle: watch::Receiver<bool>,
+    /// Absent without a folder.
+    search: Option<Search>,
     /// Last, so that the queue is closed before the thread is waited for.
     thread: Arc<DriverThread>,
 }
@@ -113,7 +117,12 @@ impl Node {
     /// process that holds it, damaged rows.
     pub async fn open(options: NodeOptions) -> Result<Self, NodeError> {
         let online = options.online;
-        Self::open_on(open::in_folder(options), online).await
+        let search = Search::new(&options.home);
+        let node = Self::open_on(open::in_folder(options), online).await?;
+        Ok(Self {
+            search: Some(search),
+            ..node
+        })
     }
 
     /// Opens whatever `open` opens, as [`Node::open`] opens a folder: a store in
@@ -161,6 +170,7 @@ impl Node {
             orders,
             events,
             idle,
+            search: None,
         })
     }
 
@@ -176,6 +186,40 @@ impl Node {
             return stopped();
         }
         outcome.await.unwrap_or_else(|_| stopped())
+    }
+
+    /// Finds messages. It begins with indexing what came since the last time.
+    ///
+    /// # Errors
+    /// [`NodeError::Usage`] for a query that asks for nothing or too much, [`NodeError::NotFound`]
+    /// for a timeline or author, [`NodeError::Search`].
+    pub async fn search(&self, wanted: &Wanted) -> Result<Found, NodeError> {
+        self.its_search()?.find(self, wanted).await
+    }
+
+    pub(crate) async fn catch_up_search(&self) -> Result<(), NodeError> {
+        self.its_search()?.catch_up(self).await
+    }
+
+    pub(crate) async fn discard_search(&self) -> Result<(), NodeError> {
+        self.its_search()?.discard().await
+    }
+
+    fn its_search(&self) -> Result<&Search, NodeError> {
+        let none = || NodeError::Usage("a node without a folder keeps no search index".to_owned());
+        self.search.as_ref().ok_or_else(none)
+    }
+
+    /// Looks at what is committed, on the driver's thread: for what is short and writes nothing.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Peer) -> T + Send + 'static,
+    ) -> Result<T, NodeError> {
+        let (answer, outcome) = oneshot::channel();
+        let order = Order::Look(Box::new(move |peer| drop(answer.send(look(peer)))));
+        let sent = self.orders.send(order).await;
+        sent.map_err(|_| NodeError::DaemonGone)?;
+        outcome.await.map_err(|_| NodeError::DaemonGone)
     }
 
     /// Everything that happens from now on.
@@ -210,6 +254,10 @@ impl Node {
 
     /// Says goodbye to the relays and closes the folder. Whatever was answered is durable.
     pub async fn stop(&self) {
+        // The index belongs to who holds the folder's lock.
+        if let Some(search) = &self.search {
+            search.close().await;
+        }
         let (done, stopped) = oneshot::channel();
         if self.orders.send(Order::Stop { done }).await.is_ok() {
             let _ = stopped.await;

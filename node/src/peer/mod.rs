@@ -37,6 +37,7 @@ mod pauses;
 mod receipt_pace;
 mod relays;
 mod requests;
+mod searched;
 mod served;
 mod silence;
 mod timelines;
@@ -65,7 +66,7 @@ use self::vault::Vault;
 use crate::api::Event;
 use crate::error::NodeError;
 
-pub use self::vault::{MASTER_KEY_BYTES, MasterKey};
+pub use self::vault::{IndexKey, MASTER_KEY_BYTES, MasterKey};
 
 /// What a driver tells the core.
 #[derive(Clone, Debug)]

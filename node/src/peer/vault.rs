@@ -18,6 +18,7 @@ pub const MASTER_KEY_BYTES: usize = 32;
 const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;
 const CONTEXT: &str = "khlong.network 2026-11 node vault v1";
+const INDEX_CONTEXT: &str = "khlong.network 2026-11 search index v1";
 
 /// The key that seals every secret of one node at rest: 32 random bytes. Wiped
 /// from memory when dropped, and never shown.
@@ -38,9 +39,35 @@ impl fmt::Debug for MasterKey {
     }
 }
 
+/// What seals the search index of one node. Wiped from memory when dropped, and never shown.
+#[derive(Clone)]
+pub struct IndexKey(Zeroizing<[u8; 32]>);
+
+impl IndexKey {
+    /// That of the node with this master key.
+    #[must_use]
+    pub fn of(master: &MasterKey) -> Self {
+        Self(Zeroizing::new(blake3::derive_key(
+            INDEX_CONTEXT,
+            &*master.0,
+        )))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for IndexKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IndexKey(redacted)")
+    }
+}
+
 /// Seals and opens rows of the `secret` table.
 pub(crate) struct Vault {
     cipher: XChaCha20Poly1305,
+    index_key: IndexKey,
 }
 
 impl Vault {
@@ -48,7 +75,12 @@ impl Vault {
         let key = Zeroizing::new(blake3::derive_key(CONTEXT, &*master.0));
         Self {
             cipher: XChaCha20Poly1305::new((&*key).into()),
+            index_key: IndexKey::of(master),
         }
+    }
+
+    pub(crate) fn index_key(&self) -> &IndexKey {
+        &self.index_key
     }
 
     /// `version ‖ nonce ‖ ciphertext`; the row's name is authenticated, so rows cannot be swapped.

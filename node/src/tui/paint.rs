@@ -57,9 +57,11 @@ impl<'b> Line<'b> {
             } else {
                 whole
             };
+            let (shown, am) = without_sara_am(shown);
             self.set(self.used, shown, style);
             for more in 1..width {
-                self.set(self.used + more, " ", style);
+                let symbol = am.filter(|_| more + 1 == width).unwrap_or(" ");
+                self.set(self.used + more, symbol, style);
             }
             self.used += width;
         }
@@ -85,6 +87,18 @@ impl<'b> Line<'b> {
             cell.reset();
             cell.set_symbol(symbol).set_style(style);
         }
+    }
+}
+
+/// Splits a piece such as "น้ำ", which moves as one, before its SARA AM (Thai or Lao). Terminals
+/// draw that letter in a cell of its own, which would keep it when the piece is painted over.
+fn without_sara_am(piece: &str) -> (&str, Option<&str>) {
+    match piece.find(['\u{e33}', '\u{eb3}']) {
+        Some(at) if at > 0 => {
+            let (before, am) = piece.split_at(at);
+            (before, Some(am))
+        }
+        Some(_) | None => (piece, None),
     }
 }
 

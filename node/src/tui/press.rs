@@ -116,8 +116,8 @@ impl Screen {
         match key {
             KeyCode::Up => self.history.scroll_up(1),
             KeyCode::Down => self.history.scroll_down(1),
-            KeyCode::Home => self.history.to_first(),
-            KeyCode::End => self.history.to_end(),
+            KeyCode::Home => self.history.go_to_first(),
+            KeyCode::End => self.history.go_to_end(),
             KeyCode::Enter if self.list.chosen().is_some() => self.pane = Pane::Compose,
             KeyCode::Esc => self.pane = Pane::Timelines,
             _ => {}

@@ -222,7 +222,7 @@ impl Screen {
         };
         let body = draft.take();
         self.outgoing.push_back(Outgoing { timeline, body });
-        self.history.to_end();
+        self.history.go_to_end();
     }
 
     pub(super) fn warn(&mut self, text: String) {

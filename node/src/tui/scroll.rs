@@ -3,12 +3,12 @@
 use super::history::{Held, History, Top};
 
 impl History {
-    pub(super) fn to_first(&mut self) {
+    pub(super) fn go_to_first(&mut self) {
         self.to_first = true;
         self.owed_up = 0;
     }
 
-    pub(super) fn to_end(&mut self) {
+    pub(super) fn go_to_end(&mut self) {
         self.top = None;
         self.to_first = false;
         self.owed_up = 0;

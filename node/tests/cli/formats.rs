@@ -39,7 +39,7 @@ const fn shape(
 }
 
 impl Shape {
-    const fn from_to(self, first: &'static str, last: &'static str) -> Self {
+    const fn between(self, first: &'static str, last: &'static str) -> Self {
         Self {
             first,
             last,
@@ -135,9 +135,9 @@ fn every_shape_of_line() {
                 12,
                 &[("join-or-part", 2), ("unsent", 1), ("system-line", 1)],
             )
-            .from_to("สวัสดีค่ะทุกคน", "ลืมปิดเครื่องหมาย"),
+            .between("สวัสดีค่ะทุกคน", "ลืมปิดเครื่องหมาย"),
             shape("testdata/import/line-th-direct.txt", 5, &[])
-                .from_to("สวัสดีปีใหม่ 🎉", "น้ำท่วมที่กิ่งแก้ว"),
+                .between("สวัสดีปีใหม่ 🎉", "น้ำท่วมที่กิ่งแก้ว"),
             shape(
                 "testdata/import/line-en.txt",
                 6,
@@ -148,39 +148,39 @@ fn every_shape_of_line() {
                     ("empty-body", 1),
                 ],
             )
-            .from_to("Morning! Who has the notes?", "late"),
+            .between("Morning! Who has the notes?", "late"),
             shape(
                 "testdata/import/line-en-day-first.txt",
                 2,
                 &[("bad-timestamp", 1), ("no-date", 1)],
             )
-            .from_to("the fifth of December", "and the sixth"),
+            .between("the fifth of December", "and the sixth"),
             shape(
                 "testdata/import/line-dots-th.txt",
                 14,
                 &[("unsent", 1), ("join-or-part", 1)],
             )
-            .from_to("เปิดร้านแล้วครับ", "เรียบร้อยค่ะ"),
+            .between("เปิดร้านแล้วครับ", "เรียบร้อยค่ะ"),
             shape(
                 "testdata/import/line-slashes.txt",
                 6,
                 &[("no-date", 2), ("bad-timestamp", 1)],
             )
-            .from_to("Hello", "พุทธศักราช"),
+            .between("Hello", "พุทธศักราช"),
             shape("tests/fixtures/import/line/words-th.txt", 3, &[])
-                .from_to("สวัสดี", "สองบรรทัด\nอยู่ในเครื่องหมาย \"คำพูด\""),
+                .between("สวัสดี", "สองบรรทัด\nอยู่ในเครื่องหมาย \"คำพูด\""),
             shape(
                 "tests/fixtures/import/line/windows-874.txt",
                 2,
                 &[("join-or-part", 1)],
             )
-            .from_to("สวัสดีน้ำขึ้น", "[รูป]"),
+            .between("สวัสดีน้ำขึ้น", "[รูป]"),
             shape(
                 "tests/fixtures/import/line/utf-16.txt",
                 2,
                 &[("join-or-part", 1)],
             )
-            .from_to("สวัสดีน้ำขึ้น", "[รูป]"),
+            .between("สวัสดีน้ำขึ้น", "[รูป]"),
         ],
     );
 }
@@ -202,7 +202,7 @@ fn every_shape_of_irc() {
                     ("system-line", 1),
                 ],
             )
-            .from_to("the relay is up", "with seconds"),
+            .between("the relay is up", "with seconds"),
             shape(
                 "testdata/import/channel",
                 28,
@@ -216,13 +216,13 @@ fn every_shape_of_irc() {
                     ("bad-sender", 2),
                 ],
             )
-            .from_to("สวัสดีตอนเช้า the water is high today", "a nick with a blank"),
+            .between("สวัสดีตอนเช้า the water is high today", "a nick with a blank"),
             shape(
                 "tests/fixtures/import/irc/#hatyai",
                 3,
                 &[("join-or-part", 2), ("action", 1), ("notice", 1)],
             )
-            .from_to("สวัสดีจากหาดใหญ่", "hi"),
+            .between("สวัสดีจากหาดใหญ่", "hi"),
             shape(
                 "tests/fixtures/import/irc/quiet/2026-11-21.txt",
                 0,
@@ -248,15 +248,15 @@ fn every_shape_of_telegram() {
                     ("unrecognized", 1),
                 ],
             )
-            .from_to("สวัสดีค่ะ ร้านเปิดเก้าโมง", "[file prices.pdf] mangoes and more"),
+            .between("สวัสดีค่ะ ร้านเปิดเก้าโมง", "[file prices.pdf] mangoes and more"),
             shape(
                 "tests/fixtures/import/telegram/old-one-line.json",
                 4,
                 &[("bad-timestamp", 1), ("no-date", 1)],
             )
-            .from_to("late boat", "[voice message]"),
+            .between("late boat", "[voice message]"),
             shape("tests/fixtures/import/telegram/escapes.json", 3, &[])
-                .from_to("a\ttab", "ก \"quoted\" [31m"),
+                .between("a\ttab", "ก \"quoted\" [31m"),
             shape(
                 "tests/fixtures/import/telegram/account.json",
                 7,
@@ -265,10 +265,10 @@ fn every_shape_of_telegram() {
             .with(&["--all"], 5),
             shape("tests/fixtures/import/telegram/account.json", 2, &[])
                 .with(&["--chat", "21"], 1)
-                .from_to("hello boats", "hello Mali"),
+                .between("hello boats", "hello Mali"),
             shape("tests/fixtures/import/telegram/account.json", 2, &[])
                 .with(&["--chat", "Old pier"], 1)
-                .from_to("bye", "bye"),
+                .between("bye", "bye"),
         ],
     );
 }

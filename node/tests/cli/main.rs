@@ -24,6 +24,7 @@ mod quiet;
 mod refusals;
 mod relay;
 mod relay_backup;
+mod search;
 mod setup;
 mod telegram;
 mod terminal;

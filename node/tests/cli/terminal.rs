@@ -47,6 +47,10 @@ fn a_conversation_over_a_relay_and_the_terminal_as_it_was() {
     pty.wait_for("mali: น้ำเต็มคลองแล้ว มาทางเรือนะ  [");
     ton.json(&["sync"]);
     pty.wait_for("มาทางเรือนะ  [delivered]");
+    // No letter of what was sent is left: SARA AM has a cell of its own.
+    let screen = pty.contents();
+    let is_blank = |line: &str| line.trim_end().ends_with("│>");
+    assert!(screen.lines().any(is_blank), "{screen}");
     ton.json(&["read", MARKET, "--wait", "stored"]);
     pty.wait_for("มาทางเรือนะ  [read]");
     assert!(!pty.contents().contains("(1)"), "{}", pty.contents());

@@ -108,7 +108,11 @@ fn walk(path: &str, words: Vec<String>, tree: &mut Tree) {
     let arguments: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
     let help = read(&output(path, &[&arguments[..], &["--help"]].concat()));
     for command in &help.commands {
-        walk(path, [&words[..], &[command.clone()]].concat(), tree);
+        walk(
+            path,
+            [&words[..], std::slice::from_ref(command)].concat(),
+            tree,
+        );
     }
     tree.insert(words, help);
 }

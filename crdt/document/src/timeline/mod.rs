@@ -54,6 +54,7 @@ use self::limits::Limits;
 use self::message::Message;
 use self::page::PageAddress;
 use self::pages::Pages;
+use self::pages::reading::ShownPage;
 use self::parked::Parked;
 use self::receipts::Receipts;
 use self::sources::Sources;
@@ -259,6 +260,18 @@ impl Timeline {
     pub fn messages(&self, range: Range<usize>) -> Vec<Message> {
         self.pages
             .messages(range, &|author| self.principal_of(author))
+    }
+
+    /// The pages that show messages, in order: what changed on one tells its hash.
+    pub fn shown_pages(&self) -> impl Iterator<Item = ShownPage> + '_ {
+        self.pages.shown()
+    }
+
+    /// All messages that one page shows, oldest first.
+    #[must_use]
+    pub fn messages_on(&self, page: &PageAddress) -> Vec<Message> {
+        self.pages
+            .messages_on(page, &|author| self.principal_of(author))
     }
 
     /// One message; None if it is not here.

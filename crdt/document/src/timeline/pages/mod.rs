@@ -3,7 +3,7 @@
 //! envelope: [`super::Timeline`] opens those and feeds this.
 
 mod far;
-mod reading;
+pub mod reading;
 pub mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};

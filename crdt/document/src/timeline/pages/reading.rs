@@ -14,6 +14,18 @@ use crate::timeline::page::PageAddress;
 use crate::timeline::plaintext::DocumentChanges;
 use crate::timeline::state::{State, StateFold};
 
+/// A page as those see it who keep something that follows from its messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownPage {
+    /// Which page.
+    pub address: PageAddress,
+    /// Messages that count and stand on it, deleted ones included; at least one.
+    pub messages: usize,
+    /// Another one as soon as a change of the page counts or no longer does: equal hashes and
+    /// equal numbers of messages, the same messages.
+    pub hash: [u8; 32],
+}
+
 impl Pages {
     /// Ids of the messages in a section of `author`, whether or not they are merged.
     #[must_use]
@@ -111,6 +123,35 @@ impl Pages {
             start = end;
         }
         messages
+    }
+
+    /// The pages that show messages, in order.
+    pub fn shown(&self) -> impl Iterator<Item = ShownPage> + '_ {
+        let shown = self.visible.iter().filter(|(_, messages)| **messages > 0);
+        shown.filter_map(|(address, messages)| {
+            Some(ShownPage {
+                address: *address,
+                messages: *messages,
+                hash: self.slots.get(address)?.hash(),
+            })
+        })
+    }
+
+    /// All messages that one page shows, oldest first.
+    #[must_use]
+    pub fn messages_on(
+        &self,
+        address: &PageAddress,
+        principal_of: &dyn Fn(&AuthorKey) -> Option<PrincipalKey>,
+    ) -> Vec<Message> {
+        let read = self.with_page(address, |page| {
+            let view = PageView::new(self.timeline, *address, page, principal_of);
+            let shown = view
+                .messages()
+                .filter(|(id, _)| self.page_of(id) == Some(*address));
+            shown.map(|(id, entry)| view.message(id, entry)).collect()
+        });
+        read.unwrap_or_default()
     }
 
     /// One message.
