@@ -90,9 +90,6 @@ pub enum NodeError {
     /// Somebody else's message.
     #[error("only its author can edit or delete a message")]
     NotYours,
-    /// A move that others would not follow.
-    #[error("others follow only an admin to another relay; ask one of the timeline's")]
-    NotAdmin,
     /// This node left the timeline.
     #[error("this node left that timeline; join it again by a link to write there")]
     Left,
@@ -186,7 +183,6 @@ impl NodeError {
             Self::Usage(_) | Self::Malformed { .. } => ExitCode::Usage,
             Self::Left
             | Self::NotYours
-            | Self::NotAdmin
             | Self::Write(WriteError::ReadOnly | WriteError::NotAdmin(_)) => ExitCode::Untrusted,
             Self::NotFound(_) | Self::Write(_) | Self::DaemonGone | Self::FollowedDaemonGone => {
                 ExitCode::Failure

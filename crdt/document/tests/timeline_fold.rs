@@ -5,7 +5,6 @@
     reason = "a test stops at the first surprise"
 )]
 
-use khlong_crdt::address::RelayAddress;
 use khlong_crdt::admission::{History, Rights, TimelineKind};
 use khlong_crdt::envelope::{Expiry, Kind, VerifiedEnvelope};
 use khlong_crdt::id::{EpochId, Seq};
@@ -160,36 +159,6 @@ fn an_invited_member_reads_the_past_and_answers() {
     names.sort_unstable();
     assert_eq!(names, [(Some("Somchai"), false), (Some("มะลิ"), true)]);
     assert_eq!(group.members[0].state().title.as_deref(), Some("ตลาด"));
-}
-
-/// Who is followed to another relay decides what is read there.
-#[test]
-fn an_admin_says_where_the_timeline_is_and_nobody_else() {
-    let mut group = Group::full();
-    let at = |host: &str, key: u8| {
-        let key = khlong_crdt::id::RelayKey::from_bytes([key; 32]);
-        RelayAddress::new(key, host, 4_747).unwrap()
-    };
-    let newcomer = group.add();
-    let (first, second) = (
-        vec![at("a.test", 1)],
-        vec![at("b.test", 2), at("a.test", 1)],
-    );
-    group.write(0, &[Draft::Title("ตลาด".into()), Draft::Relays(first)]);
-    group.write(0, &[Draft::Relays(second.clone())]);
-    group.sync();
-    group.write(newcomer, &[Draft::Relays(vec![at("evil.test", 3)])]);
-    group.sync();
-    for member in &group.members {
-        assert_eq!(member.relays(), second);
-        assert_eq!(member.state().title.as_deref(), Some("ตลาด"));
-    }
-    assert!(group.members[0].may_move() && !group.members[newcomer].may_move());
-    let nowhere = group.members[0].write(&[Draft::Relays(Vec::new())], NOW, &mut group.rng);
-    assert!(
-        matches!(nowhere, Err(WriteError::Compose(_))),
-        "{nowhere:?}"
-    );
 }
 
 #[test]

@@ -14,8 +14,7 @@ mod views;
 use serde::{Deserialize, Serialize};
 
 pub use self::views::{
-    BlockedView, Delivery, Event, MessageView, OutboxView, ReactionView, RelayView,
-    TimelineRelayView, TimelineView,
+    BlockedView, Delivery, Event, MessageView, OutboxView, ReactionView, RelayView, TimelineView,
 };
 
 /// Version of every JSON answer; raised when a field changes its meaning or goes.
@@ -88,18 +87,6 @@ pub enum Request {
         timeline: String,
         /// The new title.
         title: String,
-    },
-    /// Where a timeline is, and what each relay lacks.
-    TimelineRelays {
-        /// Which timeline.
-        timeline: String,
-    },
-    /// Move a timeline to other relays, for every member; one's own must be an admin's.
-    TimelineMove {
-        /// Which timeline.
-        timeline: String,
-        /// All relays that it has from now on: addresses, or known ones by the start of it.
-        to: Vec<String>,
     },
     /// Say goodbye and stop following a timeline; what is here stays readable.
     TimelineLeave {
@@ -270,13 +257,6 @@ pub enum Response {
     Timeline {
         /// As it stands now.
         timeline: TimelineView,
-    },
-    /// Answer to [`Request::TimelineRelays`] and [`Request::TimelineMove`].
-    TimelineRelays {
-        /// Which timeline.
-        timeline: String,
-        /// In the order in which they were added.
-        relays: Vec<TimelineRelayView>,
     },
     /// Answer to [`Request::TimelineJoinEnd`] when the timeline was forgotten; else it is
     /// [`Response::Timeline`].

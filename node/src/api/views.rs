@@ -46,31 +46,6 @@ pub struct RelayView {
     /// Envelopes that came since then, what others wrote meanwhile included.
     #[serde(default)]
     pub arrived: u64,
-    /// Whether it does not answer, and everything that it carries is in step with another relay.
-    #[serde(default)]
-    pub covered: bool,
-    /// Own envelopes that it has not signed for, whoever else has.
-    #[serde(default)]
-    pub owed: u64,
-}
-
-/// A relay of a timeline.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct TimelineRelayView {
-    /// `khlong://KEY@HOST:PORT`.
-    pub address: String,
-    /// As in [`RelayView::state`].
-    pub state: String,
-    /// Why the last attempt to reach it failed, if it did.
-    pub last_error: Option<String>,
-    /// Envelopes that it is still to be given.
-    pub owed: u64,
-    /// Number on the wire of its error, where it refused one of them for good (`sync/PROTOCOL.md` §7).
-    pub code: Option<u32>,
-    /// Whether the timeline is on its way to it.
-    pub arriving: bool,
-    /// Whether it is left once another one has everything and it has nothing new.
-    pub leaving: bool,
 }
 
 /// A timeline as it stands on this node.
@@ -133,13 +108,6 @@ pub struct MessageView {
     pub origin: Option<String>,
     /// How far it has come.
     pub delivery: Delivery,
-    /// The relay that it came from first: its address, or its key where it is no relay of
-    /// this node any more. Absent for what was written here.
-    #[serde(default)]
-    pub served_by: Option<String>,
-    /// Relays that signed that they keep it, of one's own, named likewise.
-    #[serde(default)]
-    pub stored_at: Vec<String>,
     /// Whether its author is blocked here: not to be shown unasked.
     #[serde(default)]
     pub blocked: bool,

@@ -298,25 +298,6 @@ pub(super) enum Timeline {
         #[command(flatten)]
         wait: StoredWait,
     },
-    /// List the relays of a timeline, and how much each of them lacks
-    Relays {
-        /// Timeline: its id, its title, or the start of either
-        timeline: String,
-    },
-    /// Move a timeline to other relays, for every member: all of it is brought there, and the former
-    /// ones are left once it is. Say it again to go on with a move that was interrupted
-    Move {
-        /// Timeline: its id, its title, or the start of either
-        timeline: String,
-        /// A relay that it has from now on, by address or by the start of a known one; may be
-        /// repeated. One that it has and that is not named is left
-        #[arg(long, value_name = "RELAY", required = true)]
-        to: Vec<String>,
-        /// How long to wait until everything is there (for example 30s, 5m); then the exit code
-        /// is 5, and it goes on with the next command or by the daemon
-        #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
-        timeout: Duration,
-    },
     /// Let a timeline stay in sync without drawing attention to itself
     Mute {
         /// Timeline: its id, its title, or the start of either
@@ -407,8 +388,6 @@ pub(super) enum WaitFor {
     None,
     /// A relay has it on disk and signed so
     Stored,
-    /// Two relays of the timeline have
-    Replicated,
     /// A device of another member has it
     Delivered,
     /// Another member has read it

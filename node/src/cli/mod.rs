@@ -13,7 +13,6 @@ mod gate;
 mod imports;
 mod log;
 mod messages;
-mod moving;
 mod output;
 mod progress;
 mod search;
@@ -230,7 +229,6 @@ async fn write(gate: &mut Gate, request: Request, patience: Patience) -> Result<
         Response::Timeline { timeline } => (timeline.id.clone(), None, None),
         Response::Id { .. }
         | Response::Relays { .. }
-        | Response::TimelineRelays { .. }
         | Response::NotLetIn { .. }
         | Response::Timelines { .. }
         | Response::Messages { .. }

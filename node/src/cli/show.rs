@@ -2,9 +2,7 @@
 
 use super::error::CliError;
 use super::output::Output;
-use crate::api::{
-    BlockedView, MessageView, OutboxView, RelayView, TimelineRelayView, TimelineView,
-};
+use crate::api::{BlockedView, MessageView, OutboxView, RelayView, TimelineView};
 use crate::shown::{delivery, escaped, short};
 
 /// A time of an answer, up to the minute.
@@ -65,11 +63,7 @@ pub(super) fn message(
         ));
     }
     if message.mine {
-        let copies = match message.stored_at.len() {
-            0 | 1 => String::new(),
-            several => format!(" ×{several}"),
-        };
-        tail.push_str(&format!("  [{}{copies}]", delivery(message.delivery)));
+        tail.push_str(&format!("  [{}]", delivery(message.delivery)));
     }
     let first = escaped(lines.next().unwrap_or_default());
     let rest: Vec<String> = lines.map(|line| format!("    {}", escaped(line))).collect();
@@ -147,29 +141,6 @@ pub(super) fn relay(output: Output, view: &RelayView) -> Result<(), CliError> {
         line.push_str(", has not answered yet");
     } else if view.state == "connected" && view.caught_up {
         line.push_str(", all here");
-    }
-    if view.covered {
-        line.push_str(", another relay stands in");
-    }
-    if view.owed > 0 {
-        line.push_str(&format!(", lacks {}", view.owed));
-    }
-    if let Some(error) = &view.last_error {
-        line.push_str(&format!("  ({error})"));
-    }
-    output.line(&line)
-}
-
-pub(super) fn timeline_relay(output: Output, view: &TimelineRelayView) -> Result<(), CliError> {
-    let mut line = format!("{}  {}", view.address, view.state);
-    if view.owed > 0 {
-        line.push_str(&format!(", lacks {}", view.owed));
-    }
-    if view.arriving {
-        line.push_str(", on the way there");
-    }
-    if view.leaving {
-        line.push_str(", will be left");
     }
     if let Some(error) = &view.last_error {
         line.push_str(&format!("  ({error})"));

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use super::args::{Outbox, Patience};
 use super::error::CliError;
 use super::gate::Gate;
-use super::output::note;
 use super::progress::Progress;
 use super::wait::Drained;
 use super::{Run, setup, show, wait};
@@ -42,8 +41,7 @@ async fn probed(gate: &mut Gate) -> Result<Response, CliError> {
     gate.ask(Request::Status).await
 }
 
-/// Done when every relay is connected and has answered, or another one stands in for it, everything
-/// that they have is here, and nothing is queued.
+/// Done when every relay is connected and has answered, everything that they have is here, and nothing is queued.
 pub(super) async fn sync(run: &Run, timeout: Duration) -> Result<(), CliError> {
     let mut gate = run.open(true).await?;
     let outcome = synced(&mut gate, timeout).await;
@@ -67,16 +65,10 @@ async fn synced(gate: &mut Gate, timeout: Duration) -> Result<(), CliError> {
     loop {
         let left = timeout.saturating_sub(begun.elapsed());
         let (queued, relays) = idle(gate, left).await?;
-        let is_here =
-            |relay: &RelayView| relay.state == "connected" && relay.caught_up && !relay.probing;
-        let all_here = relays.iter().all(|relay| is_here(relay) || relay.covered);
-        if queued == 0 && all_here && relays.iter().any(is_here) {
-            for relay in relays.iter().filter(|relay| relay.covered) {
-                note(&format!(
-                    "{} does not answer; another relay stood in for it",
-                    relay.address
-                ));
-            }
+        let all_here = relays
+            .iter()
+            .all(|relay| relay.state == "connected" && relay.caught_up && !relay.probing);
+        if queued == 0 && all_here && !relays.is_empty() {
             return Ok(());
         }
         if relays.is_empty() {

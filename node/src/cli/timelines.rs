@@ -1,4 +1,4 @@
-//! `timeline new|invite|join|ls|rename|mute|unmute|leave`; `relays` and `move` are in `moving`.
+//! `timeline new|invite|join|ls|rename|mute|unmute|leave`.
 
 use std::time::Duration;
 
@@ -7,19 +7,13 @@ use khlong_sync::wire::code::ErrorCode;
 use super::args::{Patience, Timeline};
 use super::error::CliError;
 use super::gate::{Gate, Listener};
-use super::{Run, Settled, moving, show};
+use super::{Run, Settled, show};
 use crate::api::{Request, Response, TimelineView};
 use crate::error::NodeError;
 
 pub(super) async fn run(run: &Run, command: Timeline) -> Result<(), CliError> {
     let (request, patience): (Request, Patience) = match command {
         Timeline::Ls => return ls(run).await,
-        Timeline::Relays { timeline } => return moving::relays(run, timeline).await,
-        Timeline::Move {
-            timeline,
-            to,
-            timeout,
-        } => return moving::run(run, timeline, to, timeout).await,
         Timeline::Mute { timeline } => return mute(run, timeline, true).await,
         Timeline::Unmute { timeline } => return mute(run, timeline, false).await,
         Timeline::Join { link, wait } => return join(run, link, wait.into()).await,

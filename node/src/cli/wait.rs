@@ -11,9 +11,6 @@ use super::progress::Progress;
 use crate::api::{Delivery, OutboxView, RelayView, Request, Response};
 use crate::error::{ExitCode, NodeError};
 
-/// Relays that `--wait replicated` wants.
-const REPLICAS: usize = 2;
-
 /// What was written, as far as waiting needs it.
 pub(super) struct Written<'a> {
     pub(super) timeline: &'a str,
@@ -54,10 +51,7 @@ async fn insist(
     let begun = Instant::now();
     loop {
         let delivery = reached(gate, written).await?.unwrap_or(Delivery::Queued);
-        if !matches!(delivery, Delivery::Refused | Delivery::Dropped)
-            && delivery >= wanted(want)
-            && (want != WaitFor::Replicated || is_replicated(gate, written).await?)
-        {
+        if !matches!(delivery, Delivery::Refused | Delivery::Dropped) && delivery >= wanted(want) {
             return Ok(delivery);
         }
         let obstacle = match delivery {
@@ -89,32 +83,6 @@ async fn insist(
             }
         }
     }
-}
-
-/// Whether two relays signed for the message.
-async fn is_replicated(gate: &mut Gate, written: &Written<'_>) -> Result<bool, CliError> {
-    let (timeline, Some(message)) = (written.timeline.to_owned(), written.message) else {
-        return Ok(true);
-    };
-    let message = message.to_owned();
-    let request = Request::Message { timeline, message };
-    let Response::Messages {
-        timeline, messages, ..
-    } = gate.ask(request).await?
-    else {
-        return Err(CliError::Unexpected);
-    };
-    let copies = messages.iter().map(|message| message.stored_at.len()).max();
-    if copies.unwrap_or_default() >= REPLICAS {
-        return Ok(true);
-    }
-    if timeline.relays.len() < REPLICAS {
-        return Err(CliError::Usage(
-            "the message was written, but the timeline has one relay only; `khlong timeline move` gives it another"
-                .to_owned(),
-        ));
-    }
-    Ok(false)
 }
 
 /// How far the message is; for other writes whether the timeline's outbox is empty.
@@ -306,7 +274,7 @@ fn standing(delivery: Delivery) -> &'static str {
 fn wanted(want: WaitFor) -> Delivery {
     match want {
         WaitFor::None => Delivery::Queued,
-        WaitFor::Stored | WaitFor::Replicated => Delivery::Stored,
+        WaitFor::Stored => Delivery::Stored,
         WaitFor::Delivered => Delivery::Delivered,
         WaitFor::Read => Delivery::Read,
     }
@@ -316,7 +284,6 @@ fn name(want: WaitFor) -> &'static str {
     match want {
         WaitFor::None => "written",
         WaitFor::Stored => "stored",
-        WaitFor::Replicated => "stored at two relays",
         WaitFor::Delivered => "delivered",
         WaitFor::Read => "read",
     }

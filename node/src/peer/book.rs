@@ -40,8 +40,6 @@ struct Index {
     carriers: BTreeMap<TimelineId, Vec<RelayKey>>,
     /// In the order of [`Book::timelines`].
     carried: BTreeMap<RelayKey, Vec<TimelineId>>,
-    arriving: BTreeSet<(TimelineId, RelayKey)>,
-    leaving: BTreeSet<(TimelineId, RelayKey)>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -65,37 +63,9 @@ pub(crate) struct TimelineEntry {
     /// Messages of others that were here at the last `read`.
     #[serde(default)]
     pub(crate) read_messages: u64,
-    /// Those of `relays` that do not have all of one's own yet.
-    #[serde(default)]
-    pub(crate) arriving: Vec<RelayKeyText>,
-    /// Those of `relays` that are left once another one has everything.
-    #[serde(default)]
-    pub(crate) leaving: Vec<RelayKeyText>,
-    /// What an admin said last about relays, as far as it was followed.
-    #[serde(default)]
-    pub(crate) announced: Vec<String>,
     /// Stays in sync, and draws no attention to itself.
     #[serde(default)]
     pub(crate) muted: bool,
-}
-
-/// `rly_…`.
-pub(crate) type RelayKeyText = String;
-
-impl TimelineEntry {
-    /// Takes a relay out.
-    pub(crate) fn leave(&mut self, key: RelayKey) {
-        let text = key.to_string();
-        self.relays.retain(|relay| !is_address_of(relay, key));
-        self.arriving.retain(|of| *of != text);
-        self.leaving.retain(|of| *of != text);
-        // Nobody leaves the last one.
-        let keys = self.relays.iter().filter_map(|text| text.parse().ok());
-        let mut keys = keys.map(|relay: RelayAddress| relay.key.to_string());
-        if keys.all(|key| self.leaving.contains(&key)) {
-            self.leaving.clear();
-        }
-    }
 }
 
 impl RelayEntry {
@@ -148,13 +118,6 @@ impl Book {
                     carriers.push(key);
                 }
             }
-            let keys = |texts: &[RelayKeyText]| -> Vec<(TimelineId, RelayKey)> {
-                let keys = texts.iter().filter_map(|text| text.parse().ok());
-                let known = keys.filter(|key| carriers.contains(key));
-                known.map(|key| (id, key)).collect()
-            };
-            index.arriving.extend(keys(&entry.arriving));
-            index.leaving.extend(keys(&entry.leaving));
             for relay in carriers.iter().collect::<BTreeSet<_>>() {
                 index.carried.entry(*relay).or_default().push(id);
             }
@@ -237,25 +200,8 @@ impl Book {
     pub(crate) fn remove_relay(&mut self, key: RelayKey) {
         self.relays.retain(|entry| !entry.is_of(key));
         for entry in self.timelines.values_mut() {
-            entry.leave(key);
+            entry.relays.retain(|relay| !is_address_of(relay, key));
         }
-    }
-
-    /// Whether `relay` does not have all of one's own there yet.
-    pub(crate) fn is_arriving(&self, timeline: TimelineId, relay: RelayKey) -> bool {
-        self.index.arriving.contains(&(timeline, relay))
-    }
-
-    /// Whether `relay` is left once another one has everything.
-    pub(crate) fn is_leaving(&self, timeline: TimelineId, relay: RelayKey) -> bool {
-        self.index.leaving.contains(&(timeline, relay))
-    }
-
-    /// Timelines that are on their way to a relay, or away from one.
-    pub(crate) fn moving(&self) -> BTreeSet<TimelineId> {
-        let index = &self.index;
-        let both = index.arriving.iter().chain(&index.leaving);
-        both.map(|(timeline, _)| *timeline).collect()
     }
 
     /// Whether this node wants to hear of the timeline.

@@ -111,7 +111,7 @@ impl Peer {
             })?;
             timelines.insert(id, load(&store.batch(), &vault, id)?);
         }
-        let outbox = load_outbox(&store, &timelines, now)?;
+        let outbox = load_outbox(&store)?;
         let blocks = Blocks::load(&store)?;
         let mut peer = Self {
             store,
@@ -121,7 +121,6 @@ impl Peer {
             book,
             blocks,
             owing: timelines.keys().copied().collect(),
-            whereabouts: timelines.keys().copied().collect(),
             receipts: ReceiptPace::default(),
             timelines,
             outbox,

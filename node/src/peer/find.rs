@@ -172,11 +172,7 @@ impl Peer {
                         message: target.to_string(),
                     });
                 }
-                Draft::Title(_)
-                | Draft::Nickname(_)
-                | Draft::Leave
-                | Draft::Relays(_)
-                | Draft::Pin { .. } => {
+                Draft::Title(_) | Draft::Nickname(_) | Draft::Leave | Draft::Pin { .. } => {
                     self.emit(Event::State { timeline });
                 }
             }

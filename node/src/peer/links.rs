@@ -25,11 +25,6 @@ pub(crate) const ANSWER_MAX_MS: u64 = 60_000;
 const APPEND_BYTES_PER_SECOND_MIN: u64 = PARTIAL_FRAME_BYTES_PER_SECOND_MIN;
 const _: () = assert!(RETRY_MAX_MS < ANSWER_MAX_MS);
 
-/// Whoever owes an answer for so long is not waited for where another relay serves: a
-/// handshake and an exchange over a mobile link take less.
-pub(crate) const SILENT_AFTER_MS: u64 = 1_000;
-const _: () = assert!(SILENT_AFTER_MS < ANSWER_MAX_MS);
-
 /// Where a connection stands.
 pub(crate) enum LinkState {
     /// Nothing is tried: the node was told to stay offline.
@@ -71,8 +66,6 @@ pub(crate) struct Live {
     pub(crate) backfilling: BTreeSet<(TimelineId, Class)>,
     /// Classes whose log is here up to the relay's head.
     pub(crate) caught_up: [bool; 4],
-    /// When something of others is to be passed on to it.
-    pub(crate) pass_on_at: Option<Monotonic>,
     /// Envelopes that the relay said it would send since it was connected to.
     pub(crate) announced: u64,
     /// How many have come, announced or written meanwhile.
@@ -98,7 +91,6 @@ impl Live {
             backfilling: BTreeSet::new(),
             // Of a relay that carries nothing there is nothing to wait for.
             caught_up: [true; 4],
-            pass_on_at: None,
             announced: 0,
             arrived: 0,
         }
@@ -109,10 +101,6 @@ impl Live {
         !self.lacks_subscription
             && self.backfilling.is_empty()
             && self.caught_up.iter().all(|done| *done)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.ready && self.in_flight.is_none() && self.is_caught_up() && !self.session.is_probing()
     }
 
     /// Offers nothing for a while; returns how long, in milliseconds.
@@ -154,11 +142,6 @@ pub(crate) struct Link {
     pub(crate) last_error: Option<String>,
     /// Whether somebody with another key answered the last attempt.
     pub(crate) wrong_key: bool,
-    /// Since when it owes an answer.
-    owes_since: Option<Monotonic>,
-    /// Whether it owed one for longer than [`SILENT_AFTER_MS`], or could not be reached, and has not
-    /// been heard since: others may stand in for it.
-    pub(crate) is_silent: bool,
 }
 
 impl Link {
@@ -171,8 +154,6 @@ impl Link {
             failures: 0,
             last_error: None,
             wrong_key: false,
-            owes_since: None,
-            is_silent: false,
         }
     }
 
@@ -203,53 +184,7 @@ impl Link {
             .min(RETRY_MAX_MS);
         self.failures = self.failures.saturating_add(1);
         self.last_error = Some(reason);
-        self.is_silent = true;
-        self.owes_since = None;
         self.state = LinkState::Waiting(now.after_ms(pause / 2 + jitter % (pause / 2 + 1)));
-    }
-
-    /// Nothing is on its way to it or from it.
-    pub(crate) fn is_idle(&self) -> bool {
-        match &self.state {
-            LinkState::Off => true,
-            LinkState::Waiting(_) => self.failures > 0,
-            LinkState::Connecting => false,
-            LinkState::Up(live) => live.is_idle(),
-        }
-    }
-
-    /// Everything that it has is here, and the other way round.
-    pub(crate) fn is_in_step(&self) -> bool {
-        matches!(&self.state, LinkState::Up(live) if live.is_idle())
-    }
-
-    /// It was heard.
-    pub(crate) fn heard(&mut self) {
-        self.owes_since = None;
-        self.is_silent = false;
-    }
-
-    /// After something happened: notes since when it owes an answer. Whether it fell silent now.
-    pub(crate) fn watch(&mut self, now: Monotonic) -> bool {
-        let owes = match &self.state {
-            LinkState::Off | LinkState::Waiting(_) => false,
-            LinkState::Connecting => true,
-            LinkState::Up(live) => !live.is_idle(),
-        };
-        if !owes {
-            self.owes_since = None;
-            return false;
-        }
-        let since = *self.owes_since.get_or_insert(now);
-        let was_silent = self.is_silent;
-        self.is_silent |= since.after_ms(SILENT_AFTER_MS) <= now;
-        self.is_silent && !was_silent
-    }
-
-    /// When it is called silent if it says nothing more.
-    pub(crate) fn silent_at(&self) -> Option<Monotonic> {
-        let since = self.owes_since.filter(|_| !self.is_silent)?;
-        Some(since.after_ms(SILENT_AFTER_MS))
     }
 
     pub(crate) fn live(&mut self) -> Option<&mut Live> {
@@ -268,7 +203,6 @@ impl Link {
                 .into_iter()
                 .chain(live.offer_after)
                 .chain(live.answer_until())
-                .chain(live.pass_on_at)
                 .chain(live.pauses.next_deadline())
                 .min(),
             LinkState::Off | LinkState::Connecting => None,
@@ -296,8 +230,6 @@ impl Link {
             probing,
             announced,
             arrived,
-            covered: false,
-            owed: 0,
         }
     }
 }

@@ -30,7 +30,6 @@ mod create;
 mod dropped;
 mod find;
 mod links;
-mod moving;
 pub(crate) mod names;
 mod outbox;
 mod pauses;
@@ -38,8 +37,6 @@ mod receipt_pace;
 mod relays;
 mod requests;
 mod searched;
-mod served;
-mod silence;
 mod timelines;
 mod vault;
 mod views;
@@ -145,8 +142,6 @@ pub struct Peer {
     timelines: BTreeMap<TimelineId, Timeline>,
     /// Those that changed since it was last seen to what is owed there.
     owing: BTreeSet<TimelineId>,
-    /// Those of which an admin may have said where they are.
-    whereabouts: BTreeSet<TimelineId>,
     receipts: ReceiptPace,
     outbox: Outbox,
     links: BTreeMap<RelayKey, Link>,
@@ -189,16 +184,8 @@ impl Peer {
             PeerInput::Timeout => {}
         }
         self.run_timers(now)?;
-        self.go_on(now)
-    }
-
-    /// Whatever follows from what was just learnt or asked.
-    fn go_on(&mut self, now: Now) -> Result<(), NodeError> {
         self.owe_receipts(now)?;
-        self.follow_moves(now)?;
-        self.offer_outbox(now)?;
-        self.watch_links(now);
-        Ok(())
+        self.offer_outbox(now)
     }
 
     /// The next thing for the driver to do.
@@ -222,7 +209,6 @@ impl Peer {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Monotonic> {
         let links = self.links.values().filter_map(Link::next_deadline);
-        let links = links.chain(self.next_silence());
         links.chain(self.receipts.next_deadline()).min()
     }
 
@@ -249,13 +235,19 @@ impl Peer {
 
     /// Nothing is queued for a connected relay, everything that it has is here, no receipt is
     /// put off, and no relay owes the answer to [`Request::Probe`](crate::api::Request::Probe).
-    /// A relay that fell silent is not waited for where others stand in for it.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.links
-            .iter()
-            .all(|(relay, link)| link.is_idle() || self.is_covered(*relay))
-            && self.receipts.next_deadline().is_none()
+        self.links.values().all(|link| match &link.state {
+            LinkState::Off => true,
+            LinkState::Waiting(_) => link.failures > 0,
+            LinkState::Connecting => false,
+            LinkState::Up(live) => {
+                live.ready
+                    && live.in_flight.is_none()
+                    && live.is_caught_up()
+                    && !live.session.is_probing()
+            }
+        }) && self.receipts.next_deadline().is_none()
             && self.held.is_empty()
             && self.events.is_empty()
     }

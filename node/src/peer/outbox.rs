@@ -3,8 +3,8 @@
 //! An envelope is sealed once and offered to every relay that carries the timeline
 //! until that relay signs for it; after a lost connection the same bytes are
 //! offered again, and the relay answers "duplicate", so nothing is written twice
-//! and nothing is lost. The first signature makes it *stored*; its writer brings it
-//! to the other relays, and whoever is connected to several does (`relays::pass_on`).
+//! and nothing is lost. The first signature makes it *stored*; until relays pass
+//! envelopes on to each other, its writer brings it to the others.
 //!
 //! A refusal never takes an entry out. One relay's word keeps it from that
 //! relay only; when every relay that carries the timeline has refused it for
@@ -14,13 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use khlong_crdt::class::Class;
 use khlong_crdt::envelope::VerifiedEnvelope;
-use khlong_crdt::id::{AuthorKey, EnvelopeId, RelayKey, Seq, TimelineId};
-use khlong_crdt::time::{Monotonic, UnixMillis};
+use khlong_crdt::id::{AuthorKey, RelayKey, Seq, TimelineId};
+use khlong_crdt::time::UnixMillis;
 use khlong_store::tables::outbox::{OutboxEntry, OutboxState};
 use khlong_sync::wire::code::ErrorCode;
-
-/// Envelopes of others that wait to be passed on; of more, those who wrote them take care.
-const PASSED_ON_MAX: usize = 4_096;
 
 /// Where an entry stands: its timeline, and its place in that one's outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,9 +41,6 @@ pub(crate) struct Waiting {
     refused_by: BTreeSet<RelayKey>,
     /// Relays that signed for it: the `receipt` table.
     stored_at: BTreeSet<RelayKey>,
-    /// Another wrote it, and it came at this moment from a relay (or was found so when the
-    /// node started): the other relays are offered it if they turn out not to have it.
-    passed_on: Option<Monotonic>,
 }
 
 impl Waiting {
@@ -63,30 +57,7 @@ impl Waiting {
             class: envelope.class(),
             bytes: envelope.bytes().len() as u64,
             refused_by: BTreeSet::new(),
-            passed_on: None,
         }
-    }
-
-    /// The same of what another wrote.
-    pub(crate) fn passed_on(self, since: Monotonic) -> Self {
-        let passed_on = Some(since);
-        Self { passed_on, ..self }
-    }
-
-    /// Since when it is known here, if another wrote it.
-    pub(crate) fn passed_on_since(&self) -> Option<Monotonic> {
-        self.passed_on
-    }
-
-    /// Whether `relay` lacks it and may still take it.
-    pub(crate) fn is_owed_to(&self, relay: RelayKey) -> bool {
-        let is_refused = self.passed_on.is_some() && self.refused_by.contains(&relay);
-        self.is_missing_at(relay) && !is_refused
-    }
-
-    /// Whether `relay` said, since the node started, that offering it again is useless.
-    pub(crate) fn is_refused_by(&self, relay: RelayKey) -> bool {
-        self.refused_by.contains(&relay)
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -121,14 +92,6 @@ impl Waiting {
         self.entry.state != OutboxState::Waiting
     }
 
-    /// What the relay that spoke last had against it.
-    pub(crate) fn code(&self) -> Option<u32> {
-        match self.entry.state {
-            OutboxState::Waiting => None,
-            OutboxState::Refused { code } | OutboxState::PutOff { code } => Some(code),
-        }
-    }
-
     fn set(&mut self, state: OutboxState, next_attempt: UnixMillis) -> OutboxEntry {
         self.entry.state = state;
         self.entry.next_attempt = next_attempt;
@@ -141,42 +104,15 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     waiting: BTreeMap<Place, Waiting>,
-    /// Where each one of others stands.
-    passed_on: BTreeMap<EnvelopeId, Place>,
 }
 
 impl Outbox {
     pub(crate) fn insert(&mut self, waiting: Waiting) {
-        if waiting.passed_on.is_some() {
-            self.passed_on.insert(waiting.entry.id, waiting.place());
-        }
         self.waiting.insert(waiting.place(), waiting);
     }
 
     pub(crate) fn remove(&mut self, place: Place) -> Option<Waiting> {
-        let removed = self.waiting.remove(&place)?;
-        self.passed_on.remove(&removed.entry.id);
-        Some(removed)
-    }
-
-    /// Whether one more of others is kept in mind.
-    pub(crate) fn has_room_to_pass_on(&self) -> bool {
-        self.passed_on.len() < PASSED_ON_MAX
-    }
-
-    /// Where an envelope of another stands.
-    pub(crate) fn passed_on(&self, id: &EnvelopeId) -> Option<Place> {
-        self.passed_on.get(id).copied()
-    }
-
-    /// Whether each of `carriers` has an envelope of another, or does not want it.
-    pub(crate) fn is_passed_on(&self, place: Place, carriers: &[RelayKey]) -> bool {
-        let waiting = self.waiting.get(&place);
-        waiting.is_some_and(|waiting| {
-            waiting.passed_on.is_some()
-                && waiting.is_stored()
-                && !carriers.iter().any(|carrier| waiting.is_owed_to(*carrier))
-        })
+        self.waiting.remove(&place)
     }
 
     /// `relay` signed for it. Whether it has done its time: each of `carriers`
@@ -281,7 +217,6 @@ impl Outbox {
         relay: RelayKey,
     ) -> impl Iterator<Item = &Waiting> {
         self.of(timeline)
-            .filter(|waiting| waiting.passed_on.is_none())
             .filter(move |waiting| waiting.seq <= Seq::FIRST && waiting.is_missing_at(relay))
     }
 

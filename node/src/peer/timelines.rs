@@ -1,17 +1,16 @@
 //! Timelines on the disk and in memory: loading, writing, receiving.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use khlong_crdt::class::Class;
 use khlong_crdt::envelope::VerifiedEnvelope;
-use khlong_crdt::id::{ArrivalSeq, EnvelopeId, RelayKey, TimelineId};
+use khlong_crdt::id::{ArrivalSeq, EnvelopeId, TimelineId};
 use khlong_crdt::time::{Now, UnixMillis};
 use khlong_document::membership::secrets::TimelineSecrets;
 use khlong_document::timeline::Timeline;
 use khlong_document::timeline::event::TimelineEvent;
 use khlong_store::batch::Batch;
 use khlong_store::error::StoreError;
-use khlong_store::rows::Rows;
 use khlong_store::store::Store;
 use khlong_store::tables::named::{self, Named};
 use khlong_store::tables::timelines::{Appended, append, entries, get};
@@ -20,7 +19,6 @@ use khlong_sync::wire::code::ErrorCode;
 
 use super::Peer;
 use super::outbox::{Outbox, Waiting};
-use super::served::{self, Served};
 use super::vault::Vault;
 use crate::api::Event;
 use crate::error::NodeError;
@@ -71,41 +69,20 @@ fn feed(batch: &Batch<'_>, timeline: &mut Timeline) -> Result<Vec<TimelineEvent>
     Ok(events)
 }
 
-/// Relays that have an envelope: they signed for it, or sent it.
-pub(super) fn holders(rows: &dyn Rows, id: &EnvelopeId) -> Result<BTreeSet<RelayKey>, StoreError> {
-    let promises = receipts::get(rows, id)?;
-    let signed = promises.iter().map(|promise| promise.receipt().relay);
-    let served = served::get(rows, id)?.filter(|served| !served.is_lost);
-    Ok(signed.chain(served.map(|served| served.by)).collect())
-}
-
-/// Whether it is known that another member wrote it.
-pub(super) fn is_of_another(open: &Timeline, envelope: &VerifiedEnvelope) -> bool {
-    let author = envelope.author();
-    !open.is_mine(&author) && open.principal_of(&author).is_some()
-}
-
 /// The `outbox` table in memory.
-pub(super) fn load_outbox(
-    store: &Store,
-    timelines: &BTreeMap<TimelineId, Timeline>,
-    now: Now,
-) -> Result<Outbox, NodeError> {
+pub(super) fn load_outbox(store: &Store) -> Result<Outbox, NodeError> {
     let batch = store.batch();
     let mut waiting = Outbox::default();
     for entry in outbox::list(&batch).map_err(NodeError::Store)? {
         let Some(stored) = get(&batch, &entry.id).map_err(NodeError::Store)? else {
             continue;
         };
-        let stored_at = holders(&batch, &entry.id).map_err(NodeError::Store)?;
-        let one = Waiting::new(entry, &stored.envelope, stored_at);
-        let open = timelines.get(&entry.timeline);
-        let is_of_another = open.is_some_and(|open| is_of_another(open, &stored.envelope));
-        waiting.insert(if is_of_another {
-            one.passed_on(now.monotonic)
-        } else {
-            one
-        });
+        let stored_at = receipts::get(&batch, &entry.id).map_err(NodeError::Store)?;
+        let stored_at = stored_at
+            .iter()
+            .map(|promise| promise.receipt().relay)
+            .collect();
+        waiting.insert(Waiting::new(entry, &stored.envelope, stored_at));
     }
     Ok(waiting)
 }
@@ -118,10 +95,10 @@ impl Peer {
             .is_some_and(|timeline| timeline.kind().is_none())
     }
 
-    /// Whether a refusal may only mean that this node is early: what lets it in waits with the
-    /// inviter, who was offline, or with whoever moves the timeline there, and the relay will take it then.
-    pub(super) fn may_be_early_at(&self, id: TimelineId, relay: RelayKey, code: ErrorCode) -> bool {
-        is_of_admission(code) && (self.is_joining(id) || self.book.is_arriving(id, relay))
+    /// Whether a refusal may only mean that this node is early: what lets it in
+    /// waits with the inviter, who was offline, and the relay will take it then.
+    pub(super) fn may_be_early(&self, id: TimelineId, code: ErrorCode) -> bool {
+        is_of_admission(code) && self.is_joining(id)
     }
 
     /// An envelope, also when it waits for the commit.
@@ -149,8 +126,6 @@ impl Peer {
     /// Keeps what a relay sent, and shows it.
     pub(super) fn receive(
         &mut self,
-        now: Now,
-        relay: RelayKey,
         envelope: &VerifiedEnvelope,
         received_at: UnixMillis,
     ) -> Result<(), NodeError> {
@@ -159,8 +134,6 @@ impl Peer {
         if !self.timelines.contains_key(&id) {
             return Ok(());
         }
-        let envelope_id = envelope.id();
-        self.came_from(relay, &envelope_id)?;
         match self.with_batch(|batch| append(batch, envelope, received_at))? {
             Appended::Stored { forked, .. } if forked => self.emit(Event::Fork {
                 timeline: id.to_string(),
@@ -173,15 +146,8 @@ impl Peer {
             // timeline would show something else after the next start.
             Appended::Duplicate { .. } | Appended::ThirdFork => return Ok(()),
         }
-        self.with_batch(|batch| match served::get(batch, &envelope_id)? {
-            Some(_) => Ok(()),
-            None => {
-                let is_lost = false;
-                served::put(batch, &envelope_id, Served { by: relay, is_lost })
-            }
-        })?;
         self.show(envelope);
-        self.keep_to_pass_on(now, envelope)
+        Ok(())
     }
 
     /// Shows an envelope that is in the folder or in the open batch.
@@ -227,11 +193,8 @@ impl Peer {
                         message: message.to_string(),
                     });
                 }
-                TimelineEvent::StateChanged => {
-                    self.whereabouts.insert(id);
-                    self.emit(Event::State { timeline });
-                }
                 TimelineEvent::Opened
+                | TimelineEvent::StateChanged
                 | TimelineEvent::MemberJoined(_)
                 | TimelineEvent::EpochLearnt(_)
                 | TimelineEvent::Rebuilt => self.emit(Event::State { timeline }),

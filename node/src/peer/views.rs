@@ -1,6 +1,6 @@
 //! What a person sees: nicknames instead of keys, delivery states, dates.
 
-use khlong_crdt::id::{AuthorKey, RelayKey, Seq, TimelineId};
+use khlong_crdt::id::{AuthorKey, Seq, TimelineId};
 use khlong_document::timeline::Timeline;
 use khlong_document::timeline::message::Message;
 use khlong_store::error::StoreError;
@@ -13,7 +13,6 @@ use super::Peer;
 use super::dropped;
 use super::names::{Names, short};
 use super::outbox::Waiting;
-use super::served;
 use crate::api::{Delivery, MessageView, OutboxView, ReactionView, TimelineView};
 
 impl Peer {
@@ -93,38 +92,8 @@ impl Peer {
                 .collect(),
             origin: message.origin.as_ref().map(|origin| origin.network.clone()),
             delivery: self.delivery(timeline, message),
-            served_by: self.served_by(timeline, message),
-            stored_at: self.stored_at(timeline, message),
             blocked: self.blocks.hides(timeline.id(), message),
         }
-    }
-
-    /// The relay that a message came from first.
-    fn served_by(&self, timeline: &Timeline, message: &Message) -> Option<String> {
-        let (author, seq) = timeline.source(&message.id)?;
-        let (id, _) = author_ids(&self.store, &timeline.id(), &author, seq).ok()??;
-        let served = served::get(&self.store, &id).ok()??;
-        Some(self.relay_name(served.by))
-    }
-
-    /// The relays that signed for an own message.
-    fn stored_at(&self, timeline: &Timeline, message: &Message) -> Vec<String> {
-        let source = timeline.source(&message.id);
-        let own = source.filter(|_| message.principal == Some(timeline.principal()));
-        let id = own.and_then(|(author, seq)| {
-            let ids = author_ids(&self.store, &timeline.id(), &author, seq).ok()??;
-            Some(ids.0)
-        });
-        let promises = id.and_then(|id| receipts::get(&self.store, &id).ok());
-        let relays = promises.unwrap_or_default();
-        let relays = relays.iter().map(|promise| promise.receipt().relay);
-        relays.map(|relay| self.relay_name(relay)).collect()
-    }
-
-    /// Its address; its key once it is none of this node's any more.
-    fn relay_name(&self, relay: RelayKey) -> String {
-        let link = self.links.get(&relay);
-        link.map_or_else(|| relay.to_string(), |link| link.address.to_string())
     }
 
     fn delivery(&self, timeline: &Timeline, message: &Message) -> Delivery {

@@ -28,5 +28,4 @@ mod search;
 mod setup;
 mod telegram;
 mod terminal;
-mod two_relays;
 mod walk;

@@ -221,8 +221,6 @@ pub(crate) fn relay(state: &str) -> RelayView {
         probing: false,
         announced: 0,
         arrived: 0,
-        covered: false,
-        owed: 0,
     }
 }
 
@@ -260,8 +258,6 @@ pub(crate) fn message(number: usize, author: &str, body: &str) -> MessageView {
         reactions: Vec::new(),
         origin: None,
         delivery: Delivery::Received,
-        served_by: None,
-        stored_at: Vec::new(),
         blocked: false,
     }
 }

@@ -7,7 +7,7 @@ use khlong_crdt::id::{AuthorKey, EpochId, PrincipalKey, Seq};
 use super::Timeline;
 use super::event::{Refused, TimelineEvent};
 use super::genesis::DocumentKind;
-use super::limits::{OPENED_BYTES_MAX, OPENED_SECTIONS_MAX, OTHERS_SOURCES_PER_PAGE_MAX};
+use super::limits::{OPENED_BYTES_MAX, OPENED_SECTIONS_MAX};
 use super::page::PageAddress;
 use super::parked::Need;
 use super::plaintext::{ChangePlaintext, DocumentChanges, ReceiptPlaintext};
@@ -98,7 +98,9 @@ impl Timeline {
         let plaintext = seal::open(envelope, key).map_err(Refused::Open)?;
         let change = ChangePlaintext::decode(&plaintext).map_err(Refused::Plaintext)?;
         for section in change.sections {
-            self.note_source(author, seq, &section, events);
+            if self.is_mine(&author) {
+                self.note_source(author, seq, &section, events);
+            }
             // In a timeline with full history all pages are of lineage zero, in
             // others a page belongs to an epoch; nobody writes into both.
             if (section.lineage == EpochId::ZERO) == (self.history() == Some(History::Full)) {
@@ -123,10 +125,6 @@ impl Timeline {
             lineage: section.lineage,
         };
         let messages = self.pages.message_ids(&author, section);
-        if !self.is_mine(&author) {
-            let max = OTHERS_SOURCES_PER_PAGE_MAX;
-            return self.others.note_some(page, messages, (author, seq), max);
-        }
         if let Some(page) = self.sources.note(page, messages, (author, seq)) {
             let event = TimelineEvent::DeliveryForgotten { page };
             if !events.contains(&event) {

@@ -1,14 +1,13 @@
 //! What a person wants to say, and the entries it becomes.
 
 use automerge::ScalarValue;
-use khlong_crdt::address::RelayAddress;
 use khlong_crdt::id::{MediaRootId, MessageId};
 use khlong_crdt::time::UnixMillis;
 
 use super::entry::Section;
 use super::limits::{
     ATTACHMENTS_MAX, EMOJI_BYTES_MAX, MESSAGE_BODY_BYTES_MAX, NICKNAME_BYTES_MAX, ORIGIN_BYTES_MAX,
-    RELAYS_BYTES_MAX, TITLE_BYTES_MAX,
+    TITLE_BYTES_MAX,
 };
 use super::message::{Origin, key};
 use super::state;
@@ -64,8 +63,6 @@ pub enum Draft {
     Nickname(String),
     /// Says that one leaves.
     Leave,
-    /// Says where the timeline is from now on, all of it. Counts if an admin says so.
-    Relays(Vec<RelayAddress>),
     /// Pins or unpins a message.
     Pin {
         /// The message.
@@ -159,7 +156,6 @@ impl Draft {
             Self::Edit { body, .. } => body.len(),
             Self::React { emoji, .. } | Self::Unreact { emoji, .. } => emoji.len(),
             Self::Title(text) | Self::Nickname(text) => text.len(),
-            Self::Relays(relays) => state::relays_text(relays).len(),
             Self::Delete { .. } | Self::Leave | Self::Pin { .. } => 0,
         }
     }
@@ -259,10 +255,6 @@ impl Draft {
                 Section::Roster,
                 (state::key::LEFT, ScalarValue::Boolean(true)),
             ),
-            Self::Relays(relays) => {
-                let relays = filled(&state::relays_text(relays), RELAYS_BYTES_MAX)?;
-                state_entry(Section::Titles, (state::key::RELAYS, relays))
-            }
             Self::Pin { target, pinned } => {
                 let (place, mut entry) = state_entry(Section::Pins, to(target));
                 if !pinned {

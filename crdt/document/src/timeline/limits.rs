@@ -78,15 +78,7 @@ pub const CHAIN_RUNS_MAX: usize = 256;
 pub const TIMELINE_RUNS_MAX: usize = 64 * CHAIN_RUNS_MAX;
 /// Heights kept of one receipt's principal about authors that are not known here yet.
 pub const UNKNOWN_HEIGHTS_MAX: usize = 64;
-/// Where a timeline is, as text: the relays that a link may name.
-pub const RELAYS_BYTES_MAX: usize = 2 * 1024;
-const _: () = assert!(
-    khlong_crdt::address::INVITE_RELAYS_MAX * (128 + khlong_crdt::address::HOST_BYTES_MAX)
-        <= RELAYS_BYTES_MAX
-);
-/// Of a page, messages of others of which it is known which envelope holds them.
-pub const OTHERS_SOURCES_PER_PAGE_MAX: usize = 1_000;
-/// Pages of which it is known which envelope holds a message, the newest ones.
+/// Pages of which it is known which envelope holds a message of mine, the newest ones.
 pub const SOURCE_PAGES_MAX: usize = 32;
 /// Epochs kept; far more than removals in the life of a timeline.
 pub const EPOCHS_MAX: usize = 16 * 1024;
@@ -153,10 +145,9 @@ const _: () = assert!(
         * 56
         <= 64 * 1024 * 1024
 );
-// A message: id, author, place, with what a map takes around it. Mine, and as many of others.
+// A message of mine: id, author, place, with what a map takes around it.
 const _: () =
     assert!(SOURCE_PAGES_MAX * Limits::PRODUCTION.page_author_messages * 96 <= 4 * 1024 * 1024);
-const _: () = assert!(SOURCE_PAGES_MAX * OTHERS_SOURCES_PER_PAGE_MAX * 96 <= 4 * 1024 * 1024);
 const _: () = assert!(
     OPENED_BYTES_MAX <= PARKED_BYTES_MAX && OPENED_SECTIONS_MAX <= PARKED_ENVELOPES_MAX,
     "parked envelopes are opened in parts"

@@ -38,7 +38,6 @@ mod shelf;
 mod sources;
 pub mod state;
 mod unshown;
-mod whereabouts;
 pub mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,8 +80,6 @@ pub struct Timeline {
     auth_heads: BTreeMap<AuthorKey, (Seq, EnvelopeId)>,
     head: (Seq, EnvelopeId),
     sources: Sources,
-    /// The same of others.
-    others: Sources,
     parked: Parked,
     opened: Opened,
     /// Authors whose handover, or whose key among too many, gave way to a lower one; at most
@@ -144,7 +141,6 @@ impl Timeline {
             auth_heads: BTreeMap::new(),
             head: (Seq(0), EnvelopeId::ZERO),
             sources: Sources::default(),
-            others: Sources::default(),
             parked: Parked::default(),
             opened: Opened::default(),
             superseded: BTreeSet::new(),
@@ -286,7 +282,7 @@ impl Timeline {
         self.pages.ids_from(start)
     }
 
-    /// Title, roster, pins, relays.
+    /// Title, roster, pins.
     #[must_use]
     pub fn state(&self) -> State {
         self.pages.state(&|author| self.principal_of(author))

@@ -81,7 +81,6 @@ impl Timeline {
         self.auth_heads.clear();
         self.head = (Seq(0), EnvelopeId::ZERO);
         self.sources = Sources::default();
-        self.others = Sources::default();
         self.parked = Parked::default();
         self.opened = Opened::default();
         self.is_stale = false;

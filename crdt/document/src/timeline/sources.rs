@@ -1,5 +1,5 @@
-//! Which envelope holds a message: what receipts are compared with, and what tells where it
-//! came from. Kept for the newest pages only, so that it does not grow with the timeline.
+//! Which envelope holds a message of mine: what receipts are compared with. Kept for
+//! the newest pages only, so that it does not grow with the timeline.
 
 use std::collections::BTreeMap;
 
@@ -34,20 +34,6 @@ impl Sources {
             return None;
         }
         self.pages.pop_first().map(|(oldest, _)| oldest)
-    }
-
-    /// The same for messages of others: of a page at most `max`, and nobody is told what is forgotten.
-    pub(crate) fn note_some(
-        &mut self,
-        page: PageAddress,
-        messages: Vec<MessageId>,
-        source: (AuthorKey, Seq),
-        max: usize,
-    ) {
-        let known = self.pages.get(&page).map_or(0, BTreeMap::len);
-        if known + messages.len() <= max {
-            let _ = self.note(page, messages, source);
-        }
     }
 
     /// The first message that an envelope holds.

@@ -1,13 +1,12 @@
-//! The state document: title, roster, pins and relays. Of several entries about the same
+//! The state document: title, roster and pins. Of several entries about the same
 //! thing the greatest operation counts; between pages of the document the later page.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use khlong_crdt::address::{INVITE_RELAYS_MAX, RelayAddress};
 use khlong_crdt::id::{AuthorKey, MessageId, PrincipalKey};
 
 use super::entry::{Entry, OpId, Section};
-use super::limits::{NICKNAME_BYTES_MAX, RELAYS_BYTES_MAX, TITLE_BYTES_MAX};
+use super::limits::{NICKNAME_BYTES_MAX, TITLE_BYTES_MAX};
 use super::message::target;
 use super::page::Page;
 
@@ -17,7 +16,6 @@ pub(crate) mod key {
     pub(crate) const NICKNAME: &str = "n";
     pub(crate) const LEFT: &str = "l";
     pub(crate) const UNDONE: &str = "x";
-    pub(crate) const RELAYS: &str = "r";
 }
 
 /// A member as the roster shows it.
@@ -40,8 +38,6 @@ pub struct State {
     pub roster: Vec<Member>,
     /// Pinned messages.
     pub pins: BTreeSet<MessageId>,
-    /// Where the timeline is, as each author said last; the newest word stands last.
-    pub relays: Vec<(AuthorKey, Vec<RelayAddress>)>,
 }
 
 /// Order of an entry across the pages of the document.
@@ -54,7 +50,6 @@ pub(crate) struct StateFold {
     nicknames: BTreeMap<PrincipalKey, (At, String)>,
     left: BTreeMap<PrincipalKey, (At, bool)>,
     pins: BTreeMap<MessageId, (At, bool)>,
-    relays: BTreeMap<AuthorKey, (At, Vec<RelayAddress>)>,
 }
 
 impl StateFold {
@@ -70,9 +65,6 @@ impl StateFold {
                 if self.title.as_ref().is_none_or(|(known, _)| *known < at) {
                     self.title = Some((at, title));
                 }
-            }
-            if let Some(relays) = relays(entry) {
-                keep_latest(&mut self.relays, entry.id.author, (n, entry.id), relays);
             }
         }
         for entry in page.list(Section::Roster) {
@@ -98,10 +90,7 @@ impl StateFold {
             mut nicknames,
             left,
             pins,
-            relays,
         } = self;
-        let mut said: Vec<_> = relays.into_iter().collect();
-        said.sort_by_key(|(_, (at, _))| *at);
         State {
             title: title.map(|(_, title)| title),
             roster: left
@@ -117,27 +106,8 @@ impl StateFold {
                 .filter(|(_, (_, pinned))| *pinned)
                 .map(|(id, _)| id)
                 .collect(),
-            relays: said
-                .into_iter()
-                .map(|(author, (_, relays))| (author, relays))
-                .collect(),
         }
     }
-}
-
-/// As it stands in an entry.
-pub(crate) fn relays_text(relays: &[RelayAddress]) -> String {
-    let texts: Vec<String> = relays.iter().map(ToString::to_string).collect();
-    texts.join(" ")
-}
-
-/// None unless all of it can be read, each relay once.
-fn relays(entry: &Entry) -> Option<Vec<RelayAddress>> {
-    let text = short(entry, key::RELAYS, RELAYS_BYTES_MAX)?;
-    let read: Result<Vec<RelayAddress>, _> = text.split(' ').map(str::parse).collect();
-    let read = read.ok()?;
-    let keys: BTreeSet<_> = read.iter().map(|relay| relay.key).collect();
-    (keys.len() == read.len() && read.len() <= INVITE_RELAYS_MAX).then_some(read)
 }
 
 fn short(entry: &Entry, key: &str, max: usize) -> Option<String> {

@@ -325,7 +325,6 @@ fn media(drafts: &[Draft]) -> Vec<MediaRootId> {
             | Draft::Title(_)
             | Draft::Nickname(_)
             | Draft::Leave
-            | Draft::Relays(_)
             | Draft::Pin { .. } => &[],
         })
         .copied()

@@ -15,7 +15,7 @@ use khlong_sync::wire::frame::AppendOutcome;
 use crate::api::Event;
 use crate::error::NodeError;
 use crate::peer::Peer;
-use crate::peer::links::{Link, LinkState};
+use crate::peer::links::Link;
 use crate::peer::outbox::Place;
 use crate::peer::timelines::is_of_admission;
 
@@ -26,8 +26,7 @@ impl Peer {
         relay: RelayKey,
         carried: &[TimelineId],
     ) -> Result<Option<Input>, NodeError> {
-        self.look_at_passed_on(now, relay, carried);
-        let Some(LinkState::Up(live)) = self.links.get(&relay).map(|link| &link.state) else {
+        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
             return Ok(None);
         };
         if live.in_flight.is_some() || live.offer_after.is_some_and(|at| at > now.monotonic) {
@@ -39,7 +38,6 @@ impl Peer {
                 self.outbox
                     .of(*timeline)
                     .filter(|waiting| waiting.is_for(relay))
-                    .filter(|waiting| self.is_due(now, relay, live, waiting))
                     .filter(|waiting| !live.pauses.holds(*timeline, waiting.class))
                     .map(|waiting| (waiting.place(), waiting.entry.id))
             })
@@ -94,7 +92,7 @@ impl Peer {
                     code,
                     retry_after_ms,
                 } if code.is_retryable()
-                    || self.may_be_early_at(place.timeline, relay, code)
+                    || self.may_be_early(place.timeline, code)
                     || (learns_anew && is_of_admission(code)) =>
                 {
                     self.put_off(now, relay, *place, code, retry_after_ms)?;
@@ -103,7 +101,6 @@ impl Peer {
                     let carriers = self.book.carriers_of(place.timeline);
                     let entry = self.outbox.refuse(*place, relay, code, &carriers);
                     self.write_back(entry)?;
-                    self.end_if_passed_on(*place, &carriers)?;
                 }
             }
         }
@@ -152,7 +149,7 @@ impl Peer {
     ) -> Result<(), NodeError> {
         let class = self.outbox.class_at(place);
         let is_of_timeline = matches!(code, ErrorCode::QuotaExceeded | ErrorCode::Internal)
-            || self.may_be_early_at(place.timeline, relay, code);
+            || self.may_be_early(place.timeline, code);
         let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
             return Ok(());
         };

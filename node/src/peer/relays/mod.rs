@@ -1,11 +1,8 @@
 //! What a relay says, and what it is asked.
 
 mod appends;
-mod pass_on;
 mod reoffer;
 mod subscriptions;
-
-pub(super) use self::reoffer::Extent;
 
 use std::collections::VecDeque;
 
@@ -24,6 +21,7 @@ use rand_core::Rng as _;
 
 use super::links::{Link, LinkState, Live};
 use super::{Peer, PeerOutput};
+use crate::api::Event;
 use crate::error::NodeError;
 
 impl Peer {
@@ -36,7 +34,6 @@ impl Peer {
         let Some(link) = self.links.get_mut(&relay) else {
             return Ok(());
         };
-        link.heard();
         let role = Role::Client {
             relay,
             token: link.token.clone().map(Into::into),
@@ -55,7 +52,8 @@ impl Peer {
             return;
         }
         link.back_off(now.monotonic, reason, jitter);
-        self.tell_relay(relay);
+        let relay = link.view();
+        self.emit(Event::Relay { relay });
     }
 
     pub(super) fn frame(
@@ -64,9 +62,6 @@ impl Peer {
         relay: RelayKey,
         frame: Frame,
     ) -> Result<(), NodeError> {
-        if let Some(link) = self.links.get_mut(&relay) {
-            link.heard();
-        }
         self.drive(now, relay, Input::Frame(frame))
     }
 
@@ -234,7 +229,8 @@ impl Peer {
             if let Some(live) = link.live() {
                 live.ready = true;
             }
-            self.tell_relay(relay);
+            let relay = link.view();
+            self.emit(Event::Relay { relay });
         }
         Ok(())
     }
@@ -282,7 +278,7 @@ impl Peer {
                 if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
                     live.arrived = live.arrived.saturating_add(entries.len() as u64);
                 }
-                self.pushed(now, relay, class, backfill, &entries, cursor)
+                self.pushed(relay, class, backfill, &entries, cursor)
             }
             SessionEvent::Subscribed {
                 class,

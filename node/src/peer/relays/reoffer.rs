@@ -22,21 +22,10 @@ use crate::peer::Peer;
 use crate::peer::dropped;
 use crate::peer::links::Link;
 use crate::peer::outbox::{Place, Waiting};
-use crate::peer::served;
-use crate::peer::timelines::holders;
 
 /// Envelopes read at once.
 const READ_ENTRIES: usize = 1_024;
 const READ_BYTES: usize = 4 * 1024 * 1024;
-
-/// How much a relay is offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::peer) enum Extent {
-    /// Permissions and keys of all, and all of one's own.
-    OwnAndControl,
-    /// Everything that is here.
-    Whole,
-}
 
 impl Peer {
     /// Compares the log that `relay` names with the one that this node's cursors are of.
@@ -73,18 +62,17 @@ impl Peer {
         }
         tracing::warn!(%relay, "the relay's log is not what it was; what this node has is offered again");
         for timeline in self.book.carried_by(relay) {
-            self.offer_again(now, relay, timeline, Extent::OwnAndControl)?;
+            self.offer_again(now, relay, timeline)?;
         }
         Ok(())
     }
 
-    /// Offers a relay what this node has of a timeline.
+    /// Offers a relay what this node has of a timeline: permissions and keys of all, and all of one's own.
     pub(in crate::peer) fn offer_again(
         &mut self,
         now: Now,
         relay: RelayKey,
         timeline: TimelineId,
-        extent: Extent,
     ) -> Result<(), NodeError> {
         let mut waiting: BTreeSet<EnvelopeId> = BTreeSet::new();
         let places: Vec<(Place, EnvelopeId)> = self
@@ -93,16 +81,13 @@ impl Peer {
             .map(|waiting| (waiting.place(), waiting.entry.id))
             .collect();
         for (place, id) in &places {
-            self.with_batch(|batch| {
-                served::forget(batch, id, &relay)?;
-                receipts::forget(batch, id, &relay)
-            })?;
+            self.with_batch(|batch| receipts::forget(batch, id, &relay))?;
             self.outbox.lost_at(*place, relay);
             waiting.insert(*id);
         }
         // What others wrote before what is mine: the relay knows nobody until the genesis
         // and the grants are there, whenever they arrived here.
-        let (mut others, mut mine, mut texts) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut others, mut mine) = (Vec::new(), Vec::new());
         for class in Class::ALL {
             let mut after = ArrivalSeq(0);
             loop {
@@ -133,8 +118,6 @@ impl Peer {
                         mine.push(envelope);
                     } else if class == Class::Control {
                         others.push(envelope);
-                    } else if extent == Extent::Whole {
-                        texts.push(envelope);
                     }
                 }
             }
@@ -142,9 +125,8 @@ impl Peer {
         others
             .iter()
             .chain(&mine)
-            .chain(&texts)
             .try_for_each(|envelope| self.requeue(now, relay, envelope))?;
-        if others.is_empty() && mine.is_empty() && texts.is_empty() {
+        if others.is_empty() && mine.is_empty() {
             return Ok(());
         }
         // What waits rests on what was stored before.
@@ -187,10 +169,14 @@ impl Peer {
         let (timeline, id) = (envelope.timeline(), envelope.id());
         let (entry, stored_at) = self.with_batch(|batch| {
             receipts::forget(batch, &id, &relay)?;
-            served::forget(batch, &id, &relay)?;
             let entry = outbox::push(batch, &timeline, &id, now.wall)?;
-            Ok::<_, StoreError>((entry, holders(batch, &id)?))
+            let stored_at = receipts::get(batch, &id)?;
+            Ok::<_, StoreError>((entry, stored_at))
         })?;
+        let stored_at = stored_at
+            .iter()
+            .map(|promise| promise.receipt().relay)
+            .collect();
         self.outbox.insert(Waiting::new(entry, envelope, stored_at));
         Ok(())
     }

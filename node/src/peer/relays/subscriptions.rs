@@ -2,21 +2,20 @@
 
 use khlong_crdt::class::{Class, Cursor};
 use khlong_crdt::id::{ArrivalSeq, RelayKey, TimelineId};
-use khlong_crdt::time::Now;
 use khlong_store::tables::cursors;
 use khlong_sync::replica::Arrival;
 use khlong_sync::session::input::Input;
 use khlong_sync::wire::frame::TimelineSubscription;
 
+use crate::api::Event;
 use crate::error::NodeError;
 use crate::peer::Peer;
 use crate::peer::links::{Link, Live};
 use crate::peer::outbox::Waiting;
 
 impl Peer {
-    /// Timelines that were left, or moved away, while they were shown here.
+    /// Timelines that were left while they were shown here.
     pub(super) fn unsubscriptions(&mut self, relay: RelayKey) -> Vec<Input> {
-        let carried = self.book.carried_by(relay);
         let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
             return Vec::new();
         };
@@ -24,7 +23,7 @@ impl Peer {
             .subscribed
             .iter()
             .copied()
-            .filter(|timeline| !self.book.follows(*timeline) || !carried.contains(timeline))
+            .filter(|timeline| !self.book.follows(*timeline))
             .collect();
         for timeline in &left {
             live.subscribed.remove(timeline);
@@ -184,7 +183,6 @@ impl Peer {
 
     pub(super) fn pushed(
         &mut self,
-        now: Now,
         relay: RelayKey,
         class: Class,
         backfill: Option<TimelineId>,
@@ -203,7 +201,7 @@ impl Peer {
                 .map_err(NodeError::Store)?;
         }
         for entry in entries {
-            self.receive(now, relay, &entry.envelope, entry.received_at)?;
+            self.receive(&entry.envelope, entry.received_at)?;
         }
         // In the same batch as what it passes: a crash in between loses neither.
         self.with_batch(|batch| match backfill {
@@ -233,13 +231,15 @@ impl Peer {
 
     /// Notes progress, and tells whoever watches when nothing is missing any more.
     fn progress(&mut self, relay: RelayKey, note: impl FnOnce(&mut Live)) {
-        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
+        let Some(link) = self.links.get_mut(&relay) else {
             return;
         };
+        let Some(live) = link.live() else { return };
         let before = live.is_caught_up();
         note(live);
         if !before && live.is_caught_up() {
-            self.tell_relay(relay);
+            let relay = link.view();
+            self.emit(Event::Relay { relay });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Joining by a link: beginning, ending an attempt that led nowhere, coming back.
 
-use khlong_crdt::address::{InviteLink, RelayAddress};
+use khlong_crdt::address::InviteLink;
 use khlong_crdt::class::Class;
 use khlong_crdt::id::{RelayKey, Seq, TimelineId};
 use khlong_crdt::time::{Monotonic, Now};
@@ -16,7 +16,6 @@ use super::malformed;
 use crate::api::Response;
 use crate::error::{ExitCode, NodeError};
 use crate::peer::links::LinkState;
-use crate::peer::relays::Extent;
 use crate::peer::timelines::secret_row;
 use crate::peer::{Peer, PeerOutput};
 
@@ -73,12 +72,6 @@ impl Peer {
         self.follow(now, id, &joined.secrets, relays)?;
         if let Some(entry) = self.book.timelines.get_mut(&id.to_string()) {
             entry.introduce = true;
-            // One of several may not have heard of the invite yet.
-            if let [_, _, ..] = entry.relays.as_slice() {
-                let keys = entry.relays.iter().filter_map(|text| text.parse().ok());
-                let keys = keys.map(|relay: RelayAddress| relay.key.to_string());
-                entry.arriving = keys.collect();
-            }
         }
         self.save_book()?;
         self.queue_all(now, &joined.envelopes)
@@ -198,18 +191,9 @@ impl Peer {
         entry.introduce = true;
         let new = relays.into_iter();
         let new: Vec<String> = new.filter(|relay| !entry.relays.contains(relay)).collect();
-        let new_keys: Vec<RelayKey> = new
-            .iter()
-            .filter_map(|text| text.parse().ok())
-            .map(|relay: RelayAddress| relay.key)
-            .collect();
         entry.relays.extend(new);
         let relays = entry.relays.clone();
         self.fetch_all(now, id, &relays)?;
-        self.save_book()?;
-        for relay in new_keys {
-            self.offer_again(now, relay, id, Extent::OwnAndControl)?;
-        }
-        Ok(())
+        self.save_book()
     }
 }

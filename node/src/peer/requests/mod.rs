@@ -3,7 +3,6 @@
 mod history;
 mod joining;
 mod messages;
-mod moving;
 mod network;
 mod quiet;
 mod timelines;
@@ -17,6 +16,7 @@ use khlong_document::timeline::draft::Draft;
 
 use super::Peer;
 use super::find::{check_body, check_nickname, check_title};
+use super::links::Link;
 use crate::api::{Request, Response};
 use crate::error::NodeError;
 
@@ -28,7 +28,7 @@ impl Peer {
         let before = self.overlay.bytes();
         let answered = self.answer(now, request);
         let is_half_done = answered.is_err() && self.overlay.bytes() != before;
-        let offered = self.go_on(now);
+        let offered = self.owe_receipts(now).and_then(|()| self.offer_outbox(now));
         match (answered, offered) {
             (Ok(response), Ok(())) => response,
             (_, Err(error)) | (Err(error), Ok(())) => {
@@ -72,8 +72,6 @@ impl Peer {
                     timeline: self.timeline_view(id),
                 })
             }
-            Request::TimelineRelays { timeline } => self.timeline_relays(&timeline),
-            Request::TimelineMove { timeline, to } => self.timeline_move(now, &timeline, &to),
             Request::TimelineLeave { timeline } => self.timeline_leave(now, &timeline),
             Request::TimelineMute { timeline, muted } => self.timeline_mute(&timeline, muted),
             Request::Block { author, timeline } => self.block(now, &author, timeline.as_deref()),
@@ -118,7 +116,7 @@ impl Peer {
             }
             Request::Status => Ok(Response::Status {
                 queued: self.outbox.unstored(),
-                relays: self.relay_views(),
+                relays: self.links.values().map(Link::view).collect(),
                 timelines: self.timeline_views(),
             }),
             Request::OutboxLs => Ok(Response::Outbox {

@@ -15,7 +15,6 @@ use crate::peer::dropped;
 use crate::peer::find::ID_LETTERS_MIN;
 use crate::peer::links::{Link, LinkState};
 use crate::peer::outbox::{Place, Waiting};
-use crate::peer::relays::Extent;
 use crate::peer::{Peer, PeerOutput};
 
 /// Of a relay's address.
@@ -37,7 +36,7 @@ impl Peer {
         self.link_to(now, parsed.clone());
         for timeline in adopted {
             self.fetch_all(now, timeline, &[parsed.to_string()])?;
-            self.offer_again(now, parsed.key, timeline, Extent::OwnAndControl)?;
+            self.offer_again(now, parsed.key, timeline)?;
         }
         if has_adopted {
             // Another relay's refusals say nothing of this one.
@@ -64,7 +63,12 @@ impl Peer {
         self.book.remove_relay(key);
         self.save_book()?;
         for timeline in carried {
-            self.forget_done(timeline)?;
+            let carriers = self.book.carriers_of(timeline);
+            let done: Vec<Place> = self.outbox.done_without(timeline, &carriers);
+            for place in done {
+                self.outbox.remove(place);
+                self.with_batch(|batch| outbox::remove(batch, &place.timeline, place.n))?;
+            }
         }
         // What waited for its word is judged by the others again.
         self.forgive_all()?;
@@ -76,18 +80,8 @@ impl Peer {
         Ok(self.relay_list())
     }
 
-    /// Takes out what waited only for a relay that does not carry the timeline any more.
-    pub(in crate::peer) fn forget_done(&mut self, timeline: TimelineId) -> Result<(), NodeError> {
-        let carriers = self.book.carriers_of(timeline);
-        for place in self.outbox.done_without(timeline, &carriers) {
-            self.outbox.remove(place);
-            self.with_batch(|batch| outbox::remove(batch, &place.timeline, place.n))?;
-        }
-        Ok(())
-    }
-
     /// A relay by its address, its key, or the start of either.
-    pub(super) fn resolve_relay(&self, name: &str) -> Result<RelayKey, NodeError> {
+    fn resolve_relay(&self, name: &str) -> Result<RelayKey, NodeError> {
         let name = name.trim_start_matches(SCHEME);
         let is_called = |address: &str| {
             let address = address.trim_start_matches(SCHEME);
@@ -115,7 +109,7 @@ impl Peer {
 
     pub(super) fn relay_list(&self) -> Response {
         Response::Relays {
-            relays: self.relay_views(),
+            relays: self.links.values().map(Link::view).collect(),
         }
     }
 
@@ -168,7 +162,7 @@ impl Peer {
         })
     }
 
-    pub(in crate::peer) fn forgive_all(&mut self) -> Result<(), NodeError> {
+    fn forgive_all(&mut self) -> Result<(), NodeError> {
         let mut forgiven = self.outbox.forgive().into_iter();
         forgiven.try_for_each(|entry| self.with_batch(|batch| outbox::update(batch, &entry)))
     }
@@ -185,8 +179,7 @@ impl Peer {
         let unstored = self
             .outbox
             .of(id)
-            .filter(|waiting| goes(waiting) && !waiting.is_stored())
-            .filter(|waiting| waiting.passed_on_since().is_none());
+            .filter(|waiting| goes(waiting) && !waiting.is_stored());
         let unstored: Vec<EnvelopeId> = unstored.map(|waiting| waiting.entry.id).collect();
         for envelope in unstored {
             self.with_batch(|batch| dropped::insert(batch, &envelope))?;

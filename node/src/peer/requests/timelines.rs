@@ -66,7 +66,7 @@ impl Peer {
     }
 
     /// Asks these relays for the timeline, from its beginning.
-    pub(in crate::peer) fn fetch_all(
+    pub(super) fn fetch_all(
         &mut self,
         now: Now,
         id: TimelineId,
@@ -116,9 +116,6 @@ impl Peer {
             introduce: false,
             renew_author: false,
             read_messages: 0,
-            arriving: Vec::new(),
-            leaving: Vec::new(),
-            announced: Vec::new(),
             muted: false,
         };
         self.book.timelines.insert(id.to_string(), entry);

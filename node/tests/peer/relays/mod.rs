@@ -1,6 +1,0 @@
-//! Two relays for one timeline.
-
-mod failover;
-mod moving;
-mod people;
-mod world;
