@@ -12,6 +12,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use khlong_relay::backup::{self, BackupError, MANIFEST_FILE, Restore};
+use khlong_store::engine::rocks::RocksOptions;
 use khlong_sync::transport::quic::dialer::Dialer;
 use khlong_sync::transport::quic::limits::QuicLimits;
 use serde_json::Value;
@@ -261,4 +263,38 @@ fn without_room_nothing_is_begun_and_nothing_stays() {
     assert_eq!(code(&refused), 7, "{}", said(&refused));
     assert!(!target.exists() && !home.path("backup.partial").exists());
     assert!(!home.path("data/BACKUP").exists());
+}
+
+#[test]
+fn a_backup_in_the_store_itself_is_refused_and_what_lies_there_stays() {
+    let home = Home::init();
+    data(&home.backup("create", &home.path("first")));
+    let store = home.path("data");
+    let own = store.join("BACKUP/of-the-operator");
+    std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+    std::fs::write(&own, "kept").unwrap();
+    let refused = home.backup("create", &store.join("BACKUP/monday"));
+    assert_eq!(code(&refused), 3);
+    assert!(said(&refused).contains("elsewhere"), "{}", said(&refused));
+    data(&home.backup("create", &home.path("second")));
+    assert_eq!(std::fs::read_to_string(own).unwrap(), "kept");
+}
+
+#[test]
+fn a_clock_before_the_backup_begins_no_epoch() {
+    let (home, target) = backed_up();
+    let restored = home.path("restored");
+    let manifest: Value =
+        serde_json::from_slice(&std::fs::read(target.join(MANIFEST_FILE)).unwrap()).unwrap();
+    let what = Restore {
+        backup: &target,
+        folder: &restored,
+        relay: manifest["relay"].as_str().unwrap().parse().unwrap(),
+        other_key: false,
+        sizes: RocksOptions::default(),
+        epoch: 5,
+    };
+    let error = backup::restore(&what).unwrap_err();
+    assert!(matches!(error, BackupError::ClockBehind { .. }), "{error}");
+    assert!(!restored.join("RESTORING").exists());
 }

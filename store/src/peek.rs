@@ -4,8 +4,10 @@
 //! what is wrong with a folder, may do none of that: a checked backup must be byte for byte
 //! what it was, and the folder may be another process's, or on a disk that is full.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
+use crate::catalog::CATALOG;
 use crate::engine::Direction;
 use crate::engine::rocks::RocksEngine;
 use crate::error::StoreError;
@@ -69,6 +71,24 @@ impl Peek {
             side,
         };
         Ok(Self { engine, found })
+    }
+
+    /// Reads every row of every table, so that what is damaged is known before anybody relies on
+    /// it. Returns how many there are.
+    ///
+    /// # Errors
+    /// At the first row, or block of rows, that is not what was written.
+    pub fn read_all(&self) -> Result<u64, StoreError> {
+        let mut rows = 0;
+        for row in CATALOG {
+            let all = KeyRange::all();
+            self.scan_each(row.table, &all, Direction::Forward, &mut |_, row| {
+                row?;
+                rows += 1;
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        Ok(rows)
     }
 
     /// What the folder says about itself.

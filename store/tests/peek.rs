@@ -1,5 +1,9 @@
 //! Looking at a folder without changing it, and beginning another log epoch.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 mod fixture;
 
@@ -97,4 +101,32 @@ fn an_epoch_that_is_begun_outlives_the_process_and_never_falls() {
     drop(store);
     let store = Store::open(folder.path(), &options(Role::Relay)).unwrap();
     assert_eq!((store.identity().log, store.identity().epoch), (log, 701));
+}
+
+#[test]
+fn a_row_that_rotted_is_found_by_reading_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path(), &options(Role::Relay)).unwrap();
+    for number in 0..2_000_u32 {
+        write(&mut store, &number.to_be_bytes());
+    }
+    // A checkpoint has its rows in tables, not in the log.
+    let copy = folder.path().join("copy");
+    store.checkpoint(&copy).unwrap();
+    drop(store);
+    let rows = Peek::open(&copy).unwrap().read_all().unwrap();
+    assert!(rows > 2_000, "{rows}");
+    let is_table = |path: &&std::path::PathBuf| path.extension().is_some_and(|end| end == "sst");
+    let found = files(&copy);
+    let table = found
+        .keys()
+        .filter(is_table)
+        .max_by_key(|path| found[*path].len());
+    let table = table.expect("a table file").clone();
+    let mut bytes = found[&table].clone();
+    let middle = bytes.len() / 3;
+    bytes[middle] ^= 0x40;
+    std::fs::write(&table, bytes).unwrap();
+    let error = Peek::open(&copy).unwrap().read_all().unwrap_err();
+    assert_eq!(error.exit_code(), 9, "{error}");
 }

@@ -72,8 +72,9 @@ fn push_thai(letters: &mut Vec<Letter>, text: &str, from: usize) {
                 push_after(letters, SARA_AM, from, to);
             }
             'เ' if last == Some('เ') => {
-                letters.pop();
-                push_after(letters, 'แ', from - 'เ'.len_utf8(), to);
+                // What is not seen may stand between the two.
+                let began = letters.pop().map_or(from, |first| first.from);
+                push_after(letters, 'แ', began, to);
             }
             tone if is_tone(tone) && last == Some(SARA_AM) => {
                 let am = letters.pop();
@@ -136,8 +137,8 @@ mod tests {
 
     #[test]
     fn letters_know_their_place() {
-        let text = "aÉ๑";
+        let text = "aÉ๑เ\u{ad}เ";
         let places: Vec<&str> = fold(text).iter().map(|l| &text[l.from..l.to]).collect();
-        assert_eq!(places, ["a", "É", "๑"]);
+        assert_eq!(places, ["a", "É", "๑", "เ\u{ad}เ"]);
     }
 }

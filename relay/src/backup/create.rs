@@ -39,8 +39,10 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // What stays takes space until the next backup, which replaces it.
-        let _ = fs::remove_dir_all(&self.path);
+        // What stays takes space until the next backup, which replaces it. Nothing else goes.
+        let _ = fs::remove_dir_all(self.path.join(CHECKPOINT_FOLDER));
+        let _ = fs::remove_file(self.path.join(LOCK_FILE));
+        let _ = fs::remove_dir(&self.path);
     }
 }
 
@@ -60,6 +62,12 @@ pub fn take_checkpoint(store: &Store, folder: &Path) -> Result<Committed, StoreE
         })?;
     store.checkpoint(&target)?;
     Ok(store.last_commit())
+}
+
+/// Removes what [`take_checkpoint`] has made and nobody will take. What cannot be removed stays
+/// until the next one.
+pub fn forget_checkpoint(folder: &Path) {
+    let _ = files::remove(&folder.join(STAGING_FOLDER).join(CHECKPOINT_FOLDER));
 }
 
 /// What a manifest says about the origin.
@@ -185,6 +193,8 @@ impl Draft {
     ) -> Result<Manifest, BackupError> {
         // What the copy says, not what the relay said: it is opened before anybody relies on it.
         let peek = Peek::open(&self.partial.join(STORE_FOLDER)).map_err(BackupError::Store)?;
+        // A checksum of what has rotted on the relay's disk would be right for ever.
+        peek.read_all().map_err(BackupError::Store)?;
         let found = peek.found();
         if found.committed != wanted {
             return Err(BackupError::OtherCommit {

@@ -39,6 +39,17 @@ pub enum BackupError {
     /// The target names no folder, such as `/` or `..`.
     #[error("{path} is no name for a new folder", path = .0.display())]
     NoName(PathBuf),
+    /// The target lies in the folder that is backed up.
+    #[error("{path} lies in the folder of the relay's store; name a folder elsewhere, best on another disk", path = .0.display())]
+    InsideStore(PathBuf),
+    /// The machine's clock stands before the backup was made.
+    #[error(
+        "the backup was made at {created_at}, and this machine's clock stands before that; set the clock: the number of the log's new epoch comes from it"
+    )]
+    ClockBehind {
+        /// RFC 3339 in UTC.
+        created_at: String,
+    },
     /// A restore never mixes with what is there.
     #[error("{path} is not empty; stop the relay, move what is there aside, and restore again", path = .0.display())]
     NotEmpty(PathBuf),

@@ -22,7 +22,7 @@ mod manifest;
 mod restore;
 mod verify;
 
-pub use self::create::{Draft, Origin, Staging, take_checkpoint};
+pub use self::create::{Draft, Origin, Staging, forget_checkpoint, take_checkpoint};
 pub use self::error::{BackupError, Damage};
 pub use self::manifest::{FileEntry, MANIFEST_FILE, MANIFEST_SUM_FILE, MANIFEST_VERSION, Manifest};
 pub use self::restore::{Restore, restore};

@@ -53,6 +53,13 @@ pub fn restore(what: &Restore<'_>) -> Result<(Manifest, LogIdentity), BackupErro
             configured: what.relay,
         });
     }
+    // The epochs that may have begun since then lie below the time, if the clock is right.
+    let backed_up_at: Option<jiff::Timestamp> = manifest.created_at.parse().ok();
+    if backed_up_at.is_some_and(|at| at.as_second() > i64::from(what.epoch)) {
+        return Err(BackupError::ClockBehind {
+            created_at: manifest.created_at,
+        });
+    }
     let _lock = Folder::lock(what.folder).map_err(BackupError::Store)?;
     // Again, now that nobody else can begin.
     refuse_what_is_not_empty(what.folder)?;

@@ -103,5 +103,8 @@ fn opens(store: &Path, manifest: &Manifest) -> Result<Option<Damage>, BackupErro
     if found.side != SideState::Acknowledged(committed) {
         return damaged("its side file names another commit".to_owned());
     }
-    Ok(None)
+    match peek.read_all() {
+        Ok(_) => Ok(None),
+        Err(error) => damaged(error.to_string()),
+    }
 }

@@ -30,8 +30,10 @@ fn create(arguments: &Arguments, flags: &BackupCreate) -> Result<(), CommandErro
     let key = identity::parse_configured(&config.relay).map_err(CommandError::Key)?;
     arguments.check_folder(&config)?;
     let folder = &config.store.folder;
-    let draft = Draft::begin(&flags.target).map_err(CommandError::Backup)?;
+    refuse_inside(folder, &flags.target)?;
+    // First: whoever makes another backup of this store touches no draft.
     let staging = Staging::begin(folder).map_err(CommandError::Backup)?;
+    let draft = Draft::begin(&flags.target).map_err(CommandError::Backup)?;
     let committed = match checkpoint_of_a_stopped_relay(&config) {
         Err(CommandError::Server(ServerError::Store(StoreError::Locked { .. }))) => {
             let address = flags.admin.unwrap_or(config.listen.admin);
@@ -49,6 +51,21 @@ fn create(arguments: &Arguments, flags: &BackupCreate) -> Result<(), CommandErro
         .map_err(CommandError::Backup)?;
     drop(staging);
     say(arguments, &flags.target, &manifest, "backed up");
+    Ok(())
+}
+
+/// A backup in the folder that it is of would go with it.
+fn refuse_inside(store: &Path, target: &Path) -> Result<(), CommandError> {
+    let parent = target.parent().filter(|path| *path != Path::new(""));
+    let parent = parent.unwrap_or_else(|| Path::new("."));
+    let (Ok(store), Ok(parent)) = (store.canonicalize(), parent.canonicalize()) else {
+        // What is not there is said by what needs it.
+        return Ok(());
+    };
+    if parent.starts_with(&store) {
+        let inside = BackupError::InsideStore(target.to_path_buf());
+        return Err(CommandError::Backup(inside));
+    }
     Ok(())
 }
 

@@ -158,7 +158,11 @@ impl CommandError {
 
 fn of_backup(error: &BackupError) -> u8 {
     match error {
-        BackupError::Exists(_) | BackupError::NoName(_) | BackupError::NotEmpty(_) => 3,
+        BackupError::Exists(_)
+        | BackupError::InsideStore(_)
+        | BackupError::ClockBehind { .. }
+        | BackupError::NoName(_)
+        | BackupError::NotEmpty(_) => 3,
         BackupError::OtherKey { .. } => 4,
         BackupError::NoRoom { .. } => 7,
         BackupError::TooNew { .. } => 8,

@@ -25,8 +25,10 @@ impl Wanted {
             Ok(committed) => tracing::info!(seq = committed.seq, "a checkpoint was made"),
             Err(error) => tracing::warn!(%error, "no checkpoint was made"),
         }
-        // Whoever asked may be gone; the next backup replaces what was made.
-        let _ = self.answer.send(made);
+        if self.answer.send(made).is_err() {
+            // Whoever asked is gone, and the links would keep every file of today alive.
+            backup::forget_checkpoint(&self.folder);
+        }
     }
 }
 
