@@ -114,7 +114,8 @@ async fn tcp(envelope: &VerifiedEnvelope, frames: usize) -> Result<f64, Failure>
             stream.write_all(envelope.bytes()).await?;
         }
         stream.shutdown().await?;
-        Ok::<_, Failure>(())
+        // Dropped with something unread in it, such as a ticket, it would reset the connection.
+        Ok::<_, Failure>(stream)
     });
     let (stream, _) = listener.accept().await?;
     let mut stream = TlsAcceptor::from(Arc::new(server)).accept(stream).await?;
@@ -127,7 +128,9 @@ async fn tcp(envelope: &VerifiedEnvelope, frames: usize) -> Result<f64, Failure>
         }
     }
     let took = begun.elapsed().as_secs_f64();
-    sending.await??;
+    // The end as well, or the sender would meet a connection that is gone.
+    while stream.read(&mut buffer).await? > 0 {}
+    drop(sending.await??);
     Ok(took)
 }
 
