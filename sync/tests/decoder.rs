@@ -9,6 +9,7 @@
 mod support;
 
 use khlong_crdt::class::{Class, Cursor};
+use khlong_crdt::envelope::EnvelopeError;
 use khlong_crdt::id::{ArrivalSeq, LogId};
 use khlong_crdt::time::{Monotonic, UnixMillis};
 use khlong_sync::replica::{Arrival, TransferTotals};
@@ -543,4 +544,28 @@ fn error_codes_are_numbered_for_good() {
     assert_eq!(numbers, (1..=23).collect::<Vec<u32>>());
     assert_eq!(ErrorCode::from_number(4_000), ErrorCode::Unknown(4_000));
     assert!(!ErrorCode::Unknown(4_000).is_retryable());
+}
+
+#[test]
+fn envelopes_are_what_the_given_check_makes_of_their_bytes() {
+    let envelope = change(1, 1, 1);
+    let bytes = wire::encode(&Frame::Append(Append {
+        request: 1,
+        envelopes: vec![envelope.clone(), envelope.clone()],
+    }));
+    let known = envelope.clone();
+    let compare = move |bytes: &[u8]| match bytes == known.bytes() {
+        true => Ok(known.clone()),
+        false => Err(EnvelopeError::Length),
+    };
+    assert!(wire::decode_with(&bytes, &compare).is_ok());
+    let refuse = |_: &[u8]| Err(EnvelopeError::Length);
+    let refused = wire::decode_with(&bytes, &refuse);
+    assert!(matches!(
+        refused,
+        Err(WireError::Envelope {
+            index: 0,
+            source: EnvelopeError::Length
+        })
+    ));
 }

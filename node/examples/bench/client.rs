@@ -111,7 +111,7 @@ impl Client {
                         }
                         return Ok(());
                     }
-                    other => ended(&other)?,
+                    other => pass_over(&other)?,
                 }
             }
             self.read().await?;
@@ -139,7 +139,7 @@ impl Client {
                     cursor,
                     ..
                 }) => self.pulled(class, backfill, cursor.seq).await?,
-                Some(other) => ended(&other)?,
+                Some(other) => pass_over(&other)?,
                 None => self.read().await?,
             }
         }
@@ -159,7 +159,7 @@ impl Client {
                     self.pulled(class, backfill, cursor.seq).await?;
                     return Ok(entries);
                 }
-                Some(other) => ended(&other)?,
+                Some(other) => pass_over(&other)?,
                 None => self.read().await?,
             }
         }
@@ -207,7 +207,7 @@ impl Client {
 }
 
 /// Passes over what nobody waits for; a refusal ends the run.
-fn ended(event: &Event) -> Result<(), Failure> {
+fn pass_over(event: &Event) -> Result<(), Failure> {
     match event {
         Event::Refused { code, message, .. } => {
             Err(format!("the relay refused a request: {code} {message}").into())

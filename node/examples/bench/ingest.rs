@@ -87,10 +87,7 @@ pub(crate) async fn measure(
 
 /// What the figures of a case begin with.
 pub(crate) fn name(contender: &Contender, writers: usize, messages: usize) -> String {
-    let whose = match contender {
-        Contender::Khlong => String::new(),
-        Contender::Nats(..) => format!("{}: ", contender.name()),
-    };
+    let whose = contender.prefix();
     format!("{whose}ingest, {writers} writers, {messages} messages an envelope")
 }
 

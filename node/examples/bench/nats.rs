@@ -23,18 +23,18 @@ const CAPACITY: usize = 1 << 20;
 
 /// When the server fsyncs what it acknowledges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sync {
+pub(crate) enum Fsync {
     /// Before each ack, as a relay of Khlong does.
     Always,
     /// Every two minutes: its default. A crash of the machine loses what was acknowledged since.
     Lazy,
 }
 
-impl Sync {
-    pub(crate) fn name(self) -> &'static str {
+impl Fsync {
+    pub(crate) fn prefix(self) -> &'static str {
         match self {
-            Self::Always => "NATS, fsync always",
-            Self::Lazy => "NATS, lazy",
+            Self::Always => "NATS, fsync always: ",
+            Self::Lazy => "NATS, lazy: ",
         }
     }
 }
@@ -46,13 +46,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(program: &Path, folder: &Path, sync: Sync) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        program: &Path,
+        folder: &Path,
+        fsync: Fsync,
+    ) -> Result<Self, Failure> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let address = format!("127.0.0.1:{port}");
         let store = folder.join("nats");
-        let interval = match sync {
-            Sync::Always => "  sync_interval: always\n",
-            Sync::Lazy => "",
+        let interval = match fsync {
+            Fsync::Always => "  sync_interval: always\n",
+            Fsync::Lazy => "",
         };
         let config = format!(
             "listen: \"{address}\"\njetstream {{\n  store_dir: \"{}\"\n{interval}}}\n",

@@ -15,8 +15,8 @@ pub(crate) fn contenders(nats_server: Option<&Path>) -> Result<Vec<Contender>, F
         let version = run(Command::new(program).arg("--version"))
             .map_err(|error| format!("the peer NATS is missing: {error}"))?;
         eprintln!("bench: {}", version.trim());
-        for sync in [nats::Sync::Always, nats::Sync::Lazy] {
-            contenders.push(Contender::Nats(program.to_owned(), sync));
+        for fsync in [nats::Fsync::Always, nats::Fsync::Lazy] {
+            contenders.push(Contender::Nats(program.to_owned(), fsync));
         }
     }
     Ok(contenders)

@@ -32,14 +32,15 @@ const SETTINGS: [(&str, &str); 3] = [
 pub(crate) enum Contender {
     Khlong,
     /// With the program of the server.
-    Nats(PathBuf, nats::Sync),
+    Nats(PathBuf, nats::Fsync),
 }
 
 impl Contender {
-    pub(crate) fn name(&self) -> &'static str {
+    /// What its figures begin with.
+    pub(crate) fn prefix(&self) -> &'static str {
         match self {
-            Self::Khlong => "Khlong",
-            Self::Nats(_, sync) => sync.name(),
+            Self::Khlong => "",
+            Self::Nats(_, fsync) => fsync.prefix(),
         }
     }
 }
@@ -74,8 +75,8 @@ impl Side {
                     running,
                 }
             }
-            Contender::Nats(program, sync) => {
-                Server::Nats(nats::Server::start(program, folder.path(), *sync).await?)
+            Contender::Nats(program, fsync) => {
+                Server::Nats(nats::Server::start(program, folder.path(), *fsync).await?)
             }
         };
         Ok(Self { server, folder })
