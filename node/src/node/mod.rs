@@ -1,6 +1,6 @@
 //! A node as a program holds it: an async handle to a driver thread.
 //!
-//! The driver owns the sans-IO [`Peer`](crate::peer::Peer) and takes no decisions. It gathers what
+//! The driver owns the sans-IO [`Peer`] and takes no decisions. It gathers what
 //! waits in its queue, lets the peer stage all of it, commits once, and only
 //! then lets answers, frames and events go. So an answer always means durable,
 //! and one fsync serves all who wait for it.
