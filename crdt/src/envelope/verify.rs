@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use ed25519_dalek::{Signer, SigningKey};
+use ed25519_dalek::SigningKey;
 
 use super::{
     EnvelopeError, Header, Kind, Prefix,
@@ -105,7 +105,7 @@ impl VerifiedEnvelope {
         };
         let mut bytes = header.encode();
         let header_length = bytes.len();
-        let signature = key.sign(&signed_message(&bytes)).to_bytes();
+        let signature = signature::sign(key, &signed_message(&bytes));
         let id = id_of(&bytes);
         bytes.extend_from_slice(&signature);
         bytes.extend_from_slice(body);

@@ -1,7 +1,8 @@
 //! The key of one device of one member in one timeline: it signs every envelope.
 
-use ed25519_dalek::{Signer, SigningKey};
+use ed25519_dalek::SigningKey;
 use khlong_crdt::id::AuthorKey;
+use khlong_crdt::signature;
 use zeroize::Zeroizing;
 
 use super::secret::secret;
@@ -39,7 +40,7 @@ impl AuthorSecret {
     /// proof of possession on a connection.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.signing.sign(message).to_bytes()
+        signature::sign(&self.signing, message)
     }
 
     /// What [`VerifiedEnvelope::sign`](khlong_crdt::envelope::VerifiedEnvelope::sign) takes.

@@ -1,7 +1,8 @@
 //! The key of this machine. It never leaves it, and no timeline names it.
 
-use ed25519_dalek::{Signer, SigningKey};
+use ed25519_dalek::SigningKey;
 use khlong_crdt::id::DeviceKey;
+use khlong_crdt::signature;
 
 use super::secret::secret;
 
@@ -27,7 +28,7 @@ impl DeviceSecret {
     /// Signs `message`, which starts with the domain of its purpose.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+        signature::sign(&self.0, message)
     }
 
     fn seed(&self) -> &[u8; 32] {

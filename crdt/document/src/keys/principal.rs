@@ -1,9 +1,10 @@
 //! One member of one timeline. A relay sees this key, and nothing that joins two of
 //! them: a person in ten timelines is ten principals.
 
-use ed25519_dalek::{Signer, SigningKey};
+use ed25519_dalek::SigningKey;
 use khlong_crdt::context::{SIGN_AUTHOR, SIGN_HANDOVER, SIGN_INBOX};
 use khlong_crdt::id::{AuthorKey, InboxKey, PrincipalKey, TimelineId};
+use khlong_crdt::signature;
 
 use super::secret::secret;
 
@@ -57,7 +58,7 @@ impl PrincipalSecret {
         subject: &[u8; 32],
     ) -> [u8; 64] {
         let statement = [domain, timeline.as_bytes(), principal.as_bytes(), subject].concat();
-        self.0.sign(&statement).to_bytes()
+        signature::sign(&self.0, &statement)
     }
 
     pub(crate) fn seed(&self) -> &[u8; 32] {
