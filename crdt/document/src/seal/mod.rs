@@ -11,6 +11,7 @@
 mod auth_op;
 mod cipher;
 mod content;
+mod dictionary;
 mod key_op;
 mod notice;
 
@@ -157,7 +158,7 @@ pub enum OpenError {
     #[error("declares {bytes} bytes of plaintext; {PLAINTEXT_BYTES_MAX} is the limit")]
     PlaintextTooLong {
         /// Bytes declared.
-        bytes: u32,
+        bytes: u64,
     },
     /// The lengths inside do not fit the content or each other.
     #[error("the lengths inside the sealed content do not fit")]
