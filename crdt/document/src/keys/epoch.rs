@@ -52,6 +52,17 @@ impl EpochKey {
         Zeroizing::new(context::derive(context::BODY_KEY, &parts))
     }
 
+    /// Key of the nonces of what every member rebuilds: the hash over the changes is checked
+    /// by whoever can open the body, and by nobody else.
+    pub(crate) fn rebuilt_nonce_key(
+        &self,
+        timeline: TimelineId,
+        author: AuthorKey,
+    ) -> Zeroizing<[u8; 32]> {
+        let parts: [&[u8]; 3] = [&self.0, timeline.as_bytes(), author.as_bytes()];
+        Zeroizing::new(context::derive(context::REBUILT_NONCE, &parts))
+    }
+
     /// Key of the parents' keys in the manifest of this epoch.
     pub(crate) fn parents_key(&self, timeline: TimelineId) -> Zeroizing<[u8; 32]> {
         let parts: [&[u8]; 2] = [&self.0, timeline.as_bytes()];

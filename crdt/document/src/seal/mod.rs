@@ -14,6 +14,7 @@ mod content;
 mod dictionary;
 mod key_op;
 mod notice;
+mod rebuilt;
 
 use khlong_crdt::envelope::{EnvelopeError, Expiry, Kind, Prefix, VerifiedEnvelope};
 use khlong_crdt::id::{AuthorKey, EnvelopeId, EpochId, MediaRootId, Seq, TimelineId};
@@ -23,6 +24,8 @@ pub use self::auth_op::{open_auth_op, seal_auth_op};
 pub use self::content::{CONTENT_OVERHEAD_BYTES, PLAINTEXT_BYTES_MAX, padded_length};
 pub use self::key_op::{open_key_op, seal_key_op};
 pub use self::notice::{open_notice, seal_notice};
+
+pub(crate) use self::rebuilt::{Witness, open_with_witness, seal_rebuilt};
 
 pub(crate) use self::cipher::{
     TAG_BYTES as CIPHER_TAG_BYTES, decrypt as decrypt_raw, encrypt as encrypt_raw,

@@ -5,17 +5,18 @@ use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::{AuthorKey, EpochId, PrincipalKey, Seq};
 
 use super::Timeline;
+use super::compact::{self, AuthHeads, CompactPlaintext};
 use super::event::{Refused, TimelineEvent};
 use super::genesis::DocumentKind;
 use super::limits::{OPENED_BYTES_MAX, OPENED_SECTIONS_MAX};
 use super::page::PageAddress;
 use super::parked::Need;
-use super::plaintext::{ChangePlaintext, DocumentChanges, ReceiptPlaintext};
+use super::plaintext::{ChangePlaintext, DocumentChanges, PlaintextError, ReceiptPlaintext};
 use super::receipts::Whose;
 use super::receive::Step;
 use crate::keys::epoch::EpochKey;
 use crate::membership::key_op::KeyOp;
-use crate::seal;
+use crate::seal::{self, Witness};
 
 /// Opened, not merged yet.
 #[derive(Debug, Default)]
@@ -28,6 +29,16 @@ impl Opened {
     fn push(&mut self, author: AuthorKey, seq: Seq, section: DocumentChanges) {
         self.bytes += section.changes.iter().map(Vec::len).sum::<usize>();
         self.sections.push((author, seq, section));
+    }
+
+    /// Whether something is to be merged into one of these pages.
+    fn touches(&self, pages: &[PageAddress]) -> bool {
+        self.sections.iter().any(|(_, _, section)| {
+            let mut same = pages
+                .iter()
+                .filter(|page| (page.n, page.lineage) == (section.n, section.lineage));
+            same.any(|page| page.kind as u8 == section.document)
+        })
     }
 
     pub(super) const fn is_full(&self) -> bool {
@@ -95,9 +106,74 @@ impl Timeline {
         let Some(key) = self.epochs.key(&prefix.epoch) else {
             return Ok(Step::Wait(Need::Key(prefix.epoch)));
         };
-        let plaintext = seal::open(envelope, key).map_err(Refused::Open)?;
+        let (plaintext, witness) = seal::open_with_witness(envelope, key).map_err(Refused::Open)?;
+        if plaintext.starts_with(&compact::START) {
+            return self.open_compact(envelope, &plaintext, &witness, events);
+        }
         let change = ChangePlaintext::decode(&plaintext).map_err(Refused::Plaintext)?;
-        for section in change.sections {
+        self.note_opened(author, seq, change.sections, events);
+        Ok(Step::Done)
+    }
+
+    /// The compact form: its changes are rebuilt, or it waits for what they rest on.
+    fn open_compact(
+        &mut self,
+        envelope: &VerifiedEnvelope,
+        plaintext: &[u8],
+        witness: &Witness,
+        events: &mut Vec<TimelineEvent>,
+    ) -> Result<Step, Refused> {
+        let prefix = envelope.prefix();
+        let (author, seq) = (prefix.author, prefix.seq);
+        let compact =
+            CompactPlaintext::decode(plaintext, &prefix.epoch).map_err(Refused::Plaintext)?;
+        let malformed = || Refused::Plaintext(PlaintextError::Malformed);
+        if matches!(compact.auth_heads, AuthHeads::AsBefore(places) if places >= seq.get()) {
+            return Err(malformed());
+        }
+        let is_full = self.history() == Some(History::Full);
+        let mut sections = compact.sections.iter();
+        if sections.any(|section| (section.lineage == EpochId::ZERO) != is_full) {
+            return Err(malformed());
+        }
+        let wanted = compact.wanted(&author);
+        let pages = compact.pages();
+        if self.opened.touches(&pages) {
+            self.merge_opened(events);
+        }
+        let mut known = Vec::with_capacity(wanted.len());
+        for (page, reference) in &wanted {
+            let named = self.pages.named(page, reference);
+            if named.is_empty() {
+                return Ok(Step::WaitForChange(vec![(*page, *reference)], pages));
+            }
+            known.push(named);
+        }
+        let fits = |hashes: &[[u8; 32]]| witness.fits(hashes);
+        let Some(rebuilt) = compact.rebuild(&author, &wanted, &known, fits) else {
+            if wanted.is_empty() {
+                return Err(Refused::Plaintext(PlaintextError::Nonce));
+            }
+            return Ok(Step::WaitForChange(wanted, pages));
+        };
+        if author == self.author
+            && let AuthHeads::Listed(heads) = compact.auth_heads
+            && self.cited.as_ref().is_none_or(|(known, _)| *known < seq)
+        {
+            self.cited = Some((seq, heads));
+        }
+        self.note_opened(author, seq, rebuilt.sections, events);
+        Ok(Step::Done)
+    }
+
+    fn note_opened(
+        &mut self,
+        author: AuthorKey,
+        seq: Seq,
+        sections: Vec<DocumentChanges>,
+        events: &mut Vec<TimelineEvent>,
+    ) {
+        for section in sections {
             if self.is_mine(&author) {
                 self.note_source(author, seq, &section, events);
             }
@@ -109,7 +185,6 @@ impl Timeline {
                 self.pages.note_unreadable(author, seq);
             }
         }
-        Ok(Step::Done)
     }
 
     fn note_source(

@@ -69,7 +69,7 @@ pub enum TimelineEvent {
     },
     /// All was built anew from the envelopes: whatever is shown may have changed.
     Rebuilt,
-    /// Too much waits for keys or authors; this one is gone until the timeline is read
+    /// Too much waits for keys, authors or changes; this one is gone until the timeline is read
     /// again, for which [`super::Timeline::must_reread`] asks when it is worth while.
     ParkedFull {
         /// Which.

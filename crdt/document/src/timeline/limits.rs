@@ -36,6 +36,19 @@ pub const SECTIONS_MAX: usize = 64;
 pub const CHANGES_PER_SECTION_MAX: usize = 1_024;
 /// Auth heads cited by one plaintext.
 pub const AUTH_HEADS_MAX: usize = 32;
+/// Places between a change and the one that lists its auth heads: the writer's number then
+/// takes one byte, and nobody has to look far.
+pub const AUTH_HEADS_BACK_MAX: usize = 95;
+const _: () = assert!(AUTH_HEADS_MAX + AUTH_HEADS_BACK_MAX <= 0x7f);
+/// Messages in the compact form of one plaintext: those of one change.
+pub const COMPACT_MESSAGES_MAX: usize = CHANGE_OPS_MAX / 3;
+/// Changes that those of one plaintext rest on, as far as they are rebuilt.
+pub const COMPACT_REFERENCES_MAX: usize = 64;
+/// What is tried where references of one plaintext may mean several changes.
+pub const REBUILD_TRIES_MAX: usize = 16;
+/// Memory of envelopes whose changes cannot be rebuilt yet, in bytes. Beyond, whoever holds
+/// the most loses its last ones.
+pub const UNRESOLVED_MEMORY_MAX: usize = 16 * 1024 * 1024;
 /// Authors named by one half of a receipt.
 pub const RECEIPT_HEIGHTS_MAX: usize = 1_024;
 
@@ -108,6 +121,11 @@ const _: () = assert!(
         && PAGE_WAITING_MEMORY_MAX <= FAR_MEMORY_MAX
         && FAR_MEMORY_MAX <= PENDING_MEMORY_MAX,
     "several of the largest changes wait, and what waited is read at once"
+);
+const _: () = assert!(
+    UNRESOLVED_MEMORY_MAX >= 16 * (khlong_crdt::limits::BODY_BYTES_MAX + 128 * 1024)
+        && 128 * 1024 >= (1 + COMPACT_REFERENCES_MAX + SECTIONS_MAX) * CHANGE_MEMORY_BYTES,
+    "several of the largest envelopes wait"
 );
 const _: () = assert!(EMOJI_BYTES_MAX < VALUE_BYTES_MAX && TITLE_BYTES_MAX < VALUE_BYTES_MAX);
 const _: () = assert!(RECEIPT_HEIGHTS_MAX * 2 * 40 < crate::seal::PACKED_BYTES_MAX);

@@ -16,6 +16,7 @@
 mod canonical;
 mod chain;
 pub mod chunk;
+mod compact;
 mod compose;
 mod content;
 pub mod draft;
@@ -37,6 +38,7 @@ mod room;
 mod shelf;
 mod sources;
 pub mod state;
+mod unresolved;
 mod unshown;
 pub mod write;
 
@@ -58,6 +60,7 @@ use self::parked::Parked;
 use self::receipts::Receipts;
 use self::sources::Sources;
 use self::state::State;
+use self::unresolved::Unresolved;
 use crate::membership::secrets::TimelineSecrets;
 
 /// One timeline as one member's device sees it.
@@ -81,6 +84,9 @@ pub struct Timeline {
     head: (Seq, EnvelopeId),
     sources: Sources,
     parked: Parked,
+    unresolved: Unresolved,
+    /// Where I listed auth heads last, and which.
+    cited: Option<(Seq, Vec<EnvelopeId>)>,
     opened: Opened,
     /// Authors whose handover, or whose key among too many, gave way to a lower one; at most
     /// [`limits::SUPERSEDED_AUTHORS_MAX`].
@@ -142,6 +148,8 @@ impl Timeline {
             head: (Seq(0), EnvelopeId::ZERO),
             sources: Sources::default(),
             parked: Parked::default(),
+            unresolved: Unresolved::default(),
+            cited: None,
             opened: Opened::default(),
             superseded: BTreeSet::new(),
             is_stale: false,
@@ -232,10 +240,10 @@ impl Timeline {
         !self.is_stale && self.epochs.current().is_some() && self.head.0 > Seq(0)
     }
 
-    /// Envelopes that wait for an author, a key or a grant.
+    /// Envelopes that wait for an author, a key, a grant, or a change on which they rest.
     #[must_use]
     pub fn parked_count(&self) -> usize {
-        self.parked.len()
+        self.parked.len() + self.unresolved.len()
     }
 
     /// Messages that count, each once; deleted ones included.

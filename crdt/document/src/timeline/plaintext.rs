@@ -22,6 +22,9 @@ pub enum PlaintextError {
     /// Ends early, or carries something behind its end.
     #[error("the plaintext is truncated or malformed")]
     Malformed,
+    /// What was rebuilt is not what the writer sealed, and rests on nothing that could come.
+    #[error("the message does not say what its nonce promises; its writer is at fault")]
+    Nonce,
     /// More sections, changes or heights than allowed.
     #[error("the plaintext exceeds a limit of the document format")]
     Limit,

@@ -8,8 +8,10 @@ use khlong_crdt::envelope::{Kind, VerifiedEnvelope};
 use khlong_crdt::id::{AuthorKey, EnvelopeId, PrincipalKey, Seq};
 
 use super::Timeline;
+use super::compact::rebuild::Wanted;
 use super::event::{Refused, TimelineEvent};
 use super::limits::AUTH_HEADS_MAX;
+use super::page::PageAddress;
 use super::pages::PagesEvent;
 use super::parked::Need;
 use crate::keys::inbox::is_usable_public_key;
@@ -22,6 +24,8 @@ pub(super) enum Step {
     Unblocked,
     /// Something that it needs is not here yet.
     Wait(Need),
+    /// Its changes rest on others that are not here yet: on any of these.
+    WaitForChange(Vec<Wanted>, Vec<PageAddress>),
 }
 
 impl Timeline {
@@ -50,6 +54,11 @@ impl Timeline {
             self.is_incomplete |= self.parked.may_count(|need| self.is_met(need));
         }
         self.merge_opened(&mut events);
+        // Each may bring what another waits for.
+        while let Some(envelope) = self.unresolved.take_freed() {
+            self.absorb(envelope, &mut events);
+            self.merge_opened(&mut events);
+        }
         events
     }
 
@@ -85,6 +94,12 @@ impl Timeline {
                 if self.parked.park(envelope, need).is_err() {
                     events.push(TimelineEvent::ParkedFull { envelope: id });
                 }
+                return false;
+            }
+            Ok(Step::WaitForChange(wanted, pages)) => {
+                let dropped = self.unresolved.park(envelope, wanted, pages);
+                let dropped = dropped.into_iter();
+                events.extend(dropped.map(|envelope| TimelineEvent::ParkedFull { envelope }));
                 return false;
             }
             Ok(Step::Done | Step::Unblocked) => {}
@@ -223,7 +238,7 @@ impl Timeline {
     }
 
     /// Merges what was opened, page by page.
-    fn merge_opened(&mut self, events: &mut Vec<TimelineEvent>) {
+    pub(super) fn merge_opened(&mut self, events: &mut Vec<TimelineEvent>) {
         let opened = std::mem::take(&mut self.opened).sections;
         if opened.is_empty() {
             return;
@@ -233,6 +248,9 @@ impl Timeline {
                 .iter()
                 .map(|(author, seq, section)| (*author, Some(*seq), section)),
         );
+        for (page, known) in self.pages.take_arrived() {
+            self.unresolved.note(page, &known);
+        }
         events.extend(merged.into_iter().filter_map(|event| match event {
             PagesEvent::MessageAdded(id) => Some(TimelineEvent::MessageAdded(id)),
             PagesEvent::MessageChanged(id) => Some(TimelineEvent::MessageChanged(id)),

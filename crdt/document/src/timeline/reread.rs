@@ -18,13 +18,17 @@ use super::limits::SUPERSEDED_AUTHORS_MAX;
 use super::pages::Pages;
 use super::parked::{Need, Parked};
 use super::sources::Sources;
+use super::unresolved::Unresolved;
 
 impl Timeline {
     /// Whether [`Self::reread`] is due, before the next write: what is shown is wrong or
     /// not all. Until then a timeline in which somebody's handover gave way takes auth-ops only.
     #[must_use]
-    pub const fn must_reread(&self) -> bool {
-        self.is_stale || self.is_incomplete || self.pages.must_reread()
+    pub fn must_reread(&self) -> bool {
+        self.is_stale
+            || self.is_incomplete
+            || self.pages.must_reread()
+            || self.unresolved.must_reread()
     }
 
     /// Reads the timeline from the beginning, more than once if it has to. `feed` gives all
@@ -51,6 +55,7 @@ impl Timeline {
             self.is_incomplete = false;
             self.parked.forget_dropped();
             self.pages.forget_dropped();
+            self.unresolved.forget_dropped();
             match feed(self) {
                 Ok(more) => events.extend(more),
                 Err(error) => {
@@ -82,6 +87,8 @@ impl Timeline {
         self.head = (Seq(0), EnvelopeId::ZERO);
         self.sources = Sources::default();
         self.parked = Parked::default();
+        self.unresolved = Unresolved::default();
+        self.cited = None;
         self.opened = Opened::default();
         self.is_stale = false;
     }

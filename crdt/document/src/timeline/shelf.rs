@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::canonical;
 use super::entry;
 use super::genesis::DocumentKind;
-use super::page::{Page, Rules};
+use super::page::{Lost, Page, Rules};
 use khlong_crdt::id::AuthorKey;
 
 use khlong_crdt::reader::Reader;
@@ -27,6 +27,7 @@ pub(crate) struct Shelved {
     pub(crate) hash: [u8; 32],
     /// Of whom something found no room ([`super::room::Room`]).
     pub(crate) dropped: BTreeMap<AuthorKey, usize>,
+    lost: Lost,
 }
 
 impl Shelved {
@@ -51,6 +52,7 @@ impl Shelved {
             is_begun: page.is_begun(),
             hash: canonical::page_hash(page),
             dropped: page.dropped(),
+            lost: page.lost().clone(),
         }
     }
 
@@ -65,7 +67,7 @@ impl Shelved {
             };
             changes.extend(entry::check(kind, &AuthorKey::from_bytes(author), change));
         }
-        let mut page = Page::with_dropped(kind, self.dropped.clone());
+        let mut page = Page::as_before(kind, self.dropped.clone(), &self.lost);
         page.merge(changes, rules);
         debug_assert_eq!(
             page.applied_count(),

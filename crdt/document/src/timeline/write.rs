@@ -10,9 +10,12 @@ use khlong_crdt::time::UnixMillis;
 use rand_core::CryptoRng;
 
 use super::Timeline;
+use super::compact::rebuild::Reference;
+use super::compact::{self, AuthHeads};
 use super::draft::Draft;
+use super::limits::AUTH_HEADS_BACK_MAX;
+use super::page::PageAddress;
 use super::pages::writing::ComposeError;
-use super::plaintext::ChangePlaintext;
 use super::receive::note_auth_head;
 use crate::keys::epoch::EpochKey;
 use crate::keys::inbox::is_usable_public_key;
@@ -85,7 +88,8 @@ pub struct InviteTerms<'a> {
 impl Timeline {
     /// Writes drafts as one envelope and shows them here at once. The envelope is to
     /// be stored and sent; [`super::limits::DRAFT_BYTES_MAX`] and
-    /// [`super::limits::DRAFTS_PER_ENVELOPE_MAX`] say what fits one.
+    /// [`super::limits::DRAFTS_PER_ENVELOPE_MAX`] say what fits one. The form that is
+    /// written takes no randomness; others may.
     ///
     /// # Errors
     /// [`WriteError`]; nothing is changed then.
@@ -93,7 +97,7 @@ impl Timeline {
         &mut self,
         drafts: &[Draft],
         now: UnixMillis,
-        random: &mut dyn CryptoRng,
+        _random: &mut dyn CryptoRng,
     ) -> Result<VerifiedEnvelope, WriteError> {
         self.check_ready()?;
         self.check_ownership(drafts)?;
@@ -104,18 +108,24 @@ impl Timeline {
             epoch_id
         };
         let author = self.author;
+        self.pages.block(self.unresolved.pages_of(author));
         let sections = self.pages.compose(&author, lineage, drafts, now)?;
-        let plaintext = ChangePlaintext {
-            clock: now,
-            auth_heads: self.cited_auth_heads(),
-            sections,
-        };
+        let auth_heads = self.auth_heads_to_say();
+        let pages = &mut self.pages;
+        let mut known = |page: &PageAddress, reference: &Reference| pages.named(page, reference);
+        let compact =
+            compact::write::write(&author, &epoch_id, now, &auth_heads, &sections, &mut known);
         let request = SealRequest {
             epoch_id,
             refs: media(drafts),
             ..self.request(Kind::Change)
         };
-        self.seal_content(request, &plaintext.encode(), random)
+        let key = self.epochs.key(&epoch_id).ok_or(WriteError::NotReady)?;
+        let (plaintext, hashes) = (&compact.plaintext, &compact.hashes);
+        let envelope = seal::seal_rebuilt(request, key, plaintext, hashes, &self.secrets.author)
+            .map_err(WriteError::Seal)?;
+        self.receive(&envelope);
+        Ok(envelope)
     }
 
     /// Tells what was received and shown since my last receipt; None when nothing
@@ -252,7 +262,7 @@ impl Timeline {
         if self.is_superseded() {
             return Err(WriteError::Superseded);
         }
-        if self.is_stale {
+        if self.is_stale || self.unresolved.has_dropped(&self.author) {
             return Err(WriteError::Stale);
         }
         match (self.is_ready(), self.can_acknowledge()) {
@@ -303,6 +313,17 @@ impl Timeline {
             epoch_id: EpochId::ZERO,
             expiry: Expiry::Keep,
             refs: Vec::new(),
+        }
+    }
+
+    /// The same, or where I said so last.
+    fn auth_heads_to_say(&self) -> AuthHeads {
+        let heads = self.cited_auth_heads();
+        let said = self.cited.as_ref().filter(|(_, said)| *said == heads);
+        let places = said.map(|(seq, _)| self.next_seq().get().saturating_sub(seq.get()));
+        match places.filter(|places| (1..=AUTH_HEADS_BACK_MAX as u64).contains(places)) {
+            Some(places) => AuthHeads::AsBefore(places),
+            None => AuthHeads::Listed(heads),
         }
     }
 

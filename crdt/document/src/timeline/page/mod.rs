@@ -4,6 +4,7 @@
 //! the elements it stands behind are. What is applied is therefore a function of
 //! the set of changes alone: order, duplicates and batches do not matter.
 
+mod lost;
 mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,8 @@ use crate::timeline::genesis::DocumentKind;
 use crate::timeline::limits::{Limits, PAGE_WAITING_MEMORY_MAX};
 use crate::timeline::order::ListOrder;
 use crate::timeline::room::Room;
+
+pub(crate) use self::lost::Lost;
 
 /// Names one document of a timeline; pages come in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,6 +113,7 @@ pub(crate) struct Page {
     held: BTreeMap<ChangeHash, Held>,
     places: BTreeMap<(AuthorKey, u64), ChangeHash>,
     waiting: BTreeMap<Need, Vec<ChangeHash>>,
+    lost: Lost,
     /// For what is neither applied nor refused. Of refused changes an author has at most
     /// one in a page: what comes behind it waits.
     room: Room,
@@ -134,6 +138,7 @@ impl Page {
             held: BTreeMap::new(),
             places: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            lost: Lost::default(),
             room: Room::default(),
             heads: BTreeSet::from([genesis]),
             tails: BTreeMap::new(),
@@ -155,6 +160,11 @@ impl Page {
     ) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         let fresh = self.lowest_of_each_place(changes, &mut outcomes);
+        for outcome in &outcomes {
+            if let Outcome::Refused(loser, ChangeRefusal::Superseded) = outcome {
+                self.lose(loser);
+            }
+        }
         self.evict(&fresh, rules, &mut outcomes);
         let ready = fresh
             .into_iter()
@@ -162,9 +172,13 @@ impl Page {
             .collect();
         self.settle_ready(ready, rules, &mut outcomes);
         // Only now: what could be applied needed no room.
-        while let Some(author) = self.room.gives_way(PAGE_WAITING_MEMORY_MAX)
-            && let Some(dropped) = self.drop_last_of(author, &rules.limits)
-        {
+        while let Some(author) = self.room.gives_way(PAGE_WAITING_MEMORY_MAX) {
+            if self.drop_lost_of(author) {
+                continue;
+            }
+            let Some(dropped) = self.drop_last_of(author, &rules.limits) else {
+                break;
+            };
             outcomes.push(Outcome::Refused(dropped, ChangeRefusal::Full));
         }
         for list in self.lists.values_mut() {

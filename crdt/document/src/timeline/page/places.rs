@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use khlong_crdt::id::AuthorKey;
 
-use super::{Outcome, Page, Readiness, Rules, Standing};
+use super::{Lost, Outcome, Page, Readiness, Rules, Standing};
 use crate::timeline::entry::{ChangeRefusal, Checked};
 use crate::timeline::genesis::DocumentKind;
 use crate::timeline::limits::{Limits, PAGE_WAITING_MEMORY_MAX};
@@ -68,11 +68,15 @@ impl Page {
         if !losers.iter().any(is_applied) && self.hidden.is_empty() {
             for loser in losers {
                 self.forget(&loser, &rules.limits);
+                self.lose(&loser);
             }
             return;
         }
         if losers.is_empty() {
             return;
+        }
+        for loser in &losers {
+            self.lose(loser);
         }
         let authors: BTreeSet<_> = losers.iter().map(|loser| loser.author).collect();
         outcomes.extend(
@@ -81,7 +85,7 @@ impl Page {
                 .map(|author| Outcome::Rebuilt { author }),
         );
         let losers: BTreeSet<_> = losers.iter().map(|loser| loser.hash).collect();
-        let anew = Self::with_dropped(self.kind, self.dropped());
+        let anew = Self::as_before(self.kind, self.dropped(), &self.lost);
         let old = std::mem::replace(self, anew);
         let ready = old
             .held
@@ -142,12 +146,18 @@ impl Page {
         self.room.dropped().clone()
     }
 
-    /// A page that is read anew; what was dropped of it is so still.
-    pub(crate) fn with_dropped(kind: DocumentKind, dropped: BTreeMap<AuthorKey, usize>) -> Self {
-        Self {
+    /// A page that is read anew; what was dropped of it or lost its place is so still.
+    pub(crate) fn as_before(
+        kind: DocumentKind,
+        dropped: BTreeMap<AuthorKey, usize>,
+        lost: &Lost,
+    ) -> Self {
+        let mut page = Self {
             room: Room::with_dropped(dropped),
             ..Self::new(kind)
-        }
+        };
+        page.restore_lost(lost);
+        page
     }
 
     /// Whether the author's next change would compete for its place with one that waits: it

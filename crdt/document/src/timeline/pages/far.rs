@@ -6,6 +6,7 @@ use std::sync::Arc;
 use automerge::ChangeHash;
 use khlong_crdt::id::AuthorKey;
 
+use crate::timeline::compact::rebuild::{Known, Reference, named_so};
 use crate::timeline::entry::Checked;
 use crate::timeline::limits::FAR_MEMORY_MAX;
 use crate::timeline::page::PageAddress;
@@ -38,6 +39,26 @@ impl Far {
             dropped.push(change);
         }
         dropped
+    }
+
+    /// The changes that a reference may mean.
+    pub(super) fn named(&self, page: &PageAddress, reference: &Reference) -> Vec<Known> {
+        let Some(waiting) = self.waiting.get(page) else {
+            return Vec::new();
+        };
+        match reference {
+            Reference::Place(author, seq) => {
+                let from = (*author, *page, *seq, ChangeHash([0; 32]));
+                let to = (*author, *page, *seq, ChangeHash([0xff; 32]));
+                let names = self.of.range(from..=to);
+                let changes = names.filter_map(|(_, _, _, hash)| waiting.get(hash));
+                changes.map(|change| Known::of(change)).collect()
+            }
+            Reference::Name(name) => {
+                let changes = waiting.range(named_so(name));
+                changes.map(|(_, change)| Known::of(change)).collect()
+            }
+        }
     }
 
     /// What waited for this page.

@@ -3,6 +3,7 @@
 //! envelope: [`super::Timeline`] opens those and feeds this.
 
 mod far;
+mod knowing;
 pub mod reading;
 pub mod writing;
 
@@ -14,6 +15,7 @@ use khlong_crdt::id::{AuthorKey, MessageId, Seq, TimelineId};
 
 use self::far::Far;
 use super::canonical;
+use super::compact::rebuild::Known;
 use super::entry::{self, ChangeRefusal, Checked, Section};
 use super::genesis::DocumentKind;
 use super::limits::{Limits, OPEN_PAGES_MAX, PAGE_NUMBER_MAX, PENDING_MEMORY_MAX};
@@ -71,6 +73,10 @@ pub struct Pages {
     /// Something that found no room would find some now.
     must_reread: bool,
     unshown: Unshown,
+    /// What the last merge brought, for those that wait to be rebuilt.
+    arrived: Vec<(PageAddress, Known)>,
+    /// Where a writer has no next place for now.
+    blocked: BTreeSet<PageAddress>,
 }
 
 /// A change, and the place of its envelope in the author's chain if that is known.
@@ -97,6 +103,8 @@ impl Pages {
             far: Far::default(),
             must_reread: false,
             unshown: Unshown::default(),
+            arrived: Vec::new(),
+            blocked: BTreeSet::new(),
         }
     }
 
@@ -139,6 +147,7 @@ impl Pages {
         &mut self,
         sections: impl IntoIterator<Item = (AuthorKey, Option<Seq>, &'a DocumentChanges)>,
     ) -> Vec<PagesEvent> {
+        self.arrived.clear();
         let mut events = Vec::new();
         let mut pending = Pending::new();
         let mut memory = 0;
@@ -254,6 +263,7 @@ impl Pages {
             if let Some(seq) = seq {
                 self.unshown.wait(change.author, seq.get(), change.hash);
             }
+            self.arrived.push((address, Known::of(change)));
         }
         let dropped = changes
             .into_iter()
@@ -271,6 +281,10 @@ impl Pages {
         events: &mut Vec<PagesEvent>,
     ) {
         let rules = Arc::clone(&self.rules);
+        let brought: Vec<_> = changes
+            .iter()
+            .map(|(change, _)| Known::of(change))
+            .collect();
         let placed: Vec<_> = changes
             .iter()
             .filter_map(|(change, seq)| Some((change.author, (*seq)?, change.hash)))
@@ -284,8 +298,13 @@ impl Pages {
             .into_iter()
             .filter(|(author, _, hash)| !shows(author, hash))
             .collect();
+        let kept = brought
+            .into_iter()
+            .filter(|known| page.is_known(&known.hash));
+        let kept: Vec<_> = kept.map(|known| (address, known)).collect();
         let must_reread = page.must_reread();
         self.must_reread |= must_reread;
+        self.arrived.extend(kept);
         for (author, seq, hash) in unshown {
             self.unshown.wait(author, seq.get(), hash);
         }

@@ -75,7 +75,9 @@ impl Pages {
             let change = compose::change(page, author, &entries);
             let tail = page.tail(author);
             let operations: usize = entries.iter().map(NewEntry::operations).sum();
-            if page.is_blocked(author)
+            let is_blocked = page.is_blocked(author);
+            if is_blocked
+                || self.blocked.contains(&address)
                 || tail.bytes + change.len() > limits.page_author_bytes
                 || tail.operations + operations > limits.page_author_ops
             {
@@ -145,6 +147,7 @@ impl Pages {
             false => Default::default(),
         };
         is_blocked
+            || self.blocked.contains(address)
             || messages + entries.len() >= limits.page_messages
             || bytes + planned_bytes >= limits.page_bytes
             || tail.bytes + planned_bytes >= limits.page_author_turn_bytes
