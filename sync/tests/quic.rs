@@ -113,6 +113,15 @@ async fn frames_travel_in_order_both_ways_and_both_ends_have_one_channel_binding
     }
     let (client, server) = (client.stats(), server.stats());
     assert!(client.udp_sent_bytes > 0 && server.udp_received_bytes > 0);
+    for (bytes, datagrams) in [
+        (client.udp_sent_bytes, client.udp_sent_datagrams),
+        (server.udp_received_bytes, server.udp_received_datagrams),
+    ] {
+        assert!(
+            datagrams > 0 && datagrams < bytes,
+            "{datagrams} of {bytes} bytes"
+        );
+    }
 }
 
 #[tokio::test]

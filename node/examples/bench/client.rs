@@ -20,7 +20,7 @@ use khlong_sync::session::input::Input;
 use khlong_sync::session::output::{Event, Output};
 use khlong_sync::session::proof::proof_bytes;
 use khlong_sync::transport::quic::dialer::Dialer;
-use khlong_sync::transport::quic::link::{Link, LinkEvent};
+use khlong_sync::transport::quic::link::{Link, LinkEvent, LinkStats};
 use khlong_sync::wire::frame::{AppendOutcome, TimelineSubscription};
 
 use crate::processes::Failure;
@@ -163,6 +163,17 @@ impl Client {
                 None => self.read().await?,
             }
         }
+    }
+
+    /// Asks the relay whether it is there, as a keep-alive does, and waits for the answer.
+    pub(crate) async fn ping(&mut self) -> Result<(), Failure> {
+        self.give(Input::Probe).await?;
+        self.read().await
+    }
+
+    /// What the connection has cost so far.
+    pub(crate) fn stats(&self) -> LinkStats {
+        self.link.stats()
     }
 
     async fn pulled(

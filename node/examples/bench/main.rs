@@ -31,6 +31,7 @@ mod sealed;
 mod search;
 mod side;
 mod texts;
+mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -56,7 +57,7 @@ struct Arguments {
     /// Measure these peers as well, in turn, and print ratios: the program of a NATS server
     #[arg(long, value_name = "FILE")]
     nats_server: Option<PathBuf>,
-    /// A folder of real messages for what depends on the text: a line each, or IRC logs
+    /// A folder of real messages, or of folders of them, for what depends on the text: a line each, or IRC logs
     #[arg(long, value_name = "FOLDER")]
     texts: Option<PathBuf>,
     /// Used by this program itself: print what a history takes in memory
@@ -83,6 +84,8 @@ enum Bench {
     Operate,
     /// Search on the device: messages indexed a second, how long a query takes, bytes of the index
     Search,
+    /// Bytes of a message of 100 characters on the wire, both ways; alone, in a stream, in a batch
+    Wire,
 }
 
 #[tokio::main]
@@ -97,7 +100,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    if cfg!(debug_assertions) {
+    // Bytes are the same in every build; times are not.
+    let is_timed = arguments.only.iter().any(|bench| *bench != Bench::Wire);
+    if cfg!(debug_assertions) && (is_timed || arguments.only.is_empty()) {
         return Err("figures of a debug build are of no use: run `make bench`".into());
     }
     let texts = Texts::read(arguments.texts.as_deref())?;
@@ -144,6 +149,10 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         if wanted(Bench::Search) {
             search::measure(arguments.full, &texts, &mut figures)?;
+        }
+        if wanted(Bench::Wire) {
+            let texts = arguments.texts.as_deref();
+            wire::measure(&binaries, texts, arguments.full, &mut figures).await?;
         }
     }
     peers::ratios(&contenders, &mut figures);

@@ -48,22 +48,26 @@ impl Writer {
     }
 
     /// Seals `count` further envelopes of `messages` messages each, in place of the former ones.
+    /// Gives the bytes of their texts.
     pub(crate) fn seal(
         &mut self,
         count: usize,
         messages: usize,
         random: &mut dyn CryptoRng,
-    ) -> Result<(), Failure> {
+    ) -> Result<usize, Failure> {
         self.envelopes.clear();
+        let mut text_bytes = 0;
         for number in self.sealed..self.sealed + count {
             let now = UnixMillis(BEGAN_MS + 1_000 * number as i64);
             let texts = self.texts.from(number * messages);
-            let drafts: Vec<Draft> = texts.take(messages).map(|body| draft(body, now)).collect();
+            let texts: Vec<&str> = texts.take(messages).collect();
+            text_bytes += texts.iter().map(|text| text.len()).sum::<usize>();
+            let drafts: Vec<Draft> = texts.into_iter().map(|body| draft(body, now)).collect();
             let envelope = self.timeline.write(&drafts, now, random)?;
             self.envelopes.push(envelope);
         }
         self.sealed += count;
-        Ok(())
+        Ok(text_bytes)
     }
 }
 

@@ -42,6 +42,10 @@ pub struct LinkStats {
     pub udp_sent_bytes: u64,
     /// Received.
     pub udp_received_bytes: u64,
+    /// UDP datagrams that were sent: each costs IP and UDP headers beside its payload.
+    pub udp_sent_datagrams: u64,
+    /// UDP datagrams that were received.
+    pub udp_received_datagrams: u64,
     /// Datagrams (ephemeral frames) that did not fit and were dropped here.
     pub datagrams_dropped: u64,
     /// The current estimate of the round trip.
@@ -196,6 +200,8 @@ impl LinkSender {
         LinkStats {
             udp_sent_bytes: stats.udp_tx.bytes,
             udp_received_bytes: stats.udp_rx.bytes,
+            udp_sent_datagrams: stats.udp_tx.datagrams,
+            udp_received_datagrams: stats.udp_rx.datagrams,
             datagrams_dropped: self.shared.datagrams_dropped.load(Ordering::Relaxed),
             round_trip: self.shared.connection.rtt(),
         }
