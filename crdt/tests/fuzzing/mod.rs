@@ -1,0 +1,212 @@
+//! Runs the property of a decoder on its corpus, and on inputs made from it.
+//!
+//! An ordinary test run replays the seeds of a target and `testdata/corpus/<target>`, then a
+//! bounded number of mutations of them, the same in every run. `KHLONG_FUZZ_SECONDS` makes it
+//! go on that long, `KHLONG_FUZZ_SEED` from another start. The mutations are blind: nothing
+//! tells them which branches an input reached. `KHLONG_FUZZ_EXPORT` writes the inputs to a
+//! folder instead of trying them.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Longest input: beyond it every decoder refuses, or only repeats itself.
+const INPUT_BYTES_MAX: usize = 64 * 1024;
+
+/// A `#[test]` that holds `property` against many inputs, `iterations` of them made up.
+macro_rules! fuzz {
+    ($name:ident, $iterations:expr, $seeds:expr, $property:expr) => {
+        #[test]
+        fn $name() {
+            let target = crate::fuzzing::Target {
+                name: stringify!($name),
+                corpus: concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/corpus"),
+                findings: env!("CARGO_TARGET_TMPDIR"),
+                iterations: $iterations,
+            };
+            target.run($seeds, &$property);
+        }
+    };
+}
+pub(crate) use fuzz;
+
+/// One decoder and what is known to be worth trying on it.
+pub(crate) struct Target {
+    pub(crate) name: &'static str,
+    pub(crate) corpus: &'static str,
+    pub(crate) findings: &'static str,
+    pub(crate) iterations: u64,
+}
+
+impl Target {
+    pub(crate) fn run(&self, seeds: Vec<Vec<u8>>, property: &dyn Fn(&[u8])) {
+        let mut known = seeds;
+        known.extend(self.stored());
+        assert!(!known.is_empty(), "{} has nothing to start from", self.name);
+        if let Some(folder) = std::env::var_os("KHLONG_FUZZ_EXPORT") {
+            return export(&Path::new(&folder).join(self.name), &known);
+        }
+        for input in &known {
+            self.check(input, property);
+        }
+        self.mutate(&known, property);
+    }
+
+    /// The corpus, in the order of its names.
+    fn stored(&self) -> Vec<Vec<u8>> {
+        let Ok(entries) = fs::read_dir(Path::new(self.corpus).join(self.name)) else {
+            return Vec::new();
+        };
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths.iter().map(|path| fs::read(path).unwrap()).collect()
+    }
+
+    fn mutate(&self, known: &[Vec<u8>], property: &dyn Fn(&[u8])) {
+        let number = |name| std::env::var(name).ok().map(|text| text.parse().unwrap());
+        let mut random = Random(number("KHLONG_FUZZ_SEED").unwrap_or(1));
+        let Some(seconds) = number("KHLONG_FUZZ_SECONDS") else {
+            for _ in 0..self.iterations {
+                self.check(&random.input(known), property);
+            }
+            return;
+        };
+        let end = Instant::now() + Duration::from_secs(seconds);
+        let mut executions = 0_u64;
+        while Instant::now() < end {
+            for _ in 0..64 {
+                self.check(&random.input(known), property);
+            }
+            executions += 64;
+        }
+        println!("{}: {executions} executions", self.name);
+    }
+
+    fn check(&self, input: &[u8], property: &dyn Fn(&[u8])) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| property(input)));
+        if let Err(panic) = outcome {
+            let hash = blake3_name(input);
+            let path = Path::new(self.findings).join(format!("{}-{hash}", self.name));
+            fs::write(&path, input).unwrap();
+            eprintln!(
+                "the input is {}; once the cause is mended, keep it in {}/{}",
+                path.display(),
+                self.corpus,
+                self.name
+            );
+            resume_unwind(panic);
+        }
+    }
+}
+
+fn export(folder: &Path, inputs: &[Vec<u8>]) {
+    fs::create_dir_all(folder).unwrap();
+    for input in inputs {
+        fs::write(folder.join(blake3_name(input)), input).unwrap();
+    }
+}
+
+fn blake3_name(input: &[u8]) -> String {
+    blake3::hash(input).to_hex().as_str()[..16].to_owned()
+}
+
+/// SplitMix64: small, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(end.max(1)).unwrap()).unwrap()
+    }
+
+    /// A known input with one to four things wrong; now and then only noise.
+    fn input(&mut self, known: &[Vec<u8>]) -> Vec<u8> {
+        let mut input = known[self.below(known.len())].clone();
+        if self.below(32) == 0 {
+            input = (0..self.below(300)).map(|_| self.byte()).collect();
+        }
+        for _ in 0..=self.below(4) {
+            self.spoil(&mut input, known);
+        }
+        input.truncate(INPUT_BYTES_MAX);
+        input
+    }
+
+    fn byte(&mut self) -> u8 {
+        u8::try_from(self.next() & 0xff).unwrap()
+    }
+
+    fn spoil(&mut self, input: &mut Vec<u8>, known: &[Vec<u8>]) {
+        let at = self.below(input.len() + 1);
+        // Most fields are short: a range of any length would mostly destroy everything.
+        let end = input.len().min(at + self.below(40));
+        match self.below(8) {
+            0 => input.truncate(at),
+            1 => drop(input.drain(at..end)),
+            2 => {
+                let piece = input[at..end].to_vec();
+                input.splice(at..at, piece);
+            }
+            3 => {
+                let piece: Vec<u8> = (0..self.below(9)).map(|_| self.byte()).collect();
+                input.splice(at..at, piece);
+            }
+            4 => {
+                let other = &known[self.below(known.len())];
+                let from = self.below(other.len() + 1);
+                input.splice(at.., other[from..].iter().copied());
+            }
+            5 => {
+                const EDGES: [u64; 8] = [0, 1, 0x7f, 0x80, 0xffff, 0x7fff_ffff, 1 << 32, u64::MAX];
+                let edge = EDGES[self.below(EDGES.len())].to_be_bytes();
+                let width = 1 << self.below(4);
+                for (byte, value) in input.iter_mut().skip(at).zip(&edge[8 - width..]) {
+                    *byte = *value;
+                }
+            }
+            6 => {
+                let byte = self.byte();
+                input
+                    .iter_mut()
+                    .skip(at)
+                    .take(1)
+                    .for_each(|old| *old = byte);
+            }
+            _ => {
+                let bit = 1 << self.below(8);
+                input
+                    .iter_mut()
+                    .skip(at)
+                    .take(1)
+                    .for_each(|old| *old ^= bit);
+            }
+        }
+    }
+}
+
+/// Every string of hexadecimal digits in a file of frozen vectors, as bytes.
+pub(crate) fn hex_strings(json: &str) -> Vec<Vec<u8>> {
+    let is_hex = |text: &&str| {
+        text.len() >= 2 && text.len() % 2 == 0 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    json.split('"')
+        .filter(is_hex)
+        .map(|text| text.as_bytes().chunks(2).map(pair).collect())
+        .collect()
+}
+
+/// Every string of a file of frozen vectors, as text.
+pub(crate) fn strings(json: &str) -> Vec<Vec<u8>> {
+    let texts = json.split('"').skip(1).step_by(2);
+    texts.map(|text| text.as_bytes().to_vec()).collect()
+}
