@@ -1,0 +1,28 @@
+//! Thai QR ("PromptPay"): codes that say whom to pay and how much, and the small codes on slips.
+//!
+//! By EMVCo's Merchant-Presented Mode and the Thai standard on top of it. Tags are read in any order
+//! and written ascending. One character in place of another is always refused: a checksum of 16 bits
+//! notices each change within 16 bits in a row, and the structure (tags, lengths, where the checksum
+//! stands) the rest. Two characters that are wrong, or a Thai letter in place of a Latin one, which
+//! moves all that follows, get past the checksum in one of 65,536 cases where the structure lets them.
+//!
+//! # Limits
+//!
+//! * At most [`PAYLOAD_BYTES_MAX`] bytes, 99 of them in a value; names in Latin and Thai letters only.
+//! * Thai baht only, mobile numbers of Thailand only, one recipient a code.
+//! * Tips (tags 55 to 57) and templates of wallets (80 to 99) are kept and shown, not understood.
+//! * Slips of banks; those of e-wallets have another shape.
+
+mod checksum;
+mod error;
+mod recipient;
+mod slip;
+mod tlv;
+mod write;
+
+pub use self::error::{Path, PayloadError, RecipientError};
+pub use self::recipient::{
+    BankAccount, Bill, Biller, Mobile, OneTime, PersonalId, Recipient, Reference, Wallet,
+};
+pub use self::slip::Slip;
+pub use self::tlv::PAYLOAD_BYTES_MAX;
