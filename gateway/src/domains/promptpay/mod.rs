@@ -14,13 +14,16 @@
 //! * Slips of banks; those of e-wallets have another shape.
 
 mod checksum;
+mod decode;
 mod error;
+mod payload;
 mod recipient;
 mod slip;
 mod tlv;
 mod write;
 
 pub use self::error::{Path, PayloadError, RecipientError};
+pub use self::payload::{Initiation, LocalNames, Payload};
 pub use self::recipient::{
     BankAccount, Bill, Biller, Mobile, OneTime, PersonalId, Recipient, Reference, Wallet,
 };
