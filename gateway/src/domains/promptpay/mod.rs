@@ -17,6 +17,7 @@ mod checksum;
 mod decode;
 mod error;
 mod payload;
+mod picture;
 mod recipient;
 mod slip;
 mod tlv;
@@ -24,6 +25,7 @@ mod write;
 
 pub use self::error::{Path, PayloadError, RecipientError};
 pub use self::payload::{Initiation, LocalNames, Payload};
+pub use self::picture::{Picture, PictureError};
 pub use self::recipient::{
     BankAccount, Bill, Biller, Mobile, OneTime, PersonalId, Recipient, Reference, Wallet,
 };

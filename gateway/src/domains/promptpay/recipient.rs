@@ -100,13 +100,13 @@ impl PersonalId {
 
 /// Modulo 11, weights 13 down to 2: the same for persons and organisations.
 fn is_check_digit_right(digits: &str) -> bool {
-    let values = digits.bytes().map(|byte| u32::from(byte - b'0'));
+    let mut values = digits.bytes().map(|byte| u32::from(byte - b'0'));
     let sum: u32 = values
         .clone()
         .zip((2..=13).rev())
         .map(|(digit, weight)| digit * weight)
         .sum();
-    values.last() == Some((11 - sum % 11) % 10)
+    values.next_back() == Some((11 - sum % 11) % 10)
 }
 
 impl fmt::Display for PersonalId {

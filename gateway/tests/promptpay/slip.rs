@@ -1,5 +1,4 @@
 //! The small codes on slips of banks.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use khlong_gateway::domains::promptpay::{PayloadError, Slip};
 

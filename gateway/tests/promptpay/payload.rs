@@ -1,15 +1,11 @@
 //! Thai QR: published payloads, what is refused, and what a person may type.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-#[path = "shared/vectors.rs"]
-mod vectors;
-
+use crate::vectors::{self, PUBLISHED, WRONG_CHECKSUM, sealed};
 use khlong_gateway::domains::l10n::{AmountError, Satang};
 use khlong_gateway::domains::promptpay::{
     BankAccount, Bill, Biller, Initiation, LocalNames, Mobile, OneTime, Path, Payload,
     PayloadError, PersonalId, Recipient, RecipientError, Wallet,
 };
-use vectors::{PUBLISHED, WRONG_CHECKSUM, sealed};
 
 #[test]
 fn published_payloads_say_what_they_are_for_and_are_written_ascending() {

@@ -1,13 +1,9 @@
 //! What reading must withstand: one wrong character anywhere, and any text at all.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-#[path = "shared/vectors.rs"]
-mod vectors;
-
+use crate::vectors::{PUBLISHED, sealed};
 use khlong_gateway::domains::l10n::Satang;
 use khlong_gateway::domains::promptpay::{Initiation, LocalNames, Payload, Recipient, Slip};
 use proptest::prelude::*;
-use vectors::{PUBLISHED, sealed};
 
 /// Printable ASCII, Thai, and others: full-width digits, which look alike, and an invisible one.
 fn characters() -> impl Iterator<Item = char> {
