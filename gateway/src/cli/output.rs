@@ -16,7 +16,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// One JSON object with `schema_version` in front.
+    /// One JSON object, with `schema_version`.
     pub(super) fn object(self, fields: Map<String, Value>) -> Result<(), CliError> {
         let mut object = Map::new();
         object.insert("schema_version".to_owned(), SCHEMA_VERSION.into());

@@ -1,9 +1,12 @@
 //! The program: what it prints, what it refuses, and with which exit code.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 
 use crate::picture::{read_png, read_svg, read_terminal};
@@ -274,6 +277,44 @@ fn pictures_are_read_by_a_real_decoder_and_overwrite_nothing() {
     let nowhere = path("no/folder.png");
     let (code, said) = refused(&["encode", "--mobile", "0812345678", "--png", &nowhere]);
     assert_eq!((code, Path::new(&nowhere).exists()), (1, false), "{said}");
+}
+
+/// On a pseudo-terminal of the system, whose other side is read.
+#[test]
+fn a_terminal_shows_the_code_without_being_asked() {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let terminal = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    let mut screen = File::from(master);
+    let reader = std::thread::spawn(move || {
+        let (mut all, mut bytes) = (Vec::new(), [0; 4_096]);
+        // The last program that has the terminal is gone: an error on Linux.
+        while let Ok(count @ 1..) = screen.read(&mut bytes) {
+            all.extend_from_slice(bytes.get(..count).unwrap());
+        }
+        String::from_utf8(all).unwrap()
+    });
+    let status = Command::new(env!("CARGO_BIN_EXE_khlong-gateway"))
+        .args([
+            "promptpay",
+            "encode",
+            "--mobile",
+            "0812345678",
+            "--amount",
+            "50",
+            "--dynamic",
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(terminal))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let shown = reader.join().unwrap().replace('\r', "");
+    let (drawn, text) = shown.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(text, ONCE_50_BAHT);
+    assert_eq!(read_terminal(drawn), ONCE_50_BAHT);
 }
 
 #[test]

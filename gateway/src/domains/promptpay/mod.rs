@@ -1,10 +1,13 @@
 //! Thai QR ("PromptPay"): codes that say whom to pay and how much, and the small codes on slips.
 //!
 //! By EMVCo's Merchant-Presented Mode and the Thai standard on top of it. Tags are read in any order
-//! and written ascending. One character in place of another is always refused: a checksum of 16 bits
-//! notices each change within 16 bits in a row, and the structure (tags, lengths, where the checksum
-//! stands) the rest. Two characters that are wrong, or a Thai letter in place of a Latin one, which
-//! moves all that follows, get past the checksum in one of 65,536 cases where the structure lets them.
+//! and written ascending.
+//!
+//! One character in place of another is refused. Where both take as many bytes, that is certain: a
+//! checksum of 16 bits notices each change within 16 bits in a row, and a change of the checksum
+//! itself shows as well. A Thai letter in place of a Latin one moves all that follows, so that tags and
+//! lengths no longer fit; were a payload made for it to fit again, the checksum would miss one in 65,536.
+//! So it does with two or more characters that are wrong.
 //!
 //! # Limits
 //!

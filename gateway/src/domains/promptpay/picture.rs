@@ -9,7 +9,7 @@ use thiserror::Error;
 /// Modules of white around the code.
 const QUIET_ZONE_MODULES: usize = 4;
 
-/// Pixels of a PNG along a module: 45 modules, of a code with an amount, are 424 pixels.
+/// Pixels of a PNG along a module: 33 modules, as of a code with an amount, are 328 with their quiet zone.
 const MODULE_PIXELS: usize = 8;
 
 /// Why there is no picture.
