@@ -1,16 +1,23 @@
-//! The gateway of Khlong: the one process that holds what needs an authority
-//! (accounts, the double-entry ledger, PromptPay, orders). Nothing of it is
-//! built yet, and the binary says so instead of pretending.
+//! `khlong-gateway`: see `khlong-gateway --help`.
 
+use std::error::Error as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 
-/// Exit code 1 (failure): see the conventions in the README.
-const NOT_BUILT: u8 = 1;
+use clap::Parser as _;
+use khlong_gateway::cli::Arguments;
 
 fn main() -> ExitCode {
-    eprintln!(
-        "khlong-gateway is not built yet: it will hold accounts, the ledger and PromptPay. \
-         Messaging needs only `khlong` and `khlong-relay`."
-    );
-    ExitCode::from(NOT_BUILT)
+    let Err(error) = Arguments::parse().execute() else {
+        return ExitCode::SUCCESS;
+    };
+    // That nobody reads standard error any more is no reason to panic.
+    let mut stderr = std::io::stderr().lock();
+    let _ = writeln!(stderr, "khlong-gateway: {error}");
+    let mut cause = error.source();
+    while let Some(because) = cause {
+        let _ = writeln!(stderr, "  because: {because}");
+        cause = because.source();
+    }
+    ExitCode::from(error.exit_code())
 }

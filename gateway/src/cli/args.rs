@@ -1,0 +1,172 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::domains::l10n::Satang;
+use crate::domains::promptpay::{Mobile, OneTime, Reference, Wallet};
+
+/// The gateway of the Khlong network. Built so far: Thai QR.
+#[derive(Debug, Parser)]
+#[command(name = "khlong-gateway", version, arg_required_else_help = true)]
+pub struct Arguments {
+    /// Data on standard output as one JSON object.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Thai QR: make codes to be paid by, read them, and read those on slips. Nobody is asked or told anything.
+    #[command(subcommand)]
+    Promptpay(PromptPay),
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages into a folder.
+    Man {
+        /// The folder; made if it is not there.
+        folder: PathBuf,
+    },
+}
+
+/// What to do with codes.
+#[derive(Debug, Subcommand)]
+pub enum PromptPay {
+    /// Make a code to be paid by; print its text, and draw it on a terminal.
+    Encode(Box<Encode>),
+    /// Say what the text of a code means; refuse it when a character is wrong.
+    Decode(Decode),
+    /// The small codes on transfer slips of banks.
+    #[command(subcommand)]
+    Slip(Slip),
+}
+
+/// What to do with slips.
+#[derive(Debug, Subcommand)]
+pub enum Slip {
+    /// Make the code of a slip.
+    Encode(SlipEncode),
+    /// Say which bank and which transaction a slip names. It is no proof of payment: ask the bank.
+    Decode(Decode),
+}
+
+/// Who is paid. Exactly one.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub struct To {
+    /// A mobile number: 0812345678, 081-234-5678 or +66812345678.
+    #[arg(long, value_name = "NUMBER")]
+    pub mobile: Option<Mobile>,
+    /// A national id or a tax id, of 13 digits.
+    #[arg(long, value_name = "DIGITS")]
+    pub id: Option<String>,
+    /// An e-wallet, of 15 digits.
+    #[arg(long, value_name = "DIGITS")]
+    pub wallet: Option<Wallet>,
+    /// An account at the bank that --bank names.
+    #[arg(long, value_name = "NUMBER", requires = "bank")]
+    pub account: Option<String>,
+    /// An account for one payment, of 10 letters or digits.
+    #[arg(long, value_name = "CODE")]
+    pub one_time: Option<OneTime>,
+    /// A bill: the biller's tax id and its suffix, of 15 digits.
+    #[arg(long, value_name = "DIGITS")]
+    pub biller: Option<String>,
+}
+
+/// Flags of `promptpay encode`.
+#[derive(Args, Debug)]
+pub struct Encode {
+    /// Who is paid.
+    #[command(flatten)]
+    pub to: To,
+    /// The code of the bank of --account, of three digits.
+    #[arg(long, value_name = "CODE", requires = "account")]
+    pub bank: Option<String>,
+    /// By what the biller finds the customer.
+    #[arg(long, value_name = "TEXT", requires = "biller")]
+    pub reference1: Option<Reference>,
+    /// By what the biller finds the bill.
+    #[arg(long, value_name = "TEXT", requires = "biller")]
+    pub reference2: Option<Reference>,
+    /// A third reference, or the terminal.
+    #[arg(long, value_name = "TEXT")]
+    pub reference3: Option<String>,
+    /// That somebody abroad may pay the bill.
+    #[arg(long, requires = "biller")]
+    pub cross_border: bool,
+    /// How many baht, as 50 or 49.75; otherwise the payer says it.
+    #[arg(long, value_name = "BAHT")]
+    pub amount: Option<Satang>,
+    /// For one payment only; otherwise for as many as come.
+    #[arg(long)]
+    pub dynamic: bool,
+    /// The name that the payer sees, in at most 25 characters.
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// The town, in at most 15 characters.
+    #[arg(long, value_name = "TEXT")]
+    pub city: Option<String>,
+    /// Its postal code.
+    #[arg(long, value_name = "TEXT")]
+    pub postal_code: Option<String>,
+    /// What is sold, as four digits of ISO 18245.
+    #[arg(long, value_name = "DIGITS")]
+    pub category: Option<String>,
+    /// The name in Thai, beside the other one.
+    #[arg(long, value_name = "TEXT")]
+    pub thai_name: Option<String>,
+    /// The town in Thai.
+    #[arg(long, value_name = "TEXT", requires = "thai_name")]
+    pub thai_city: Option<String>,
+    /// Take an id whose check digit is wrong, for demonstrations.
+    #[arg(long)]
+    pub unchecked: bool,
+    /// Where the picture goes.
+    #[command(flatten)]
+    pub draw: Draw,
+}
+
+/// Flags of `promptpay slip encode`.
+#[derive(Args, Debug)]
+pub struct SlipEncode {
+    /// The sending bank's code, of three digits.
+    #[arg(long, value_name = "CODE")]
+    pub bank: String,
+    /// The bank's reference of the transaction.
+    #[arg(long, value_name = "TEXT")]
+    pub reference: String,
+    /// Where the picture goes.
+    #[command(flatten)]
+    pub draw: Draw,
+}
+
+/// Where the picture goes.
+#[derive(Args, Debug)]
+pub struct Draw {
+    /// Write a picture to a new file.
+    #[arg(long, value_name = "FILE")]
+    pub png: Option<PathBuf>,
+    /// Write a drawing to a new file, for print.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Draw the code also where standard output is no terminal.
+    #[arg(long)]
+    pub terminal: bool,
+}
+
+/// What is read.
+#[derive(Args, Debug)]
+pub struct Decode {
+    /// The text of a code, or - to read it from standard input.
+    #[arg(value_name = "TEXT")]
+    pub text: String,
+}

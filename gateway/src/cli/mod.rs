@@ -1,0 +1,34 @@
+//! `khlong-gateway promptpay | completions | man`.
+//!
+//! Standard output is data only; words for people go to standard error. Exit codes are those of the
+//! whole network: 0 ok, 1 failure, 2 usage, 3 a file is there already, 7 disk, 9 integrity.
+
+mod args;
+mod encode;
+mod error;
+mod manual;
+mod output;
+mod show;
+
+pub use self::args::{Arguments, Command, Decode, Encode, PromptPay, Slip, SlipEncode};
+pub use self::error::CliError;
+
+use self::output::Output;
+
+impl Arguments {
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`CliError`], which knows its exit code.
+    pub fn execute(self) -> Result<(), CliError> {
+        let output = Output { json: self.json };
+        match self.command {
+            Command::Promptpay(PromptPay::Encode(encode)) => encode::payment(output, &encode),
+            Command::Promptpay(PromptPay::Decode(decode)) => show::payment(output, &decode),
+            Command::Promptpay(PromptPay::Slip(Slip::Encode(slip))) => encode::slip(output, &slip),
+            Command::Promptpay(PromptPay::Slip(Slip::Decode(slip))) => show::slip(output, &slip),
+            Command::Completions { shell } => manual::completions(output, shell),
+            Command::Man { folder } => manual::pages(&folder),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What reading must withstand: one wrong character anywhere, and any text at all.
+
+use crate::vectors::{PUBLISHED, sealed};
+use khlong_gateway::domains::l10n::Satang;
+use khlong_gateway::domains::promptpay::{Initiation, LocalNames, Payload, Recipient, Slip};
+use proptest::prelude::*;
+
+/// Printable ASCII, Thai, and others: full-width digits, which look alike, and an invisible one.
+fn characters() -> impl Iterator<Item = char> {
+    (' '..='~')
+        .chain('\u{E00}'..='\u{E7F}')
+        .chain(['\0', '\n', 'é', '０', '９', '\u{200B}', '猫', '🛶'])
+}
+
+/// Every text that has one character of `text` in place of another.
+fn with_one_wrong(text: &str) -> impl Iterator<Item = String> {
+    text.char_indices().flat_map(move |(at, was)| {
+        characters().filter(move |it| *it != was).map(move |it| {
+            let (before, after) = text.split_at(at);
+            let after = after.get(was.len_utf8()..).unwrap();
+            format!("{before}{it}{after}")
+        })
+    })
+}
+
+#[test]
+fn one_wrong_character_is_refused_in_every_published_payload() {
+    for vector in PUBLISHED {
+        for wrong in with_one_wrong(vector.text) {
+            assert!(Payload::decode(&wrong).is_err(), "{wrong}");
+        }
+    }
+}
+
+#[test]
+fn one_wrong_character_is_refused_in_slips_also_without_leading_zeros() {
+    let slips = (0..200).map(|number| Slip::new("014", format!("{number:020}")));
+    let mut seen = [0; 5];
+    for text in slips.map(|slip| slip.encode().unwrap()) {
+        let (before, digits) = text.split_at(text.len() - 4);
+        let short = digits.trim_start_matches('0');
+        let text = format!("{before}{short}");
+        let kind = seen.get_mut(short.len()).unwrap();
+        *kind += 1;
+        if *kind > 3 {
+            continue;
+        }
+        assert!(Slip::decode(&text).is_ok());
+        for wrong in with_one_wrong(&text) {
+            assert!(Slip::decode(&wrong).is_err(), "{wrong}");
+        }
+    }
+    assert!(seen.iter().skip(3).all(|count| *count > 0), "{seen:?}");
+}
+
+fn payloads() -> impl Strategy<Value = Payload> {
+    let name = || proptest::option::of("[A-Za-zก-ฮะ-ู0-9]{1,20}");
+    (
+        "0[0-9]{9}",
+        proptest::option::of(1..=Satang::MAX.0),
+        name(),
+        name(),
+        "[A-Z0-9]{1,15}",
+        any::<bool>(),
+    )
+        .prop_map(|(number, satang, name, local, bill, is_once)| {
+            let mut payload = Payload::to(Recipient::Mobile(number.parse().unwrap()));
+            payload.amount = satang.map(Satang);
+            payload.name = name;
+            payload.local = local.map(|name| LocalNames::thai(name, None));
+            payload.additional.insert(1, bill);
+            if is_once {
+                payload.initiation = Initiation::Dynamic;
+            }
+            payload
+        })
+}
+
+/// One that takes as many bytes as `was`, from what a payload may hold.
+fn same_width(was: char, choice: usize) -> char {
+    let candidates: Vec<char> = characters()
+        .filter(|it| it.len_utf8() == was.len_utf8() && *it != was)
+        .collect();
+    *candidates.get(choice % candidates.len()).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_again(payload in payloads()) {
+        let text = payload.encode().unwrap();
+        prop_assert_eq!(Payload::decode(&text).unwrap(), payload);
+    }
+
+    #[test]
+    fn one_wrong_character_of_the_same_width_is_refused_in_any_payload(
+        payload in payloads(),
+        at in any::<prop::sample::Index>(),
+        choice in 0..10_000_usize,
+    ) {
+        let text = payload.encode().unwrap();
+        let mut letters: Vec<char> = text.chars().collect();
+        let at = at.index(letters.len());
+        let letter = letters.get_mut(at).unwrap();
+        *letter = same_width(*letter, choice);
+        let wrong: String = letters.into_iter().collect();
+        prop_assert!(Payload::decode(&wrong).is_err(), "{}", wrong);
+    }
+
+    #[test]
+    fn a_payload_that_is_cut_anywhere_is_refused(payload in payloads(), at in any::<prop::sample::Index>()) {
+        let text = payload.encode().unwrap();
+        let end = text.char_indices().map(|(end, _)| end).nth(at.index(text.chars().count())).unwrap();
+        prop_assert!(Payload::decode(text.get(..end).unwrap()).is_err());
+    }
+
+    #[test]
+    fn no_text_is_a_reason_to_panic(text in ".{0,600}") {
+        let _ = (Payload::decode(&text), Slip::decode(&text));
+    }
+
+    /// With a right checksum, so that what is behind it is reached.
+    #[test]
+    fn no_fields_are_a_reason_to_panic(body in "(00|01|29|30|5[0-9]|6[0-4]|80)[0-9]{2}[0-9A-Zก-ฮ. ]{0,40}") {
+        let _ = (Payload::decode(&body), Payload::decode(&sealed(&body)));
+    }
+
+    /// Fields that are well formed, with values that are not.
+    #[test]
+    fn no_values_are_a_reason_to_panic(values in prop::collection::vec((0_u8..100, "[0-9A-Zก-ฮ. -]{1,33}"), 0..6)) {
+        let fields: String = values.iter().map(|(tag, value)| format!("{tag:02}{:02}{value}", value.len())).collect();
+        let recipient = format!("29{:02}{fields}", fields.len());
+        for body in [&fields, &format!("000201{fields}53037645802TH"), &format!("000201{recipient}53037645802TH")] {
+            let text = sealed(body);
+            if let Ok(payload) = Payload::decode(&text) {
+                prop_assert_eq!(Payload::decode(&payload.encode().unwrap()).unwrap(), payload);
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Thai QR, through the library and through the program.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod command;
+mod corruption;
+mod payload;
+mod picture;
+mod slip;
+mod vectors;
