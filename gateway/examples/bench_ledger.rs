@@ -148,7 +148,11 @@ fn open(folder: &Path) -> Kernel {
         role: Role::Gateway,
         fresh_log_id: LogId::from_bytes([1; 16]),
         accept_loss: false,
-        sizes: RocksOptions::default(),
+        sizes: RocksOptions {
+            // A batch of 8,000 is 3 MB: twenty of them, so that flushes keep up.
+            write_buffer_bytes: 64 * 1024 * 1024,
+            ..RocksOptions::default()
+        },
     };
     let store = Store::open(folder, &options).unwrap();
     let journal = JournalId::from_bytes([2; 16]);
@@ -176,7 +180,9 @@ fn give(kernel: &mut Kernel, number: &mut u64, ledger: &LedgerCommand) {
     loop {
         match kernel.commit() {
             Ok(_) => break,
-            Err(KernelError::Store(error)) if error.is_retryable() => std::thread::yield_now(),
+            Err(KernelError::Store(error)) if error.is_retryable() => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             Err(error) => panic!("{error}"),
         }
     }

@@ -12,8 +12,8 @@ use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
 use khlong_gateway::kernel::{
     ApplyError, BODY_BYTES_MAX, Context, Domain, Event, GROUP_COMMANDS_MAX, Housekeeping,
-    KERNEL_DOMAIN, Kernel, KernelError, Logic, Outcome, Proposal, Rejection, replay, state_hash,
-    waiting_outbox,
+    KERNEL_DOMAIN, Kernel, KernelError, Logic, Outcome, Proposal, Rejection, SideEffect, replay,
+    state_hash, waiting_outbox,
 };
 use khlong_store::engine::faults::Fault;
 use khlong_store::engine::memory::{MemoryDisk, MemoryEngine};
@@ -155,7 +155,13 @@ fn a_side_effect_waits_under_a_stable_key_until_it_is_settled() {
     let mut kernel = odd_kernel(&disk);
     outcome_of(&mut kernel, "a", ODD, FINE);
     let waiting = waiting_outbox(kernel.store(), 10).unwrap();
-    assert_eq!(waiting, [(JournalSeq(1), 0, ODD, b"a letter".to_vec())]);
+    let letter = SideEffect {
+        seq: JournalSeq(1),
+        n: 0,
+        domain: ODD,
+        message: b"a letter".to_vec(),
+    };
+    assert_eq!(waiting, [letter]);
     let settle = Housekeeping::Settle {
         seq: JournalSeq(1),
         n: 0,

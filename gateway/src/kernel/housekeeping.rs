@@ -114,14 +114,24 @@ fn evict(context: &mut Context<'_, '_>, before: UnixMillis) -> Result<Vec<u8>, A
     Ok(Encoder::new().u32(count).finish())
 }
 
-/// Side effects that wait, the oldest first, at most `max`: (seq, n), domain, message.
+/// A side effect that waits for the outside world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SideEffect {
+    /// The command that left it.
+    pub seq: JournalSeq,
+    /// Which of its side effects; with `seq` its stable key.
+    pub n: u32,
+    /// The domain that left it.
+    pub domain: u8,
+    /// What to do, in the encoding of that domain.
+    pub message: Vec<u8>,
+}
+
+/// Side effects that wait, the oldest first, at most `max`.
 ///
 /// # Errors
 /// From the disk, or a damaged row.
-pub fn waiting_outbox(
-    rows: &dyn Rows,
-    max: usize,
-) -> Result<Vec<(JournalSeq, u32, u8, Vec<u8>)>, StoreError> {
+pub fn waiting_outbox(rows: &dyn Rows, max: usize) -> Result<Vec<SideEffect>, StoreError> {
     let mut found = Vec::new();
     rows.scan(
         Table::GatewayOutbox,
@@ -141,7 +151,12 @@ pub fn waiting_outbox(
                     "not a side effect",
                 ));
             };
-            found.push((JournalSeq(seq), n, *domain, message.to_vec()));
+            found.push(SideEffect {
+                seq: JournalSeq(seq),
+                n,
+                domain: *domain,
+                message: message.to_vec(),
+            });
             Ok(ControlFlow::Continue(()))
         },
     )?;

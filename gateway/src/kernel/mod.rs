@@ -21,7 +21,7 @@ mod state_hash;
 pub use command::{BODY_BYTES_MAX, Command, Decided, HEADER_BYTES_MAX, Logic, NAME_BYTES_MAX};
 pub use context::{ApplyError, Context, Domain, Event, OUTBOX_ROWS_MAX};
 pub use error::KernelError;
-pub use housekeeping::{EVICTIONS_MAX, Housekeeping, KERNEL_DOMAIN, waiting_outbox};
+pub use housekeeping::{EVICTIONS_MAX, Housekeeping, KERNEL_DOMAIN, SideEffect, waiting_outbox};
 pub use outcome::{OUTCOME_BYTES_MAX, Outcome, Rejection};
 pub use replay::replay;
 pub use state_hash::state_hash;

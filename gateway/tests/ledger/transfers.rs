@@ -8,21 +8,8 @@ use khlong_gateway::kernel::Logic;
 use crate::fixture::{Bank, hold, pay, with};
 
 #[test]
-fn each_mistake_has_its_own_answer() {
+fn ids_and_flags_are_checked_first() {
     let mut bank = Bank::new(2);
-    let yen = Asset {
-        ledger: 392,
-        scale: 0,
-        symbol: *b"JPY\0\0\0\0\0",
-    };
-    bank.ask(&LedgerCommand::CreateAssets(vec![yen]));
-    let in_yen = khlong_gateway::domains::ledger::Account {
-        id: 9,
-        ledger: 392,
-        code: 1,
-        ..Default::default()
-    };
-    bank.ask(&LedgerCommand::CreateAccounts(vec![in_yen]));
     let good = pay(50, 1, 2, 10);
     for (transfer, result) in [
         (
@@ -61,6 +48,32 @@ fn each_mistake_has_its_own_answer() {
             ),
             R::FlagsAreMutuallyExclusive,
         ),
+        (good, R::Ok),
+    ] {
+        assert_eq!(bank.send_one(transfer), result, "{transfer:?}");
+    }
+    assert_eq!(bank.balances(1), [0, 10, 0, 0]);
+    assert_eq!(bank.balances(2), [0, 0, 0, 10]);
+}
+
+#[test]
+fn each_mistake_in_a_field_has_its_own_answer() {
+    let mut bank = Bank::new(2);
+    let yen = Asset {
+        ledger: 392,
+        scale: 0,
+        symbol: *b"JPY\0\0\0\0\0",
+    };
+    bank.ask(&LedgerCommand::CreateAssets(vec![yen]));
+    let in_yen = khlong_gateway::domains::ledger::Account {
+        id: 9,
+        ledger: 392,
+        code: 1,
+        ..Default::default()
+    };
+    bank.ask(&LedgerCommand::CreateAccounts(vec![in_yen]));
+    let good = pay(50, 1, 2, 10);
+    for (transfer, result) in [
         (
             Transfer {
                 debit_account_id: 0,
@@ -127,12 +140,10 @@ fn each_mistake_has_its_own_answer() {
             },
             R::TransferMustHaveTheSameLedgerAsAccounts,
         ),
-        (good, R::Ok),
     ] {
         assert_eq!(bank.send_one(transfer), result, "{transfer:?}");
     }
-    assert_eq!(bank.balances(1), [0, 10, 0, 0]);
-    assert_eq!(bank.balances(2), [0, 0, 0, 10]);
+    assert_eq!(bank.balances(1), [0; 4]);
 }
 
 #[test]
