@@ -7,13 +7,13 @@
 
 mod fixture;
 
+use fixture::odd::{FINE, FLOOD, INVARIANT, LISTENER, Listener, ODD, Odd, PANIC, TELL, TELL_BADLY};
 use fixture::{Bank, JOURNAL, command, decide, domains, kernel, options, pay, store};
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
 use khlong_gateway::kernel::{
-    ApplyError, BODY_BYTES_MAX, Context, Domain, Event, GROUP_COMMANDS_MAX, Housekeeping,
-    KERNEL_DOMAIN, Kernel, KernelError, Logic, Outcome, Proposal, Rejection, SideEffect, replay,
-    state_hash, waiting_outbox,
+    BODY_BYTES_MAX, Domain, GROUP_COMMANDS_MAX, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError,
+    Logic, Outcome, Proposal, Rejection, SideEffect, replay, state_hash, waiting_outbox,
 };
 use khlong_store::engine::faults::Fault;
 use khlong_store::engine::memory::{MemoryDisk, MemoryEngine};
@@ -24,72 +24,6 @@ use khlong_store::rows::Rows as _;
 use khlong_store::store::Store;
 use khlong_store::table::Table;
 use khlong_store::write_set::WriteSet;
-
-/// A domain that does what its body says, after it has written a row.
-struct Odd;
-
-const ODD: u8 = 200;
-const LISTENER: u8 = 201;
-const FINE: &[u8] = b"fine";
-const TELL: &[u8] = b"tell";
-const TELL_BADLY: &[u8] = b"tell badly";
-const PANIC: &[u8] = b"panic";
-const INVARIANT: &[u8] = b"invariant";
-const FLOOD: &[u8] = b"flood";
-
-fn row(context: &Context<'_, '_>, of: u8) -> Vec<u8> {
-    Encoder::new().u64(context.seq().0).u8(of).finish()
-}
-
-impl Domain for Odd {
-    fn number(&self) -> u8 {
-        ODD
-    }
-
-    fn apply(&mut self, context: &mut Context<'_, '_>, body: &[u8]) -> Result<Vec<u8>, ApplyError> {
-        let key = row(context, ODD);
-        context.batch.put(Table::LedgerAccount, key, Vec::new())?;
-        context.send(b"a letter")?;
-        match body {
-            TELL | TELL_BADLY => context.emit(body.to_vec()),
-            PANIC => panic!("as it was told"),
-            INVARIANT => return Err(ApplyError::Rejected(Rejection::Invariant)),
-            FLOOD => {
-                while context.send(b"more").is_ok() {}
-                context.send(b"one too many")?;
-            }
-            _ => {}
-        }
-        Ok(body.to_vec())
-    }
-
-    fn roll_back(&mut self) {}
-}
-
-/// A domain of a higher layer.
-struct Listener;
-
-impl Domain for Listener {
-    fn number(&self) -> u8 {
-        LISTENER
-    }
-
-    fn apply(&mut self, _: &mut Context<'_, '_>, _: &[u8]) -> Result<Vec<u8>, ApplyError> {
-        Ok(Vec::new())
-    }
-
-    fn observe(&mut self, context: &mut Context<'_, '_>, event: &Event) -> Result<(), ApplyError> {
-        assert_eq!(event.source, ODD);
-        let key = row(context, LISTENER);
-        context.batch.put(Table::LedgerAccount, key, Vec::new())?;
-        if event.message == TELL_BADLY {
-            return Err(ApplyError::Rejected(Rejection::Invariant));
-        }
-        Ok(())
-    }
-
-    fn roll_back(&mut self) {}
-}
 
 fn odd_kernel(disk: &MemoryDisk) -> Kernel {
     let domains: Vec<Box<dyn Domain>> = vec![Box::new(Odd), Box::new(Listener)];

@@ -10,6 +10,7 @@ mod fixture;
 
 mod accounts;
 mod chains;
+mod groups;
 mod naive;
 mod pending;
 mod property;
