@@ -141,10 +141,10 @@ impl<'e> Batch<'e> {
     ///
     /// # Errors
     /// Those of `write`.
-    pub fn atomically<T>(
+    pub fn atomically<T, E>(
         &mut self,
-        write: impl FnOnce(&mut Self) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+        write: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
         let outer = self.undo.replace(Vec::new());
         let outcome = write(self);
         let written = std::mem::replace(&mut self.undo, outer).unwrap_or_default();

@@ -133,6 +133,76 @@ pub static CATALOG: &[TableRow] = &[
         "blocked_at 8",
         32,
     ),
+    leveled(
+        Table::Journal,
+        "journal",
+        "[seq:8]",
+        "hash 32 ‖ header length 4 ‖ command length 4 ‖ header ‖ command ‖ outcome",
+        0,
+    ),
+    leveled(
+        Table::Idempotency,
+        "idempotency",
+        "[caller, scope and key:32]",
+        "seq 8 ‖ fingerprint 32",
+        0,
+    ),
+    leveled(
+        Table::IdempotencyAge,
+        "idempotency_age",
+        "[seq:8]",
+        "caller, scope and key 32 ‖ admitted_at 8",
+        0,
+    ),
+    leveled(
+        Table::GatewayOutbox,
+        "gateway_outbox",
+        "[seq:8][n:4]",
+        "domain 1 ‖ message",
+        0,
+    ),
+    leveled(
+        Table::LedgerAccount,
+        "ledger_account",
+        "[account:16]",
+        "by the ledger, see gateway/DOMAINS.md",
+        0,
+    ),
+    leveled(
+        Table::LedgerTransfer,
+        "ledger_transfer",
+        "[seq:8][chunk:2]",
+        "by the ledger, see gateway/DOMAINS.md",
+        0,
+    ),
+    leveled(
+        Table::LedgerTransferId,
+        "ledger_transfer_id",
+        "[transfer:16]",
+        "by the ledger, see gateway/DOMAINS.md",
+        0,
+    ),
+    leveled(
+        Table::LedgerBalance,
+        "ledger_balance",
+        "[account:16][seq:8]",
+        "by the ledger, see gateway/DOMAINS.md",
+        16,
+    ),
+    leveled(
+        Table::LedgerExpiry,
+        "ledger_expiry",
+        "[expires_at:8][transfer:16]",
+        "empty",
+        0,
+    ),
+    leveled(
+        Table::LedgerAsset,
+        "ledger_asset",
+        "[asset:4]",
+        "by the ledger, see gateway/DOMAINS.md",
+        0,
+    ),
 ];
 
 /// The usual row: leveled compaction, no expiry, in use.
@@ -168,7 +238,7 @@ const _: () = {
         number += 1;
     }
     assert!(
-        number == Table::Blocked as usize + 1,
+        number == Table::LedgerAsset as usize + 1,
         "every table has a row"
     );
 };

@@ -34,6 +34,8 @@ pub enum Role {
     Node,
     /// A regional relay.
     Relay,
+    /// The gateway.
+    Gateway,
 }
 
 impl Role {
@@ -43,6 +45,7 @@ impl Role {
         match self {
             Self::Node => "node",
             Self::Relay => "relay",
+            Self::Gateway => "gateway",
         }
     }
 }

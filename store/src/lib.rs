@@ -18,6 +18,7 @@ pub mod engine;
 pub mod error;
 pub mod folder;
 pub mod identity;
+pub mod journal;
 pub mod key;
 pub mod limits;
 pub mod migrate;

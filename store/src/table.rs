@@ -46,6 +46,26 @@ pub enum Table {
     Expiring = 17,
     /// Members whose messages a node hides from its user.
     Blocked = 18,
+    /// The gateway's journal: every command and its outcome, hash-chained.
+    Journal = 19,
+    /// Which command an idempotency key stands for.
+    Idempotency = 20,
+    /// The same by age, for eviction.
+    IdempotencyAge = 21,
+    /// Side effects of the gateway that wait for the outside world.
+    GatewayOutbox = 22,
+    /// Accounts of the ledger: what does not change with a transfer.
+    LedgerAccount = 23,
+    /// Transfers, many of one command in a row.
+    LedgerTransfer = 24,
+    /// Where a transfer's id stands, and what became of it.
+    LedgerTransferId = 25,
+    /// An account's balances after each command, and which transfers moved it.
+    LedgerBalance = 26,
+    /// Pending transfers by the time at which they expire.
+    LedgerExpiry = 27,
+    /// What the ledger counts: an asset and its scale.
+    LedgerAsset = 28,
 }
 
 /// How an engine merges the files of a table.

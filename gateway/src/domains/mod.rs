@@ -1,4 +1,6 @@
-//! One folder a domain. Imports go downward only: `promptpay` may name `l10n`, never the reverse.
+//! What the gateway decides about, a folder each. A domain imports only those of lower
+//! layers: `promptpay` may name `l10n`, never the reverse. What it tells those above is an event.
 
 pub mod l10n;
+pub mod ledger;
 pub mod promptpay;

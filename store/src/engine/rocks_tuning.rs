@@ -67,7 +67,17 @@ pub(super) fn table_options(row: &TableRow, sizes: RocksOptions, cache: &Cache) 
         | Table::Quota
         | Table::Retention
         | Table::Expiring
-        | Table::Blocked => DBCompressionType::Lz4,
+        | Table::Blocked
+        | Table::Journal
+        | Table::Idempotency
+        | Table::IdempotencyAge
+        | Table::GatewayOutbox
+        | Table::LedgerAccount
+        | Table::LedgerTransfer
+        | Table::LedgerTransferId
+        | Table::LedgerBalance
+        | Table::LedgerExpiry
+        | Table::LedgerAsset => DBCompressionType::Lz4,
     });
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);

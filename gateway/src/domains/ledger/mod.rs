@@ -1,0 +1,104 @@
+//! The double-entry ledger: the only part that writes balances.
+//!
+//! Semantics, names and flags are those of TigerBeetle (docs.tigerbeetle.com), so that who
+//! knows it knows this: accounts that only transfers move, transfers with ids that the
+//! client makes, two-phase transfers, linked chains, balancing and closing transfers.
+//!
+//! Invariants, which [`totals`] checks: debits equal credits in each asset, posted and
+//! pending; an id stands for one transfer or for none, for ever.
+
+mod accounts;
+mod commands;
+pub mod limits;
+mod model;
+mod query;
+mod results;
+mod settle;
+mod tables;
+mod totals;
+mod transfers;
+mod working;
+
+pub use commands::{Failures, LedgerCommand};
+pub use model::{
+    Account, AccountFlags, AccountState, Asset, Balances, IdState, Place, Transfer, TransferFlags,
+    TransferState,
+};
+pub use query::{
+    Direction, Line, Page, Period, Statement, account, asset, lines, statement, transfer,
+};
+pub use results::{AccountResult, AssetResult, TransferResult};
+pub use totals::{Sum, Totals, totals};
+
+use khlong_crdt::time::UnixMillis;
+use khlong_store::error::StoreError;
+use khlong_store::rows::Rows;
+
+use crate::kernel::{ApplyError, Context, Domain, Rejection};
+use working::{Cache, Working};
+
+/// The ledger's number among the domains.
+pub const LEDGER_DOMAIN: u8 = 1;
+
+/// The ledger as a part of the gateway.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    cache: Cache,
+}
+
+impl Ledger {
+    /// One that has read nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Domain for Ledger {
+    fn number(&self) -> u8 {
+        LEDGER_DOMAIN
+    }
+
+    fn apply(&mut self, context: &mut Context<'_, '_>, body: &[u8]) -> Result<Vec<u8>, ApplyError> {
+        let command =
+            LedgerCommand::decode(body).ok_or(ApplyError::Rejected(Rejection::Malformed))?;
+        let mut working = Working::new(context, &mut self.cache);
+        settle::sweep(&mut working)?;
+        let failures = match &command {
+            LedgerCommand::CreateTransfers(transfers) => {
+                transfers::create_transfers(&mut working, transfers)?
+            }
+            LedgerCommand::CreateAssets(_)
+            | LedgerCommand::CreateAccounts(_)
+            | LedgerCommand::Sweep => Failures::default(),
+        };
+        working.write()?;
+        let now = context.now();
+        if self
+            .cache
+            .nothing_expires_before
+            .is_none_or(|known| known <= now)
+        {
+            let next = settle::next_expiry(context.batch)?;
+            self.cache.nothing_expires_before = Some(next.unwrap_or(UnixMillis(i64::MAX)));
+        }
+        let failures = match command {
+            LedgerCommand::CreateAssets(assets) => accounts::create_assets(context, &assets)?,
+            LedgerCommand::CreateAccounts(items) => accounts::create_accounts(context, &items)?,
+            LedgerCommand::CreateTransfers(_) | LedgerCommand::Sweep => failures,
+        };
+        Ok(failures.encode())
+    }
+
+    fn roll_back(&mut self) {
+        self.cache = Cache::default();
+    }
+
+    fn next_deadline(&self, rows: &dyn Rows) -> Result<Option<UnixMillis>, StoreError> {
+        settle::next_expiry(rows)
+    }
+
+    fn due(&self) -> Option<Vec<u8>> {
+        Some(LedgerCommand::Sweep.encode())
+    }
+}

@@ -1,0 +1,83 @@
+//! The invariant of double entry, over all accounts.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use khlong_store::engine::Direction;
+use khlong_store::error::StoreError;
+use khlong_store::key::KeyRange;
+use khlong_store::rows::Rows;
+use khlong_store::table::Table;
+
+use super::tables;
+
+/// A sum that cannot overflow: amounts of 128 bits, any number of accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Sum {
+    /// How often the lower part went over.
+    pub carries: u64,
+    /// The lower 128 bits.
+    pub low: u128,
+}
+
+impl Sum {
+    fn add(&mut self, amount: u128) {
+        let (low, carried) = self.low.overflowing_add(amount);
+        self.low = low;
+        self.carries += u64::from(carried);
+    }
+}
+
+/// What the accounts of one asset come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// How many accounts.
+    pub accounts: u64,
+    /// Sum of all.
+    pub debits_pending: Sum,
+    /// Sum of all.
+    pub debits_posted: Sum,
+    /// Sum of all.
+    pub credits_pending: Sum,
+    /// Sum of all.
+    pub credits_posted: Sum,
+}
+
+impl Totals {
+    /// Whether what was taken is what was given.
+    #[must_use]
+    pub fn is_balanced(&self) -> bool {
+        self.debits_posted == self.credits_posted && self.debits_pending == self.credits_pending
+    }
+}
+
+/// The totals of each asset. Reads every account.
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn totals(rows: &dyn Rows) -> Result<BTreeMap<u32, Totals>, StoreError> {
+    let mut ids = Vec::new();
+    rows.scan(
+        Table::LedgerAccount,
+        &KeyRange::all(),
+        Direction::Forward,
+        &mut |key, _| {
+            if let Ok(id) = key.try_into() {
+                ids.push(u128::from_be_bytes(id));
+            }
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    let mut totals: BTreeMap<u32, Totals> = BTreeMap::new();
+    for id in ids {
+        if let Some(state) = tables::account(rows, id)? {
+            let sums = totals.entry(state.account.ledger).or_default();
+            sums.accounts += 1;
+            sums.debits_pending.add(state.balances.debits_pending);
+            sums.debits_posted.add(state.balances.debits_posted);
+            sums.credits_pending.add(state.balances.credits_pending);
+            sums.credits_posted.add(state.balances.credits_posted);
+        }
+    }
+    Ok(totals)
+}

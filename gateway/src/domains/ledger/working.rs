@@ -1,0 +1,210 @@
+//! What one command has done so far, and how to take a part of it back.
+//!
+//! Accounts stand in memory; rows are written once, when the command is through. So a
+//! batch of thousands costs few rows, and a chain that fails leaves nothing.
+
+use std::collections::BTreeMap;
+
+use khlong_crdt::time::UnixMillis;
+use khlong_store::error::StoreError;
+use khlong_store::table::Table;
+
+use super::limits::{ACCOUNTS_CACHED_MAX, CHUNK_RECORDS};
+use super::model::{AccountState, Balances, IdState, Place, Transfer};
+use super::tables;
+use crate::kernel::{ApplyError, Context, Rejection};
+
+/// What is kept between commands; all of it can be read again.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    accounts: BTreeMap<u128, AccountState>,
+    /// Nothing expires before it; `None` if that is not known.
+    pub(super) nothing_expires_before: Option<UnixMillis>,
+}
+
+/// A step, backwards.
+enum Undo {
+    /// An account was moved by the last record.
+    Moved(u128, Balances, bool),
+    Record,
+    Id(u128, Option<IdState>),
+    Expiry((UnixMillis, u128), Option<bool>),
+}
+
+/// The working state of one command.
+pub(super) struct Working<'w, 'c, 'e> {
+    pub(super) context: &'w mut Context<'c, 'e>,
+    cache: &'w mut Cache,
+    records: Vec<Transfer>,
+    moved: BTreeMap<u128, Vec<u16>>,
+    ids: BTreeMap<u128, IdState>,
+    /// `true` begins a wait, `false` ends it.
+    expiries: BTreeMap<(UnixMillis, u128), bool>,
+    /// Since the chain began.
+    undo: Vec<Undo>,
+}
+
+impl<'w, 'c, 'e> Working<'w, 'c, 'e> {
+    pub(super) fn new(context: &'w mut Context<'c, 'e>, cache: &'w mut Cache) -> Self {
+        if cache.accounts.len() > ACCOUNTS_CACHED_MAX {
+            cache.accounts.clear();
+        }
+        Self {
+            context,
+            cache,
+            records: Vec::new(),
+            moved: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            expiries: BTreeMap::new(),
+            undo: Vec::new(),
+        }
+    }
+
+    pub(super) fn cache(&mut self) -> &mut Cache {
+        self.cache
+    }
+
+    /// The account as it stands.
+    pub(super) fn account(&mut self, id: u128) -> Result<Option<AccountState>, StoreError> {
+        if let Some(known) = self.cache.accounts.get(&id) {
+            return Ok(Some(*known));
+        }
+        let found = tables::account(self.context.batch, id)?;
+        if let Some(account) = found {
+            self.cache.accounts.insert(id, account);
+        }
+        Ok(found)
+    }
+
+    /// What the id stands for, this command included.
+    pub(super) fn id(&self, id: u128) -> Result<Option<IdState>, StoreError> {
+        match self.ids.get(&id) {
+            Some(state) => Ok(Some(*state)),
+            None => tables::id_state(self.context.batch, id),
+        }
+    }
+
+    /// The transfer at `place`, and its time.
+    pub(super) fn record(&self, place: Place) -> Result<(Transfer, UnixMillis), ApplyError> {
+        if place.seq != self.context.seq() {
+            return Ok(tables::record(self.context.batch, place)?);
+        }
+        self.records
+            .get(usize::from(place.index))
+            .map(|record| (*record, self.context.now()))
+            .ok_or(ApplyError::Rejected(Rejection::Invariant))
+    }
+
+    /// Writes a record and the accounts that it moved.
+    pub(super) fn post(
+        &mut self,
+        record: Transfer,
+        debit: AccountState,
+        credit: AccountState,
+    ) -> Result<Place, ApplyError> {
+        let index = u16::try_from(self.records.len())
+            .map_err(|_| ApplyError::Rejected(Rejection::Invariant))?;
+        self.records.push(record);
+        self.undo.push(Undo::Record);
+        for account in [debit, credit] {
+            let id = account.account.id;
+            let Some(before) = self.cache.accounts.insert(id, account) else {
+                return Err(ApplyError::Rejected(Rejection::Invariant));
+            };
+            self.moved.entry(id).or_default().push(index);
+            self.undo
+                .push(Undo::Moved(id, before.balances, before.closed));
+        }
+        Ok(Place {
+            seq: self.context.seq(),
+            index,
+        })
+    }
+
+    pub(super) fn set_id(&mut self, id: u128, state: IdState) {
+        let before = self.ids.insert(id, state);
+        self.undo.push(Undo::Id(id, before));
+    }
+
+    pub(super) fn set_expiry(&mut self, at: UnixMillis, id: u128, waits: bool) {
+        let before = self.expiries.insert((at, id), waits);
+        self.undo.push(Undo::Expiry((at, id), before));
+        if waits && let Some(known) = &mut self.cache.nothing_expires_before {
+            // A chain that fails leaves it too early, which costs one look.
+            *known = (*known).min(at);
+        }
+    }
+
+    /// What was done so far stays.
+    pub(super) fn keep(&mut self) {
+        self.undo.clear();
+    }
+
+    /// Takes back everything since [`Self::keep`].
+    pub(super) fn take_back(&mut self) {
+        while let Some(step) = self.undo.pop() {
+            match step {
+                Undo::Record => {
+                    self.records.pop();
+                }
+                Undo::Moved(id, balances, closed) => {
+                    if let Some(account) = self.cache.accounts.get_mut(&id) {
+                        account.balances = balances;
+                        account.closed = closed;
+                    }
+                    if let Some(moves) = self.moved.get_mut(&id) {
+                        moves.pop();
+                        if moves.is_empty() {
+                            self.moved.remove(&id);
+                        }
+                    }
+                }
+                Undo::Id(id, before) => restore(&mut self.ids, id, before),
+                Undo::Expiry(key, before) => restore(&mut self.expiries, key, before),
+            }
+        }
+    }
+
+    /// Writes the rows.
+    pub(super) fn write(self) -> Result<(), ApplyError> {
+        let (seq, now) = (self.context.seq(), self.context.now());
+        let batch = &mut *self.context.batch;
+        for (chunk, records) in (0_u16..).zip(self.records.chunks(CHUNK_RECORDS)) {
+            let row = tables::encode_chunk(now, records);
+            batch.put(Table::LedgerTransfer, tables::chunk_key(seq, chunk), row)?;
+        }
+        for (id, state) in &self.ids {
+            let row = tables::encode_id(state);
+            batch.put(Table::LedgerTransferId, tables::id_key(*id).to_vec(), row)?;
+        }
+        for (id, moves) in &self.moved {
+            let account = self
+                .cache
+                .accounts
+                .get(id)
+                .ok_or(ApplyError::Rejected(Rejection::Invariant))?;
+            let row = tables::encode_balance(now, &account.balances, account.closed, moves);
+            batch.put(Table::LedgerBalance, tables::balance_key(*id, seq), row)?;
+        }
+        for ((at, id), waits) in &self.expiries {
+            let key = tables::expiry_key(*at, *id);
+            if *waits {
+                batch.put(Table::LedgerExpiry, key, Vec::new())?;
+            } else {
+                batch.delete(Table::LedgerExpiry, key)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn restore<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, before: Option<V>) {
+    match before {
+        Some(value) => {
+            map.insert(key, value);
+        }
+        None => {
+            map.remove(&key);
+        }
+    }
+}

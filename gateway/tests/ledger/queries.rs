@@ -1,0 +1,125 @@
+//! Lines, pages and statements.
+
+use khlong_crdt::time::UnixMillis;
+use khlong_gateway::domains::ledger::{
+    AccountFlags, Balances, Direction, Line, Period, TransferFlags, lines, statement,
+};
+
+use crate::fixture::{Bank, hold, pay, post, void};
+
+/// Ten commands a second apart: holds, posts, voids, an expiry.
+fn busy() -> Bank {
+    let mut bank = Bank::new(3);
+    bank.now = 2_000_000;
+    for step in [
+        vec![pay(1, 1, 2, 10), pay(2, 2, 1, 3), pay(3, 3, 2, 9)],
+        vec![hold(4, 1, 2, 50, 0), hold(5, 1, 2, 7, 3)],
+        vec![pay(6, 3, 2, 1)],
+        vec![post(7, 4, 20)],
+        vec![pay(8, 1, 3, 2)],
+        vec![hold(9, 2, 1, 6, 0), void(10, 9)],
+        vec![pay(11, 1, 2, 1)],
+    ] {
+        bank.send(&step);
+        bank.now += 1_000;
+    }
+    bank
+}
+
+fn all(bank: &Bank, account: u128, direction: Direction, page: usize) -> Vec<Line> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = lines(
+            bank.kernel.store(),
+            account,
+            Period::ALWAYS,
+            direction,
+            after,
+            page,
+        )
+        .unwrap();
+        found.extend(page.lines);
+        after = page.next;
+        if after.is_none() {
+            return found;
+        }
+    }
+}
+
+#[test]
+fn pages_of_any_size_in_both_directions_show_the_same_lines() {
+    let bank = busy();
+    for account in 1..=3 {
+        let whole = all(&bank, account, Direction::Forward, 1_000);
+        assert_eq!(
+            whole.last().unwrap().balances,
+            bank.account(account).balances
+        );
+        for page in [1, 2, 3, 5] {
+            assert_eq!(all(&bank, account, Direction::Forward, page), whole);
+            let mut back = all(&bank, account, Direction::Reverse, page);
+            back.reverse();
+            assert_eq!(back, whole);
+        }
+    }
+    let ids: Vec<_> = all(&bank, 1, Direction::Forward, 9)
+        .iter()
+        .map(|line| (line.record.id, line.record.pending_id))
+        .collect();
+    // Transfer 5 expires before the command of 8, in the same batch.
+    assert_eq!(
+        ids,
+        [
+            (1, 0),
+            (2, 0),
+            (4, 0),
+            (5, 0),
+            (7, 4),
+            (0, 5),
+            (8, 0),
+            (9, 0),
+            (10, 9),
+            (11, 0)
+        ]
+    );
+    let expired = all(&bank, 1, Direction::Forward, 9)[5];
+    assert!(expired.record.flags.has(TransferFlags::EXPIRED));
+    assert_eq!(expired.balances.debits_pending, 0);
+}
+
+#[test]
+fn a_statement_opens_where_the_one_before_closed() {
+    let bank = busy();
+    let store = bank.kernel.store();
+    for account in 1..=3 {
+        let mut opening = Balances::default();
+        let mut count = 0;
+        for second in 1_999..2_010 {
+            let period = Period {
+                start: UnixMillis(second * 1_000),
+                end: UnixMillis((second + 1) * 1_000),
+            };
+            let told = statement(store, account, period, 100).unwrap();
+            assert_eq!(told.opening, opening);
+            assert!(told.page.lines.iter().all(|line| line.time == period.start));
+            let last = told.page.lines.last().map_or(opening, |line| line.balances);
+            assert_eq!(told.closing, last);
+            opening = told.closing;
+            count += told.page.lines.len();
+        }
+        assert_eq!(opening, bank.account(account).balances);
+        assert_eq!(count, all(&bank, account, Direction::Forward, 100).len());
+    }
+}
+
+#[test]
+fn an_account_that_never_moved_has_an_empty_statement() {
+    let mut bank = busy();
+    bank.open(77, AccountFlags::default());
+    for account in [77, 78] {
+        let told = statement(bank.kernel.store(), account, Period::ALWAYS, 5).unwrap();
+        assert_eq!(told.opening, told.closing);
+        assert_eq!(told.page.lines, []);
+    }
+}

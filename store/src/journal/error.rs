@@ -1,0 +1,68 @@
+//! Every way in which a journal can fail, and what to do about each.
+
+use crate::error::StoreError;
+
+/// What a journal says to its caller.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The store failed; its own words say what to do.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is a journal already.
+    #[error("the folder has a journal already; open it, or name an empty folder")]
+    Exists,
+    /// There is none.
+    #[error("the folder has no journal; make one with `khlong-gateway init`")]
+    Missing,
+    /// Somebody else appended: what was decided stands on an older state.
+    #[error(
+        "the journal is at {found}, not at {expected}; read what was appended, then decide again"
+    )]
+    Moved {
+        /// Where the caller believed it.
+        expected: u64,
+        /// Where it is.
+        found: u64,
+    },
+    /// More than an append may hold.
+    #[error("{found} {what}, more than {max}; split it")]
+    TooLarge {
+        /// Of what.
+        what: &'static str,
+        /// How many.
+        found: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// An entry is not the one that was appended.
+    #[error("entry {seq} of the journal is damaged: {reason}; restore the folder from a backup")]
+    Broken {
+        /// The first that does not check.
+        seq: u64,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+impl JournalError {
+    /// Whether the same call may be tried again on the same store.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_retryable(),
+            Self::Moved { .. } => true,
+            Self::Exists | Self::Missing | Self::TooLarge { .. } | Self::Broken { .. } => false,
+        }
+    }
+
+    /// The exit code of a program that ends with this error.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Store(error) => error.exit_code(),
+            Self::Exists | Self::Missing => 3,
+            Self::Moved { .. } | Self::TooLarge { .. } => 1,
+            Self::Broken { .. } => 9,
+        }
+    }
+}
