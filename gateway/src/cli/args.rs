@@ -78,7 +78,7 @@ pub struct To {
     #[arg(long, value_name = "CODE")]
     pub one_time: Option<OneTime>,
     /// A bill: the biller's tax id and its suffix, of 15 digits.
-    #[arg(long, value_name = "DIGITS")]
+    #[arg(long, value_name = "DIGITS", requires = "reference1")]
     pub biller: Option<String>,
 }
 
@@ -103,12 +103,15 @@ pub struct Encode {
     /// That somebody abroad may pay the bill.
     #[arg(long, requires = "biller")]
     pub cross_border: bool,
-    /// How many baht, as 50 or 49.75; otherwise the payer says it.
+    /// How many baht, as 50 or 49.75; otherwise the payer says it. The code is for one payment then, but for --reusable.
     #[arg(long, value_name = "BAHT")]
     pub amount: Option<Satang>,
-    /// For one payment only; otherwise for as many as come.
+    /// For one payment only; otherwise, without an amount, for as many as come.
     #[arg(long)]
     pub dynamic: bool,
+    /// For as many payments as come, each of --amount: a poster with a price.
+    #[arg(long, requires = "amount", conflicts_with = "dynamic")]
+    pub reusable: bool,
     /// The name that the payer sees, in at most 25 characters.
     #[arg(long, value_name = "TEXT")]
     pub name: Option<String>,

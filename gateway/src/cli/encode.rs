@@ -32,7 +32,8 @@ pub(super) fn slip(output: Output, encode: &SlipEncode) -> Result<(), CliError> 
 
 fn payload(encode: &Encode) -> Result<Payload, CliError> {
     let mut payload = Payload::to(recipient(encode).map_err(CliError::Recipient)?);
-    if encode.dynamic {
+    // With an amount the codes of banks say 12, and some apps ask for the amount again otherwise.
+    if encode.dynamic || (encode.amount.is_some() && !encode.reusable) {
         payload.initiation = Initiation::Dynamic;
     }
     payload.amount = encode.amount;
@@ -100,7 +101,12 @@ fn draw(
         write_new(path, &picture.png().map_err(CliError::Picture)?)?;
     }
     if let Some(path) = &draw.svg {
-        write_new(path, picture.svg().as_bytes())?;
+        write_new(path, picture.svg().as_bytes()).inspect_err(|_| {
+            // This call made it: left behind it would stop the next try.
+            if let Some(png) = &draw.png {
+                let _ = fs::remove_file(png);
+            }
+        })?;
     }
     if output.json {
         let mut fields = fields();

@@ -57,6 +57,16 @@ fn encode_prints_the_payload_alone_where_nobody_looks() {
 }
 
 #[test]
+fn an_amount_is_for_one_payment_unless_told_otherwise() {
+    let to = ["encode", "--mobile", "081-234-5678", "--amount", "50"];
+    assert_eq!(said(&to), format!("{ONCE_50_BAHT}\n"));
+    let poster = said(&[&to[..], &["--reusable"]].concat());
+    assert!(poster.starts_with("000201010211"), "{poster}");
+    let (code, _) = refused(&[&to[..], &["--reusable", "--dynamic"]].concat());
+    assert_eq!(code, 2);
+}
+
+#[test]
 fn every_recipient_that_encode_takes_decode_names() {
     for (to, recipient) in [
         (
@@ -189,10 +199,22 @@ fn what_is_wrong_ends_with_its_exit_code_and_says_what_to_do() {
         (&["slip", "decode", PUBLISHED[0].text], 9, "tag 91"),
         (&["encode", "--id", "1234567890122"], 2, "was mistyped"),
         (
-            &["encode", "--biller", "099400016550200"],
+            &[
+                "encode",
+                "--biller",
+                "099400016550200",
+                "--reference1",
+                "C1",
+            ],
             2,
             "was mistyped",
         ),
+        (
+            &["encode", "--biller", "099400016550100"],
+            2,
+            "--reference1",
+        ),
+        (&["encode", "--mobile", "0066812345"], 2, "mobile"),
         (
             &["encode", "--account", "1", "--bank", "14"],
             2,
@@ -270,6 +292,10 @@ fn pictures_are_read_by_a_real_decoder_and_overwrite_nothing() {
         ONCE_50_BAHT
     );
 
+    // What one failed call made does not stop the next.
+    std::fs::remove_file(&png).unwrap();
+    let (code, said) = refused(&arguments);
+    assert_eq!((code, Path::new(&png).exists()), (3, false), "{said}");
     std::fs::write(&png, "somebody's own").unwrap();
     let (code, said) = refused(&arguments);
     assert_eq!((code, said.contains("exists already")), (3, true), "{said}");

@@ -67,7 +67,8 @@ impl Picture {
     /// Whether a module is dark. Beyond the picture all is light.
     #[must_use]
     pub fn is_dark(&self, row: usize, column: usize) -> bool {
-        let at = (column < self.size).then(|| row * self.size + column);
+        let is_inside = row < self.size && column < self.size;
+        let at = is_inside.then(|| row * self.size + column);
         at.and_then(|at| self.dark.get(at)).copied() == Some(true)
     }
 

@@ -69,7 +69,9 @@ impl FromStr for Mobile {
             13 => digits.strip_prefix("0066"),
             _ => None,
         };
+        // A second zero is a `0066…` that lost digits. All zeros stand in examples.
         nine.filter(|nine| is_digits(nine, 9))
+            .filter(|nine| !nine.starts_with('0') || *nine == "000000000")
             .map(|nine| Self(nine.to_owned()))
             .ok_or(RecipientError::Mobile)
     }
