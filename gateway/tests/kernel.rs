@@ -7,7 +7,9 @@
 
 mod fixture;
 
-use fixture::odd::{FINE, FLOOD, INVARIANT, LISTENER, Listener, ODD, Odd, PANIC, TELL, TELL_BADLY};
+use fixture::odd::{
+    FINE, FLOOD, INVARIANT, LISTENER, Listener, ODD, Odd, PANIC, PANIC_INSIDE, TELL, TELL_BADLY,
+};
 use fixture::{Bank, JOURNAL, command, decide, domains, kernel, options, pay, store};
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
@@ -58,6 +60,7 @@ fn poison_is_a_rejection_that_leaves_nothing_and_replays_the_same() {
     let mut kernel = odd_kernel(&disk);
     for (key, domain, body, rejection) in [
         ("a", ODD, PANIC, Rejection::Panicked),
+        ("h", ODD, PANIC_INSIDE, Rejection::Panicked),
         ("b", ODD, INVARIANT, Rejection::Invariant),
         ("c", ODD, FLOOD, Rejection::Invariant),
         ("d", ODD, TELL_BADLY, Rejection::Invariant),
@@ -72,7 +75,7 @@ fn poison_is_a_rejection_that_leaves_nothing_and_replays_the_same() {
         outcome_of(&mut kernel, "g", ODD, TELL),
         Outcome::Done(TELL.to_vec())
     );
-    assert_eq!(traces(&kernel, 7), (true, true, 1));
+    assert_eq!(traces(&kernel, 8), (true, true, 1));
     let other = MemoryDisk::new();
     let mut again = odd_kernel(&other);
     let head = replay(kernel.store(), &mut again).unwrap();
@@ -316,6 +319,17 @@ fn a_replay_that_comes_to_something_else_says_where() {
         replay(kernel.store(), &mut again),
         Err(KernelError::Diverged { seq: 1 })
     ));
+}
+
+#[test]
+fn what_was_refused_stays_refused_in_a_release_that_could_carry_it_out() {
+    let (disk, other) = (MemoryDisk::new(), MemoryDisk::new());
+    let mut before = fixture::kernel(&disk, Logic::CURRENT);
+    let outcome = outcome_of(&mut before, "a", ODD, FINE);
+    assert_eq!(outcome, Outcome::Rejected(Rejection::UnknownDomain));
+    let mut after = odd_kernel(&other);
+    assert_eq!(replay(before.store(), &mut after).unwrap(), before.head());
+    assert_eq!(traces(&after, 1), (false, false, 0));
 }
 
 #[test]

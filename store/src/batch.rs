@@ -145,16 +145,17 @@ impl<'e> Batch<'e> {
         &mut self,
         write: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        let outer = self.undo.replace(Vec::new());
+        // One list for all levels: where a panic passes through an inner one, the outer one that
+        // catches it takes all of that back.
+        let is_outermost = self.undo.is_none();
+        let mark = self.undo.get_or_insert_default().len();
         let outcome = write(self);
-        let written = std::mem::replace(&mut self.undo, outer).unwrap_or_default();
-        match &outcome {
-            Err(_) => self.roll_back(written),
-            Ok(_) => {
-                if let Some(outer) = &mut self.undo {
-                    outer.extend(written);
-                }
-            }
+        if outcome.is_err() {
+            let written = self.undo.as_mut().map(|undo| undo.split_off(mark));
+            self.roll_back(written.unwrap_or_default());
+        }
+        if is_outermost {
+            self.undo = None;
         }
         outcome
     }

@@ -152,6 +152,10 @@ impl Kernel {
     /// [`KernelError::Unfit`] if the command breaks a limit,
     /// [`KernelError::KeyReused`] if its key stands for another one.
     pub fn propose(&self, command: &Command) -> Result<Proposal, KernelError> {
+        // After a failed commit the store may show rows that a loss of power takes away.
+        if self.broken {
+            return Err(KernelError::Broken);
+        }
         command.check()?;
         Ok(match idempotency::find(&self.store, command)? {
             Some(known) => Proposal::Known(known),
@@ -166,10 +170,16 @@ impl Kernel {
     /// As [`Self::propose`]; [`KernelError::GroupFull`]: commit, then go on.
     pub fn apply(&mut self, command: &Command) -> Result<Ticket, KernelError> {
         let logic = self.logic;
-        self.apply_under(command, logic)
+        self.apply_under(command, logic, None)
     }
 
-    fn apply_under(&mut self, command: &Command, logic: Logic) -> Result<Ticket, KernelError> {
+    /// `recorded` is what the journal says came of it, at a replay.
+    fn apply_under(
+        &mut self,
+        command: &Command,
+        logic: Logic,
+        recorded: Option<Outcome>,
+    ) -> Result<Ticket, KernelError> {
         if self.broken {
             return Err(KernelError::Broken);
         }
@@ -179,19 +189,28 @@ impl Kernel {
         {
             return Err(KernelError::GroupFull);
         }
+        // Should a panic take the overlay along, what waits in it must not be released.
+        self.broken = true;
         let mut batch = self.store.batch_on(std::mem::take(&mut self.overlay));
         let decided = match idempotency::find(&batch, command) {
             Ok(Some(known)) => Ok(known),
-            Ok(None) => decide(&mut batch, &mut self.domains, self.applied, command, logic).map(
-                |(head, applied, decided)| {
-                    self.head = head;
-                    self.applied = applied;
-                    decided
-                },
-            ),
+            Ok(None) => decide(
+                &mut batch,
+                &mut self.domains,
+                self.applied,
+                command,
+                logic,
+                recorded,
+            )
+            .map(|(head, applied, decided)| {
+                self.head = head;
+                self.applied = applied;
+                decided
+            }),
             Err(error) => Err(error),
         };
         self.overlay = batch.into_overlay();
+        self.broken = false;
         let decided = decided.inspect_err(|error| self.broken |= error.is_fatal())?;
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
@@ -238,8 +257,11 @@ impl Kernel {
     /// submits what [`Domain::due`] gives.
     ///
     /// # Errors
-    /// From the disk.
+    /// From the disk; [`KernelError::Broken`].
     pub fn next_deadline(&self) -> Result<Option<UnixMillis>, KernelError> {
+        if self.broken {
+            return Err(KernelError::Broken);
+        }
         let mut earliest: Option<UnixMillis> = None;
         for domain in &self.domains {
             if let Some(at) = domain.next_deadline(&self.store)? {
@@ -281,15 +303,21 @@ fn decide(
     before: Applied,
     command: &Command,
     logic: Logic,
+    recorded: Option<Outcome>,
 ) -> Result<(Head, Applied, Decided), KernelError> {
     let applied = Applied {
         seq: before.seq.next(),
         time: before.time.max(command.admitted_at),
     };
-    let outcome = match run(batch, domains, applied, command, logic) {
-        Ok(payload) => Outcome::Done(payload),
-        Err(ApplyError::Store(error)) => return Err(error.into()),
-        Err(ApplyError::Rejected(rejection)) => Outcome::Rejected(rejection),
+    let outcome = match recorded {
+        // It changed nothing, and stays so: a release that knows the domain, or has mended the
+        // fault, may not carry out what was refused.
+        Some(rejected @ Outcome::Rejected(_)) => rejected,
+        Some(Outcome::Done(_)) | None => match run(batch, domains, applied, command, logic) {
+            Ok(payload) => Outcome::Done(payload),
+            Err(ApplyError::Store(error)) => return Err(error.into()),
+            Err(ApplyError::Rejected(rejection)) => Outcome::Rejected(rejection),
+        },
     };
     let outcome = outcome.encode();
     let entry = Entry {

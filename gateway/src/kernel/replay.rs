@@ -8,6 +8,7 @@ use khlong_store::rows::Rows;
 use super::Kernel;
 use super::command::Command;
 use super::error::KernelError;
+use super::outcome::Outcome;
 
 /// Applies the journal in `source` to an empty kernel whose journal has the same id, each
 /// entry under the rules that stand in it, and commits. No side effect leaves.
@@ -33,11 +34,13 @@ fn apply_stored(
     hash: &[u8; 32],
 ) -> Result<(), KernelError> {
     let (command, logic) = Command::from_entry(seq, &entry.header, &entry.command)?;
-    let applied = match kernel.apply_under(&command, logic) {
+    let recorded =
+        Outcome::decode(&entry.outcome).ok_or(KernelError::UnknownEntry { seq: seq.0 })?;
+    let applied = match kernel.apply_under(&command, logic, Some(recorded.clone())) {
         Err(KernelError::GroupFull) => {
             kernel.commit()?;
             kernel.release();
-            kernel.apply_under(&command, logic)
+            kernel.apply_under(&command, logic, Some(recorded))
         }
         other => other,
     };
