@@ -151,7 +151,7 @@ pub static CATALOG: &[TableRow] = &[
         Table::IdempotencyAge,
         "idempotency_age",
         "[seq:8]",
-        "caller, scope and key 32 ‖ admitted_at 8",
+        "caller, scope and key 32 ‖ time 8",
         0,
     ),
     leveled(

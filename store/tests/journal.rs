@@ -182,7 +182,8 @@ fn every_flipped_byte_is_found_and_named() {
     }
 }
 
-/// Who writes the disk can make the checksum fit; the chain is what holds then.
+/// Who writes the disk can make the checksum fit; the chain is what notices then, unless it is
+/// computed anew from there on as well: its key lies in the same folder.
 #[test]
 fn a_change_with_a_fitting_checksum_is_found_and_named() {
     let key = Encoder::new().u64(2).finish();

@@ -97,7 +97,17 @@ impl Naive {
                     continue;
                 }
                 *self = saved.clone();
-                if result.burns_id() {
+                // Told again here, so that a code that is missing in the ledger shows.
+                if matches!(
+                    result,
+                    R::DebitAccountNotFound
+                        | R::CreditAccountNotFound
+                        | R::PendingTransferNotFound
+                        | R::DebitAccountAlreadyClosed
+                        | R::CreditAccountAlreadyClosed
+                        | R::ExceedsCredits
+                        | R::ExceedsDebits
+                ) {
                     self.burned.push(transfer.id);
                 }
                 told.fill(R::LinkedEventFailed);

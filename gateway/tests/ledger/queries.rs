@@ -2,8 +2,9 @@
 
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::ledger::{
-    AccountFlags, Balances, Direction, Line, Period, TransferFlags, lines, statement,
+    AccountFlags, Balances, Direction, Line, Period, Place, TransferFlags, lines, statement,
 };
+use khlong_store::journal::JournalSeq;
 
 use crate::fixture::{Bank, hold, pay, post, void};
 
@@ -122,4 +123,24 @@ fn an_account_that_never_moved_has_an_empty_statement() {
         assert_eq!(told.opening, told.closing);
         assert_eq!(told.page.lines, []);
     }
+}
+
+#[test]
+fn a_cursor_behind_everything_is_no_reason_to_fail() {
+    let bank = busy();
+    let store = bank.kernel.store();
+    let last = Some(Place {
+        seq: JournalSeq(u64::MAX),
+        index: u16::MAX,
+    });
+    let page = |direction, after| {
+        lines(store, 1, Period::ALWAYS, direction, after, 100)
+            .unwrap()
+            .lines
+    };
+    assert_eq!(
+        page(Direction::Reverse, last),
+        page(Direction::Reverse, None)
+    );
+    assert_eq!(page(Direction::Forward, last), []);
 }

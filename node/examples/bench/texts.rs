@@ -54,8 +54,8 @@ impl Texts {
     }
 
     /// Messages of one language, each of exactly `characters` characters: what is said in
-    /// `folder` joined and cut, or our own. Of Thai every tenth line of a file is taken, because
-    /// dictionaries may be trained on the others.
+    /// `folder` joined and cut, or our own. Of Thai every tenth line of a file is taken, so
+    /// that the others are free to train a compression on.
     pub(crate) fn cut(
         folder: Option<&Path>,
         language: Language,

@@ -134,9 +134,11 @@ pub fn lines(
             tables::balance_from(rows, account, after.seq.max(start))?
         }
         (Direction::Reverse, None) => tables::balance_before(rows, account, end)?,
-        (Direction::Reverse, Some(after)) => {
-            tables::balance_before(rows, account, after.seq.next().min(end))?
+        // A cursor is a caller's: its place may be the last number there is.
+        (Direction::Reverse, Some(after)) if after.seq < end => {
+            tables::balance_before(rows, account, after.seq.next())?
         }
+        (Direction::Reverse, Some(_)) => tables::balance_before(rows, account, end)?,
     };
     while let Some(found) = row.filter(|row| row.seq >= start && row.seq < end) {
         let mut told = lines_of(rows, account, &found)?;

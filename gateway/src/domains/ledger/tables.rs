@@ -45,7 +45,7 @@ pub(super) fn chunk_key(seq: JournalSeq, chunk: u16) -> Vec<u8> {
 }
 
 pub(super) fn expiry_key(at: UnixMillis, id: u128) -> Vec<u8> {
-    // Times before 1970 are not admitted by a driver; one that is sorts as 0 and expires at once.
+    // Times before 1970 are not admitted by a driver; one that is sorts as 0.
     let at = u64::try_from(at.0).unwrap_or(0);
     Encoder::new().u64(at).fixed(&id_key(id)).finish()
 }
