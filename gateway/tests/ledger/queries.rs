@@ -144,3 +144,26 @@ fn a_cursor_behind_everything_is_no_reason_to_fail() {
     );
     assert_eq!(page(Direction::Forward, last), []);
 }
+
+#[test]
+fn a_page_of_a_hot_account_reads_each_row_once() {
+    let mut bank = Bank::new(2);
+    let many: Vec<_> = (1..=8_000).map(|id| pay(id, 1, 2, 1)).collect();
+    bank.send(&many);
+    let before = bank.disk.reads();
+    let last = Some(Place {
+        seq: bank.kernel.head().seq,
+        index: 7_989,
+    });
+    let page = lines(
+        bank.kernel.store(),
+        1,
+        Period::ALWAYS,
+        Direction::Forward,
+        last,
+        100,
+    );
+    assert_eq!(page.unwrap().lines.len(), 10);
+    // 250 rows of 32 records, and some to find the place.
+    assert!(bank.disk.reads() - before < 250 + 100);
+}

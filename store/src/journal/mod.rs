@@ -10,10 +10,12 @@
 
 mod chain;
 mod error;
+mod log;
 mod read;
 
 pub use chain::{Chain, Head, JournalId, JournalSeq};
 pub use error::JournalError;
+pub use log::{Append, Journal, LocalJournal, READ_BYTES_MAX};
 pub use read::{Stored, get, read, verify};
 
 use crate::batch::Batch;
