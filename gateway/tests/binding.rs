@@ -1,6 +1,10 @@
 //! Views and their journal belong together, by hash, or nothing starts; and of two writers
 //! one is refused.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 mod fixture;
 

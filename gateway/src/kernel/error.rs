@@ -100,7 +100,11 @@ impl KernelError {
     pub(super) fn from_journal(error: JournalError) -> Self {
         match error {
             JournalError::Store(error) => Self::Store(error),
-            error => Self::Journal(error),
+            error @ (JournalError::Exists
+            | JournalError::Missing
+            | JournalError::Moved { .. }
+            | JournalError::TooLarge { .. }
+            | JournalError::Broken { .. }) => Self::Journal(error),
         }
     }
 

@@ -6,13 +6,14 @@
 //! elsewhere appends first; the store's own table is then a copy, which answers retries and is
 //! caught up from [`Journal::read`] when the commit behind an append did not come to its end.
 
+use std::ops::ControlFlow;
+
 use super::{
     ENTRIES_MAX, Head, JournalError, JournalId, JournalSeq, Stored, head, read, read::appended,
 };
 use crate::batch::Overlay;
 use crate::engine::{CommitReceipt, Durability};
 use crate::store::Store;
-use std::ops::ControlFlow;
 
 /// Bytes of entries after which [`Journal::read`] ends.
 pub const READ_BYTES_MAX: usize = 16 * 1024 * 1024;
