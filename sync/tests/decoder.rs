@@ -232,9 +232,8 @@ fn frame() -> impl Strategy<Value = Frame> {
         1 => (answer(), proptest::collection::vec(answer(), 0..8), any::<bool>()).prop_map(
             |(first, further, signed)| {
                 let ids = [change(1, 1, 1).id()];
-                let receipt = signed.then(|| {
-                    support::owners::Relay::new().receipt(&ids, UnixMillis(-3))
-                });
+                let receipt = support::owners::Relay::new().receipt(&ids, UnixMillis(-3));
+                let receipt = support::whole(receipt).filter(|_| signed);
                 Frame::Ack(Ack { first, further, receipt })
             }
         ),

@@ -46,9 +46,11 @@ impl Session {
         };
         let version = highest_common(&hello.versions, &ours).ok_or_else(mismatch)?;
         match &mut self.side {
-            Side::Server(_) => {
+            Side::Server(server) => {
+                let log = replica.log();
+                server.greeted(version, log);
                 let mut answer = self.own_hello(version..=version);
-                answer.log = Some(replica.log());
+                answer.log = Some(log);
                 answer.relay_time = Some(now.wall);
                 self.outbox.send(Frame::Hello(answer));
             }

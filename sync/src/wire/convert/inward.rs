@@ -8,7 +8,7 @@ use khlong_crdt::receipt::StoredReceipt;
 use khlong_crdt::time::UnixMillis;
 use prost::bytes::Bytes;
 
-use super::pb;
+use super::{Context, pb, shadowed};
 use super::{OUTCOME_DUPLICATE, OUTCOME_REFUSED, OUTCOME_STORED};
 use crate::limits::{
     AGENT_BYTES_MAX, APPEND_BYTES_MAX, APPEND_ENVELOPES_MAX, APPENDS_IN_FLIGHT_MAX,
@@ -19,19 +19,21 @@ use crate::limits::{
 use crate::replica::{Arrival, TransferTotals};
 use crate::wire::code::ErrorCode;
 use crate::wire::frame::{
-    Ack, Append, AppendAnswer, AppendOutcome, BackfillDone, Behind, CaughtUp, Ephemeral,
-    ErrorFrame, Frame, Goodbye, Hello, Ping, Pong, Prove, Proved, Pull, Push, Subscribe,
+    Ack, AckReceipt, Append, AppendAnswer, AppendOutcome, BackfillDone, Behind, CaughtUp,
+    Ephemeral, ErrorFrame, Frame, Goodbye, Hello, Ping, Pong, Prove, Proved, Pull, Push, Subscribe,
     Subscribed, SubscriptionEnded, TimelineSubscription, Totals, Unsubscribe,
 };
 use crate::wire::{EnvelopeCheck, WireError};
 
 impl Frame {
-    /// `check` makes the envelopes.
     pub(in crate::wire) fn from_wire(
-        frame: pb::Frame,
-        check: &EnvelopeCheck,
+        mut frame: pb::Frame,
+        context: &mut Context<'_>,
     ) -> Result<Self, WireError> {
         use pb::frame::Body;
+        if let Some(terms) = &context.terms {
+            frame.complete(terms);
+        }
         Ok(match frame.body.ok_or(WireError::NoBody)? {
             Body::Hello(body) => Self::Hello(body.try_into()?),
             Body::Prove(body) => Self::Prove(body.try_into()?),
@@ -43,7 +45,7 @@ impl Frame {
             }),
             Body::SubscriptionEnded(body) => Self::SubscriptionEnded(body.try_into()?),
             Body::Totals(body) => Self::Totals(body.try_into()?),
-            Body::Push(body) => Self::Push(push(body, check)?),
+            Body::Push(body) => Self::Push(push(body, context)?),
             Body::Pull(body) => Self::Pull(body.try_into()?),
             Body::CaughtUp(body) => {
                 let (class, cursor) = cursor(body.cursor)?;
@@ -57,8 +59,8 @@ impl Frame {
                 let (class, cursor) = cursor(body.cursor)?;
                 Self::Behind(Behind { class, cursor })
             }
-            Body::Append(body) => Self::Append(append(body, check)?),
-            Body::Ack(body) => Self::Ack(body.try_into()?),
+            Body::Append(body) => Self::Append(append(body, context)?),
+            Body::Ack(body) => Self::Ack(ack(body, context)?),
             Body::Ephemeral(body) => Self::Ephemeral(body.try_into()?),
             Body::Error(body) => Self::Error(body.try_into()?),
             Body::Ping(body) => Self::Ping(Ping { nonce: body.nonce }),
@@ -233,29 +235,15 @@ impl TryFrom<pb::Totals> for Totals {
     }
 }
 
-fn push(body: pb::Push, check: &EnvelopeCheck) -> Result<Push, WireError> {
-    few(body.entries.len(), PUSH_ENTRIES_MAX, "entries")?;
+fn push(body: pb::Push, context: &mut Context<'_>) -> Result<Push, WireError> {
     let (class, cursor) = cursor(body.cursor)?;
     let backfill = backfill(body.backfill.as_ref())?;
-    let mut entries: Vec<Arrival> = Vec::with_capacity(body.entries.len());
-    for (index, sent) in body.entries.iter().enumerate() {
-        let entry = Arrival {
-            arrival: ArrivalSeq(sent.arrival),
-            received_at: UnixMillis(sent.received_at_ms),
-            envelope: envelope(index, &sent.envelope, check)?,
-        };
-        let before = entries.last().map_or(ArrivalSeq(0), |entry| entry.arrival);
-        if entry.arrival <= before {
-            return Err(invalid("arrival"));
-        }
-        if entry.envelope.class() != class {
-            return Err(invalid("class"));
-        }
-        if backfill.is_some_and(|timeline| entry.envelope.prefix().timeline != timeline) {
-            return Err(invalid("backfill"));
-        }
-        entries.push(entry);
-    }
+    let entries = if body.shadowed.is_empty() {
+        entries(class, backfill, &body.entries, context.check)?
+    } else {
+        only_shadowed(context, body.entries.is_empty())?;
+        shadowed::read_entries(class, backfill, &cursor, &body.shadowed, context)?
+    };
     match entries.last() {
         None => Err(WireError::Missing { field: "entries" }),
         Some(last) if last.arrival > cursor.seq => Err(invalid("cursor")),
@@ -265,6 +253,53 @@ fn push(body: pb::Push, check: &EnvelopeCheck) -> Result<Push, WireError> {
             entries,
             cursor,
         }),
+    }
+}
+
+fn entries(
+    class: Class,
+    backfill: Option<TimelineId>,
+    sent: &[pb::PushEntry],
+    check: &EnvelopeCheck,
+) -> Result<Vec<Arrival>, WireError> {
+    few(sent.len(), PUSH_ENTRIES_MAX, "entries")?;
+    let mut entries: Vec<Arrival> = Vec::with_capacity(sent.len());
+    for (index, sent) in sent.iter().enumerate() {
+        let entry = Arrival {
+            arrival: ArrivalSeq(sent.arrival),
+            received_at: UnixMillis(sent.received_at_ms),
+            envelope: envelope(index, &sent.envelope, check)?,
+        };
+        let before = entries.last().map_or(ArrivalSeq(0), |entry| entry.arrival);
+        if entry.arrival <= before {
+            return Err(invalid("arrival"));
+        }
+        check_entry(class, backfill, &entry.envelope)?;
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// An entry is of the stream, and of the backfill, in which it came.
+pub(super) fn check_entry(
+    class: Class,
+    backfill: Option<TimelineId>,
+    envelope: &VerifiedEnvelope,
+) -> Result<(), WireError> {
+    if envelope.class() != class {
+        return Err(invalid("class"));
+    }
+    if backfill.is_some_and(|timeline| envelope.timeline() != timeline) {
+        return Err(invalid("backfill"));
+    }
+    Ok(())
+}
+
+/// A field of version 2 has its place on a connection of version 2, instead of the old one.
+fn only_shadowed(context: &Context<'_>, is_alone: bool) -> Result<(), WireError> {
+    match context.terms {
+        Some(_) if is_alone => Ok(()),
+        Some(_) | None => Err(invalid("shadowed")),
     }
 }
 
@@ -280,7 +315,12 @@ impl TryFrom<pb::Pull> for Pull {
     }
 }
 
-fn append(body: pb::Append, check: &EnvelopeCheck) -> Result<Append, WireError> {
+fn append(body: pb::Append, context: &mut Context<'_>) -> Result<Append, WireError> {
+    if !body.shadowed.is_empty() {
+        only_shadowed(context, body.envelopes.is_empty())?;
+        few(body.shadowed.len(), APPEND_ENVELOPES_MAX, "shadowed")?;
+        return shadowed::read_append(&body, context);
+    }
     few(body.envelopes.len(), APPEND_ENVELOPES_MAX, "envelopes")?;
     if body.envelopes.is_empty() {
         return Err(WireError::Missing { field: "envelopes" });
@@ -289,27 +329,33 @@ fn append(body: pb::Append, check: &EnvelopeCheck) -> Result<Append, WireError> 
         return Err(WireError::TooLong { field: "envelopes" });
     }
     let envelopes = body.envelopes.iter().enumerate();
-    let envelopes = envelopes.map(|(index, bytes)| envelope(index, bytes, check));
+    let envelopes = envelopes.map(|(index, bytes)| envelope(index, bytes, context.check));
     Ok(Append {
         request: body.request,
         envelopes: envelopes.collect::<Result<_, _>>()?,
     })
 }
 
-impl TryFrom<pb::Ack> for Ack {
-    type Error = WireError;
-
-    fn try_from(body: pb::Ack) -> Result<Self, WireError> {
-        few(body.further.len(), APPENDS_IN_FLIGHT_MAX - 1, "further")?;
-        let further = body.further.iter();
-        Ok(Self {
-            first: answer(body.request, &body.outcomes)?,
-            further: further
-                .map(|body| answer(body.request, &body.outcomes))
-                .collect::<Result<_, _>>()?,
-            receipt: body.receipt.map(receipt).transpose()?,
-        })
-    }
+fn ack(body: pb::Ack, context: &Context<'_>) -> Result<Ack, WireError> {
+    few(body.further.len(), APPENDS_IN_FLIGHT_MAX - 1, "further")?;
+    let further = body.further.iter();
+    let receipt = match (body.receipt, body.short_receipt) {
+        (receipt, None) => receipt.map(receipt_whole).transpose()?,
+        (whole, Some(short)) => {
+            only_shadowed(context, whole.is_none())?;
+            Some(AckReceipt::Short {
+                received_at: UnixMillis(short.received_at_ms),
+                signature: fixed(&short.signature, "signature")?,
+            })
+        }
+    };
+    Ok(Ack {
+        first: answer(body.request, &body.outcomes)?,
+        further: further
+            .map(|body| answer(body.request, &body.outcomes))
+            .collect::<Result<_, _>>()?,
+        receipt,
+    })
 }
 
 impl TryFrom<&pb::AppendOutcome> for AppendOutcome {
@@ -364,8 +410,8 @@ fn answer(request: u64, outcomes: &[pb::AppendOutcome]) -> Result<AppendAnswer, 
     })
 }
 
-fn receipt(body: pb::StoredReceipt) -> Result<StoredReceipt, WireError> {
-    Ok(StoredReceipt {
+fn receipt_whole(body: pb::StoredReceipt) -> Result<AckReceipt, WireError> {
+    Ok(AckReceipt::Whole(StoredReceipt {
         relay: RelayKey::from_bytes(fixed(&body.relay, "relay")?),
         log: LogId::from_bytes(fixed(&body.log, "log")?),
         log_epoch: body.log_epoch,
@@ -373,7 +419,7 @@ fn receipt(body: pb::StoredReceipt) -> Result<StoredReceipt, WireError> {
         root: fixed(&body.root, "root")?,
         count: body.count,
         signature: fixed(&body.signature, "signature")?,
-    })
+    }))
 }
 
 fn cursor(body: Option<pb::Cursor>) -> Result<(Class, Cursor), WireError> {
