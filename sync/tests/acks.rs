@@ -14,7 +14,7 @@ use khlong_sync::session::error::SessionError;
 use khlong_sync::session::input::Input;
 use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::{Ack, AppendAnswer, AppendOutcome, ErrorFrame, Frame};
-use support::pair::Pair;
+use support::pair::{Pair, speaking};
 use support::{change, key, short, timeline, whole, whole_of};
 
 fn ready() -> Pair {
@@ -63,6 +63,22 @@ fn an_honest_ack_is_believed() {
         assert!(pair.client_error.is_none(), "{:?}", pair.client_error);
         assert_eq!(pair.member.stored.len(), 2);
     }
+}
+
+#[test]
+fn a_short_receipt_has_no_place_in_version_1() {
+    let (_, mut ack) = in_flight();
+    ack.receipt = short(whole_of(&mut ack));
+    let mut pair = Pair::new(&[timeline(1)]);
+    pair.configure(speaking(1..=2), speaking(1..=1));
+    pair.connect();
+    pair.settle();
+    pair.give_client(Input::Frame(Frame::Ack(ack)));
+    let error = pair.client_error;
+    assert!(
+        matches!(error, Some(SessionError::Protocol { .. })),
+        "{error:?}"
+    );
 }
 
 #[test]

@@ -242,6 +242,9 @@ impl World {
         if self.life_of(who) != life || !self.is_on(who) {
             return;
         }
+        if let (Parcel::Frame(frame), Some(wire)) = (&parcel, self.wires.get_mut(&id)) {
+            wire.lanes_of(end).heard(frame);
+        }
         let mark = [id.0, end as u64, parcel.kind()];
         self.trace.note(now, "arrive", &mark);
         match end {

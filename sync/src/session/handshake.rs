@@ -63,7 +63,7 @@ impl Session {
                 let log = hello.log.ok_or(SessionError::Protocol {
                     what: "hello names no log",
                 })?;
-                client.greeted(log);
+                client.greeted(version, log);
             }
         }
         self.keep_alive_ms = u64::from(self.own_keep_alive_ms().min(hello.keep_alive_ms));

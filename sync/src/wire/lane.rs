@@ -190,6 +190,12 @@ impl Lanes {
             .encode(frame)
     }
 
+    /// Takes note of a frame that came as a value: a Hello settles the terms for what this
+    /// end encodes.
+    pub fn heard(&self, frame: &Frame) {
+        self.agreement.note(End::Client, frame);
+    }
+
     /// As [`LaneDecoder::decode`], every envelope verified.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ pub mod link;
 pub mod owners;
 pub mod pair;
 pub mod replica;
+pub mod testdata;
 
 use ed25519_dalek::SigningKey;
 use khlong_crdt::envelope::{Expiry, Kind, Prefix, VerifiedEnvelope};
@@ -65,6 +66,22 @@ pub fn change(n: u8, seed: u8, seq: u64) -> VerifiedEnvelope {
         seq,
         format!("change {seq} of {seed}").as_bytes(),
     )
+}
+
+/// The next envelope of a chain, with a true `prev`; `edit` says what else differs.
+pub fn following(
+    last: &VerifiedEnvelope,
+    seed: u8,
+    nonce: u8,
+    edit: fn(&mut Prefix),
+) -> VerifiedEnvelope {
+    let mut prefix = Prefix {
+        seq: Seq(last.seq().get() + 1),
+        prev: last.id(),
+        ..last.prefix().clone()
+    };
+    edit(&mut prefix);
+    VerifiedEnvelope::sign(prefix, [nonce; 24], b"body", &key(seed)).unwrap()
 }
 
 /// As a relay says it to a client of version 1.

@@ -1,5 +1,6 @@
 //! Between protobuf and domain types. Every limit of a field is enforced on the way in.
 
+mod envelopes;
 mod inward;
 mod outward;
 mod shadowed;

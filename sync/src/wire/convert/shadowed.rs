@@ -175,7 +175,7 @@ pub(super) fn read_entries(
             field: "received_at_ms",
         })?;
         let envelope = unpack(index, &entry.packed, context)?;
-        super::inward::check_entry(class, backfill, &envelope)?;
+        super::envelopes::check_entry(class, backfill, &envelope)?;
         entries.push(Arrival {
             arrival,
             received_at: UnixMillis(received_at),

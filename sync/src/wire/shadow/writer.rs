@@ -7,16 +7,21 @@ use super::slot::Slot;
 use super::{SHADOW, WHOLE, flag};
 use crate::limits::SHADOW_SLOTS;
 
-/// What the other side of one lane remembers, and when each slot was last used.
+/// What the other side of one lane remembers.
 ///
 /// It hashes nothing: ids are known. Whatever [`ShadowWriter::pack`] gave must be
 /// sent, in its order.
 #[derive(Debug, Default)]
 pub struct ShadowWriter {
-    slots: Vec<Slot>,
-    /// Beside `slots`: the count of envelopes when it was used.
-    used: Vec<u64>,
+    slots: Vec<Used>,
     packed: u64,
+}
+
+/// A slot, and the count of envelopes when its author was last heard.
+#[derive(Debug)]
+struct Used {
+    slot: Slot,
+    at: u64,
 }
 
 /// How an envelope is sent.
@@ -31,15 +36,14 @@ impl ShadowWriter {
     pub const fn new() -> Self {
         Self {
             slots: Vec::new(),
-            used: Vec::new(),
             packed: 0,
         }
     }
 
     /// The envelope as bytes for [`super::ShadowReader::unpack`], and remembers it.
     ///
-    /// An author that has a slot keeps it; another takes a free one, or the one that was
-    /// not used for the longest time. A pruned envelope goes whole.
+    /// An author that has a slot keeps it; another takes a free one, or the one whose author
+    /// has been silent for the longest time. A pruned envelope goes whole.
     #[must_use]
     pub fn pack(&mut self, envelope: &VerifiedEnvelope) -> Vec<u8> {
         let prefix = envelope.prefix();
@@ -52,6 +56,7 @@ impl ShadowWriter {
             keep: number(keep),
         });
         let slot = like.and_then(|like| self.slots.get(like));
+        let slot = slot.map(|used| &used.slot);
         let bytes = match (plan, slot, envelope.body()) {
             (Some(plan), Some(slot), Some(body)) => shadow(&plan, slot, envelope, body),
             _ => whole(number(keep), envelope),
@@ -61,30 +66,31 @@ impl ShadowWriter {
     }
 
     fn newest(&self, wanted: impl Fn(&Slot) -> bool) -> Option<usize> {
-        let slots = self.slots.iter().zip(&self.used).enumerate();
-        let wanted = slots.filter(|(_, (slot, _))| wanted(slot));
-        wanted.max_by_key(|(_, (_, used))| **used).map(|(at, _)| at)
+        let slots = self.slots.iter().enumerate();
+        let wanted = slots.filter(|(_, used)| wanted(&used.slot));
+        wanted
+            .max_by_key(|(_, used)| used.at)
+            .map(|(place, _)| place)
     }
 
     fn free(&self) -> usize {
         if self.slots.len() < SHADOW_SLOTS {
             return self.slots.len();
         }
-        let oldest = self.used.iter().enumerate().min_by_key(|(_, used)| **used);
-        oldest.map_or(0, |(at, _)| at)
+        let slots = self.slots.iter().enumerate();
+        let oldest = slots.min_by_key(|(_, used)| used.at);
+        oldest.map_or(0, |(place, _)| place)
     }
 
-    fn remember(&mut self, at: usize, slot: Slot) {
+    fn remember(&mut self, place: usize, slot: Slot) {
         self.packed += 1;
-        match (self.slots.get_mut(at), self.used.get_mut(at)) {
-            (Some(place), Some(used)) => {
-                *place = slot;
-                *used = self.packed;
-            }
-            _ => {
-                self.slots.push(slot);
-                self.used.push(self.packed);
-            }
+        let used = Used {
+            slot,
+            at: self.packed,
+        };
+        match self.slots.get_mut(place) {
+            Some(before) => *before = used,
+            None => self.slots.push(used),
         }
     }
 }
