@@ -23,7 +23,9 @@ use khlong_sync::wire::lane::{End, Lanes};
 use khlong_sync::wire::shadow::{ShadowError, ShadowReader, ShadowWriter};
 use khlong_sync::wire::{self, verify};
 use proptest::prelude::*;
-use support::{author, change, envelope, key, timeline};
+use support::link::Direction;
+use support::pair::Pair;
+use support::{author, change, envelope, following, key, timeline};
 
 /// One envelope as a test wants it.
 #[derive(Clone, Debug)]
@@ -392,6 +394,34 @@ fn a_frame_that_was_dropped_before_it_was_encoded_moves_no_slot() {
     drop(append(3));
     let bytes = client.encode(&append(4));
     assert_eq!(server.decode(TEXT, &bytes).unwrap(), append(4));
+}
+
+#[test]
+fn a_refused_envelope_is_in_the_slots_like_any_other() {
+    let mut pair = Pair::new(&[timeline(1)]);
+    pair.connect();
+    pair.settle();
+    let carried = pair.link.carried;
+    // Nothing is proven in timeline 2: the relay refuses the first envelope of each.
+    let refused = change(2, 1, 1);
+    let more = following(&refused, 1, 3, |_| {});
+    for (request, refused, kept) in [(90, refused, change(1, 1, 1)), (91, more, change(1, 1, 2))] {
+        let append = Frame::Append(Append {
+            request,
+            envelopes: vec![refused, kept],
+        });
+        let now = pair.now;
+        pair.link
+            .send(now, Direction::ToServer, append.lane(), &append);
+    }
+    assert!(
+        pair.link.carried - carried < 4 * 264,
+        "nothing was left out"
+    );
+    pair.settle();
+    let mut kept = [change(1, 1, 1).id(), change(1, 1, 2).id()];
+    kept.sort_unstable();
+    assert_eq!(pair.relay.replica.ids(), kept);
 }
 
 #[test]
