@@ -8,6 +8,7 @@ is then changed by one bit and must fail, so that the check is known to be able 
 import base64, hashlib, json, pathlib, re, struct, sys
 from collections import Counter, defaultdict
 
+
 HERE, M32 = pathlib.Path(__file__).parent, 0xFFFFFFFF
 class Mismatch(Exception): """What did not fit."""
 def need(ok, what):
@@ -219,6 +220,19 @@ def check_proofs(v):
     r.end("a proof")
     receipt(signed, v["count"], node)
 # --- DOCUMENT.md §2: sealed bodies (stored ones in full; zstd ones to the packed bytes) -------
+def varint(r):
+    value = shift = 0
+    while True:
+        byte = r.u(1)
+        need(byte or not shift, "varint longer than needed")
+        value, shift = value | (byte & 127) << shift, shift + 7
+        if byte < 128:
+            need(value < 1 << 64, "varint of more than 64 bits")
+            return value
+def padme(length):
+    e = length.bit_length() - 1
+    bits = e - e.bit_length()
+    return -(-length >> bits << bits) if bits > 0 else length
 def check_sealed(v):
     fields, prefix, who, nonce, body = envelope(bytes.fromhex(v["bytes"]))
     if v["kind"] > 4:  # HPKE is left to the Rust tests
@@ -228,9 +242,18 @@ def check_sealed(v):
         cut = 4 + int.from_bytes(body[:4], "big")
         key, name, prefix, body = derive("control key", key), "control body key", prefix + body[:cut], body[cut:]
     r = Reader(aead_open(derive(name, key, who), nonce, prefix, body))
-    packing, size, packed = r.u(1), r.u(4), r.take(r.u(4))
-    need(not any(r.data[r.at :]), "padding")
-    need(size == len(v["plaintext"]) // 2 and (packing == 1 or packed.hex() == v["plaintext"]), "plaintext")
+    packing, head = r.u(1), b""
+    if packing in (2, 3):
+        head, size, packed = varint(r), varint(r), varint(r)
+        head, packed = r.take(head), r.take(packed)
+        if packed[0] & 7 == 1:  # one block, stored as it is
+            need(int.from_bytes(packed[:3], "little") >> 3 == len(packed) - 3, "length of a block")
+            packing, packed = 0, packed[3:]
+    else:
+        size, packed = r.u(4), r.take(r.u(4))
+    need(not any(r.data[r.at :]) and len(r.data) == padme(r.at), "padding")
+    told = bytes.fromhex(v["plaintext"])
+    need(len(head) + size == len(told) and told.startswith(head) and (packing > 0 or head + packed == told), "plaintext")
 # --- PROTOCOL.md: captured sessions -----------------------------------------------------------
 FRAMES = "_ hello prove proved subscribe subscribed unsubscribe subscription_ended totals push pull caught_up backfill_done behind append ack ephemeral error ping pong goodbye".split()
 # What session.json says of a frame: name=field, through messages with dots, # counts a list, ? may be absent.
