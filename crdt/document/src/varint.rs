@@ -17,6 +17,11 @@ pub(crate) fn write(out: &mut Vec<u8>, mut value: u64) {
     }
 }
 
+/// A signed number, zigzag: 0, -1, 1, -2, …
+pub(crate) fn write_signed(out: &mut Vec<u8>, value: i64) {
+    write(out, zigzag(value));
+}
+
 /// [`Truncated`] also for a longer form than needed, and for more than 64 bits.
 pub(crate) fn read(reader: &mut Reader<'_>) -> Result<u64, Truncated> {
     let mut value = 0_u64;
@@ -33,6 +38,18 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Result<u64, Truncated> {
         }
     }
     Err(Truncated)
+}
+
+pub(crate) fn read_signed(reader: &mut Reader<'_>) -> Result<i64, Truncated> {
+    read(reader).map(unzigzag)
+}
+
+pub(crate) const fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)).cast_unsigned()
+}
+
+pub(crate) const fn unzigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
 }
 
 #[cfg(test)]
@@ -59,6 +76,9 @@ mod tests {
             &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2],
         ] {
             assert!(read(&mut Reader::new(longer)).is_err(), "{longer:?}");
+        }
+        for value in [0, -1, 1, i64::MIN, i64::MAX] {
+            assert_eq!(unzigzag(zigzag(value)), value);
         }
     }
 }

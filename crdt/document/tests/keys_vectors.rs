@@ -8,8 +8,11 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod compact_form;
+
 use std::path::Path;
 
+use compact_form::{Group, NOW, say};
 
 use data_encoding::HEXLOWER;
 use khlong_crdt::admission::History;
@@ -23,6 +26,7 @@ use khlong_document::seal::{
     SealRequest, open, open_auth_op, open_key_op, open_notice, seal, seal_key_op,
 };
 use khlong_document::text;
+use khlong_document::timeline::limits::Limits;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use serde_json::{Value, json};
@@ -105,7 +109,33 @@ fn generate() -> Vec<Value> {
         ),
         sealed_content("change, thai-2026", Kind::Change, 0, 2, &thai),
         sealed_content("change, english-2026", Kind::Change, 2, 3, english),
+        compact("change, codec 1", History::Full, false),
+        compact("change, codec 1, further forms", History::SinceJoin, true),
     ]
+}
+
+/// A change in the compact form, in a group with a public key.
+fn compact(name: &str, history: History, further: bool) -> Value {
+    let mut group = Group::new(Limits::PRODUCTION, history);
+    group.write(1, &[say("มากี่โมงคะ")]);
+    let question = group.said[0].clone();
+    group.members[0].receive(&question);
+    let mut envelope = group.write(0, &[say("สองทุ่ม ok 😀")]);
+    let mut changes = compact_form::raw_changes(&group.members[0]).split_off(1);
+    if further {
+        let question = &group.members[0].messages(0..1)[0];
+        let (plaintext, raw) = compact_form::all_forms(&changes[0], envelope.author(), question);
+        changes = raw;
+        envelope = group.seal(0, &envelope, &plaintext);
+    }
+    let key = group.key();
+    let plaintext = open(&envelope, &key).unwrap();
+    let mut case = case(name, Some(2), &plaintext, &envelope);
+    case["epoch_key"] = json!(HEXLOWER.encode(key.seed()));
+    let changes: Vec<_> = changes.iter().map(|raw| HEXLOWER.encode(raw)).collect();
+    case["changes"] = json!(changes);
+    case["clock"] = json!(NOW.0);
+    case
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -130,9 +160,13 @@ fn frozen_envelopes_open() {
     let key = EpochKey::from_seed(bytes(&vectors["epoch_key"]).try_into().unwrap());
     let inbox = InboxSecret::from_seed(bytes(&vectors["inbox_seed"]).try_into().unwrap());
     let cases = vectors["cases"].as_array().unwrap();
-    assert!(cases.len() >= 12);
+    assert!(cases.len() >= 14);
     for case in cases {
         let name = case["name"].as_str().unwrap();
+        let key = match case.get("epoch_key") {
+            Some(own) => EpochKey::from_seed(bytes(own).try_into().unwrap()),
+            None => key.clone(),
+        };
         let envelope = VerifiedEnvelope::verify(bytes(&case["envelope"])).unwrap();
         assert_eq!(
             envelope.id().to_string(),
@@ -167,6 +201,7 @@ fn sealing_again_gives_the_frozen_bytes() {
         let name = again["name"].as_str().unwrap();
         let frozen = frozen.iter().find(|case| case["name"] == name).unwrap();
         assert_eq!(frozen["plaintext"], again["plaintext"], "{name}");
+        assert_eq!(frozen["changes"], again["changes"], "{name}");
         // What zstd makes of text may change from version to version, and only that.
         if name.ends_with("one block") || frozen["packing"].is_null() {
             assert_eq!(frozen["envelope"], again["envelope"], "{name}");
@@ -174,4 +209,28 @@ fn sealing_again_gives_the_frozen_bytes() {
         }
     }
     assert_eq!(compared, 3);
+}
+
+/// The reader's half: what was sealed once is rebuilt for ever.
+#[test]
+fn frozen_changes_are_rebuilt() {
+    let vectors: Value = serde_json::from_str(&std::fs::read_to_string(path()).unwrap()).unwrap();
+    let cases = vectors["cases"].as_array().unwrap();
+    for (name, history, changes) in [
+        ("change, codec 1", History::Full, 1),
+        ("change, codec 1, further forms", History::SinceJoin, 2),
+    ] {
+        let case = cases.iter().find(|case| case["name"] == name).unwrap();
+        let envelope = VerifiedEnvelope::verify(bytes(&case["envelope"])).unwrap();
+        let mut group = Group::new(Limits::PRODUCTION, history);
+        let question = group.write(1, &[say("มากี่โมงคะ")]);
+        let mut reader = group.copy_of(2);
+        reader.receive_all([question, envelope]);
+        let rebuilt = compact_form::raw_changes(&reader);
+        let frozen = case["changes"].as_array().unwrap();
+        for (rebuilt, frozen) in rebuilt[1..].iter().zip(frozen) {
+            assert_eq!(*rebuilt, bytes(frozen), "{name}");
+        }
+        assert_eq!(rebuilt.len(), 1 + changes, "{name}");
+    }
 }

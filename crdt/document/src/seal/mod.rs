@@ -24,11 +24,12 @@ pub use self::content::{CONTENT_OVERHEAD_BYTES, PLAINTEXT_BYTES_MAX, padded_leng
 pub use self::key_op::{open_key_op, seal_key_op};
 pub use self::notice::{open_notice, seal_notice};
 
+pub(crate) use self::content::Parts;
+
 pub(crate) use self::cipher::{
     TAG_BYTES as CIPHER_TAG_BYTES, decrypt as decrypt_raw, encrypt as encrypt_raw,
 };
 
-use self::content::Parts;
 use crate::keys::author::AuthorSecret;
 use crate::keys::epoch::EpochKey;
 use crate::keys::sealed_box::SealedBoxError;
@@ -198,7 +199,7 @@ pub fn seal(
 }
 
 /// The same for a plaintext of which it is known what is text.
-fn seal_parts(
+pub(crate) fn seal_parts(
     request: SealRequest,
     key: &EpochKey,
     plaintext: Parts<'_>,
