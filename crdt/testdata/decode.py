@@ -8,6 +8,9 @@ is then changed by one bit and must fail, so that the check is known to be able 
 import base64, hashlib, json, pathlib, re, struct, sys
 from collections import Counter, defaultdict
 
+sys.dont_write_bytecode = True
+import compact
+
 HERE, M32 = pathlib.Path(__file__).parent, 0xFFFFFFFF
 class Mismatch(Exception): """What did not fit."""
 def need(ok, what):
@@ -218,7 +221,17 @@ def check_proofs(v):
         at, width = at // 2, (width + 1) // 2
     r.end("a proof")
     receipt(signed, v["count"], node)
+# --- DOCUMENT.md §8: what codec 1 stands for --------------------------------------------------
+def check_compact(v, author):
+    clock, changes, check = compact.rebuilt(Reader(bytes.fromhex(v["plaintext"])), author)
+    hashes = (hashlib.sha256(change[8:]).digest() for change in changes)
+    need((clock, [change.hex() for change in changes]) == (v["clock"], v["changes"]), "rebuilt changes")
+    need(derive("changes check", *hashes)[:8] == check, "check of a compact plaintext")
 # --- DOCUMENT.md §2: sealed bodies (stored ones in full; zstd ones to the packed bytes) -------
+def padme(length):
+    e = length.bit_length() - 1
+    bits = e - e.bit_length()
+    return -(-length >> bits << bits) if bits > 0 else length
 def check_sealed(v):
     fields, prefix, who, nonce, body = envelope(bytes.fromhex(v["bytes"]))
     if v["kind"] > 4:  # HPKE is left to the Rust tests
@@ -228,9 +241,20 @@ def check_sealed(v):
         cut = 4 + int.from_bytes(body[:4], "big")
         key, name, prefix, body = derive("control key", key), "control body key", prefix + body[:cut], body[cut:]
     r = Reader(aead_open(derive(name, key, who), nonce, prefix, body))
-    packing, size, packed = r.u(1), r.u(4), r.take(r.u(4))
-    need(not any(r.data[r.at :]), "padding")
-    need(size == len(v["plaintext"]) // 2 and (packing == 1 or packed.hex() == v["plaintext"]), "plaintext")
+    packing, head = r.u(1), b""
+    if packing in (2, 3):
+        head, size, packed = compact.varint(r), compact.varint(r), compact.varint(r)
+        head, packed = r.take(head), r.take(packed)
+        if packed[0] & 7 == 1:  # one block, stored as it is
+            need(int.from_bytes(packed[:3], "little") >> 3 == len(packed) - 3, "length of a block")
+            packing, packed = 0, packed[3:]
+    else:
+        size, packed = r.u(4), r.take(r.u(4))
+    need(not any(r.data[r.at :]) and len(r.data) == padme(r.at), "padding")
+    told = bytes.fromhex(v["plaintext"])
+    need(len(head) + size == len(told) and told.startswith(head) and (packing > 0 or head + packed == told), "plaintext")
+    if "changes" in v:
+        check_compact(v, who[32:])
 # --- PROTOCOL.md: captured sessions -----------------------------------------------------------
 FRAMES = "_ hello prove proved subscribe subscribed unsubscribe subscription_ended totals push pull caught_up backfill_done behind append ack ephemeral error ping pong goodbye".split()
 # What session.json says of a frame: name=field, through messages with dots, # counts a list, ? may be absent.
@@ -310,7 +334,7 @@ def vectors():
     clear = json.loads((HERE / "envelopes.json").read_text())
     yield from ((name, item) for name in sorted(clear.keys() - {"schema_version"}) for item in clear[name])
     sealed = json.loads((HERE / "sealed.json").read_text())
-    yield from (("sealed", {**case, "bytes": case["envelope"], "epoch_key": sealed["epoch_key"]}) for case in sealed["cases"])
+    yield from (("sealed", {"epoch_key": sealed["epoch_key"], **case, "bytes": case["envelope"]}) for case in sealed["cases"])
     for path in sorted((HERE / "../../sync/testdata").glob("session*.bin")):
         yield "session", {"bytes": path.read_bytes().hex(), "told": json.loads(path.with_suffix(".json").read_text())}
 def spoilt(name, v):  # one letter of the vector changed; None where the vector says that it is bad

@@ -48,7 +48,33 @@ fn contents() -> Vec<Vec<u8>> {
         content(1, long.len(), &without_length(&long)),
         zeros(PLAINTEXT_BYTES_MAX),
         zeros(PLAINTEXT_BYTES_MAX + 1),
+        in_parts(2, b"", THAI),
+        in_parts(2, &[0xfe; 40], THAI),
+        in_parts(3, &[0xfe; 40], ENGLISH),
     ]
+}
+
+const THAI: &[u8] = include_bytes!("../../dictionaries/thai-2026.zstd-dict");
+const ENGLISH: &[u8] = include_bytes!("../../dictionaries/english-2026.zstd-dict");
+
+/// A head, and a text in the blocks of one frame with a dictionary.
+fn in_parts(packing: u8, head: &[u8], dictionary: &[u8]) -> Vec<u8> {
+    let text = b"See you at the pier at half past six!";
+    let mut compressor = zstd::bulk::Compressor::with_dictionary(3, dictionary).unwrap();
+    for parameter in [
+        zstd::zstd_safe::CParameter::ContentSizeFlag(false),
+        zstd::zstd_safe::CParameter::DictIdFlag(false),
+    ] {
+        compressor.set_parameter(parameter).unwrap();
+    }
+    // Magic, descriptor, window: what the packing leaves out.
+    let blocks = compressor.compress(text).unwrap().split_off(6);
+    let lengths = [head.len(), text.len(), blocks.len()];
+    let mut bytes = vec![packing];
+    bytes.extend(lengths.map(|length| u8::try_from(length).unwrap()));
+    bytes.extend([head, &blocks].concat());
+    bytes.resize(padded_length(bytes.len()), 0);
+    bytes
 }
 
 /// So many of them are a few bytes when they are packed.
@@ -97,13 +123,19 @@ fn unpacking(bytes: &[u8]) {
         padded.truncate(CONTENT_OVERHEAD_BYTES.saturating_add(length));
         padded.resize(padded_length(padded.len()), 0);
     }
-    for content in [bytes, &padded] {
+    // The same where the lengths are shorter: what is no padding ends in a block.
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0);
+    let mut in_parts = bytes[..bytes.len().min(end + 1)].to_vec();
+    in_parts.resize(padded_length(in_parts.len()), 0);
+    for content in [bytes, &padded, &in_parts] {
         match open(&around(content), &key) {
             Ok(plaintext) => {
-                let declared = u32::from_be_bytes(content[1..5].try_into().unwrap()) as usize;
-                assert_eq!(plaintext.len(), declared);
                 assert!(plaintext.len() <= PLAINTEXT_BYTES_MAX);
                 assert_eq!(content.len(), padded_length(content.len()));
+                if content[0] < 2 {
+                    let declared = u32::from_be_bytes(content[1..5].try_into().unwrap()) as usize;
+                    assert_eq!(plaintext.len(), declared);
+                }
                 if content[0] == 0 {
                     assert!(content[CONTENT_OVERHEAD_BYTES..].starts_with(&plaintext));
                 }
