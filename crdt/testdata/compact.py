@@ -79,7 +79,7 @@ def rebuilt(r, author):
     """The client clock, the changes in order, and the check that comes with them."""
     need((r.u(1), r.u(1)) == (1, 1), "codec")
     clock = told_clock = unsign(varint(r))
-    r.take(8 * varint(r))
+    r.take(16 * varint(r))
     heads, changes, before = [], [], None
     for _ in range(varint(r)):
         tag = varint(r)

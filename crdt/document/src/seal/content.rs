@@ -72,7 +72,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Packs and pads: the shortest packing, of equally short ones the lowest.
+/// Packs and pads: the shortest packing when it is padded, of equally short ones the lowest.
 pub(super) fn pack(parts: Parts<'_>) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let too_long = SealError::PlaintextTooLong { bytes: parts.len() };
     if parts.len() > PLAINTEXT_BYTES_MAX {
@@ -82,12 +82,18 @@ pub(super) fn pack(parts: Parts<'_>) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let plaintext = Zeroizing::new([parts.head, parts.text].concat());
     let mut shortest = whole(PACKING_STORED, plaintext_len, &plaintext);
     if let Ok(packed) = compress(&plaintext).map(Zeroizing::new) {
-        keep_shorter(&mut shortest, whole(PACKING_ZSTD, plaintext_len, &packed));
+        let content = whole(PACKING_ZSTD, plaintext_len, &packed);
+        if is_shorter(&content, &shortest) {
+            shortest = content;
+        }
     }
     if parts.text.len() <= DICTIONARY_BYTES_MAX {
         for dictionary in Dictionary::ALL {
             if let Ok(packed) = dictionary.compress(parts.text).map(Zeroizing::new) {
-                keep_shorter(&mut shortest, in_parts(dictionary, parts, &packed));
+                let content = in_parts(dictionary, parts, &packed);
+                if is_shorter(&content, &shortest) && reads_back(dictionary, &packed, parts.text) {
+                    shortest = content;
+                }
             }
         }
     }
@@ -96,10 +102,16 @@ pub(super) fn pack(parts: Parts<'_>) -> Result<Zeroizing<Vec<u8>>, SealError> {
     Ok(shortest)
 }
 
-fn keep_shorter(shortest: &mut Zeroizing<Vec<u8>>, other: Zeroizing<Vec<u8>>) {
-    if other.len() < shortest.len() {
-        *shortest = other;
-    }
+fn is_shorter(content: &[u8], than: &[u8]) -> bool {
+    padded_length(content.len()) < padded_length(than.len())
+}
+
+/// A frame gets another header than its encoder wrote, so whether it is read is seen here
+/// and not by everybody else.
+fn reads_back(dictionary: Dictionary, packed: &[u8], text: &[u8]) -> bool {
+    let mut read = Zeroizing::new(vec![0; text.len()]);
+    let written = dictionary.decompress(packed, &mut read);
+    written.is_ok_and(|written| written == text.len()) && *read == text
 }
 
 /// With room for the padding, so that no copy of it is left behind.
@@ -215,7 +227,29 @@ fn compress(plaintext: &[u8]) -> io::Result<Vec<u8>> {
     })
 }
 
+/// Of every format that zstd ever had, builds differ in which they read; this one they all do.
+const FRAME_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// How long the frame is with which the bytes begin: one of RFC 8878, neither a skippable one
+/// nor one of zstd before 0.8, which only some builds of the library read.
+pub(super) fn frame_bytes(bytes: &[u8]) -> io::Result<usize> {
+    if !bytes.starts_with(&FRAME_MAGIC) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    zstd::zstd_safe::find_frame_compressed_size(bytes)
+        .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+fn check_frames(mut packed: &[u8]) -> io::Result<()> {
+    while !packed.is_empty() {
+        let bytes = frame_bytes(packed)?;
+        packed = packed.get(bytes..).ok_or(io::ErrorKind::InvalidData)?;
+    }
+    Ok(())
+}
+
 fn decompress(packed: &[u8], plaintext: &mut [u8]) -> io::Result<usize> {
+    check_frames(packed)?;
     DECOMPRESSOR.with_borrow_mut(|kept| match kept {
         Some(kept) => kept.decompress_to_buffer(packed, plaintext),
         None => {

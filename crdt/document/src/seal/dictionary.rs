@@ -11,6 +11,8 @@ use std::sync::OnceLock;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::{DecoderDictionary, EncoderDictionary};
 
+use super::content::frame_bytes;
+
 /// Before the blocks of a frame: its magic number, then a descriptor that says "one segment,
 /// length in four bytes, no checksum, no dictionary id" (RFC 8878 §3.1.1). The length follows.
 const FRAME_START: [u8; 5] = [0x28, 0xb5, 0x2f, 0xfd, 0xa0];
@@ -92,6 +94,9 @@ impl Dictionary {
         frame.extend_from_slice(&FRAME_START);
         frame.extend_from_slice(&length.to_le_bytes());
         frame.extend_from_slice(blocks);
+        if frame_bytes(&frame)? != frame.len() {
+            return Err(io::ErrorKind::InvalidData.into()); // a second frame, or half of one
+        }
         DECOMPRESSOR.with_borrow_mut(|kept| {
             let decompressor = match kept {
                 Some(kept) => kept,

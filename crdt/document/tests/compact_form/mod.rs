@@ -295,7 +295,7 @@ pub(crate) fn all_forms(
     let tail = [texts(&["ครับ", "é ü 📼 ກ", "", ""]), raw[3].clone(), later].concat();
     let mut bytes = plaintext(&sections, &tail, &raw);
     let names = bytes.iter().position(|byte| *byte == 0).unwrap();
-    bytes.splice(names..=names, [vec![1], vec![0xaa; 8]].concat());
+    bytes.splice(names..=names, [vec![1], vec![0xaa; 16]].concat());
     (bytes, raw)
 }
 

@@ -29,7 +29,7 @@ pub(crate) const START: [u8; 2] = [1, 1];
 /// Bytes of the check over the changes.
 const CHECK_BYTES: usize = 8;
 /// Bytes of an auth-op's id that name it.
-const NAME_BYTES: usize = 8;
+const NAME_BYTES: usize = 16;
 
 /// The first bytes of an auth-op's id.
 pub(crate) type AuthName = [u8; NAME_BYTES];
