@@ -435,9 +435,17 @@ fn version_1_is_said_and_heard_as_ever() {
         assert_eq!(&client.decode(TEXT, &bytes).unwrap(), frame);
     }
     // What is of version 2 has no place there.
-    let (_, mut newer) = ends(2);
-    let lean = newer.encode(&frames[0]);
+    let (mut newer, mut newer_server) = ends(2);
+    let lean = newer_server.encode(&frames[0]);
     assert!(client.decode(TEXT, &lean).is_err());
+    let append = Frame::Append(Append {
+        request: 1,
+        envelopes: vec![change(1, 1, 1)],
+    });
+    let lean = newer.encode(&append);
+    let refused = server.decode(TEXT, &lean).unwrap_err();
+    assert!(matches!(refused, WireError::Invalid { field: "shadowed" }));
+    assert_eq!(newer_server.decode(TEXT, &lean).unwrap(), append);
 }
 
 #[test]
