@@ -40,8 +40,11 @@ fn open(disk: &MemoryDisk) -> Result<Kernel, KernelError> {
     Kernel::open(store(disk), domains(), Logic::CURRENT, JOURNAL)
 }
 
+/// Table, key, and the payload; none: the row goes.
+type Change<'a> = (Table, &'a [u8], Option<Vec<u8>>);
+
 /// Changes a folder behind the store's back: payloads, or deletions.
-fn change(disk: &MemoryDisk, rows: &[(Table, &[u8], Option<Vec<u8>>)]) {
+fn change(disk: &MemoryDisk, rows: &[Change<'_>]) {
     let mut engine = MemoryEngine::open(disk, 0).unwrap();
     let mut writes = WriteSet::new();
     for (table, key, payload) in rows {

@@ -1,5 +1,9 @@
 //! A wrong reading of the clock does not get into the journal.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 mod fixture;
 

@@ -171,7 +171,7 @@ fn a_writer_takes_the_shortest_packing() {
         (2, thai()),
         (3, SENTENCE.to_vec()),
         // No dictionary helps, and of equally long contents the lowest packing wins.
-        (0, noise.as_bytes()[..31].to_vec()),
+        (0, noise.as_bytes().first_chunk::<31>().unwrap().to_vec()),
         (1, vec![b'k'; 70_000]),
     ] {
         let envelope = sealed(&plaintext);
@@ -273,11 +273,9 @@ fn every_frame_is_of_one_format_and_nothing_lies_behind_the_last() {
         content(1, &[&lengths[0], &lengths[1]], b"", frames)
     };
     assert_eq!(open_content(&whole(&frame)).unwrap(), SENTENCE);
-    let two = [
-        zstd::bulk::compress(&SENTENCE[..9], 3),
-        zstd::bulk::compress(&SENTENCE[9..], 3),
-    ];
-    let two = two.map(Result::unwrap).concat();
+    let (first, second) = SENTENCE.split_at(9);
+    let two = [first, second].map(|part| zstd::bulk::compress(part, 3).unwrap());
+    let two = two.concat();
     assert_eq!(open_content(&whole(&two)).unwrap(), SENTENCE);
     for more in [skippable, old, &[0]] {
         for frames in [[&frame, more].concat(), [more, &frame].concat()] {
