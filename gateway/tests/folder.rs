@@ -1,5 +1,4 @@
-//! `khlong-gateway init`, `verify`, `replay` and `export` on real folders: what they print, what
-//! they refuse, with which exit code, and that they change nothing in what they only read.
+//! `khlong-gateway init`, `verify`, `replay` and `export` on real folders: what they print, refuse, and leave alone.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -50,13 +49,13 @@ fn object(arguments: &[&str]) -> Value {
     serde_json::from_str(&said(arguments)).unwrap()
 }
 
-/// Exit code and words of what says nothing on standard output.
-fn refused(arguments: &[&str]) -> (i32, String) {
+/// Ends with that exit code and these words, and nothing on standard output.
+fn assert_refused(arguments: &[&str], code: i32, words: &str) {
     let done = run(arguments);
-    let stdout = String::from_utf8_lossy(&done.stdout);
-    assert_eq!(stdout, "", "{arguments:?}");
-    let stderr = String::from_utf8(done.stderr).unwrap();
-    (done.status.code().unwrap(), stderr)
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(code), "{arguments:?}: {told}");
+    assert!(told.contains(words), "{arguments:?}: {told}");
+    assert_eq!(done.stdout, b"", "{arguments:?}");
 }
 
 fn open(path: &Path) -> Kernel {
@@ -172,8 +171,7 @@ fn init_makes_a_folder_that_opens_and_names_its_journal_anew_each_time() {
     assert_eq!(verified["assets"], json!([]));
 
     let before = files(Path::new(&first));
-    let (code, words) = refused(&["init", &first]);
-    assert_eq!((code, words.contains("empty folder")), (3, true), "{words}");
+    assert_refused(&["init", &first], 3, "empty folder");
     assert_eq!(files(Path::new(&first)), before);
 }
 
@@ -262,11 +260,9 @@ fn replay_rebuilds_the_same_state_in_a_folder_that_goes_on() {
     );
     assert_eq!(decided.seq, JournalSeq(ENTRIES + 1));
     drop(kernel);
-    let (code, words) = refused(&["replay", &folder, "--into", &into]);
-    assert_eq!((code, words.contains("empty folder")), (3, true), "{words}");
+    assert_refused(&["replay", &folder, "--into", &into], 3, "empty folder");
     let inside = text(Path::new(&folder).join("rebuilt"));
-    let (code, words) = refused(&["replay", &folder, "--into", &inside]);
-    assert_eq!((code, words.contains("elsewhere")), (3, true), "{words}");
+    assert_refused(&["replay", &folder, "--into", &inside], 3, "elsewhere");
     assert_eq!(files(Path::new(&folder)), before);
 }
 
@@ -282,12 +278,7 @@ fn a_changed_entry_is_named_by_all_that_read_it() {
         &["verify", &folder][..],
         &["replay", &folder, "--into", &into],
     ] {
-        let (code, words) = refused(arguments);
-        assert_eq!(code, 9, "{words}");
-        assert!(
-            words.contains("entry 7 of the journal is damaged"),
-            "{words}"
-        );
+        assert_refused(arguments, 9, "entry 7 of the journal is damaged");
     }
     // What is right before it is printed.
     let done = run(&["export", &folder]);
@@ -299,7 +290,7 @@ fn a_changed_entry_is_named_by_all_that_read_it() {
     assert_eq!(left.len(), 1, "nothing is left of a replay that failed");
 }
 
-/// The same byte without the checksum: the row tells.
+/// Without the checksum the row tells.
 #[test]
 fn a_row_that_fails_its_checksum_is_named() {
     let (_place, folder, ..) = books();
@@ -310,12 +301,7 @@ fn a_row_that_fails_its_checksum_is_named() {
     let mut row = record::seal(Table::Journal, &key, payload.unwrap().unwrap());
     row[60] ^= 1;
     put(&folder, Table::Journal, &key, row);
-    let (code, words) = refused(&["verify", &folder]);
-    assert_eq!(code, 9, "{words}");
-    assert!(
-        words.contains("entry 7 of the journal is damaged"),
-        "{words}"
-    );
+    assert_refused(&["verify", &folder], 9, "entry 7 of the journal is damaged");
 }
 
 /// A byte of a file of the engine, as a disk loses it.
@@ -336,8 +322,7 @@ fn a_byte_flipped_in_a_table_file_is_refused() {
     let place = content.len() / 3;
     content[place] ^= 0x40;
     std::fs::write(path, content).unwrap();
-    let (code, words) = refused(&["verify", &copy]);
-    assert_eq!(code, 9, "{words}");
+    assert_refused(&["verify", &copy], 9, "damage");
 }
 
 /// Money from nowhere: one balance raised, in a row with the right checksum.
@@ -390,15 +375,12 @@ fn what_is_no_gateways_folder_is_refused_and_nothing_is_made() {
             &["export", folder],
             &["replay", folder, "--into", &into],
         ] {
-            let (code, told) = refused(arguments);
-            assert_eq!(code, 3, "{arguments:?}: {told}");
-            assert!(told.contains(words), "{arguments:?}: {told}");
+            assert_refused(arguments, 3, words);
         }
     }
     assert!(!Path::new(&missing).exists() && !Path::new(&into).exists());
     assert_eq!(std::fs::read_dir(&empty).unwrap().count(), 0);
-    let (code, told) = refused(&["init", &relay]);
-    assert_eq!(code, 3, "{told}");
+    assert_refused(&["init", &relay], 3, "empty folder");
 }
 
 #[test]
@@ -411,10 +393,8 @@ fn a_folder_that_a_gateway_has_is_left_to_it() {
         &["export", &folder],
         &["replay", &folder, "--into", &into],
     ] {
-        let (code, told) = refused(arguments);
-        assert_eq!(code, 3, "{told}");
         let process = format!("in use by process {}", std::process::id());
-        assert!(told.contains(&process), "{told}");
+        assert_refused(arguments, 3, &process);
     }
     drop(kernel);
     said(&["verify", &folder]);

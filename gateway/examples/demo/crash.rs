@@ -82,7 +82,7 @@ pub(crate) fn go_on(books: &mut Books, acknowledged: u128) -> Result<u128, Failu
     check(
         there >= acknowledged,
         &format!(
-            "after a new start all of them are there, and {} more that was under way",
+            "after a new start all of them are there, and {} more that were under way",
             there.saturating_sub(acknowledged)
         ),
     )?;
