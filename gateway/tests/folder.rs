@@ -353,11 +353,7 @@ fn a_changed_view_is_out_of_balance_and_a_replay_mends_it() {
 #[test]
 fn what_is_no_gateways_folder_is_refused_and_nothing_is_made() {
     let place = tempfile::tempdir().unwrap();
-    let (missing, empty, relay) = (
-        beside(&place, "missing"),
-        beside(&place, "empty"),
-        beside(&place, "relay"),
-    );
+    let [missing, empty, relay] = ["missing", "empty", "relay"].map(|it| beside(&place, it));
     std::fs::create_dir(&empty).unwrap();
     let of_relay = OpenOptions {
         role: Role::Relay,

@@ -1,7 +1,9 @@
 //! `init`, `verify` and `replay`: the journal in a folder, and the views that follow from it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use khlong_store::error::StoreError;
 use khlong_store::journal::{self, Head, JournalId};
 use khlong_store::peek::Peek;
 use serde_json::{Value, json};
@@ -10,7 +12,7 @@ use super::CliError;
 use super::folder::{self, Unfinished};
 use super::output::{Output, hexadecimal};
 use super::show::Object;
-use crate::domains::ledger::{asset, totals};
+use crate::domains::ledger::{Totals, asset, totals};
 use crate::kernel::{check_views, replay as replay_journal, state_hash};
 
 pub(super) fn init(output: Output, path: &Path) -> Result<(), CliError> {
@@ -31,38 +33,36 @@ pub(super) fn verify(output: Output, path: &Path) -> Result<(), CliError> {
     let state = state_hash(&peek).map_err(of_store)?;
     let mut fields = head_fields("verified_journal", &head);
     fields.insert("state".to_owned(), hexadecimal(&state).into());
-    let (assets, worst) = assets(path, &peek)?;
-    fields.insert("assets".to_owned(), Value::Array(assets));
+    let totals = totals(&peek).map_err(of_store)?;
+    let assets = assets(&peek, &totals).map_err(of_store)?;
+    fields.insert("assets".to_owned(), assets.into());
     print(output, fields)?;
-    match worst {
-        Some((ledger, imbalance)) => Err(CliError::Unbalanced { ledger, imbalance }),
-        None => Ok(()),
+    for (ledger, totals) in totals {
+        let imbalance = totals.imbalance();
+        if imbalance != 0 {
+            return Err(CliError::Unbalanced { ledger, imbalance });
+        }
     }
+    Ok(())
 }
 
-/// Each asset with its imbalance, and the first that has one.
-fn assets(path: &Path, peek: &Peek) -> Result<(Vec<Value>, Option<(u32, u128)>), CliError> {
-    let of_store = |error| CliError::store(path, error);
-    let (mut shown, mut unbalanced) = (Vec::new(), None);
-    for (ledger, totals) in totals(peek).map_err(of_store)? {
-        let symbol = asset(peek, ledger)
-            .map_err(of_store)?
+/// Each asset with its imbalance.
+fn assets(peek: &Peek, totals: &BTreeMap<u32, Totals>) -> Result<Vec<Value>, StoreError> {
+    let mut shown = Vec::new();
+    for (ledger, totals) in totals {
+        let symbol = asset(peek, *ledger)?
             .map(|asset| asset.symbol)
             .unwrap_or_default();
         let symbol = String::from_utf8_lossy(&symbol);
-        let imbalance = totals.imbalance();
         // Numbers of 128 bits are texts: most readers of JSON would round them.
         shown.push(json!({
             "ledger": ledger,
             "symbol": symbol.trim_end_matches('\0'),
             "accounts": totals.accounts,
-            "imbalance": imbalance.to_string(),
+            "imbalance": totals.imbalance().to_string(),
         }));
-        if imbalance != 0 {
-            unbalanced = unbalanced.or(Some((ledger, imbalance)));
-        }
     }
-    Ok((shown, unbalanced))
+    Ok(shown)
 }
 
 pub(super) fn replay(output: Output, path: &Path, into: &Path) -> Result<(), CliError> {

@@ -82,7 +82,7 @@ pub enum CliError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: KernelError,
+        source: Box<KernelError>,
     },
     /// A damaged row, which whoever asks about the folder may see named.
     #[error("{path} is refused: damage in {place}", path = path.display())]
@@ -93,7 +93,7 @@ pub enum CliError {
         place: String,
         /// What is wrong with it.
         #[source]
-        source: KernelError,
+        source: Box<KernelError>,
     },
     /// Debits and credits of an asset differ.
     #[error(
@@ -144,11 +144,14 @@ impl CliError {
                 return Self::Damaged {
                     path,
                     place,
-                    source,
+                    source: Box::new(source),
                 };
             }
         }
-        Self::Refused { path, source }
+        Self::Refused {
+            path,
+            source: Box::new(source),
+        }
     }
 
     /// The exit code of the process.
