@@ -11,7 +11,7 @@ use khlong_store::table::Table;
 use super::META_APPLIED;
 
 /// The views, by number. A new one goes to the end.
-const VIEWS: [Table; 9] = [
+const VIEWS: [Table; 14] = [
     Table::Idempotency,
     Table::IdempotencyAge,
     Table::GatewayOutbox,
@@ -21,6 +21,11 @@ const VIEWS: [Table; 9] = [
     Table::LedgerBalance,
     Table::LedgerExpiry,
     Table::LedgerAsset,
+    Table::BooksClose,
+    Table::BooksCloseTotal,
+    Table::BooksReconciliation,
+    Table::BooksPayout,
+    Table::BooksPayoutItem,
 ];
 
 /// The hash over every row of every view, and over how far they go. Reads them all.

@@ -1,0 +1,16 @@
+//! The books: closes, statements, comparisons with a bank, payouts.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+#[path = "../fixture/mod.rs"]
+mod fixture;
+
+mod audit;
+mod close;
+mod office;
+mod property;
+mod reconciliation;
+mod statement;
