@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::domains::l10n::Satang;
 use crate::domains::promptpay::{Mobile, OneTime, Reference, Wallet};
 
-/// The gateway of the Khlong network. Built so far: Thai QR.
+/// The gateway of the Khlong network. Built so far: Thai QR, and the books of a folder.
 #[derive(Debug, Parser)]
 #[command(name = "khlong-gateway", version, arg_required_else_help = true)]
 pub struct Arguments {
@@ -25,6 +25,12 @@ pub enum Command {
     /// Thai QR: make codes to be paid by, read them, and read those on slips. Nobody is asked or told anything.
     #[command(subcommand)]
     Promptpay(PromptPay),
+    /// What an account did from one day to another, as CSV, or as JSON with --json.
+    Statement(super::books::Statement),
+    /// Compare an account with a bank's file over days that are closed. Nothing is moved.
+    Reconcile(super::books::Reconcile),
+    /// Check every hash of the journal and every close, and write the journal as CSV and Parquet.
+    Audit(super::books::Audit),
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.

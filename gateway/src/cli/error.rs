@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::books::BooksError;
 use crate::domains::promptpay::{PayloadError, PictureError, RecipientError};
 
 /// Why a command failed.
@@ -37,6 +38,18 @@ pub enum CliError {
         #[source]
         source: io::Error,
     },
+    /// A file that is given.
+    #[error("cannot read {path}", path = path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The books; their own words say what to do.
+    #[error(transparent)]
+    Books(#[from] BooksError),
     /// Standard input.
     #[error("cannot read a text of UTF-8 from standard input")]
     Input(#[source] io::Error),
@@ -54,7 +67,8 @@ impl CliError {
             Self::Exists { .. } => 3,
             Self::Decode(_) => 9,
             Self::File { source, .. } | Self::Output(source) => of_io(source),
-            Self::Picture(_) | Self::Input(_) => 1,
+            Self::Books(error) => error.exit_code(),
+            Self::Picture(_) | Self::Input(_) | Self::Read { .. } => 1,
         }
     }
 }

@@ -1,9 +1,11 @@
-//! `khlong-gateway promptpay | completions | man`.
+//! `khlong-gateway promptpay | statement | reconcile | audit | completions | man`.
 //!
 //! Standard output is data only; words for people go to standard error. Exit codes are those of the
-//! whole network: 0 ok, 1 failure, 2 usage, 3 a file is there already, 7 disk, 9 integrity.
+//! whole network: 0 ok, 1 failure, 2 usage, 3 a file is there already, 7 disk, 8 a newer
+//! version, 9 integrity.
 
 mod args;
+pub mod books;
 mod encode;
 mod error;
 mod manual;
@@ -27,6 +29,9 @@ impl Arguments {
             Command::Promptpay(PromptPay::Decode(decode)) => show::payment(output, &decode),
             Command::Promptpay(PromptPay::Slip(Slip::Encode(slip))) => encode::slip(output, &slip),
             Command::Promptpay(PromptPay::Slip(Slip::Decode(slip))) => show::slip(output, &slip),
+            Command::Statement(asked) => books::statement(output, &asked),
+            Command::Reconcile(asked) => books::reconcile(output, &asked),
+            Command::Audit(asked) => books::audit(output, &asked),
             Command::Completions { shell } => manual::completions(output, shell),
             Command::Man { folder } => manual::pages(&folder),
         }
