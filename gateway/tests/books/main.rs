@@ -10,7 +10,9 @@ mod fixture;
 
 mod audit;
 mod close;
+mod golden;
 mod office;
+mod payout;
 mod property;
 mod reconciliation;
 mod statement;

@@ -4,6 +4,7 @@ use khlong_crdt::time::UnixMillis;
 use khlong_store::key::{Decoder, Encoder};
 
 use super::day::Day;
+use super::payout::ExportRecord;
 use super::reconciliation::ReconciliationRecord;
 use super::tables::{Close, put_close, take_close};
 
@@ -16,12 +17,15 @@ pub enum BooksCommand {
     CloseNext,
     /// Kind 3: keep the digests of a comparison with a bank's file.
     RecordReconciliation(ReconciliationRecord),
+    /// Kind 4: from now on the file of a batch of payouts may leave.
+    ExportPayouts(ExportRecord),
 }
 
 const VERSION: u8 = 1;
 const CLOSE_DAY: u8 = 1;
 const CLOSE_NEXT: u8 = 2;
 const RECORD_RECONCILIATION: u8 = 3;
+const EXPORT_PAYOUTS: u8 = 4;
 
 impl BooksCommand {
     /// As the body of a command.
@@ -34,6 +38,7 @@ impl BooksCommand {
             Self::RecordReconciliation(record) => {
                 record.put(start.u8(RECORD_RECONCILIATION)).finish()
             }
+            Self::ExportPayouts(record) => record.put(start.u8(EXPORT_PAYOUTS)).finish(),
         }
     }
 
@@ -47,6 +52,7 @@ impl BooksCommand {
             (VERSION, RECORD_RECONCILIATION) => {
                 Self::RecordReconciliation(ReconciliationRecord::take(&mut fields)?)
             }
+            (VERSION, EXPORT_PAYOUTS) => Self::ExportPayouts(ExportRecord::take(&mut fields)?),
             _ => return None,
         };
         fields.end()?;

@@ -12,6 +12,7 @@ mod closes;
 mod commands;
 mod day;
 pub mod limits;
+pub mod payout;
 pub mod reconciliation;
 mod statement;
 mod statement_text;
@@ -54,6 +55,7 @@ impl Domain for Books {
             BooksCommand::RecordReconciliation(record) => {
                 Ok(reconciliation::record(context, &record)?.encode())
             }
+            BooksCommand::ExportPayouts(record) => Ok(payout::export(context, &record)?.encode()),
         }
     }
 
