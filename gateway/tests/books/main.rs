@@ -9,9 +9,11 @@
 mod fixture;
 
 mod audit;
+mod bank_file;
 mod close;
 mod golden;
 mod office;
+mod pain002;
 mod payout;
 mod property;
 mod reconciliation;

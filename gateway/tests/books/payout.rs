@@ -3,18 +3,16 @@
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::books::payout::{
     AccountNumber, Agent, Creditor, Debtor, ExportAnswer, ExportRecord, PayoutBatch, PayoutError,
-    PayoutFormat, Settlement, StatusError, StatusReport, Text140, batch_of, exported, settle,
-    settling_id,
+    PayoutFormat, Settlement, Text140, batch_of, exported, settle, settling_id,
 };
 use khlong_gateway::domains::books::{BooksCommand, decimal};
 use khlong_gateway::domains::ledger::{Transfer, TransferResult};
-use proptest::collection::vec;
-use proptest::prelude::*;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use crate::fixture::{hold, pay, void};
 use crate::office::{Office, TODAY, start_again};
+use crate::pain002::{of_payments, original, parse, report};
 
 /// What is held towards it waits for the bank.
 const CLEARING: u128 = 5;
@@ -84,32 +82,6 @@ fn texts(xml: &[u8], path: &str) -> Vec<String> {
             _ => {}
         }
     }
-}
-
-fn report(body: &str) -> String {
-    format!(
-        "<?xml version=\"1.0\"?><Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt>{body}</CstmrPmtStsRpt></Document>"
-    )
-}
-
-fn original(batch: u128, status: &str) -> String {
-    format!("<OrgnlGrpInfAndSts><OrgnlMsgId>{batch:032x}</OrgnlMsgId>{status}</OrgnlGrpInfAndSts>")
-}
-
-fn of_payments(payments: &[(u128, &str)]) -> String {
-    let payments: String = payments
-        .iter()
-        .map(|(id, status)| {
-            format!(
-                "<TxInfAndSts><StsId>x</StsId><OrgnlEndToEndId>{id:032X}</OrgnlEndToEndId><TxSts>{status}</TxSts><StsRsnInf><Rsn><Cd>AC01</Cd></Rsn><AddtlInf>closed &amp; gone</AddtlInf></StsRsnInf></TxInfAndSts>"
-            )
-        })
-        .collect();
-    format!("<OrgnlPmtInfAndSts><OrgnlPmtInfId>p</OrgnlPmtInfId>{payments}</OrgnlPmtInfAndSts>")
-}
-
-fn parse(text: &str) -> Result<StatusReport, StatusError> {
-    StatusReport::parse(text.as_bytes())
 }
 
 #[test]
@@ -329,51 +301,6 @@ fn a_report_that_is_sent_twice_before_it_is_applied_settles_once() {
 }
 
 #[test]
-fn a_report_that_is_none_is_refused() {
-    use StatusError as E;
-    let id = original(5, "");
-    assert!(parse(&report(&id)).is_ok());
-    let other = report(&id).replace("pain.002.001", "pain.001.001");
-    assert_eq!(parse(&other), Err(E::NotPain002));
-    assert_eq!(parse("<a/>"), Err(E::NotPain002));
-    assert_eq!(parse(""), Err(E::NotPain002));
-    assert_eq!(parse(&report("")), Err(E::NoBatch));
-    let foreign = "<OrgnlGrpInfAndSts><OrgnlMsgId>MSG-1</OrgnlMsgId></OrgnlGrpInfAndSts>";
-    assert_eq!(parse(&report(foreign)), Err(E::NoBatch));
-    assert_eq!(
-        parse(&report(&(id.clone() + &id))),
-        Err(E::Twice("OrgnlMsgId".into()))
-    );
-    let twice = id.clone() + &of_payments(&[(1, "ACSC"), (1, "RJCT")]);
-    assert_eq!(parse(&report(&twice)), Err(E::Twice(format!("{:032x}", 1))));
-    let unnamed =
-        "<OrgnlPmtInfAndSts><TxInfAndSts><TxSts>ACSC</TxSts></TxInfAndSts></OrgnlPmtInfAndSts>";
-    assert_eq!(parse(&report(&(id.clone() + unnamed))), Err(E::Unnamed));
-    let entity = format!("<!DOCTYPE a [<!ENTITY b \"c\">]>{}", report(&id));
-    assert_eq!(parse(&entity), Err(E::DocumentType));
-    assert_eq!(parse(&report(&"<a>".repeat(100))), Err(E::TooMany));
-    assert_eq!(StatusReport::parse(&[b'<', 0xff]), Err(E::NotUtf8));
-    assert_eq!(
-        StatusReport::parse(&vec![b' '; 17_000_000]),
-        Err(E::TooLarge)
-    );
-    let whole = report(&id);
-    for end in 1..whole.len() - 1 {
-        assert!(parse(&whole[..end]).is_err(), "{end}");
-    }
-    let second =
-        format!("{whole}<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"/>");
-    assert_eq!(parse(&second), Err(E::NotPain002));
-    // A prefix is as good as none.
-    let prefixed = whole
-        .replace("<", "<p:")
-        .replace("<p:/", "</p:")
-        .replace("<p:?", "<?")
-        .replace("xmlns=", "xmlns:p=");
-    assert_eq!(parse(&prefixed).unwrap().batch, 5);
-}
-
-#[test]
 fn texts_keep_to_what_banks_take() {
     for good in [
         "A",
@@ -408,15 +335,5 @@ fn texts_keep_to_what_banks_take() {
     }
     for bad in ["", "04", "0044", "kasithbk", "KASI12BK", "KASITHBKX", "ก04"] {
         assert!(Agent::new(bad).is_err(), "{bad}");
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn no_report_makes_it_panic(bytes in vec(any::<u8>(), 0..200), body in "[<>/&;#xA-Za-z0-9 \"!?=\\[\\]-]{0,120}") {
-        let _ = StatusReport::parse(&bytes);
-        let _ = parse(&report(&(original(5, "") + &body)));
     }
 }

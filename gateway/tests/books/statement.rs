@@ -6,7 +6,10 @@ use khlong_gateway::domains::books::{
 };
 use khlong_gateway::domains::l10n::Language;
 use khlong_gateway::domains::ledger::{Asset, Balances, LedgerCommand, Place};
+use khlong_store::engine::Durability;
 use khlong_store::journal::JournalSeq;
+use khlong_store::rows::Rows as _;
+use khlong_store::table::Table;
 
 use crate::fixture::{hold, pay, post, void};
 use crate::office::{HOUR, Office, TODAY};
@@ -230,4 +233,27 @@ fn amounts_are_exact_at_every_scale() {
     let json = statement_json(&told, Language::English).unwrap();
     assert_eq!(json["closing"]["balance"], "-12");
     assert_eq!(json["asset"], "POINTS");
+}
+
+/// A close that ends elsewhere than the day does is not passed over.
+#[test]
+fn a_statement_that_does_not_agree_with_a_close_is_not_given() {
+    let office = busy();
+    let mut store = office.bank.kernel.into_store();
+    let key = TODAY.0.to_be_bytes();
+    let mut row = store.get(Table::BooksClose, &key).unwrap().unwrap();
+    // Its last command, behind the mark and `after`: one that left out what came at 23:00.
+    assert_eq!(row[16], 5);
+    row[16] = 4;
+    let mut batch = store.batch();
+    batch.put(Table::BooksClose, key.to_vec(), row).unwrap();
+    let writes = batch.into_writes();
+    store.commit(writes, Durability::Synced).unwrap();
+    for (from, to) in [(TODAY, TODAY), (TOMORROW, TOMORROW)] {
+        let told = statement(&store, query(from, to));
+        assert!(
+            matches!(told, Err(StatementError::Differs { day: TODAY })),
+            "{told:?}"
+        );
+    }
 }

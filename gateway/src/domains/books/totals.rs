@@ -1,6 +1,7 @@
 //! What each class of accounts moved.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use khlong_store::error::StoreError;
 use khlong_store::key::{Decoder, Encoder};
@@ -162,10 +163,10 @@ impl<'t> Adder<'t> {
                 ledger: record.ledger,
                 code: self.code(rows, id)?,
             };
-            if !self.totals.0.contains_key(&class) {
-                self.totals.0.insert(class, load(class)?);
-            }
-            let totals = self.totals.0.entry(class).or_default();
+            let totals = match self.totals.0.entry(class) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(load(class)?),
+            };
             if is_debit {
                 totals.debit(effect);
             } else {

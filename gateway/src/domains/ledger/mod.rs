@@ -29,7 +29,7 @@ pub use query::{
     Direction, Line, Page, Period, Statement, account, asset, balances_after, lines, statement,
     transfer,
 };
-pub use records::{Effect, effect, first_records, last_records_before, records};
+pub use records::{Effect, RecordVisitor, effect, first_records, last_records_before, records};
 pub use results::{AccountResult, AssetResult, TransferResult};
 pub use totals::{Sum, Totals, totals};
 
