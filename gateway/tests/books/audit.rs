@@ -27,9 +27,12 @@ fn read(file: File) -> Vec<Vec<String>> {
     let mut rows = vec![columns.iter().map(|it| it.name().to_owned()).collect()];
     for row in reader.get_row_iter(None).unwrap() {
         let row = row.unwrap();
-        let text = |field: &Field| match field {
-            Field::Str(text) => text.clone(),
-            other => other.to_string(),
+        let text = |field: &Field| {
+            if let Field::Str(text) = field {
+                text.clone()
+            } else {
+                field.to_string()
+            }
         };
         rows.push(
             row.get_column_iter()

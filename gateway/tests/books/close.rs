@@ -24,10 +24,10 @@ const TOMORROW: Day = Day(TODAY.0 + 1);
 const MINUTE: i64 = HOUR / 60;
 
 fn closed(answer: CloseAnswer) -> Close {
-    match answer {
-        CloseAnswer::Closed(close) => close,
-        other => panic!("{other:?}"),
-    }
+    let CloseAnswer::Closed(close) = answer else {
+        panic!("{answer:?}")
+    };
+    close
 }
 
 /// The ids of the transfers that a close covers.

@@ -70,16 +70,17 @@ fn texts(xml: &[u8], path: &str) -> Vec<String> {
     let mut reader = Reader::from_str(str::from_utf8(xml).unwrap());
     let (mut here, mut found) = (Vec::new(), Vec::new());
     loop {
-        match reader.read_event().unwrap() {
-            Event::Start(start) => here.push(start.name().as_ref().to_owned()),
-            Event::End(_) => {
-                here.pop();
-            }
-            Event::Text(text) if here.join("/") == path => {
-                found.push(text.xml10_content().into_owned());
-            }
-            Event::Eof => return found,
-            _ => {}
+        let event = reader.read_event().unwrap();
+        if let Event::Start(start) = &event {
+            here.push(start.name().as_ref().to_owned());
+        } else if let Event::End(_) = event {
+            here.pop();
+        } else if let Event::Text(text) = &event
+            && here.join("/") == path
+        {
+            found.push(text.xml10_content().into_owned());
+        } else if let Event::Eof = event {
+            return found;
         }
     }
 }

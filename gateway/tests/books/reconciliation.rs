@@ -74,11 +74,14 @@ fn what_agrees_is_matched_by_reference_and_by_id() {
     assert_eq!(told.json()["ours"]["in"], "100.75");
 }
 
+/// Our transfers, the bank's lines, and the differences.
+type Case<'c> = (&'c [Transfer], &'c [&'c str], &'c [(K, usize, usize)]);
+
 #[test]
 fn every_kind_of_difference_is_told_apart() {
     let a = |id, satang| received(id, satang, "A");
     let one = "2026-11-27,10:00,1.00,A,in";
-    let cases: [(&[Transfer], &[&str], &[(K, usize, usize)]); 13] = [
+    let cases: [Case<'_>; 13] = [
         (&[a(1, 100)], &[], &[(K::Missing, 1, 0)]),
         (&[], &[one], &[(K::Extra, 0, 1)]),
         (

@@ -8,7 +8,7 @@ use khlong_store::key::{Decoder, Encoder};
 use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
-use crate::domains::ledger::{Effect, Sum, Transfer, account, effect};
+use crate::domains::ledger::{Effect, Sum, Transfer, account_fields, effect};
 
 /// Accounts of one asset and one code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -180,7 +180,7 @@ impl<'t> Adder<'t> {
         if let Some(code) = self.codes.get(&id) {
             return Ok(*code);
         }
-        let found = account(rows, id)?.ok_or_else(|| {
+        let found = account_fields(rows, id)?.ok_or_else(|| {
             StoreError::corrupt(
                 Table::LedgerAccount,
                 &id.to_be_bytes(),
@@ -190,8 +190,8 @@ impl<'t> Adder<'t> {
         if self.codes.len() >= CODES_KEPT_MAX {
             self.codes.clear();
         }
-        self.codes.insert(id, found.account.code);
-        Ok(found.account.code)
+        self.codes.insert(id, found.code);
+        Ok(found.code)
     }
 }
 

@@ -26,8 +26,8 @@ pub use model::{
     TransferState,
 };
 pub use query::{
-    Direction, Line, Page, Period, Statement, account, asset, balances_after, lines, statement,
-    transfer,
+    Direction, Line, Page, Period, Statement, account, account_fields, asset, balances_after,
+    lines, statement, transfer,
 };
 pub use records::{Effect, RecordVisitor, effect, first_records, last_records_before, records};
 pub use results::{AccountResult, AssetResult, TransferResult};

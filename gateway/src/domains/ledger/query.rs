@@ -11,7 +11,9 @@ use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
 use super::limits::PAGE_LINES_MAX;
-use super::model::{AccountState, Asset, Balances, IdState, Place, Transfer, TransferState};
+use super::model::{
+    Account, AccountState, Asset, Balances, IdState, Place, Transfer, TransferState,
+};
 use super::records::effect;
 use super::tables::{self, BalanceRow};
 
@@ -80,6 +82,14 @@ pub struct Statement {
 /// From the disk, or a damaged row.
 pub fn account(rows: &dyn Rows, id: u128) -> Result<Option<AccountState>, StoreError> {
     tables::account(rows, id)
+}
+
+/// What of the account does not change: one row to read, where its balances are another.
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn account_fields(rows: &dyn Rows, id: u128) -> Result<Option<Account>, StoreError> {
+    tables::account_fields(rows, id)
 }
 
 /// The asset.
