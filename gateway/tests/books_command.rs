@@ -13,11 +13,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use fixture::{JOURNAL, command, decide, options, pay};
+use fixture::{JOURNAL, command, decide, hold, options, pay};
+use khlong_crdt::time::UnixMillis;
+use khlong_gateway::domains::books::payout::{
+    AccountNumber, Agent, Creditor, Debtor, PayoutBatch, PayoutFormat, Text140, batch_of, exported,
+};
 use khlong_gateway::domains::books::{BOOKS_DOMAIN, Books, BooksCommand, Day};
 use khlong_gateway::domains::ledger::{Account, Asset, LEDGER_DOMAIN, Ledger, LedgerCommand};
 use khlong_gateway::kernel::{Kernel, Logic};
 use khlong_store::identity::Role;
+use khlong_store::peek::Peek;
 use khlong_store::store::{OpenOptions, Store};
 use serde_json::Value;
 
@@ -60,7 +65,44 @@ fn folder() -> tempfile::TempDir {
         &mut kernel,
         &command("close", TODAY.end().0, BOOKS_DOMAIN, close),
     );
+    // The day after, 5 baht are held for account 2, and a file that pays them out is recorded.
+    let held = LedgerCommand::CreateTransfers(vec![hold(8, 1, 2, 500, 0)]).encode();
+    decide(
+        &mut kernel,
+        &command("hold", TODAY.end().0, LEDGER_DOMAIN, held),
+    );
+    let export = BooksCommand::ExportPayouts(batch(&kernel).record(PayoutFormat::Pain001).unwrap());
+    decide(
+        &mut kernel,
+        &command("export", TODAY.end().0, BOOKS_DOMAIN, export.encode()),
+    );
     folder
+}
+
+fn batch(kernel: &Kernel) -> PayoutBatch {
+    let name = |name| Text140::new(name).unwrap();
+    let account = |number| AccountNumber::new(number).unwrap();
+    let debtor = Debtor {
+        name: name("Khlong"),
+        account: account("1"),
+        agent: Agent::new("KASITHBK").unwrap(),
+    };
+    let creditor = Creditor {
+        name: name("ร้าน"),
+        account: account("2"),
+        agent: Agent::new("004").unwrap(),
+        remittance: None,
+    };
+    let at = UnixMillis(TODAY.end().0);
+    PayoutBatch::new(
+        kernel.store(),
+        debtor,
+        2,
+        at,
+        TODAY.next(),
+        vec![(8, creditor)],
+    )
+    .unwrap()
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> Output {
@@ -164,14 +206,14 @@ fn the_books_are_told_and_nothing_in_the_folder_changes() {
     );
 
     let told = object(at, &["audit", "gateway", "--into", "tables", "--json"]);
-    assert_eq!(told["journal"]["seq"], 4);
+    assert_eq!(told["journal"]["seq"], 6);
     assert_eq!(told["close"]["records"], 1);
     let tables = files(&at.join("tables"));
     assert_eq!(tables.len(), 2);
     let csv = &tables[&at.join("tables/journal.csv")];
-    assert_eq!(csv.iter().filter(|byte| **byte == b'\n').count(), 5);
+    assert_eq!(csv.iter().filter(|byte| **byte == b'\n').count(), 7);
     let text = said(at, &["audit", "gateway"]);
-    assert!(text.starts_with("journal: 4 entries, "), "{text}");
+    assert!(text.starts_with("journal: 6 entries, "), "{text}");
     assert!(text.contains("\nclosed: to 2026-11-27, "), "{text}");
     assert_eq!(files(&at.join("gateway")), before);
 }
@@ -180,65 +222,23 @@ fn the_books_are_told_and_nothing_in_the_folder_changes() {
 fn what_cannot_be_told_has_an_exit_code_and_says_why() {
     let folder = folder();
     let at = folder.path();
-    let statement = |asked: &[&str]| refused(at, &[&["statement"], asked].concat());
-    let (code, said) = statement(&[
-        "gateway",
-        "--account",
-        ID_1.trim_start_matches('0'),
-        "--from",
-        "2026-11-27",
-        "--to",
-        "2026-11-27",
-    ]);
-    assert_eq!(code, 2, "{said}");
-    assert!(said.contains("32 hexadecimal digits"), "{said}");
-    for day in ["2569-02-30", "27.11.2026", "1969-12-31"] {
-        let (code, said) = statement(&[
-            "gateway",
-            "--account",
-            ID_1,
-            "--from",
-            day,
-            "--to",
-            "2026-11-27",
-        ]);
-        assert_eq!(code, 2, "{said}");
-    }
-    let (code, said) = statement(&[
-        "gateway",
-        "--account",
-        ID_1,
-        "--from",
-        "2026-11-28",
-        "--to",
-        "2026-11-27",
-    ]);
-    assert_eq!(code, 2, "{said}");
-    assert!(said.contains("2026-11-28 is after 2026-11-27"), "{said}");
-    let (code, said) = statement(&[
-        "gateway",
-        "--account",
-        ID_1,
-        "--from",
-        "2026-11-27",
-        "--to",
-        "2026-11-27",
-        "--after",
-        "x",
-    ]);
-    assert_eq!(code, 2, "{said}");
     let nobody = "0".repeat(31) + "9";
-    let (code, said) = statement(&[
-        "gateway",
-        "--account",
-        &nobody,
-        "--from",
-        "2026-11-27",
-        "--to",
-        "2026-11-27",
-    ]);
-    assert_eq!(code, 1, "{said}");
-    assert!(said.contains(&nobody), "{said}");
+    let cases = [
+        ("1", "2026-11-27", 2, "32 hexadecimal digits"),
+        (ID_1, "2569-02-30", 2, "as 2026-11-27"),
+        (ID_1, "27.11.2026", 2, "as 2026-11-27"),
+        (ID_1, "1969-12-31", 2, "as 2026-11-27"),
+        (ID_1, "2026-11-28", 2, "2026-11-28 is after 2026-11-27"),
+        (&nobody, "2026-11-27", 1, &nobody),
+    ];
+    for (account, from, expected, why) in cases {
+        let asked = ["statement", "gateway", "--account", account, "--from", from];
+        let (code, said) = refused(at, &[&asked[..], &["--to", "2026-11-27"]].concat());
+        assert_eq!(code, expected, "{said}");
+        assert!(said.contains(why), "{said}");
+    }
+    let odd = [&["statement", "--after", "x"], &ASK[..7]].concat();
+    assert_eq!(refused(at, &odd).0, 2);
     let (code, _) = refused(at, &["audit", "nowhere"]);
     assert_ne!(code, 0);
     // Of a bank's file every bad line is named.
@@ -287,4 +287,76 @@ fn a_folder_of_a_relay_is_none_of_a_gateway() {
     let (code, said) = refused(folder.path(), &["audit", "gateway"]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("is no folder of a gateway"), "{said}");
+}
+
+#[test]
+fn a_payout_file_is_written_again_and_a_bank_is_understood() {
+    let folder = folder();
+    let at = folder.path();
+    let before = files(&at.join("gateway"));
+    let peek = Peek::open(&at.join("gateway")).unwrap();
+    let id = batch_of(&peek, 8).unwrap().unwrap();
+    let known = exported(&peek, id).unwrap().unwrap();
+    let id = format!("{id:032x}");
+    let list = |account: &str| {
+        format!(
+            r#"{{"debtor": {{"name": "Khlong", "account": "1", "bank": "KASITHBK"}},
+                "creditors": [{{"transfer": "{}8", "name": "ร้าน", "account": "{account}", "bank": "004"}}]}}"#,
+            "0".repeat(31)
+        )
+    };
+    fs::write(at.join("list.json"), list("2")).unwrap();
+    let again = [
+        "payout",
+        "again",
+        "gateway",
+        "--batch",
+        &id,
+        "--list",
+        "list.json",
+    ];
+    let file = said(at, &again);
+    assert_eq!(blake3::hash(file.as_bytes()), known.record.file_digest);
+    assert!(file.contains("<CtrlSum>5.00</CtrlSum>"), "{file}");
+    assert_eq!(
+        object(at, &[&again[..], &["--json"]].concat())["file"],
+        file
+    );
+    // Somebody else's account is another file.
+    fs::write(at.join("list.json"), list("3")).unwrap();
+    assert_eq!(refused(at, &again).0, 9);
+    for (list, code) in [
+        (list("-"), 2),
+        ("[]".to_owned(), 2),
+        (list("2").replace("8\"", "7\""), 1),
+    ] {
+        fs::write(at.join("list.json"), &list).unwrap();
+        assert_eq!(refused(at, &again).0, code, "{list}");
+    }
+    let other = [
+        "payout",
+        "again",
+        "gateway",
+        "--batch",
+        ID_1,
+        "--list",
+        "list.json",
+    ];
+    fs::write(at.join("list.json"), list("2")).unwrap();
+    assert_eq!(refused(at, &other).0, 1);
+
+    let report = format!(
+        "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><OrgnlGrpInfAndSts><OrgnlMsgId>{id}</OrgnlMsgId><GrpSts>RJCT</GrpSts></OrgnlGrpInfAndSts></CstmrPmtStsRpt></Document>"
+    );
+    fs::write(at.join("answer.xml"), report).unwrap();
+    let answer = ["payout", "answer", "gateway", "answer.xml"];
+    let eight = "0".repeat(31) + "8";
+    assert_eq!(said(at, &answer), format!("batch: {id}\nvoids: {eight}\n"));
+    assert_eq!(
+        object(at, &[&answer[..], &["--json"]].concat())["voids"][0],
+        eight.as_str()
+    );
+    fs::write(at.join("answer.xml"), "<a/>").unwrap();
+    assert_eq!(refused(at, &answer).0, 9);
+    assert_eq!(files(&at.join("gateway")), before);
 }

@@ -29,6 +29,9 @@ pub enum Command {
     Statement(super::books::Statement),
     /// Compare an account with a bank's file over days that are closed. Nothing is moved.
     Reconcile(super::books::Reconcile),
+    /// Write the file of a recorded batch of payouts again, and read what a bank answers to it.
+    #[command(subcommand)]
+    Payout(super::books::Payout),
     /// Check every hash of the journal and every close, and write the journal as CSV and Parquet.
     Audit(super::books::Audit),
     /// Print a completion script for a shell.

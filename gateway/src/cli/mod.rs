@@ -1,4 +1,4 @@
-//! `khlong-gateway promptpay | statement | reconcile | audit | completions | man`.
+//! `khlong-gateway promptpay | statement | reconcile | payout | audit | completions | man`.
 //!
 //! Standard output is data only; words for people go to standard error. Exit codes are those of the
 //! whole network: 0 ok, 1 failure, 2 usage, 3 a file is there already, 7 disk, 8 a newer
@@ -31,6 +31,7 @@ impl Arguments {
             Command::Promptpay(PromptPay::Slip(Slip::Decode(slip))) => show::slip(output, &slip),
             Command::Statement(asked) => books::statement(output, &asked),
             Command::Reconcile(asked) => books::reconcile(output, &asked),
+            Command::Payout(asked) => books::payout(output, &asked),
             Command::Audit(asked) => books::audit(output, &asked),
             Command::Completions { shell } => manual::completions(output, shell),
             Command::Man { folder } => manual::pages(&folder),

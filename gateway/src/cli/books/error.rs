@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use khlong_store::error::StoreError;
 
 use crate::domains::books::audit::AuditError;
+use crate::domains::books::payout::{PayoutError, StatusError};
 use crate::domains::books::reconciliation::{ReconciliationError, Refused};
 use crate::domains::books::{CloseError, StatementError};
 use crate::domains::l10n::FormatError;
@@ -42,6 +43,15 @@ pub enum BooksError {
     /// The bank's file has faults.
     #[error("the bank's file is refused")]
     BankFile(#[source] Refused),
+    /// The list of who is paid is none.
+    #[error("the list of who is paid cannot be read")]
+    List(#[source] serde_json::Error),
+    /// No file of a batch, and no answer to it.
+    #[error("there is no payout")]
+    Payout(#[source] PayoutError),
+    /// The bank's report is none.
+    #[error("the bank's report is refused")]
+    Report(#[source] StatusError),
     /// The closes are wrong.
     #[error("the closes do not hold")]
     Closes(#[source] CloseError),
@@ -60,7 +70,18 @@ impl BooksError {
             Self::Newer { .. } => 8,
             Self::Cursor(_) => 2,
             Self::Statement(error) => of_statement(error),
-            Self::BankFile(_) => 9,
+            Self::BankFile(_) | Self::Report(_) => 9,
+            Self::List(_) => 2,
+            Self::Payout(error) => match error {
+                PayoutError::Store(error) => error.exit_code(),
+                PayoutError::Text { .. }
+                | PayoutError::Count { .. }
+                | PayoutError::Twice { .. } => 2,
+                PayoutError::Unfit { .. }
+                | PayoutError::UnknownBatch { .. }
+                | PayoutError::Write(_) => 1,
+                PayoutError::OtherFile { .. } => 9,
+            },
             Self::Reconciliation(error) => match error {
                 ReconciliationError::Statement(error) => of_statement(error),
                 ReconciliationError::Store(error) => error.exit_code(),

@@ -1,25 +1,31 @@
-//! `statement`, `reconcile` and `audit`: the books of a gateway's folder. Nothing in it is changed, and no lock
+//! `statement`, `reconcile`, `payout` and `audit`: the books of a gateway's folder. Nothing in it is changed, and no lock
 //! is taken, so a gateway may be running: what is told is one moment of its past.
 
 mod audit;
 mod error;
+mod payout;
 mod reconcile;
 mod statement;
 
 pub use audit::Audit;
 pub use error::BooksError;
+pub use payout::{Again, Answer, Payout};
 pub use reconcile::Reconcile;
 pub use statement::{Language, Statement};
 
 pub(super) use audit::audit;
+pub(super) use payout::payout;
 pub(super) use reconcile::reconcile;
 pub(super) use statement::statement;
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use khlong_store::migrate::SCHEMA;
 use khlong_store::peek::Peek;
 
+use super::CliError;
 use crate::domains::books::Day;
 
 /// A look at the folder of a gateway.
@@ -55,4 +61,23 @@ fn id(text: &str) -> Result<u128, String> {
         .then(|| u128::from_str_radix(text, 16).ok())
         .flatten();
     id.ok_or_else(|| "write an id as 32 hexadecimal digits".to_owned())
+}
+
+/// A file, or standard input: at most one byte more than may be in it, which is enough to notice.
+fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, CliError> {
+    let max = bytes_max as u64 + 1;
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        let read = io::stdin().lock().take(max).read_to_end(&mut bytes);
+        read.map_err(CliError::Input)?;
+        return Ok(bytes);
+    }
+    let read = File::open(path).and_then(|file| file.take(max).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(source) => Err(CliError::Read {
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }

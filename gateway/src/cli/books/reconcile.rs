@@ -1,8 +1,6 @@
 //! `reconcile`: whether a bank's file says what the ledger says.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -33,7 +31,7 @@ pub struct Reconcile {
 
 /// The report, as text or as a JSON object. That there are differences is no failure.
 pub(in crate::cli) fn reconcile(output: Output, asked: &Reconcile) -> Result<(), CliError> {
-    let bytes = read(&asked.file)?;
+    let bytes = super::read(&asked.file, BANK_FILE_BYTES_MAX)?;
     let file = BankFile::parse(&bytes).map_err(BooksError::BankFile)?;
     let rows = super::open(&asked.folder)?;
     let told = compare(&rows, asked.account, asked.from, asked.to, &file)
@@ -42,24 +40,5 @@ pub(in crate::cli) fn reconcile(output: Output, asked: &Reconcile) -> Result<(),
         output.object(told.json())
     } else {
         output.text(&told.text())
-    }
-}
-
-/// At most one byte more than may be in it, which is enough to notice.
-fn read(path: &Path) -> Result<Vec<u8>, CliError> {
-    let max = BANK_FILE_BYTES_MAX as u64 + 1;
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        let read = io::stdin().lock().take(max).read_to_end(&mut bytes);
-        read.map_err(CliError::Input)?;
-        return Ok(bytes);
-    }
-    let read = File::open(path).and_then(|file| file.take(max).read_to_end(&mut bytes));
-    match read {
-        Ok(_) => Ok(bytes),
-        Err(source) => Err(CliError::Read {
-            path: path.to_owned(),
-            source,
-        }),
     }
 }
