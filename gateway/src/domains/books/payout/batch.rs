@@ -9,10 +9,16 @@ use super::export::{ExportRecord, Exported};
 use super::text::{AccountNumber, Agent, Text140};
 use super::{PayoutError, pain001, payment_csv};
 use crate::domains::books::day::Day;
+use crate::domains::ledger::limits::BATCH_ITEMS_MAX;
 use crate::domains::ledger::{self, Transfer, TransferFlags, TransferState};
 
 /// Payouts of a batch. Their ids are one command, and each has a row.
-pub const PAYOUTS_MAX: usize = 8_192;
+pub const PAYOUTS_MAX: usize = 8_000;
+
+const _: () = assert!(
+    PAYOUTS_MAX <= BATCH_ITEMS_MAX,
+    "one command of the ledger settles a batch"
+);
 
 /// Who is paid.
 #[derive(Debug, Clone, PartialEq, Eq)]
