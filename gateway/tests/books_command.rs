@@ -58,25 +58,31 @@ fn folder() -> tempfile::TempDir {
     .enumerate()
     {
         let asked = command(&n.to_string(), noon, LEDGER_DOMAIN, ledger.encode());
-        decide(&mut kernel, &asked);
+        ask(&mut kernel, &asked);
     }
     let close = BooksCommand::CloseDay(TODAY).encode();
-    decide(
+    ask(
         &mut kernel,
         &command("close", TODAY.end().0, BOOKS_DOMAIN, close),
     );
     // The day after, 5 baht are held for account 2, and a file that pays them out is recorded.
     let held = LedgerCommand::CreateTransfers(vec![hold(8, 1, 2, 500, 0)]).encode();
-    decide(
+    ask(
         &mut kernel,
         &command("hold", TODAY.end().0, LEDGER_DOMAIN, held),
     );
     let export = BooksCommand::ExportPayouts(batch(&kernel).record(PayoutFormat::Pain001).unwrap());
-    decide(
+    ask(
         &mut kernel,
         &command("export", TODAY.end().0, BOOKS_DOMAIN, export.encode()),
     );
     folder
+}
+
+/// Somebody has looked at the clock: hours pass between two commands.
+fn ask(kernel: &mut Kernel, asked: &khlong_gateway::kernel::Command) {
+    kernel.accept_time(asked.admitted_at).unwrap();
+    decide(kernel, asked);
 }
 
 fn batch(kernel: &Kernel) -> PayoutBatch {

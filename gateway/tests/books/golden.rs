@@ -22,7 +22,7 @@ use crate::office::{HOUR, Office, TODAY, kernel};
 
 const GOLDEN: &str = include_str!("../../testdata/journal-2.txt");
 const HEAD: &str = "8e2c02bfee3b61f45d89d8034015d61190ddcf1ea87c6456ed64b19187b507f4";
-const STATE: &str = "07ebf19fff939cbc0ab94590bfcf7fb61b4acf9bda88a77f7240095c1092bc98";
+const STATE: &str = "15fceda293fa56bcc2534d0b9954c93dce69ffee0a7f971b0514e257449c1a0b";
 const CLOSE: &str = "c45410a5eb718f2ac3b2a23e4bfdbdbe7422eafe5c187ba5dcc9367ae9e53d82";
 
 fn hex(bytes: &[u8]) -> String {

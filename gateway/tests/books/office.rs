@@ -51,8 +51,17 @@ impl Office {
                 ..Account::default()
             })
             .collect();
-        assert_eq!(bank.ask(&LedgerCommand::CreateAccounts(accounts)), vec![]);
-        Self { bank, asked: 0 }
+        let mut office = Self { bank, asked: 0 };
+        office.look_at_the_clock();
+        let failures = office.bank.ask(&LedgerCommand::CreateAccounts(accounts));
+        assert_eq!(failures, vec![]);
+        office
+    }
+
+    /// A person sees that the clock is right, whatever it showed before.
+    pub(crate) fn look_at_the_clock(&mut self) {
+        let now = UnixMillis(self.bank.now);
+        self.bank.kernel.accept_time(now).unwrap();
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -62,10 +71,12 @@ impl Office {
     /// The clock shows so much past the beginning of the day.
     pub(crate) fn at(&mut self, day: Day, past: i64) -> &mut Self {
         self.bank.now = day.start().0 + past;
+        self.look_at_the_clock();
         self
     }
 
     pub(crate) fn pay(&mut self, transfers: &[Transfer]) {
+        self.look_at_the_clock();
         let results = self.bank.send(transfers);
         assert!(results.iter().all(|result| *result == TransferResult::Ok));
     }
@@ -74,6 +85,7 @@ impl Office {
     pub(crate) fn ask(&mut self, books: &BooksCommand) -> Vec<u8> {
         self.asked += 1;
         let key = format!("books {}", self.asked);
+        self.look_at_the_clock();
         let command = command(&key, self.bank.now, BOOKS_DOMAIN, books.encode());
         match decide(&mut self.bank.kernel, &command).outcome() {
             Some(Outcome::Done(payload)) => payload,

@@ -73,6 +73,7 @@ impl Run {
                 }
             }
         }
+        self.office.look_at_the_clock();
         // A hold may have expired: that its post fails is as good as any.
         self.office.bank.send(&batch);
     }

@@ -26,11 +26,11 @@ pub(super) fn close(
     asked: Option<Day>,
 ) -> Result<CloseAnswer, ApplyError> {
     if let Some(day) = asked
-        && let Some(DayRow::Closed(close)) = tables::day(context.batch, day)?
+        && let Some(DayRow::Closed(close)) = tables::day(context.rows(), day)?
     {
         return Ok(CloseAnswer::Closed(close));
     }
-    let Some(expected) = due_day(context.batch)? else {
+    let Some(expected) = due_day(context.rows())? else {
         return Ok(CloseAnswer::NothingYet);
     };
     let day = asked.unwrap_or(expected);
@@ -41,7 +41,7 @@ pub(super) fn close(
         let until = day.end();
         return Ok(CloseAnswer::TooEarly { day, until });
     }
-    let begun = match tables::day(context.batch, day)? {
+    let begun = match tables::day(context.rows(), day)? {
         Some(DayRow::Open(progress)) => progress,
         Some(DayRow::Closed(close)) => return Ok(CloseAnswer::Closed(close)),
         None => begin(context, day)?,
@@ -58,15 +58,13 @@ pub(super) fn close(
         )
     };
     let row = tables::encode_day(&row);
-    context
-        .batch
-        .put(Table::BooksClose, tables::day_key(day), row)?;
+    context.put(Table::BooksClose, tables::day_key(day), row)?;
     Ok(answer)
 }
 
 fn begin(context: &Context<'_, '_>, day: Day) -> Result<Progress, StoreError> {
-    let after = last_close(context.batch)?.map_or(JournalSeq(0), |close| close.last);
-    let last = last_records_before(context.batch, day.end())?.map_or(after, |last| last.max(after));
+    let after = last_close(context.rows())?.map_or(JournalSeq(0), |close| close.last);
+    let last = last_records_before(context.rows(), day.end())?.map_or(after, |last| last.max(after));
     Ok(Progress {
         after,
         last,
@@ -87,7 +85,7 @@ fn step(
     let mut due: Vec<Transfer> = Vec::new();
     let mut next = None;
     records(
-        context.batch,
+        context.rows(),
         progress.next,
         progress.last,
         &mut |place, _, record| {
@@ -102,14 +100,12 @@ fn step(
     let mut moved = DayTotals::default();
     let mut adder = Adder::new(&mut moved);
     for record in &due {
-        let rows = &*context.batch;
+        let rows = context.rows();
         adder.add(rows, record, &|class| tables::total(rows, day, class))?;
     }
     for (class, totals) in &moved.0 {
         let key = tables::total_key(day, *class);
-        context
-            .batch
-            .put(Table::BooksCloseTotal, key, totals.encode())?;
+        context.put(Table::BooksCloseTotal, key, totals.encode())?;
     }
     progress.records += due.len() as u64;
     progress.next = next.unwrap_or(progress.next);
@@ -117,11 +113,11 @@ fn step(
 }
 
 fn finish(context: &Context<'_, '_>, day: Day, progress: &Progress) -> Result<Close, ApplyError> {
-    let totals = tables::totals(context.batch, day)?;
+    let totals = tables::totals(context.rows(), day)?;
     if !totals.is_balanced() {
         return Err(ApplyError::Rejected(Rejection::Invariant));
     }
-    let former = last_close(context.batch)?;
+    let former = last_close(context.rows())?;
     let (id, journal_hash) = journal_at(context, progress.last)?;
     let mut close = Close {
         day,
@@ -142,8 +138,8 @@ fn journal_at(
     seq: JournalSeq,
 ) -> Result<(JournalId, [u8; 32]), ApplyError> {
     let missing = || StoreError::corrupt(Table::Journal, &seq.0.to_be_bytes(), "it is missing");
-    let head = journal::head(context.batch)?.ok_or_else(missing)?;
-    match journal::get(context.batch, seq) {
+    let head = journal::head(context.rows())?.ok_or_else(missing)?;
+    match journal::get(context.rows(), seq) {
         Ok(Some(stored)) => Ok((head.id, stored.hash)),
         Err(JournalError::Store(error)) => Err(error.into()),
         Ok(None) | Err(_) => Err(missing().into()),

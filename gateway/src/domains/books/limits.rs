@@ -2,7 +2,7 @@
 
 use khlong_store::limits::BATCH_ROW_BYTES;
 
-use crate::kernel::COMMAND_WRITES_BYTES_MAX;
+use crate::kernel::{WRITES_BYTES_MAX, WRITES_ROWS_MAX};
 
 /// Records that one command of a close adds up: payments go on between two of them. About 1 MB of
 /// records, and a read for each account and each hold among them.
@@ -11,11 +11,12 @@ pub const CLOSE_RECORDS_MAX: usize = 8_192;
 /// The key of a row of `books_close_total`, and its value.
 pub(super) const TOTAL_ROW_BYTES: usize = 10 + 8 + 6 * 24;
 
-/// The row of the day, and the kernel's own.
-const OTHER_ROWS_BYTES: usize = 8_192;
+/// The row of the day.
+const DAY_ROW_BYTES: usize = 1_024;
 
 const _: () = assert!(
-    2 * CLOSE_RECORDS_MAX * (BATCH_ROW_BYTES + TOTAL_ROW_BYTES) + OTHER_ROWS_BYTES
-        <= COMMAND_WRITES_BYTES_MAX,
+    2 * CLOSE_RECORDS_MAX * (BATCH_ROW_BYTES + TOTAL_ROW_BYTES) + DAY_ROW_BYTES
+        <= WRITES_BYTES_MAX
+        && 2 * CLOSE_RECORDS_MAX < WRITES_ROWS_MAX,
     "each record of a step may move two classes of its own"
 );

@@ -33,11 +33,21 @@ pub use totals::{AccountClass, ClassTotals, DayTotals};
 use khlong_crdt::time::UnixMillis;
 use khlong_store::error::StoreError;
 use khlong_store::rows::Rows;
+use khlong_store::table::Table;
 
 use crate::kernel::{ApplyError, Context, Domain, Rejection};
 
 /// The number of the books among the domains.
 pub const BOOKS_DOMAIN: u8 = 2;
+
+/// Nobody else writes them.
+const TABLES: [Table; 5] = [
+    Table::BooksClose,
+    Table::BooksCloseTotal,
+    Table::BooksReconciliation,
+    Table::BooksPayout,
+    Table::BooksPayoutItem,
+];
 
 /// The books as a part of the gateway. Keeps nothing in memory.
 #[derive(Debug, Default)]
@@ -46,6 +56,10 @@ pub struct Books;
 impl Domain for Books {
     fn number(&self) -> u8 {
         BOOKS_DOMAIN
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        &TABLES
     }
 
     fn apply(&mut self, context: &mut Context<'_, '_>, body: &[u8]) -> Result<Vec<u8>, ApplyError> {

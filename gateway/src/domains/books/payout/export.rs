@@ -11,7 +11,9 @@ use khlong_store::table::Table;
 use super::batch::{PAYOUTS_MAX, PayoutFormat, id_of, unfit_reason};
 use crate::domains::books::day::Day;
 use crate::domains::ledger::{self, TransferState};
-use crate::kernel::{ApplyError, BODY_BYTES_MAX, COMMAND_WRITES_BYTES_MAX, Context};
+use crate::kernel::{
+    ApplyError, BODY_BYTES_MAX, Context, WRITES_BYTES_MAX, WRITES_ROWS_MAX,
+};
 
 /// Fields before the transfers.
 const HEAD_BYTES: usize = 16 + 16 + 8 + 4 + 1 + 16 + 32 + 2;
@@ -21,9 +23,10 @@ const _: () = assert!(
     "the largest batch is one command"
 );
 const _: () = assert!(
-    2 * (16 + HEAD_BYTES + 16 * PAYOUTS_MAX) + PAYOUTS_MAX * (BATCH_ROW_BYTES + 32) + 8_192
-        <= COMMAND_WRITES_BYTES_MAX,
-    "its rows and the journal's fit a batch"
+    32 + HEAD_BYTES + 16 * PAYOUTS_MAX + BATCH_ROW_BYTES + PAYOUTS_MAX * (BATCH_ROW_BYTES + 32)
+        <= WRITES_BYTES_MAX
+        && PAYOUTS_MAX < WRITES_ROWS_MAX,
+    "its rows are what one command may write"
 );
 
 /// A batch, as a command records it.
@@ -167,7 +170,7 @@ pub(in crate::domains::books) fn export(
     context: &mut Context<'_, '_>,
     record: &ExportRecord,
 ) -> Result<ExportAnswer, ApplyError> {
-    if let Some(known) = exported(context.batch, record.batch)? {
+    if let Some(known) = exported(context.rows(), record.batch)? {
         return Ok(if known.record == *record {
             ExportAnswer::Recorded(known.seq, known.at)
         } else {
@@ -176,10 +179,10 @@ pub(in crate::domains::books) fn export(
     }
     let mut sum = 0_u128;
     for id in &record.transfers {
-        if let Some(batch) = batch_of(context.batch, *id)? {
+        if let Some(batch) = batch_of(context.rows(), *id)? {
             return Ok(ExportAnswer::InBatch(*id, batch));
         }
-        match ledger::transfer(context.batch, *id)? {
+        match ledger::transfer(context.rows(), *id)? {
             Some((hold, _, TransferState::Pending))
                 if unfit_reason(&hold, record.clearing).is_none() =>
             {
@@ -195,12 +198,10 @@ pub(in crate::domains::books) fn export(
     let (seq, at) = (context.seq(), context.now());
     let key = record.batch.to_be_bytes();
     let row = record.put(Encoder::new().u64(seq.0).i64(at.0)).finish();
-    context.batch.put(Table::BooksPayout, key.to_vec(), row)?;
+    context.put(Table::BooksPayout, key.to_vec(), row)?;
     for id in &record.transfers {
         let item = id.to_be_bytes().to_vec();
-        context
-            .batch
-            .put(Table::BooksPayoutItem, item, key.to_vec())?;
+        context.put(Table::BooksPayoutItem, item, key.to_vec())?;
     }
     Ok(ExportAnswer::Recorded(seq, at))
 }

@@ -115,22 +115,22 @@ pub(in crate::domains::books) fn record(
     context: &mut Context<'_, '_>,
     record: &ReconciliationRecord,
 ) -> Result<RecordAnswer, ApplyError> {
-    if let Some(known) = recorded(context.batch, &record.report_digest)?
+    if let Some(known) = recorded(context.rows(), &record.report_digest)?
         && known.record == *record
     {
         return Ok(RecordAnswer::Recorded(known.seq, known.at));
     }
-    if ledger::account(context.batch, record.account)?.is_none() {
+    if ledger::account(context.rows(), record.account)?.is_none() {
         return Ok(RecordAnswer::UnknownAccount);
     }
-    let close = close_of(context.batch, record.to)?;
+    let close = close_of(context.rows(), record.to)?;
     if close.is_none_or(|close| close.hash != record.close_hash) {
         return Ok(RecordAnswer::OtherClose);
     }
     let (seq, at) = (context.seq(), context.now());
     let row = record.put(Encoder::new().u64(seq.0).i64(at.0)).finish();
     let key = record.report_digest.to_vec();
-    context.batch.put(Table::BooksReconciliation, key, row)?;
+    context.put(Table::BooksReconciliation, key, row)?;
     Ok(RecordAnswer::Recorded(seq, at))
 }
 
