@@ -216,6 +216,12 @@ fn the_books_are_told_and_nothing_in_the_folder_changes() {
     assert_eq!(told["close"]["records"], 1);
     let tables = files(&at.join("tables"));
     assert_eq!(tables.len(), 2);
+    #[cfg(unix)]
+    for path in tables.keys() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{path:?}");
+    }
     let csv = &tables[&at.join("tables/journal.csv")];
     assert_eq!(csv.iter().filter(|byte| **byte == b'\n').count(), 7);
     let text = said(at, &["audit", "gateway"]);
@@ -279,7 +285,7 @@ fn what_cannot_be_told_has_an_exit_code_and_says_why() {
         fs::read(at.join("tables/journal.parquet")).unwrap(),
         b"mine"
     );
-    assert!(!at.join("tables/journal.csv").exists());
+    assert_eq!(files(&at.join("tables")).len(), 1);
 }
 
 #[test]
@@ -352,9 +358,9 @@ fn a_payout_file_is_written_again_and_a_bank_is_understood() {
     assert_eq!(refused(at, &other).0, 1);
 
     let report = format!(
-        "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><OrgnlGrpInfAndSts><OrgnlMsgId>{id}</OrgnlMsgId><GrpSts>RJCT</GrpSts></OrgnlGrpInfAndSts></CstmrPmtStsRpt></Document>"
+        "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><OrgnlGrpInfAndSts><OrgnlMsgId>{id}</OrgnlMsgId><GrpSts>RJCT</GrpSts><StsRsnInf><Rsn><Cd>FF01</Cd></Rsn></StsRsnInf></OrgnlGrpInfAndSts></CstmrPmtStsRpt></Document>"
     );
-    fs::write(at.join("answer.xml"), report).unwrap();
+    fs::write(at.join("answer.xml"), &report).unwrap();
     let answer = ["payout", "answer", "gateway", "answer.xml"];
     let eight = "0".repeat(31) + "8";
     assert_eq!(said(at, &answer), format!("batch: {id}\nvoids: {eight}\n"));
@@ -362,6 +368,18 @@ fn a_payout_file_is_written_again_and_a_bank_is_understood() {
         object(at, &[&answer[..], &["--json"]].concat())["voids"][0],
         eight.as_str()
     );
+    let twice = report.replace("FF01", "DU01");
+    fs::write(at.join("answer.xml"), twice).unwrap();
+    assert_eq!(
+        said(at, &answer),
+        format!("batch: {id}\ndoubtful: {eight}\n")
+    );
+    let other = report.replace(
+        "</OrgnlMsgId>",
+        "</OrgnlMsgId><OrgnlMsgNmId>pain.008</OrgnlMsgNmId>",
+    );
+    fs::write(at.join("answer.xml"), other).unwrap();
+    assert_eq!(refused(at, &answer).0, 9);
     fs::write(at.join("answer.xml"), "<a/>").unwrap();
     assert_eq!(refused(at, &answer).0, 9);
     assert_eq!(files(&at.join("gateway")), before);

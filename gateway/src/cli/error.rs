@@ -73,7 +73,7 @@ impl CliError {
     }
 }
 
-fn of_io(error: &io::Error) -> u8 {
+pub(super) fn of_io(error: &io::Error) -> u8 {
     let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
     if full.contains(&error.kind()) { 7 } else { 1 }
 }

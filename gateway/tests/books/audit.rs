@@ -1,6 +1,7 @@
 //! The journal as tables.
 
 use std::fs::File;
+use std::io::{self, Write};
 
 use khlong_gateway::domains::books::BooksCommand;
 use khlong_gateway::domains::books::audit::{AuditError, export_journal};
@@ -101,6 +102,58 @@ fn csv_and_parquet_have_the_same_rows_and_they_are_the_journal() {
     );
     assert_eq!(rows[5][7], r#"a,\"b\"\r\n\xe0\xb8\x81"#);
     assert_eq!(rows[5][10], "4dff");
+}
+
+/// A caller's name that a program for tables would take for a formula.
+#[test]
+fn no_name_begins_as_a_formula_does() {
+    let mut office = Office::new();
+    for key in ["=1+1", "+1", "-1", "@a", "a=1", "\\x3d1"] {
+        let odd = command(key, office.bank.now, 77, vec![0xff]);
+        crate::fixture::decide(&mut office.bank.kernel, &odd);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.parquet");
+    let mut csv = Vec::new();
+    export_journal(office.store(), &mut csv, File::create(&path).unwrap()).unwrap();
+    let csv = String::from_utf8(csv).unwrap();
+    let of = |column: usize| -> Vec<_> {
+        csv.lines()
+            .skip(3)
+            .map(|line| line.split(',').nth(column).unwrap().to_owned())
+            .collect()
+    };
+    let expected = ["\\x3d1+1", "\\x2b1", "\\x2d1", "\\x40a", "a=1", "\\\\x3d1"];
+    assert_eq!(of(7), expected);
+    let rows = read(File::open(&path).unwrap());
+    let parquet: Vec<_> = rows[3..].iter().map(|row| row[7].clone()).collect();
+    assert_eq!(parquet, expected);
+}
+
+/// A disk without room.
+struct Full;
+
+impl Write for Full {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_as_one_of_either_table() {
+    let office = Office::new();
+    let csv = export_journal(office.store(), &mut Full, Vec::new());
+    let parquet = export_journal(office.store(), &mut Vec::new(), Full);
+    for told in [csv, parquet] {
+        assert!(
+            matches!(&told, Err(AuditError::Write(why)) if why.kind() == io::ErrorKind::StorageFull),
+            "{told:?}"
+        );
+    }
 }
 
 #[test]

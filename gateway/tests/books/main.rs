@@ -17,4 +17,5 @@ mod pain002;
 mod payout;
 mod property;
 mod reconciliation;
+mod settlement;
 mod statement;

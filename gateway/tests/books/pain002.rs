@@ -23,7 +23,12 @@ pub(crate) fn of_payments(payments: &[(u128, &str)]) -> String {
             )
         })
         .collect();
-    format!("<OrgnlPmtInfAndSts><OrgnlPmtInfId>p</OrgnlPmtInfId>{payments}</OrgnlPmtInfAndSts>")
+    format!("<OrgnlPmtInfAndSts>{payments}</OrgnlPmtInfAndSts>")
+}
+
+/// Why, as banks say it.
+pub(crate) fn reason(code: &str) -> String {
+    format!("<StsRsnInf><Rsn><Cd>{code}</Cd></Rsn></StsRsnInf>")
 }
 
 pub(crate) fn parse(text: &str) -> Result<StatusReport, StatusError> {
@@ -66,6 +71,13 @@ fn a_report_that_is_none_is_refused() {
     let second =
         format!("{whole}<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"/>");
     assert_eq!(parse(&second), Err(E::NotPain002));
+    // Names that are in no message, and a namespace that only another attribute names.
+    let name = "n".repeat(64);
+    assert!(parse(&report(&format!("{id}<{name}/>"))).is_ok());
+    let longer = report(&format!("{id}<{name}n/>"));
+    assert_eq!(parse(&longer), Err(E::LongName));
+    let elsewhere = whole.replace("xmlns=", "xmlns=\"urn:a\" id=");
+    assert_eq!(parse(&elsewhere), Err(E::NotPain002));
     // A prefix is as good as none.
     let prefixed = whole
         .replace("<", "<p:")
@@ -73,6 +85,19 @@ fn a_report_that_is_none_is_refused() {
         .replace("<p:?", "<?")
         .replace("xmlns=", "xmlns:p=");
     assert_eq!(parse(&prefixed).unwrap().batch, 5);
+}
+
+/// Work that grows by the square of what a bank sends: names in each other, and attributes.
+#[test]
+fn a_report_of_the_largest_size_is_refused_or_read_in_its_own_time() {
+    let names = format!("<{}>", "n".repeat(64)).repeat(30);
+    let ends = names.replace('<', "</");
+    let many = "<a/>".repeat(500_000);
+    let body = original(5, "") + &names + &many + &ends;
+    assert_eq!(parse(&report(&body)).unwrap().batch, 5);
+    let attributes: String = (0..300_000).map(|n| format!(" a{n}=\"\"")).collect();
+    let text = report(&original(5, "")).replace("<Document", &format!("<Document{attributes}"));
+    assert_eq!(parse(&text).unwrap().batch, 5);
 }
 
 proptest! {

@@ -6,18 +6,18 @@ use khlong_gateway::domains::books::payout::{
     PayoutFormat, Settlement, Text140, batch_of, exported, settle, settling_id,
 };
 use khlong_gateway::domains::books::{BooksCommand, decimal};
-use khlong_gateway::domains::ledger::{Transfer, TransferResult};
+use khlong_gateway::domains::ledger::{Account, Asset, LedgerCommand, Transfer, TransferResult};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use crate::fixture::{hold, pay, void};
 use crate::office::{Office, TODAY, start_again};
-use crate::pain002::{of_payments, original, parse, report};
+use crate::pain002::{of_payments, original, parse, reason, report};
 
 /// What is held towards it waits for the bank.
-const CLEARING: u128 = 5;
+pub(crate) const CLEARING: u128 = 5;
 
-fn creditor(name: &str) -> Creditor {
+pub(crate) fn creditor(name: &str) -> Creditor {
     Creditor {
         name: Text140::new(name).unwrap(),
         account: AccountNumber::new("1234567890").unwrap(),
@@ -26,7 +26,7 @@ fn creditor(name: &str) -> Creditor {
     }
 }
 
-fn debtor() -> Debtor {
+pub(crate) fn debtor() -> Debtor {
     Debtor {
         name: Text140::new("Khlong Co., Ltd.").unwrap(),
         account: AccountNumber::new("9876543210").unwrap(),
@@ -35,7 +35,7 @@ fn debtor() -> Debtor {
 }
 
 /// Holds 1 to 3 of shops, and who they are.
-fn shops() -> (Office, Vec<(u128, Creditor)>) {
+pub(crate) fn shops() -> (Office, Vec<(u128, Creditor)>) {
     let mut office = Office::new();
     office.pay(&[pay(100, 1, 3, 1_000_000)]);
     office.pay(&[
@@ -48,7 +48,10 @@ fn shops() -> (Office, Vec<(u128, Creditor)>) {
     (office, creditors)
 }
 
-fn batch(office: &Office, creditors: &[(u128, Creditor)]) -> Result<PayoutBatch, PayoutError> {
+pub(crate) fn batch(
+    office: &Office,
+    creditors: &[(u128, Creditor)],
+) -> Result<PayoutBatch, PayoutError> {
     let at = UnixMillis(office.bank.now);
     PayoutBatch::new(
         office.store(),
@@ -60,7 +63,7 @@ fn batch(office: &Office, creditors: &[(u128, Creditor)]) -> Result<PayoutBatch,
     )
 }
 
-fn export(office: &mut Office, record: &ExportRecord) -> ExportAnswer {
+pub(crate) fn export(office: &mut Office, record: &ExportRecord) -> ExportAnswer {
     let answer = office.ask(&BooksCommand::ExportPayouts(record.clone()));
     ExportAnswer::decode(&answer).unwrap()
 }
@@ -227,7 +230,7 @@ fn what_is_no_hold_for_the_clearing_account_is_not_paid_out() {
 }
 
 /// What the bank says, and what the ledger makes of it.
-fn answered(office: &mut Office, text: &str) -> Settlement {
+pub(crate) fn answered(office: &mut Office, text: &str) -> Settlement {
     let told = settle(office.store(), &parse(text).unwrap()).unwrap();
     if !told.transfers.is_empty() {
         let results = office.bank.send(&told.transfers);
@@ -272,7 +275,10 @@ fn paid_ones_post_rejected_ones_come_back_and_others_wait() {
     assert_eq!(office.bank.balances(4), [0, 0, 0, 0]);
     assert_eq!(office.bank.balances(3), [5, 123_456, 0, 1_000_000]);
     assert_eq!(office.bank.balances(CLEARING), [0, 0, 5, 123_456]);
-    assert_ne!(settling_id(1, true), settling_id(1, false));
+    assert_ne!(
+        settling_id(&record, 1, true, 0),
+        settling_id(&record, 1, false, 0)
+    );
     // The report comes again, and one that says the opposite.
     let again = answered(&mut office, &text);
     assert_eq!((again.settled, again.transfers), (vec![1, 2], vec![]));
@@ -280,7 +286,8 @@ fn paid_ones_post_rejected_ones_come_back_and_others_wait() {
     let told = answered(&mut office, &opposite);
     assert_eq!((told.contradicted, told.transfers), (vec![1, 2], vec![]));
     // The rest is rejected with the whole.
-    let told = answered(&mut office, &report(&original(id, "<GrpSts>RJCT</GrpSts>")));
+    let whole = format!("<GrpSts>RJCT</GrpSts>{}", reason("FF01"));
+    let told = answered(&mut office, &report(&original(id, &whole)));
     assert_eq!((told.voided, told.contradicted), (vec![3], vec![1]));
     assert_eq!(office.bank.balances(CLEARING), [0, 0, 0, 123_456]);
     office.assert_replays();
@@ -299,6 +306,48 @@ fn a_report_that_is_sent_twice_before_it_is_applied_settles_once() {
     assert_eq!(office.bank.send(&told), [TransferResult::Ok; 3]);
     assert_eq!(office.bank.send(&told), [TransferResult::Exists; 3]);
     assert_eq!(office.bank.balances(CLEARING)[3], record.sum);
+}
+
+/// A batch of the shops, recorded.
+pub(crate) fn recorded() -> (Office, ExportRecord, Vec<(u128, Creditor)>) {
+    let (mut office, creditors) = shops();
+    let batch = batch(&office, &creditors).unwrap();
+    let record = batch.record(PayoutFormat::Pain001).unwrap();
+    export(&mut office, &record);
+    (office, record, creditors)
+}
+
+#[test]
+fn a_hold_of_another_asset_is_not_recorded_for_a_bank() {
+    let (mut office, creditors) = shops();
+    let points = Asset {
+        ledger: 9,
+        scale: 2,
+        symbol: *b"PTS\0\0\0\0\0",
+    };
+    let account = |id| Account {
+        id,
+        ledger: 9,
+        code: 1,
+        ..Default::default()
+    };
+    office.bank.ask(&LedgerCommand::CreateAssets(vec![points]));
+    let failed = office.bank.ask(&LedgerCommand::CreateAccounts(vec![
+        account(31),
+        account(32),
+    ]));
+    assert_eq!(failed, vec![]);
+    let held = Transfer {
+        ledger: 9,
+        ..hold(30, 31, 32, 5, 0)
+    };
+    office.pay(&[held]);
+    let mut record = batch(&office, &creditors)
+        .unwrap()
+        .record(PayoutFormat::Csv)
+        .unwrap();
+    (record.clearing, record.transfers) = (32, vec![30]);
+    assert_eq!(export(&mut office, &record), ExportAnswer::Unfit(30));
 }
 
 #[test]

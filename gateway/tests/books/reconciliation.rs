@@ -186,8 +186,20 @@ fn a_report_is_recorded_by_its_digest_and_moves_nothing() {
     let kept = recorded(office.store(), &told.digest()).unwrap().unwrap();
     assert_eq!((kept.record, kept.seq), (record, seq));
     assert_eq!((record.matched, record.differences), (0, 1));
-    // Of another close, or of nobody's account.
+    // What is recorded stays: under its digest nothing else is.
     let mut other = record;
+    other.differences = 0;
+    let answer = office.ask(&BooksCommand::RecordReconciliation(other));
+    assert_eq!(RecordAnswer::decode(&answer), Some(RecordAnswer::Differs));
+    let kept = recorded(office.store(), &told.digest()).unwrap().unwrap();
+    assert_eq!((kept.record, kept.seq), (record, seq));
+    // Backwards, of another close, or of nobody's account.
+    let mut other = record;
+    other.report_digest = [2; 32];
+    other.from = Day(record.to.0 + 1);
+    let answer = office.ask(&BooksCommand::RecordReconciliation(other));
+    assert_eq!(RecordAnswer::decode(&answer), Some(RecordAnswer::Differs));
+    other.from = record.from;
     other.close_hash = [1; 32];
     let answer = office.ask(&BooksCommand::RecordReconciliation(other));
     assert_eq!(

@@ -14,6 +14,7 @@ use crate::cli::CliError;
 use crate::cli::output::Output;
 use crate::domains::books::audit::{AuditError, export_journal};
 use crate::domains::books::{Close, verify_closes};
+use crate::kernel::check_views;
 
 /// Flags of `audit`.
 #[derive(Args, Debug)]
@@ -34,6 +35,7 @@ pub(in crate::cli) fn audit(output: Output, asked: &Audit) -> Result<(), CliErro
             journal::verify(&rows).map_err(|error| BooksError::Audit(AuditError::Journal(error)))?
         }
     };
+    check_views(&rows, Some(&head)).map_err(BooksError::Views)?;
     let close = verify_closes(&rows).map_err(BooksError::Closes)?;
     if output.json {
         return output.object(fields(&head, close.as_ref()));
@@ -67,26 +69,48 @@ fn fields(head: &Head, close: Option<&Close>) -> Map<String, Value> {
     ])
 }
 
-/// Both tables, or neither.
+/// Each table is written beside its place, and moved there when both are on the disk.
 fn write(rows: &Peek, folder: &Path) -> Result<Head, CliError> {
-    fs::create_dir_all(folder).map_err(|source| CliError::File {
+    let failed = |source| CliError::File {
         path: folder.to_owned(),
         source,
-    })?;
-    let (csv, parquet) = (folder.join("journal.csv"), folder.join("journal.parquet"));
-    let mut csv_file = BufWriter::new(create(&csv)?);
-    let parquet_file = create(&parquet).inspect_err(|_| remove(&csv))?;
-    let written = export_journal(rows, &mut csv_file, BufWriter::new(parquet_file));
-    written.map_err(|error| {
-        remove(&csv);
-        remove(&parquet);
-        BooksError::Audit(error).into()
-    })
+    };
+    fs::create_dir_all(folder).map_err(failed)?;
+    let names = ["journal.csv", "journal.parquet"];
+    for path in names.map(|name| folder.join(name)) {
+        if fs::symlink_metadata(&path).is_ok() {
+            return Err(CliError::Exists { path });
+        }
+    }
+    let parts = names.map(|name| folder.join(format!("{name}.part")));
+    let [csv, parquet] = &parts;
+    let csv_file = create(csv)?;
+    let parquet_file = create(parquet).inspect_err(|_| remove(csv))?;
+    let written = export_journal(rows, &mut BufWriter::new(&csv_file), &parquet_file)
+        .map_err(|error| CliError::from(BooksError::Audit(error)))
+        .and_then(|head| {
+            csv_file.sync_all().map_err(failed)?;
+            parquet_file.sync_all().map_err(failed)?;
+            for (part, name) in parts.iter().zip(names) {
+                fs::rename(part, folder.join(name)).map_err(failed)?;
+            }
+            #[cfg(unix)]
+            File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(failed)?;
+            Ok(head)
+        });
+    written.inspect_err(|_| parts.iter().for_each(|part| remove(part)))
 }
 
+/// For the eyes of its owner: accounts and amounts are in it.
 fn create(path: &Path) -> Result<File, CliError> {
     let path = path.to_owned();
-    match OpenOptions::new().write(true).create_new(true).open(&path) {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(&path) {
         Ok(file) => Ok(file),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             Err(CliError::Exists { path })

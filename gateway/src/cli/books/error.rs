@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use khlong_store::error::StoreError;
 
+use crate::cli::error::of_io;
 use crate::domains::books::audit::AuditError;
 use crate::domains::books::payout::{PayoutError, StatusError};
 use crate::domains::books::reconciliation::{ReconciliationError, Refused};
 use crate::domains::books::{CloseError, StatementError};
 use crate::domains::l10n::FormatError;
+use crate::kernel::KernelError;
 
 /// Why there is nothing to tell of the books.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +57,9 @@ pub enum BooksError {
     /// The closes are wrong.
     #[error("the closes do not hold")]
     Closes(#[source] CloseError),
+    /// The tables are not those of the journal.
+    #[error("the tables do not follow from the journal")]
+    Views(#[source] KernelError),
     /// No table.
     #[error("the journal was not written")]
     Audit(#[source] AuditError),
@@ -80,7 +85,7 @@ impl BooksError {
                 PayoutError::Unfit { .. }
                 | PayoutError::UnknownBatch { .. }
                 | PayoutError::Write(_) => 1,
-                PayoutError::OtherFile { .. } => 9,
+                PayoutError::OtherFile { .. } | PayoutError::OtherMessage { .. } => 9,
             },
             Self::Reconciliation(error) => match error {
                 ReconciliationError::Statement(error) => of_statement(error),
@@ -93,11 +98,12 @@ impl BooksError {
                 CloseError::Journal(error) => error.exit_code(),
                 CloseError::Differs { .. } => 9,
             },
+            Self::Views(error) => error.exit_code(),
             Self::Audit(error) => match error {
                 AuditError::Journal(error) => error.exit_code(),
                 AuditError::Broken { .. } => 9,
                 AuditError::UnknownEntry { .. } => 8,
-                AuditError::Write(_) => 1,
+                AuditError::Write(error) => of_io(error),
             },
         }
     }

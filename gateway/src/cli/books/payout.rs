@@ -21,7 +21,8 @@ const LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What to do with payouts.
 #[derive(Debug, Subcommand)]
 pub enum Payout {
-    /// Write the file of a batch that was recorded to standard output, byte for byte as it was then.
+    /// Write the file of a batch that was recorded to standard output, byte for byte as it was then. Refused
+    /// once a payment of it is settled. Send it only if it did not leave before, or if the bank takes a message once.
     Again(Again),
     /// Say what a bank's pain.002 does to its batch: what is paid, comes back, waits, or needs a person.
     Answer(Answer),
@@ -147,6 +148,7 @@ fn answer(output: Output, asked: &Answer) -> Result<(), CliError> {
         ("posts", ids(&told.posted)),
         ("voids", ids(&told.voided)),
         ("waits", ids(&told.waiting)),
+        ("doubtful", ids(&told.doubtful)),
         ("settled", ids(&told.settled)),
         ("contradicts", ids(&told.contradicted)),
         ("foreign", told.foreign),

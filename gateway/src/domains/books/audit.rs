@@ -17,7 +17,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 
-use crate::kernel::Outcome;
+use crate::kernel::{Outcome, Rejection};
 
 /// Text that waits in memory before it is a row group; one more row may be there.
 const GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -101,14 +101,13 @@ impl Row {
         let admitted_at = fields.i64()?;
         let mut name = || {
             let length = fields.u8()?;
-            // Names are bytes; what is not printable ASCII is escaped.
-            Some(fields.bytes(length.into())?.escape_ascii().to_string())
+            fields.bytes(length.into()).map(escaped)
         };
         let (caller, scope, key) = (name()?, name()?, name()?);
         fields.end()?;
         let result = match Outcome::decode(&entry.outcome)? {
             Outcome::Done(_) => "done".to_owned(),
-            Outcome::Rejected(rejection) => format!("{rejection:?}").to_ascii_lowercase(),
+            Outcome::Rejected(rejection) => name_of(rejection).to_owned(),
         };
         Some(Self {
             numbers: [
@@ -217,6 +216,29 @@ impl<'t, P: Write + Send> Table<'t, P> {
     }
 }
 
+/// Names are bytes of a caller: what is not printable ASCII is escaped, and at the start also what a program
+/// for tables takes for a formula.
+fn escaped(name: &[u8]) -> String {
+    match name.split_first() {
+        Some((first, rest)) if b"=+-@".contains(first) => {
+            format!("\\x{first:02x}{}", rest.escape_ascii())
+        }
+        Some(_) | None => name.escape_ascii().to_string(),
+    }
+}
+
+/// As it stands in the tables, for ever.
+const fn name_of(rejection: Rejection) -> &'static str {
+    match rejection {
+        Rejection::Malformed => "malformed",
+        Rejection::UnknownDomain => "unknowndomain",
+        Rejection::Invariant => "invariant",
+        Rejection::Panicked => "panicked",
+        Rejection::TooLarge => "toolarge",
+        Rejection::ForeignTable => "foreigntable",
+    }
+}
+
 /// RFC 4180. An escaped name holds no line end.
 fn quoted(text: &str) -> String {
     if text.contains([',', '"']) {
@@ -238,6 +260,13 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// The system's own answer, if there is one beneath.
 fn failed(error: ParquetError) -> AuditError {
-    AuditError::Write(io::Error::other(error))
+    AuditError::Write(match error {
+        ParquetError::External(source) => match source.downcast::<io::Error>() {
+            Ok(source) => *source,
+            Err(other) => io::Error::other(other),
+        },
+        other => io::Error::other(other),
+    })
 }

@@ -14,13 +14,13 @@ use khlong_store::table::Table;
 use super::closes::{due_day, last_close};
 use super::commands::CloseAnswer;
 use super::day::Day;
-use super::limits::CLOSE_RECORDS_MAX;
+use super::limits::close_records;
 use super::tables::{self, Close, DayRow, Progress};
 use super::totals::{Adder, DayTotals};
 use crate::domains::ledger::{Place, Transfer, last_records_before, records};
 use crate::kernel::{ApplyError, Context, Rejection};
 
-/// Closes `asked`, or the day that is next; adds up at most [`CLOSE_RECORDS_MAX`] records.
+/// Closes `asked`, or the day that is next; adds up at most [`close_records`].
 pub(super) fn close(
     context: &mut Context<'_, '_>,
     asked: Option<Day>,
@@ -64,7 +64,8 @@ pub(super) fn close(
 
 fn begin(context: &Context<'_, '_>, day: Day) -> Result<Progress, StoreError> {
     let after = last_close(context.rows())?.map_or(JournalSeq(0), |close| close.last);
-    let last = last_records_before(context.rows(), day.end())?.map_or(after, |last| last.max(after));
+    let last =
+        last_records_before(context.rows(), day.end())?.map_or(after, |last| last.max(after));
     Ok(Progress {
         after,
         last,
@@ -82,6 +83,7 @@ fn step(
     day: Day,
     mut progress: Progress,
 ) -> Result<(Progress, bool), ApplyError> {
+    let max = close_records(context.logic());
     let mut due: Vec<Transfer> = Vec::new();
     let mut next = None;
     records(
@@ -89,7 +91,7 @@ fn step(
         progress.next,
         progress.last,
         &mut |place, _, record| {
-            if due.len() == CLOSE_RECORDS_MAX {
+            if due.len() == max {
                 next = Some(place);
                 return Ok(ControlFlow::Break(()));
             }

@@ -76,6 +76,7 @@ impl Domain for Books {
     fn roll_back(&mut self) {}
 
     /// The end of the day that is to be closed next: in the past if that was missed, or is not finished.
+    /// It also stays there if a close is rejected, so a driver tries again after a pause that grows.
     fn next_deadline(&self, rows: &dyn Rows) -> Result<Option<UnixMillis>, StoreError> {
         Ok(due_day(rows)?.map(Day::end))
     }

@@ -27,7 +27,7 @@ pub use model::{
 };
 pub use query::{
     Direction, Line, Page, Period, Statement, account, account_fields, asset, balances_after,
-    lines, statement, transfer,
+    id_state, lines, statement, transfer,
 };
 pub use records::{Effect, RecordVisitor, effect, first_records, last_records_before, records};
 pub use results::{AccountResult, AssetResult, TransferResult};

@@ -115,6 +115,14 @@ pub fn transfer(
     Ok(Some((record, time, state)))
 }
 
+/// What the id stands for: a transfer, one that failed, or nothing yet (`None`).
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn id_state(rows: &dyn Rows, id: u128) -> Result<Option<IdState>, StoreError> {
+    tables::id_state(rows, id)
+}
+
 /// What moved the account in the period, at most `max` lines (and [`PAGE_LINES_MAX`]),
 /// beyond the line `after`.
 ///

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use khlong_crdt::time::UnixMillis;
+use khlong_store::error::StoreError;
 use khlong_store::rows::Rows;
 
 use super::export::{ExportRecord, Exported};
@@ -109,7 +110,7 @@ impl PayoutBatch {
         execution: Day,
         creditors: Vec<(u128, Creditor)>,
     ) -> Result<Self, PayoutError> {
-        let payouts = gather(rows, clearing, creditors, true)?;
+        let payouts = gather(rows, clearing, creditors)?;
         Ok(Self {
             debtor,
             clearing,
@@ -119,9 +120,10 @@ impl PayoutBatch {
         })
     }
 
-    /// A batch that was recorded, again, to write its file once more. Its holds may be settled by now.
+    /// A batch that was recorded, again, to write its file once more.
     ///
     /// # Errors
+    /// [`PayoutError::Unfit`] if one of its holds is settled: its money went somewhere already.
     /// [`PayoutError::OtherFile`] unless it comes to the very file that was recorded.
     pub fn again(
         rows: &dyn Rows,
@@ -135,7 +137,7 @@ impl PayoutBatch {
             clearing: record.clearing,
             created_at: record.created_at,
             execution: record.execution,
-            payouts: gather(rows, record.clearing, creditors, false)?,
+            payouts: gather(rows, record.clearing, creditors)?,
         };
         if batch.record(record.format)? == *record {
             Ok(batch)
@@ -210,7 +212,6 @@ fn gather(
     rows: &dyn Rows,
     clearing: u128,
     creditors: Vec<(u128, Creditor)>,
-    is_new: bool,
 ) -> Result<Vec<Payout>, PayoutError> {
     let found = creditors.len();
     if found == 0 || found > PAYOUTS_MAX {
@@ -224,11 +225,10 @@ fn gather(
         if let Some(why) = unfit_reason(&hold, clearing) {
             return Err(unfit(why));
         }
-        if is_new && state != TransferState::Pending {
+        if state != TransferState::Pending {
             return Err(unfit("it is settled already"));
         }
-        let asset = ledger::asset(rows, hold.ledger)?;
-        if asset.is_none_or(|asset| asset.scale != 2 || !asset.symbol.starts_with(b"THB\0")) {
+        if !is_baht(rows, hold.ledger)? {
             return Err(unfit("it is not in hundredths of baht"));
         }
         let payout = Payout {
@@ -241,6 +241,12 @@ fn gather(
         }
     }
     Ok(payouts.into_values().collect())
+}
+
+/// Whether the asset is counted in hundredths of baht.
+pub(super) fn is_baht(rows: &dyn Rows, ledger: u32) -> Result<bool, StoreError> {
+    let asset = ledger::asset(rows, ledger)?;
+    Ok(asset.is_some_and(|asset| asset.scale == 2 && asset.symbol.starts_with(b"THB\0")))
 }
 
 /// Twelve digits of baht.

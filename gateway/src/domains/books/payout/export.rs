@@ -8,12 +8,10 @@ use khlong_store::limits::BATCH_ROW_BYTES;
 use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
-use super::batch::{PAYOUTS_MAX, PayoutFormat, id_of, unfit_reason};
+use super::batch::{PAYOUTS_MAX, PayoutFormat, id_of, is_baht, unfit_reason};
 use crate::domains::books::day::Day;
 use crate::domains::ledger::{self, TransferState};
-use crate::kernel::{
-    ApplyError, BODY_BYTES_MAX, Context, WRITES_BYTES_MAX, WRITES_ROWS_MAX,
-};
+use crate::kernel::{ApplyError, BODY_BYTES_MAX, Context, WRITES_BYTES_MAX, WRITES_ROWS_MAX};
 
 /// Fields before the transfers.
 const HEAD_BYTES: usize = 16 + 16 + 8 + 4 + 1 + 16 + 32 + 2;
@@ -61,14 +59,15 @@ pub struct Exported {
     pub record: ExportRecord,
 }
 
-/// What comes of recording a batch. The file may leave at [`Self::Recorded`] alone.
+/// What comes of recording a batch. The file may leave at [`Self::Recorded`] alone, and once: the command
+/// that has the seq of the answer sends it. Whoever gets the answer again does not know whether it left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportAnswer {
     /// 0: it is recorded; by which command first, and when.
     Recorded(JournalSeq, UnixMillis),
     /// 1: it was recorded with another file, of this digest.
     OtherFile([u8; 32]),
-    /// 2: a transfer of it is no hold that waits for the clearing account, and never expires.
+    /// 2: a transfer of it is no hold of baht that waits for the clearing account, and never expires.
     Unfit(u128),
     /// 3: a transfer of it is in another batch.
     InBatch(u128, u128),
@@ -184,7 +183,8 @@ pub(in crate::domains::books) fn export(
         }
         match ledger::transfer(context.rows(), *id)? {
             Some((hold, _, TransferState::Pending))
-                if unfit_reason(&hold, record.clearing).is_none() =>
+                if unfit_reason(&hold, record.clearing).is_none()
+                    && is_baht(context.rows(), hold.ledger)? =>
             {
                 sum = sum.saturating_add(hold.amount);
             }

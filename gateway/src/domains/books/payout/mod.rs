@@ -3,20 +3,22 @@
 //!
 //! What is paid is in the ledger; names and account numbers are not, and come from whoever keeps them. The
 //! file is a function of both, and its digest is recorded before it leaves. So after a crash it is made
-//! again, byte for byte, and a batch leaves with one file only: nobody is paid twice.
+//! again, byte for byte, and a batch leaves with one file only. That nobody is paid twice also rests on the
+//! bank, which takes a message of one id once.
 
 mod batch;
 mod export;
 mod pain001;
 mod pain002;
 mod payment_csv;
+mod reason;
 mod settlement;
 mod text;
 
 pub use batch::{Creditor, Debtor, PAYOUTS_MAX, Payout, PayoutBatch, PayoutFormat};
 pub use export::{ExportAnswer, ExportRecord, Exported, batch_of, exported};
 pub use pain002::{PAIN002_BYTES_MAX, PaymentStatus, StatusError, StatusReport};
-pub use settlement::{Settlement, settle, settling_id};
+pub use settlement::{SETTLING_IDS_MAX, Settlement, settle, settling_id};
 pub use text::{AccountNumber, Agent, Text140};
 
 pub(super) use export::export;
@@ -70,6 +72,16 @@ pub enum PayoutError {
     UnknownBatch {
         /// Which.
         batch: u128,
+    },
+    /// The report answers something else than the batch's file.
+    #[error(
+        "the report answers `{found}`, which is not the file of batch {batch:032x}; ask the bank which file it read"
+    )]
+    OtherMessage {
+        /// Which batch it names.
+        batch: u128,
+        /// What it names besides.
+        found: String,
     },
     /// The writer of XML failed.
     #[error("the file cannot be written: {0}")]

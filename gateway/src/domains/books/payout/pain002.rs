@@ -1,12 +1,14 @@
 //! What a bank says of a batch: ISO 20022 CustomerPaymentStatusReport (pain.002.001).
 //!
 //! Read for three things: which batch, and what became of the whole of it, of its payment information,
-//! and of single payments. The closest to a payment counts. Of the rest nothing is kept.
+//! and of single payments, and why. The closest to a payment counts. Of the rest nothing is kept.
 
 use std::collections::BTreeMap;
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
+
+use super::reason::Reason;
 
 /// Bytes of a report: a batch of the largest size, of 2,000 bytes a payment.
 pub const PAIN002_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -15,6 +17,12 @@ const _: () = assert!(super::PAYOUTS_MAX * 2_000 <= PAIN002_BYTES_MAX);
 
 /// Elements within each other; the schema has fewer than twenty.
 const DEPTH_MAX: usize = 40;
+
+/// The deepest element that is read: a payment's reason.
+const READ_DEPTH_MAX: usize = 7;
+
+/// The name of an element; the longest of the schema has fewer than 30.
+const NAME_BYTES_MAX: usize = 64;
 
 /// Payments that one report names.
 const PAYMENTS_MAX: usize = 4 * super::PAYOUTS_MAX;
@@ -35,6 +43,9 @@ pub enum PaymentStatus {
     /// All else: the bank has it (`RCVD`, `PDNG`), has checked it (`ACTC`, `ACCP`, `ACWC`), or is about it
     /// (`ACSP`, `PART`). From each of these it may still be rejected.
     Waiting,
+    /// Rejected because the bank has had it before, or as a whole without a reason that is known. The
+    /// payment may be made all the same, from another file of the batch.
+    Doubtful,
 }
 
 /// A report.
@@ -44,8 +55,10 @@ pub struct StatusReport {
     pub batch: u128,
     /// BLAKE3 of its bytes.
     pub digest: [u8; 32],
-    group: Option<PaymentStatus>,
+    whole: Option<PaymentStatus>,
     payments: BTreeMap<String, PaymentStatus>,
+    information_id: Option<String>,
+    message_name: Option<String>,
 }
 
 /// Why a report is not taken.
@@ -69,6 +82,9 @@ pub enum StatusError {
     /// Too deep, or too long.
     #[error("the report has more elements than a batch of ours can have")]
     TooMany,
+    /// An element with a name that is in no message.
+    #[error("the report has a name of more than {NAME_BYTES_MAX} bytes")]
+    LongName,
     /// Something else than pain.002.001.
     #[error("the report is no pain.002.001 of ISO 20022")]
     NotPain002,
@@ -88,6 +104,7 @@ pub enum StatusError {
 struct Payment {
     id: Option<String>,
     status: Option<PaymentStatus>,
+    reason: Reason,
 }
 
 /// What is read so far.
@@ -98,7 +115,11 @@ struct Reading {
     elements: usize,
     batch: Option<String>,
     group: Option<PaymentStatus>,
+    group_reason: Reason,
     information: Option<PaymentStatus>,
+    information_reason: Reason,
+    information_id: Option<String>,
+    message_name: Option<String>,
     payment: Payment,
     payments: BTreeMap<String, PaymentStatus>,
 }
@@ -141,6 +162,7 @@ impl StatusReport {
             }
         }
         let batch = reading.batch.as_deref().and_then(id_of_ours);
+        let (whole, payments) = reading.statuses();
         Ok(Self {
             batch: batch.ok_or(if reading.elements == 0 {
                 StatusError::NotPain002
@@ -148,8 +170,10 @@ impl StatusReport {
                 StatusError::NoBatch
             })?,
             digest: *blake3::hash(bytes).as_bytes(),
-            group: reading.information.or(reading.group),
-            payments: reading.payments,
+            whole,
+            payments,
+            information_id: reading.information_id,
+            message_name: reading.message_name,
         })
     }
 
@@ -157,7 +181,16 @@ impl StatusReport {
     #[must_use]
     pub fn status_of(&self, hold: u128) -> PaymentStatus {
         let own = self.payments.get(&format!("{hold:032x}")).copied();
-        own.or(self.group).unwrap_or(PaymentStatus::Waiting)
+        own.or(self.whole).unwrap_or(PaymentStatus::Waiting)
+    }
+
+    /// What the report names as its original, if that is no pain.001 or has another payment information.
+    pub(super) fn other_message(&self) -> Option<String> {
+        let name = self.message_name.as_ref();
+        let id = self.information_id.as_ref();
+        name.filter(|name| !name.starts_with("pain.001"))
+            .or(id.filter(|id| id_of_ours(id) != Some(self.batch)))
+            .cloned()
     }
 
     /// The payments that are none of `holds`, which are in order.
@@ -178,6 +211,9 @@ impl Reading {
             return Err(StatusError::NotPain002);
         }
         let name = start.local_name();
+        if name.as_ref().len() > NAME_BYTES_MAX {
+            return Err(StatusError::LongName);
+        }
         self.path.push(name.as_ref().to_owned());
         self.text.clear();
         Ok(())
@@ -190,16 +226,27 @@ impl Reading {
     }
 
     fn close(&mut self) -> Result<(), StatusError> {
-        let path = self.path.join("/");
         let text = std::mem::take(&mut self.text);
+        if self.path.len() > READ_DEPTH_MAX {
+            self.path.pop();
+            return Ok(());
+        }
+        let path = self.path.join("/");
         if let Some(name) = path.strip_prefix(GROUP) {
             match name {
                 "/OrgnlMsgId" => once(&mut self.batch, text, name)?,
+                "/OrgnlMsgNmId" => once(&mut self.message_name, text, name)?,
                 "/GrpSts" => once(&mut self.group, status(&text), name)?,
+                "/StsRsnInf/Rsn/Cd" | "/StsRsnInf/Rsn/Prtry" => self.group_reason.add(&text),
                 _ => {}
             }
         } else if let Some(name) = path.strip_prefix(INFORMATION) {
             match name {
+                "/OrgnlPmtInfId" => once(&mut self.information_id, text, name)?,
+                "/StsRsnInf/Rsn/Cd" | "/StsRsnInf/Rsn/Prtry" => self.information_reason.add(&text),
+                "/TxInfAndSts/StsRsnInf/Rsn/Cd" | "/TxInfAndSts/StsRsnInf/Rsn/Prtry" => {
+                    self.payment.reason.add(&text);
+                }
                 "/PmtInfSts" => once(&mut self.information, status(&text), name)?,
                 "/TxInfAndSts/OrgnlEndToEndId" => once(&mut self.payment.id, text, name)?,
                 "/TxInfAndSts/TxSts" => once(&mut self.payment.status, status(&text), name)?,
@@ -212,12 +259,15 @@ impl Reading {
     }
 
     fn close_payment(&mut self) -> Result<(), StatusError> {
-        let Payment { id, status } = std::mem::take(&mut self.payment);
+        let Payment { id, status, reason } = std::mem::take(&mut self.payment);
         let is_id = |id: &String| {
             (1..=ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
         };
         let id = id.filter(is_id).ok_or(StatusError::Unnamed)?;
-        let status = status.ok_or(StatusError::Unnamed)?;
+        let status = match status.ok_or(StatusError::Unnamed)? {
+            PaymentStatus::Rejected if reason == Reason::Duplicate => PaymentStatus::Doubtful,
+            other => other,
+        };
         if self.payments.len() >= PAYMENTS_MAX {
             return Err(StatusError::TooMany);
         }
@@ -227,6 +277,28 @@ impl Reading {
         }
         self.payments.insert(id, status);
         Ok(())
+    }
+
+    /// What the report says of the whole, and of single payments. A whole comes back for a known reason
+    /// alone; what was refused as a duplicate takes its payments along.
+    fn statuses(&mut self) -> (Option<PaymentStatus>, BTreeMap<String, PaymentStatus>) {
+        let reason = self.group_reason.max(self.information_reason);
+        let doubted = |status| match status {
+            PaymentStatus::Rejected => PaymentStatus::Doubtful,
+            other => other,
+        };
+        let mut payments = std::mem::take(&mut self.payments);
+        if reason == Reason::Duplicate {
+            for status in payments.values_mut() {
+                *status = doubted(*status);
+            }
+        }
+        let whole = self.information.or(self.group);
+        let whole = match reason {
+            Reason::Known => whole,
+            Reason::None | Reason::Other | Reason::Duplicate => whole.map(doubted),
+        };
+        (whole, payments)
     }
 }
 
@@ -251,7 +323,10 @@ fn is_pain002(start: &BytesStart<'_>) -> bool {
     start.local_name().as_ref() == "Document"
         && start
             .attributes()
+            // Looking for one that is there twice takes time by their square.
+            .with_checks(false)
             .flatten()
+            .filter(|it| it.key.as_ref() == "xmlns" || it.key.as_ref().starts_with("xmlns:"))
             .any(|it| it.value.starts_with(NAMESPACE_START))
 }
 

@@ -54,6 +54,8 @@ pub enum RecordAnswer {
     OtherClose,
     /// 2: there is no such account.
     UnknownAccount,
+    /// 3: a report with that digest is recorded, and is another one; or its first day is after its last.
+    Differs,
 }
 
 impl RecordAnswer {
@@ -64,6 +66,7 @@ impl RecordAnswer {
             Self::Recorded(seq, at) => Encoder::new().u8(0).u64(seq.0).i64(at.0).finish(),
             Self::OtherClose => vec![1],
             Self::UnknownAccount => vec![2],
+            Self::Differs => vec![3],
         }
     }
 
@@ -75,6 +78,7 @@ impl RecordAnswer {
             0 => Self::Recorded(JournalSeq(fields.u64()?), UnixMillis(fields.i64()?)),
             1 => Self::OtherClose,
             2 => Self::UnknownAccount,
+            3 => Self::Differs,
             _ => return None,
         };
         fields.end()?;
@@ -115,10 +119,15 @@ pub(in crate::domains::books) fn record(
     context: &mut Context<'_, '_>,
     record: &ReconciliationRecord,
 ) -> Result<RecordAnswer, ApplyError> {
-    if let Some(known) = recorded(context.rows(), &record.report_digest)?
-        && known.record == *record
-    {
-        return Ok(RecordAnswer::Recorded(known.seq, known.at));
+    if let Some(known) = recorded(context.rows(), &record.report_digest)? {
+        return Ok(if known.record == *record {
+            RecordAnswer::Recorded(known.seq, known.at)
+        } else {
+            RecordAnswer::Differs
+        });
+    }
+    if record.from > record.to {
+        return Ok(RecordAnswer::Differs);
     }
     if ledger::account(context.rows(), record.account)?.is_none() {
         return Ok(RecordAnswer::UnknownAccount);
