@@ -262,11 +262,11 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The system's own answer, if there is one beneath.
 fn failed(error: ParquetError) -> AuditError {
-    AuditError::Write(match error {
-        ParquetError::External(source) => match source.downcast::<io::Error>() {
+    if let ParquetError::External(source) = error {
+        return AuditError::Write(match source.downcast::<io::Error>() {
             Ok(source) => *source,
             Err(other) => io::Error::other(other),
-        },
-        other => io::Error::other(other),
-    })
+        });
+    }
+    AuditError::Write(io::Error::other(error))
 }

@@ -264,10 +264,10 @@ impl Reading {
             (1..=ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
         };
         let id = id.filter(is_id).ok_or(StatusError::Unnamed)?;
-        let status = match status.ok_or(StatusError::Unnamed)? {
-            PaymentStatus::Rejected if reason == Reason::Duplicate => PaymentStatus::Doubtful,
-            other => other,
-        };
+        let mut status = status.ok_or(StatusError::Unnamed)?;
+        if reason == Reason::Duplicate {
+            status = doubted(status);
+        }
         if self.payments.len() >= PAYMENTS_MAX {
             return Err(StatusError::TooMany);
         }
@@ -283,10 +283,6 @@ impl Reading {
     /// alone; what was refused as a duplicate takes its payments along.
     fn statuses(&mut self) -> (Option<PaymentStatus>, BTreeMap<String, PaymentStatus>) {
         let reason = self.group_reason.max(self.information_reason);
-        let doubted = |status| match status {
-            PaymentStatus::Rejected => PaymentStatus::Doubtful,
-            other => other,
-        };
         let mut payments = std::mem::take(&mut self.payments);
         if reason == Reason::Duplicate {
             for status in payments.values_mut() {
@@ -299,6 +295,15 @@ impl Reading {
             Reason::None | Reason::Other | Reason::Duplicate => whole.map(doubted),
         };
         (whole, payments)
+    }
+}
+
+/// A rejection that is not to be believed.
+fn doubted(status: PaymentStatus) -> PaymentStatus {
+    if status == PaymentStatus::Rejected {
+        PaymentStatus::Doubtful
+    } else {
+        status
     }
 }
 
