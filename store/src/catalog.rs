@@ -203,6 +203,41 @@ pub static CATALOG: &[TableRow] = &[
         "by the ledger, see gateway/DOMAINS.md",
         0,
     ),
+    leveled(
+        Table::BooksClose,
+        "books_close",
+        "[day:4]",
+        "by the books, see gateway/DOMAINS.md",
+        0,
+    ),
+    leveled(
+        Table::BooksCloseTotal,
+        "books_close_total",
+        "[day:4][asset:4][class:2]",
+        "by the books, see gateway/DOMAINS.md",
+        0,
+    ),
+    leveled(
+        Table::BooksReconciliation,
+        "books_reconciliation",
+        "[report:32]",
+        "by the books, see gateway/DOMAINS.md",
+        0,
+    ),
+    leveled(
+        Table::BooksPayout,
+        "books_payout",
+        "[batch:16]",
+        "by the books, see gateway/DOMAINS.md",
+        0,
+    ),
+    leveled(
+        Table::BooksPayoutItem,
+        "books_payout_item",
+        "[transfer:16]",
+        "by the books, see gateway/DOMAINS.md",
+        0,
+    ),
 ];
 
 /// The usual row: leveled compaction, no expiry, in use.
@@ -238,7 +273,7 @@ const _: () = {
         number += 1;
     }
     assert!(
-        number == Table::LedgerAsset as usize + 1,
+        number == Table::BooksPayoutItem as usize + 1,
         "every table has a row"
     );
 };

@@ -66,6 +66,16 @@ pub enum Table {
     LedgerExpiry = 27,
     /// What the ledger counts: an asset and its scale.
     LedgerAsset = 28,
+    /// The daily closes of the books.
+    BooksClose = 29,
+    /// What each class of accounts moved on a day.
+    BooksCloseTotal = 30,
+    /// Comparisons with bank files that were recorded.
+    BooksReconciliation = 31,
+    /// Batches of payouts whose file may leave.
+    BooksPayout = 32,
+    /// In which batch a payout is.
+    BooksPayoutItem = 33,
 }
 
 /// How an engine merges the files of a table.

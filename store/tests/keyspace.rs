@@ -110,6 +110,7 @@ fn put_gateway_rows(batch: &mut Batch<'_>) {
     journal::append(batch, head.seq, &[entry]).unwrap();
     let (account, transfer) = ([0x55; 16], [0x66; 16]);
     let one = || Encoder::new().u64(1);
+    let day = || Encoder::new().u32(20_784);
     for (table, key) in [
         (Table::Idempotency, vec![0x44; 32]),
         (Table::IdempotencyAge, one().finish()),
@@ -123,12 +124,20 @@ fn put_gateway_rows(batch: &mut Batch<'_>) {
         ),
         (Table::LedgerExpiry, one().fixed(&transfer).finish()),
         (Table::LedgerAsset, vec![0x77; 4]),
+        (Table::BooksClose, day().finish()),
+        (
+            Table::BooksCloseTotal,
+            day().u32(0x77).fixed(&[0, 4]).finish(),
+        ),
+        (Table::BooksReconciliation, vec![0x88; 32]),
+        (Table::BooksPayout, vec![0x99; 16]),
+        (Table::BooksPayoutItem, transfer.to_vec()),
     ] {
         batch.put(table, key, Vec::new()).unwrap();
     }
 }
 
-fn gateway_golden(one: &str) -> [(&'static str, Vec<String>); 10] {
+fn gateway_golden(one: &str) -> [(&'static str, Vec<String>); 15] {
     [
         ("journal", vec![one.to_owned()]),
         ("idempotency", vec!["44".repeat(32)]),
@@ -140,6 +149,11 @@ fn gateway_golden(one: &str) -> [(&'static str, Vec<String>); 10] {
         ("ledger_balance", vec![format!("{}{one}", "55".repeat(16))]),
         ("ledger_expiry", vec![format!("{one}{}", "66".repeat(16))]),
         ("ledger_asset", vec!["77".repeat(4)]),
+        ("books_close", vec!["00005130".to_owned()]),
+        ("books_close_total", vec!["00005130000000770004".to_owned()]),
+        ("books_reconciliation", vec!["88".repeat(32)]),
+        ("books_payout", vec!["99".repeat(16)]),
+        ("books_payout_item", vec!["66".repeat(16)]),
     ]
 }
 

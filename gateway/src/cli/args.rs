@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::domains::l10n::Satang;
 use crate::domains::promptpay::{Mobile, OneTime, Reference, Wallet};
 
-/// The gateway of the Khlong network. Built so far: Thai QR, and the journal with its ledger.
+/// The gateway of the Khlong network. Built so far: Thai QR, and the journal with its ledger and books.
 #[derive(Debug, Parser)]
 #[command(name = "khlong-gateway", version, arg_required_else_help = true)]
 pub struct Arguments {
@@ -48,6 +48,15 @@ pub enum Command {
         /// The folder of a gateway that does not run. Nothing in it is changed.
         folder: PathBuf,
     },
+    /// What an account did from one day to another, as CSV, or as JSON with --json.
+    Statement(super::books::Statement),
+    /// Compare an account with a bank's file over days that are closed. Nothing is moved.
+    Reconcile(super::books::Reconcile),
+    /// Write the file of a recorded batch of payouts again, and read what a bank answers to it.
+    #[command(subcommand)]
+    Payout(super::books::Payout),
+    /// Check every hash of the journal and every close, and write the journal as CSV and Parquet.
+    Audit(super::books::Audit),
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.

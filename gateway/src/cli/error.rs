@@ -7,6 +7,7 @@ use khlong_store::error::StoreError;
 use khlong_store::journal::JournalError;
 use thiserror::Error;
 
+use super::books::BooksError;
 use crate::domains::promptpay::{PayloadError, PictureError, RecipientError};
 use crate::kernel::KernelError;
 
@@ -40,7 +41,7 @@ pub enum CliError {
         #[source]
         source: io::Error,
     },
-    /// A folder that cannot be looked at.
+    /// A file or folder that cannot be looked at.
     #[error("cannot read {path}", path = path.display())]
     Unreadable {
         /// Which.
@@ -116,6 +117,9 @@ pub enum CliError {
     /// The operating system gives no random numbers.
     #[error("the operating system gives no random numbers")]
     Entropy(#[source] getrandom::Error),
+    /// The books; their own words say what to do.
+    #[error(transparent)]
+    Books(#[from] BooksError),
     /// Standard input.
     #[error("cannot read a text of UTF-8 from standard input")]
     Input(#[source] io::Error),
@@ -167,12 +171,13 @@ impl CliError {
             Self::Refused { source, .. } | Self::Damaged { source, .. } => source.exit_code(),
             Self::Decode(_) | Self::Unbalanced { .. } | Self::ViewsDiffer { .. } => 9,
             Self::File { source, .. } | Self::Output(source) => of_io(source),
+            Self::Books(error) => error.exit_code(),
             Self::Picture(_) | Self::Input(_) | Self::Unreadable { .. } | Self::Entropy(_) => 1,
         }
     }
 }
 
-fn of_io(error: &io::Error) -> u8 {
+pub(super) fn of_io(error: &io::Error) -> u8 {
     let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
     if full.contains(&error.kind()) { 7 } else { 1 }
 }

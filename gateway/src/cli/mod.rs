@@ -1,15 +1,17 @@
-//! `khlong-gateway promptpay | init | verify | replay | export | completions | man`.
+//! `khlong-gateway promptpay | init | verify | replay | export | statement |
+//! reconcile | payout | audit | completions | man`.
 //!
 //! Standard output is data only; words for people go to standard error. Exit codes are those of the
 //! whole network: 0 ok, 1 failure, 2 usage, 3 a file is there already, a folder is not
 //! a gateway's or is in use, 7 disk, 8 a newer version wrote it, 9 integrity.
 
 mod args;
-mod books;
+pub mod books;
 mod encode;
 mod error;
 mod export;
 mod folder;
+mod journal;
 mod manual;
 mod output;
 mod show;
@@ -31,10 +33,14 @@ impl Arguments {
             Command::Promptpay(PromptPay::Decode(decode)) => show::payment(output, &decode),
             Command::Promptpay(PromptPay::Slip(Slip::Encode(slip))) => encode::slip(output, &slip),
             Command::Promptpay(PromptPay::Slip(Slip::Decode(slip))) => show::slip(output, &slip),
-            Command::Init { folder } => books::init(output, &folder),
-            Command::Verify { folder } => books::verify(output, &folder),
-            Command::Replay { folder, into } => books::replay(output, &folder, &into),
+            Command::Init { folder } => journal::init(output, &folder),
+            Command::Verify { folder } => journal::verify(output, &folder),
+            Command::Replay { folder, into } => journal::replay(output, &folder, &into),
             Command::Export { folder } => export::entries(&folder),
+            Command::Statement(asked) => books::statement(output, &asked),
+            Command::Reconcile(asked) => books::reconcile(output, &asked),
+            Command::Payout(asked) => books::payout(output, &asked),
+            Command::Audit(asked) => books::audit(output, &asked),
             Command::Completions { shell } => manual::completions(output, shell),
             Command::Man { folder } => manual::pages(&folder),
         }

@@ -23,7 +23,7 @@ pub(super) const META_APPLIED: &[u8] = b"applied";
 const UNBOUND_BYTES: usize = 16;
 
 /// The views, by number. A new one goes to the end.
-pub(super) const VIEWS: [Table; 9] = [
+pub(super) const VIEWS: [Table; 14] = [
     Table::Idempotency,
     Table::IdempotencyAge,
     Table::GatewayOutbox,
@@ -33,6 +33,11 @@ pub(super) const VIEWS: [Table; 9] = [
     Table::LedgerBalance,
     Table::LedgerExpiry,
     Table::LedgerAsset,
+    Table::BooksClose,
+    Table::BooksCloseTotal,
+    Table::BooksReconciliation,
+    Table::BooksPayout,
+    Table::BooksPayoutItem,
 ];
 
 /// How far the views go.

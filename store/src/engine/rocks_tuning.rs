@@ -77,7 +77,12 @@ pub(super) fn table_options(row: &TableRow, sizes: RocksOptions, cache: &Cache) 
         | Table::LedgerTransferId
         | Table::LedgerBalance
         | Table::LedgerExpiry
-        | Table::LedgerAsset => DBCompressionType::Lz4,
+        | Table::LedgerAsset
+        | Table::BooksClose
+        | Table::BooksCloseTotal
+        | Table::BooksReconciliation
+        | Table::BooksPayout
+        | Table::BooksPayoutItem => DBCompressionType::Lz4,
     });
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);

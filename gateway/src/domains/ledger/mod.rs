@@ -12,6 +12,7 @@ mod commands;
 pub mod limits;
 mod model;
 mod query;
+mod records;
 mod results;
 mod settle;
 mod tables;
@@ -25,8 +26,10 @@ pub use model::{
     TransferState,
 };
 pub use query::{
-    Direction, Line, Page, Period, Statement, account, asset, lines, statement, transfer,
+    Direction, Line, Page, Period, Statement, account, account_fields, asset, balances_after,
+    id_state, lines, statement, transfer,
 };
+pub use records::{Effect, RecordVisitor, effect, first_records, last_records_before, records};
 pub use results::{AccountResult, AssetResult, TransferResult};
 pub use totals::{Sum, Totals, totals};
 

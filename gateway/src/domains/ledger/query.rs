@@ -12,8 +12,9 @@ use khlong_store::table::Table;
 
 use super::limits::PAGE_LINES_MAX;
 use super::model::{
-    AccountState, Asset, Balances, IdState, Place, Transfer, TransferFlags, TransferState,
+    Account, AccountState, Asset, Balances, IdState, Place, Transfer, TransferState,
 };
+use super::records::effect;
 use super::tables::{self, BalanceRow, Records};
 
 /// The order of a page.
@@ -83,6 +84,14 @@ pub fn account(rows: &dyn Rows, id: u128) -> Result<Option<AccountState>, StoreE
     tables::account(rows, id)
 }
 
+/// What of the account does not change: one row to read, where its balances are another.
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn account_fields(rows: &dyn Rows, id: u128) -> Result<Option<Account>, StoreError> {
+    tables::account_fields(rows, id)
+}
+
 /// The asset.
 ///
 /// # Errors
@@ -104,6 +113,14 @@ pub fn transfer(
     };
     let (record, time) = tables::record(rows, place)?;
     Ok(Some((record, time, state)))
+}
+
+/// What the id stands for: a transfer, one that failed, or nothing yet (`None`).
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn id_state(rows: &dyn Rows, id: u128) -> Result<Option<IdState>, StoreError> {
+    tables::id_state(rows, id)
 }
 
 /// What moved the account in the period, at most `max` lines (and [`PAGE_LINES_MAX`]),
@@ -189,6 +206,19 @@ pub fn statement(
     })
 }
 
+/// The account's balances after command `last`.
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn balances_after(
+    rows: &dyn Rows,
+    account: u128,
+    last: JournalSeq,
+) -> Result<Balances, StoreError> {
+    let row = tables::balance_before(rows, account, last.next())?;
+    Ok(row.map_or_else(Balances::default, |row| row.balances))
+}
+
 /// The first place at which the account moved at `time` or later; behind all of them if it
 /// did not. Times never fall along the journal, so it is looked for by halves.
 fn first_at(rows: &dyn Rows, account: u128, time: UnixMillis) -> Result<JournalSeq, StoreError> {
@@ -247,13 +277,8 @@ fn step(
     account: u128,
     record: &Transfer,
 ) -> Result<Option<Balances>, StoreError> {
-    let held = if record.settles() {
-        match transfer(rows, record.pending_id)? {
-            Some((pending, _, _)) => pending.amount,
-            None => return Ok(None),
-        }
-    } else {
-        0
+    let Some(effect) = effect(rows, record)? else {
+        return Ok(None);
     };
     let (pending, posted) = if record.debit_account_id == account {
         (&mut balances.debits_pending, &mut balances.debits_posted)
@@ -262,21 +287,13 @@ fn step(
     } else {
         return Ok(None);
     };
-    let gives_back = TransferFlags::VOID_PENDING_TRANSFER.with(TransferFlags::EXPIRED);
-    let (holds, posts) = if record.flags.has(TransferFlags::PENDING) {
-        (record.amount, 0)
-    } else if record.flags.has_any(gives_back) {
-        (0, 0)
-    } else {
-        (0, record.amount)
-    };
     let Some(new_pending) = pending
-        .checked_add(holds)
-        .and_then(|sum| sum.checked_sub(held))
+        .checked_add(effect.holds)
+        .and_then(|sum| sum.checked_sub(effect.releases))
     else {
         return Ok(None);
     };
-    let Some(new_posted) = posted.checked_add(posts) else {
+    let Some(new_posted) = posted.checked_add(effect.posts) else {
         return Ok(None);
     };
     (*pending, *posted) = (new_pending, new_posted);

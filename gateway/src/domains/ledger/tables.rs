@@ -72,9 +72,14 @@ pub(super) fn encode_account(account: &Account) -> Vec<u8> {
     row
 }
 
+/// The account's row alone: what does not change.
+pub(super) fn account_fields(rows: &dyn Rows, id: u128) -> Result<Option<Account>, StoreError> {
+    read(rows, Table::LedgerAccount, &id_key(id), take_account)
+}
+
 /// The account as it stands: its row, and its latest balances.
 pub(super) fn account(rows: &dyn Rows, id: u128) -> Result<Option<AccountState>, StoreError> {
-    let Some(account) = read(rows, Table::LedgerAccount, &id_key(id), take_account)? else {
+    let Some(account) = account_fields(rows, id)? else {
         return Ok(None);
     };
     let latest = balance_before(rows, id, JournalSeq(u64::MAX))?;

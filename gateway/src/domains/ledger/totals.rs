@@ -21,7 +21,8 @@ pub struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, amount: u128) {
+    /// Adds an amount.
+    pub fn add(&mut self, amount: u128) {
         let (low, carried) = self.low.overflowing_add(amount);
         self.low = low;
         self.carries += u64::from(carried);
@@ -36,6 +37,12 @@ impl Sum {
         } else {
             u128::MAX
         }
+    }
+
+    /// Adds another sum.
+    pub fn plus(&mut self, other: Self) {
+        self.add(other.low);
+        self.carries += other.carries;
     }
 }
 

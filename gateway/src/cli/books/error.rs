@@ -1,0 +1,119 @@
+//! What ends a command about the books, and with which exit code.
+
+use std::path::PathBuf;
+
+use khlong_store::error::StoreError;
+
+use crate::cli::error::of_io;
+use crate::domains::books::audit::AuditError;
+use crate::domains::books::payout::{PayoutError, StatusError};
+use crate::domains::books::reconciliation::{ReconciliationError, Refused};
+use crate::domains::books::{CloseError, StatementError};
+use crate::domains::l10n::FormatError;
+use crate::kernel::KernelError;
+
+/// Why there is nothing to tell of the books.
+#[derive(Debug, thiserror::Error)]
+pub enum BooksError {
+    /// The folder cannot be read.
+    #[error("the folder cannot be read")]
+    Store(#[source] StoreError),
+    /// Another folder.
+    #[error("{path} is no folder of a gateway", path = path.display())]
+    NotAGateway {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A newer release wrote it.
+    #[error("the folder has schema {schema}, of a newer version; use that one")]
+    Newer {
+        /// Which.
+        schema: u32,
+    },
+    /// No statement.
+    #[error("there is no statement")]
+    Statement(#[source] StatementError),
+    /// No cursor.
+    #[error("`{0}` is no cursor; give the place of a statement's last line, as 17-3")]
+    Cursor(String),
+    /// The language data are missing.
+    #[error("there is no statement")]
+    Format(#[source] FormatError),
+    /// No comparison.
+    #[error("nothing was compared")]
+    Reconciliation(#[source] ReconciliationError),
+    /// The bank's file has faults.
+    #[error("the bank's file is refused")]
+    BankFile(#[source] Refused),
+    /// The list of who is paid is none.
+    #[error("the list of who is paid cannot be read")]
+    List(#[source] serde_json::Error),
+    /// No file of a batch, and no answer to it.
+    #[error("there is no payout")]
+    Payout(#[source] PayoutError),
+    /// The bank's report is none.
+    #[error("the bank's report is refused")]
+    Report(#[source] StatusError),
+    /// The closes are wrong.
+    #[error("the closes do not hold")]
+    Closes(#[source] CloseError),
+    /// The tables are not those of the journal.
+    #[error("the tables do not follow from the journal")]
+    Views(#[source] KernelError),
+    /// No table.
+    #[error("the journal was not written")]
+    Audit(#[source] AuditError),
+}
+
+impl BooksError {
+    /// The exit code of the process.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Store(error) => error.exit_code(),
+            Self::NotAGateway { .. } | Self::Format(_) => 1,
+            Self::Newer { .. } => 8,
+            Self::Cursor(_) => 2,
+            Self::Statement(error) => of_statement(error),
+            Self::BankFile(_) | Self::Report(_) => 9,
+            Self::List(_) => 2,
+            Self::Payout(error) => match error {
+                PayoutError::Store(error) => error.exit_code(),
+                PayoutError::Text { .. }
+                | PayoutError::Count { .. }
+                | PayoutError::Twice { .. } => 2,
+                PayoutError::Unfit { .. }
+                | PayoutError::UnknownBatch { .. }
+                | PayoutError::Write(_) => 1,
+                PayoutError::OtherFile { .. } | PayoutError::OtherMessage { .. } => 9,
+            },
+            Self::Reconciliation(error) => match error {
+                ReconciliationError::Statement(error) => of_statement(error),
+                ReconciliationError::Store(error) => error.exit_code(),
+                ReconciliationError::OutsidePeriod { .. } | ReconciliationError::NotBaht => 2,
+                ReconciliationError::NotClosed { .. } | ReconciliationError::TooMany => 1,
+            },
+            Self::Closes(error) => match error {
+                CloseError::Store(error) => error.exit_code(),
+                CloseError::Journal(error) => error.exit_code(),
+                CloseError::Differs { .. } => 9,
+            },
+            Self::Views(error) => error.exit_code(),
+            Self::Audit(error) => match error {
+                AuditError::Journal(error) => error.exit_code(),
+                AuditError::Broken { .. } => 9,
+                AuditError::UnknownEntry { .. } => 8,
+                AuditError::Write(error) => of_io(error),
+            },
+        }
+    }
+}
+
+fn of_statement(error: &StatementError) -> u8 {
+    match error {
+        StatementError::Store(error) => error.exit_code(),
+        StatementError::UnknownAccount { .. } => 1,
+        StatementError::Period { .. } => 2,
+        StatementError::Differs { .. } => 9,
+    }
+}

@@ -1,0 +1,83 @@
+//! `statement`, `reconcile`, `payout` and `audit`: the books of a gateway's folder. Nothing in it is changed, and no lock
+//! is taken, so a gateway may be running: what is told is one moment of its past.
+
+mod audit;
+mod error;
+mod payout;
+mod reconcile;
+mod statement;
+
+pub use audit::Audit;
+pub use error::BooksError;
+pub use payout::{Again, Answer, Payout};
+pub use reconcile::Reconcile;
+pub use statement::{Language, Statement};
+
+pub(super) use audit::audit;
+pub(super) use payout::payout;
+pub(super) use reconcile::reconcile;
+pub(super) use statement::statement;
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use khlong_store::migrate::SCHEMA;
+use khlong_store::peek::Peek;
+
+use super::CliError;
+use crate::domains::books::Day;
+
+/// A look at the folder of a gateway.
+fn open(folder: &Path) -> Result<Peek, BooksError> {
+    let peek = Peek::open(folder).map_err(BooksError::Store)?;
+    let found = peek.found();
+    if found.role.as_deref() != Some("gateway") {
+        return Err(BooksError::NotAGateway {
+            path: folder.to_owned(),
+        });
+    }
+    match found.schema {
+        Some(schema) if schema > SCHEMA => Err(BooksError::Newer { schema }),
+        Some(_) | None => match found.loss() {
+            Some(loss) => Err(BooksError::Store(loss)),
+            None => Ok(peek),
+        },
+    }
+}
+
+/// `2026-11-27`.
+fn day(text: &str) -> Result<Day, String> {
+    let date: Option<jiff::civil::Date> = text.parse().ok();
+    date.filter(|_| text.len() == 10)
+        .and_then(Day::from_date)
+        .ok_or_else(|| "write a day of the Common Era from 1970 on as 2026-11-27".to_owned())
+}
+
+/// An id of 32 hexadecimal digits, as statements have it.
+fn id(text: &str) -> Result<u128, String> {
+    let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let id = is_hex
+        .then(|| u128::from_str_radix(text, 16).ok())
+        .flatten();
+    id.ok_or_else(|| "write an id as 32 hexadecimal digits".to_owned())
+}
+
+/// A file, or standard input: at most one byte more than may be in it, which is enough to notice.
+fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, CliError> {
+    let max = bytes_max as u64 + 1;
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        let read = io::stdin().lock().take(max).read_to_end(&mut bytes);
+        read.map_err(CliError::Input)?;
+        return Ok(bytes);
+    }
+    let read = File::open(path).and_then(|file| file.take(max).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(source) => Err(CliError::Unreadable {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}

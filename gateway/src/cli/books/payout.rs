@@ -1,0 +1,175 @@
+//! `payout`: a batch's file once more, and what a bank's report does to its batch. A batch is recorded by the
+//! gateway alone; the file of one that was not never leaves here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+use serde_json::{Map, json};
+
+use super::BooksError;
+use crate::cli::CliError;
+use crate::cli::output::Output;
+use crate::domains::books::payout::{
+    AccountNumber, Agent, Creditor, Debtor, PAIN002_BYTES_MAX, PayoutBatch, PayoutError,
+    StatusReport, Text140, exported, settle,
+};
+
+/// Bytes of the list of who is paid: the most payouts, of 1,000 bytes each.
+const LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// What to do with payouts.
+#[derive(Debug, Subcommand)]
+pub enum Payout {
+    /// Write the file of a batch that was recorded to standard output, byte for byte as it was then. Refused
+    /// once a payment of it is settled. Send it only if it did not leave before, or if the bank takes a message once.
+    Again(Again),
+    /// Say what a bank's pain.002 does to its batch: what is paid, comes back, waits, or needs a person.
+    Answer(Answer),
+}
+
+/// Flags of `payout again`.
+#[derive(Args, Debug)]
+pub struct Again {
+    /// The folder of the gateway.
+    pub folder: PathBuf,
+    /// The batch, as 32 hexadecimal digits.
+    #[arg(long, value_name = "ID", value_parser = super::id)]
+    pub batch: u128,
+    /// Who pays and who is paid, as JSON: debtor {name, account, bank}, creditors [{transfer, name, account,
+    /// bank, remittance}]; - for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub list: PathBuf,
+}
+
+/// Flags of `payout answer`.
+#[derive(Args, Debug)]
+pub struct Answer {
+    /// The folder of the gateway.
+    pub folder: PathBuf,
+    /// The bank's report; - for standard input.
+    #[arg(value_name = "XML")]
+    pub report: PathBuf,
+}
+
+/// The list as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    debtor: Party,
+    creditors: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Party {
+    name: String,
+    account: String,
+    bank: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Item {
+    transfer: String,
+    name: String,
+    account: String,
+    bank: String,
+    #[serde(default)]
+    remittance: Option<String>,
+}
+
+pub(in crate::cli) fn payout(output: Output, asked: &Payout) -> Result<(), CliError> {
+    match asked {
+        Payout::Again(asked) => again(output, asked),
+        Payout::Answer(asked) => answer(output, asked),
+    }
+}
+
+fn again(output: Output, asked: &Again) -> Result<(), CliError> {
+    let bytes = super::read(&asked.list, LIST_BYTES_MAX)?;
+    let list: List = serde_json::from_slice(&bytes).map_err(BooksError::List)?;
+    let failed = |error| CliError::from(BooksError::Payout(error));
+    let debtor = debtor(&list.debtor).map_err(failed)?;
+    let mut creditors = Vec::new();
+    for item in &list.creditors {
+        let transfer = super::id(&item.transfer).map_err(|_| {
+            failed(PayoutError::Text {
+                text: item.transfer.chars().take(40).collect(),
+                why: "a transfer is 32 hexadecimal digits",
+            })
+        })?;
+        creditors.push((transfer, creditor(item).map_err(failed)?));
+    }
+    let rows = super::open(&asked.folder)?;
+    let batch = asked.batch;
+    let known = exported(&rows, batch)
+        .map_err(BooksError::Store)?
+        .ok_or_else(|| failed(PayoutError::UnknownBatch { batch }))?;
+    let again = PayoutBatch::again(&rows, debtor, &known, creditors).map_err(failed)?;
+    let file = again.file(known.record.format).map_err(failed)?;
+    // It was made of texts.
+    let file = String::from_utf8_lossy(&file);
+    if output.json {
+        output.object(Map::from_iter([
+            ("kind".to_owned(), json!("payout_file")),
+            ("batch".to_owned(), json!(hex(batch))),
+            ("file".to_owned(), json!(file)),
+        ]))
+    } else {
+        output.text(&file)
+    }
+}
+
+fn debtor(party: &Party) -> Result<Debtor, PayoutError> {
+    Ok(Debtor {
+        name: Text140::new(&party.name)?,
+        account: AccountNumber::new(&party.account)?,
+        agent: Agent::new(&party.bank)?,
+    })
+}
+
+fn creditor(item: &Item) -> Result<Creditor, PayoutError> {
+    Ok(Creditor {
+        name: Text140::new(&item.name)?,
+        account: AccountNumber::new(&item.account)?,
+        agent: Agent::new(&item.bank)?,
+        remittance: item.remittance.as_deref().map(Text140::new).transpose()?,
+    })
+}
+
+fn answer(output: Output, asked: &Answer) -> Result<(), CliError> {
+    let bytes = super::read(&asked.report, PAIN002_BYTES_MAX)?;
+    let report = StatusReport::parse(&bytes).map_err(BooksError::Report)?;
+    let rows = super::open(&asked.folder)?;
+    let told = settle(&rows, &report).map_err(BooksError::Payout)?;
+    let ids = |holds: &[u128]| holds.iter().map(|hold| hex(*hold)).collect::<Vec<_>>();
+    let lists = [
+        ("posts", ids(&told.posted)),
+        ("voids", ids(&told.voided)),
+        ("waits", ids(&told.waiting)),
+        ("doubtful", ids(&told.doubtful)),
+        ("settled", ids(&told.settled)),
+        ("contradicts", ids(&told.contradicted)),
+        ("foreign", told.foreign),
+    ];
+    if output.json {
+        let mut fields = Map::from_iter([
+            ("kind".to_owned(), json!("payout_answer")),
+            ("batch".to_owned(), json!(hex(report.batch))),
+        ]);
+        fields.extend(lists.map(|(name, ids)| (name.to_owned(), json!(ids))));
+        return output.object(fields);
+    }
+    let mut text = format!("batch: {}\n", hex(report.batch));
+    for (name, ids) in lists {
+        for id in ids {
+            text.push_str(&format!("{name}: {id}\n"));
+        }
+    }
+    output.text(&text)
+}
+
+fn hex(id: u128) -> String {
+    format!("{id:032x}")
+}

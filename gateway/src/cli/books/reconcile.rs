@@ -1,0 +1,44 @@
+//! `reconcile`: whether a bank's file says what the ledger says.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::BooksError;
+use crate::cli::CliError;
+use crate::cli::output::Output;
+use crate::domains::books::Day;
+use crate::domains::books::reconciliation::{BANK_FILE_BYTES_MAX, BankFile, reconcile as compare};
+
+/// Flags of `reconcile`.
+#[derive(Args, Debug)]
+pub struct Reconcile {
+    /// The folder of the gateway.
+    pub folder: PathBuf,
+    /// The bank's CSV, with the columns date, time, amount, reference and direction; - for standard input.
+    #[arg(value_name = "CSV")]
+    pub file: PathBuf,
+    /// The account that stands for the one at the bank, as 32 hexadecimal digits.
+    #[arg(long, value_name = "ID", value_parser = super::id)]
+    pub account: u128,
+    /// The first day, as 2026-11-01. Days are those of Bangkok.
+    #[arg(long, value_name = "DAY", value_parser = super::day)]
+    pub from: Day,
+    /// The last day, included; it must be closed.
+    #[arg(long, value_name = "DAY", value_parser = super::day)]
+    pub to: Day,
+}
+
+/// The report, as text or as a JSON object. That there are differences is no failure.
+pub(in crate::cli) fn reconcile(output: Output, asked: &Reconcile) -> Result<(), CliError> {
+    let bytes = super::read(&asked.file, BANK_FILE_BYTES_MAX)?;
+    let file = BankFile::parse(&bytes).map_err(BooksError::BankFile)?;
+    let rows = super::open(&asked.folder)?;
+    let told = compare(&rows, asked.account, asked.from, asked.to, &file)
+        .map_err(BooksError::Reconciliation)?;
+    if output.json {
+        output.object(told.json())
+    } else {
+        output.text(&told.text())
+    }
+}

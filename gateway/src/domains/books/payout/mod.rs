@@ -1,0 +1,89 @@
+//! Paying out: holds towards a clearing account become a file for the bank, and what the bank says of it
+//! posts or voids them.
+//!
+//! What is paid is in the ledger; names and account numbers are not, and come from whoever keeps them. The
+//! file is a function of both, and its digest is recorded before it leaves. So after a crash it is made
+//! again, byte for byte, and a batch leaves with one file only. That nobody is paid twice also rests on the
+//! bank, which takes a message of one id once.
+
+mod batch;
+mod export;
+mod pain001;
+mod pain002;
+mod payment_csv;
+mod reason;
+mod settlement;
+mod text;
+
+pub use batch::{Creditor, Debtor, PAYOUTS_MAX, Payout, PayoutBatch, PayoutFormat};
+pub use export::{ExportAnswer, ExportRecord, Exported, batch_of, exported};
+pub use pain002::{PAIN002_BYTES_MAX, PaymentStatus, StatusError, StatusReport};
+pub use settlement::{SETTLING_IDS_MAX, Settlement, settle, settling_id};
+pub use text::{AccountNumber, Agent, Text140};
+
+pub(super) use export::export;
+
+use khlong_store::error::StoreError;
+
+/// Why there is no payout.
+#[derive(Debug, thiserror::Error)]
+pub enum PayoutError {
+    /// The store failed; its own words say what to do.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A text that the file cannot hold.
+    #[error("`{text}` cannot stand in a payment file: {why}")]
+    Text {
+        /// What was given.
+        text: String,
+        /// The rule.
+        why: &'static str,
+    },
+    /// None, or too many.
+    #[error("a batch has 1 to {PAYOUTS_MAX} payouts, this has {found}")]
+    Count {
+        /// How many.
+        found: usize,
+    },
+    /// The same payout twice.
+    #[error("transfer {transfer:032x} is in the list twice")]
+    Twice {
+        /// Which.
+        transfer: u128,
+    },
+    /// A transfer that cannot be paid out.
+    #[error("transfer {transfer:032x} cannot be paid out: {why}")]
+    Unfit {
+        /// Which.
+        transfer: u128,
+        /// Why.
+        why: &'static str,
+    },
+    /// The batch left with another file.
+    #[error(
+        "the batch {batch:032x} left with another file; give the same names and accounts as then"
+    )]
+    OtherFile {
+        /// Which.
+        batch: u128,
+    },
+    /// No such batch.
+    #[error("no batch {batch:032x} was exported")]
+    UnknownBatch {
+        /// Which.
+        batch: u128,
+    },
+    /// The report answers something else than the batch's file.
+    #[error(
+        "the report answers `{found}`, which is not the file of batch {batch:032x}; ask the bank which file it read"
+    )]
+    OtherMessage {
+        /// Which batch it names.
+        batch: u128,
+        /// What it names besides.
+        found: String,
+    },
+    /// The writer of XML failed.
+    #[error("the file cannot be written: {0}")]
+    Write(std::io::Error),
+}

@@ -1,0 +1,21 @@
+//! The books: closes, statements, comparisons with a bank, payouts.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+#[path = "../fixture/mod.rs"]
+mod fixture;
+
+mod audit;
+mod bank_file;
+mod close;
+mod golden;
+mod office;
+mod pain002;
+mod payout;
+mod property;
+mod reconciliation;
+mod settlement;
+mod statement;
