@@ -46,6 +46,13 @@ pub struct RelayView {
     /// Envelopes that came since then, what others wrote meanwhile included.
     #[serde(default)]
     pub arrived: u64,
+    /// Envelopes that it is still to be offered again, at most, since it lost its log. Before
+    /// that is 0 it is not `caught_up`.
+    #[serde(default)]
+    pub reoffering: u64,
+    /// Why it takes nothing of that for now: the name of its error.
+    #[serde(default)]
+    pub reoffer_refused: Option<String>,
 }
 
 /// A timeline as it stands on this node.

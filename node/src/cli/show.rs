@@ -142,6 +142,15 @@ pub(super) fn relay(output: Output, view: &RelayView) -> Result<(), CliError> {
     } else if view.state == "connected" && view.caught_up {
         line.push_str(", all here");
     }
+    if view.reoffering > 0 {
+        line.push_str(&format!(
+            ", lost its log: at most {} still to be offered again",
+            view.reoffering
+        ));
+        if let Some(reason) = &view.reoffer_refused {
+            line.push_str(&format!(", put off: {reason}"));
+        }
+    }
     if let Some(error) = &view.last_error {
         line.push_str(&format!("  ({error})"));
     }

@@ -86,7 +86,9 @@ async fn synced(gate: &mut Gate, timeout: Duration) -> Result<(), CliError> {
                 return Err(NodeError::TimedOut {
                     what: "in step with every relay",
                     waited_ms,
-                    stands: if queued == 0 {
+                    stands: if relays.iter().any(|relay| relay.reoffering > 0) {
+                        "a relay that lost its log is still to be offered what it had; that goes on when it is reached"
+                    } else if queued == 0 {
                         "nothing is queued here; what others wrote comes when a relay is reached"
                     } else {
                         wait::STAYS_QUEUED

@@ -16,6 +16,7 @@ use khlong_crdt::class::Class;
 use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::{AuthorKey, RelayKey, Seq, TimelineId};
 use khlong_crdt::time::UnixMillis;
+use khlong_store::limits::OUTBOX_ENTRIES_MAX;
 use khlong_store::tables::outbox::{OutboxEntry, OutboxState};
 use khlong_sync::wire::code::ErrorCode;
 
@@ -142,12 +143,18 @@ impl Outbox {
             .collect()
     }
 
-    /// `relay` lost what it signed for; it is offered there again.
-    pub(crate) fn lost_at(&mut self, place: Place, relay: RelayKey) {
-        if let Some(waiting) = self.waiting.get_mut(&place) {
+    /// `relay` lost what it signed for of a timeline; it is offered there again.
+    pub(crate) fn lost_all_at(&mut self, timeline: TimelineId, relay: RelayKey) {
+        let at = |n| Place { timeline, n };
+        for (_, waiting) in self.waiting.range_mut(at(0)..=at(u64::MAX)) {
             waiting.stored_at.remove(&relay);
             waiting.refused_by.remove(&relay);
         }
+    }
+
+    /// Whether the table takes no further entry.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.len() as u64 >= OUTBOX_ENTRIES_MAX
     }
 
     /// `relay` said that offering it there again is useless as things stand.

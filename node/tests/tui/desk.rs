@@ -221,6 +221,8 @@ pub(crate) fn relay(state: &str) -> RelayView {
         probing: false,
         announced: 0,
         arrived: 0,
+        reoffering: 0,
+        reoffer_refused: None,
     }
 }
 

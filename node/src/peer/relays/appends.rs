@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::{RelayKey, TimelineId};
 use khlong_crdt::receipt::StoredProof;
 use khlong_crdt::time::{Now, UnixMillis};
@@ -15,8 +16,10 @@ use khlong_sync::wire::frame::AppendOutcome;
 use crate::api::Event;
 use crate::error::NodeError;
 use crate::peer::Peer;
-use crate::peer::links::Link;
+use crate::peer::links::{Link, Offered};
 use crate::peer::outbox::Place;
+use crate::peer::relays::Portion;
+use crate::peer::reoffers::Reoffer;
 use crate::peer::timelines::is_of_admission;
 
 impl Peer {
@@ -32,8 +35,60 @@ impl Peer {
         if live.in_flight.is_some() || live.offer_after.is_some_and(|at| at > now.monotonic) {
             return Ok(None);
         }
+        // Keys and permissions that are offered again take turns with the outbox, which rests
+        // on them. One's own history comes when the outbox has nothing to offer.
+        let outbox_first = live.outbox_first;
+        if !outbox_first && let Some(portion) = self.next_portion(now, relay, true)? {
+            return Ok(self.append_portion(now, relay, portion));
+        }
+        if let Some((offered, envelopes)) = self.next_queued(relay, carried)? {
+            return Ok(self.append(now, relay, Offered::Queued(offered), envelopes));
+        }
+        let portion = self.next_portion(now, relay, false)?;
+        Ok(portion.and_then(|portion| self.append_portion(now, relay, portion)))
+    }
+
+    fn append_portion(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        (portion, envelopes): (Portion, Vec<VerifiedEnvelope>),
+    ) -> Option<Input> {
+        self.append(now, relay, Offered::Again(portion), envelopes)
+    }
+
+    fn append(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        offered: Offered,
+        envelopes: Vec<VerifiedEnvelope>,
+    ) -> Option<Input> {
+        let live = self.links.get_mut(&relay).and_then(Link::live)?;
+        let bytes = envelopes.iter().map(|envelope| envelope.bytes().len());
+        live.expect_answer(now.monotonic, bytes.sum());
+        live.outbox_first = matches!(offered, Offered::Again(_));
+        let request = live.request();
+        live.in_flight = Some((request, offered));
+        Some(Input::Append { request, envelopes })
+    }
+
+    /// What the outbox has to offer.
+    fn next_queued(
+        &mut self,
+        relay: RelayKey,
+        carried: &[TimelineId],
+    ) -> Result<Option<(Vec<Place>, Vec<VerifiedEnvelope>)>, NodeError> {
+        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
+            return Ok(None);
+        };
+        let is_known = |timeline: &&TimelineId| {
+            let reoffer = self.reoffers.get(relay, **timeline);
+            !reoffer.is_some_and(Reoffer::is_in_control)
+        };
         let waiting: Vec<(Place, _)> = carried
             .iter()
+            .filter(is_known)
             .flat_map(|timeline| {
                 self.outbox
                     .of(*timeline)
@@ -55,16 +110,7 @@ impl Peer {
             offered.push(place);
             envelopes.push(envelope);
         }
-        if envelopes.is_empty() {
-            return Ok(None);
-        }
-        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
-            return Ok(None);
-        };
-        let request = live.request();
-        live.in_flight = Some((request, offered));
-        live.expect_answer(now.monotonic, bytes);
-        Ok(Some(Input::Append { request, envelopes }))
+        Ok((!envelopes.is_empty()).then_some((offered, envelopes)))
     }
 
     pub(super) fn acked(
@@ -81,8 +127,13 @@ impl Peer {
         let Some((_, offered)) = live.in_flight.take_if(|(waiting, _)| *waiting == request) else {
             return Ok(());
         };
-        // A relay that lost its log hears of grants from whoever comes first.
-        let learns_anew = live.offers_again;
+        let offers_again = live.offers_again;
+        let offered = match offered {
+            Offered::Queued(offered) => offered,
+            Offered::Again(portion) => {
+                return self.portion_answered(now, relay, &portion, outcomes, proofs);
+            }
+        };
         for ((place, outcome), proof) in offered.iter().zip(outcomes).zip(proofs) {
             match *outcome {
                 AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
@@ -93,7 +144,9 @@ impl Peer {
                     retry_after_ms,
                 } if code.is_retryable()
                     || self.may_be_early(place.timeline, code)
-                    || (learns_anew && is_of_admission(code)) =>
+                    || (is_of_admission(code)
+                        // A relay that lost its log hears of grants from whoever comes first.
+                        && (offers_again || self.reoffers.get(relay, place.timeline).is_some())) =>
                 {
                     self.put_off(now, relay, *place, code, retry_after_ms)?;
                 }
@@ -108,7 +161,7 @@ impl Peer {
         Ok(())
     }
 
-    fn stored_at_relay(
+    pub(super) fn stored_at_relay(
         &mut self,
         relay: RelayKey,
         place: Place,
@@ -178,7 +231,11 @@ impl Peer {
         };
         let in_flight = live.in_flight.take_if(|(waiting, _)| *waiting == request);
         let pause_ms = live.pause(now.monotonic, retry_after_ms);
-        let offered = in_flight.map_or_else(Vec::new, |(_, offered)| offered);
+        // A portion is read again from where its cursor stands.
+        let offered = match in_flight {
+            Some((_, Offered::Queued(offered))) => offered,
+            Some((_, Offered::Again(_))) | None => Vec::new(),
+        };
         for place in &offered {
             let entry = self.outbox.put_off(*place, code, later(now, pause_ms));
             self.write_back(entry)?;
@@ -187,7 +244,7 @@ impl Peer {
         Ok(())
     }
 
-    fn write_back(&mut self, entry: Option<OutboxEntry>) -> Result<(), NodeError> {
+    pub(super) fn write_back(&mut self, entry: Option<OutboxEntry>) -> Result<(), NodeError> {
         entry.map_or(Ok(()), |entry| {
             self.with_batch(|batch| outbox::update(batch, &entry))
         })

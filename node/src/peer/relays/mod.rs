@@ -1,6 +1,7 @@
 //! What a relay says, and what it is asked.
 
 mod appends;
+mod portions;
 mod reoffer;
 mod subscriptions;
 
@@ -19,6 +20,7 @@ use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::Frame;
 use rand_core::Rng as _;
 
+pub(super) use self::portions::Portion;
 use super::links::{Link, LinkState, Live};
 use super::{Peer, PeerOutput};
 use crate::api::Event;
@@ -52,8 +54,7 @@ impl Peer {
             return;
         }
         link.back_off(now.monotonic, reason, jitter);
-        let relay = link.view();
-        self.emit(Event::Relay { relay });
+        self.tell_relay(relay);
     }
 
     pub(super) fn frame(
@@ -93,6 +94,7 @@ impl Peer {
                     if live.offer_after.is_some_and(|at| at <= now.monotonic) {
                         live.offer_after = None;
                     }
+                    live.look_again.take_if(|at| *at <= now.monotonic);
                     live.pauses.run_out(now.monotonic);
                     self.drive(now, relay, Input::Timeout)?;
                 }
@@ -122,6 +124,7 @@ impl Peer {
             if !link.and_then(Link::live).is_some_and(|live| live.ready) {
                 continue;
             }
+            self.end_unwanted_reoffers(relay)?;
             // What was left is still said goodbye to.
             let carried: Vec<TimelineId> = self
                 .book
@@ -213,14 +216,9 @@ impl Peer {
     }
 
     /// The handshake is over.
-    fn ready(
-        &mut self,
-        now: Now,
-        relay: RelayKey,
-        log: Option<(LogId, u32)>,
-    ) -> Result<(), NodeError> {
-        if let Some((log, epoch)) = log {
-            self.meet_log(now, relay, log, epoch)?;
+    fn ready(&mut self, relay: RelayKey, log: Option<(LogId, u32)>) -> Result<(), NodeError> {
+        if let Some(log) = log {
+            self.meet_log(relay, log)?;
         }
         if let Some(link) = self.links.get_mut(&relay) {
             link.failures = 0;
@@ -229,10 +227,16 @@ impl Peer {
             if let Some(live) = link.live() {
                 live.ready = true;
             }
-            let relay = link.view();
-            self.emit(Event::Relay { relay });
+            self.tell_relay(relay);
         }
         Ok(())
+    }
+
+    /// Tells whoever watches how a relay stands now.
+    pub(super) fn tell_relay(&mut self, relay: RelayKey) {
+        if let Some(relay) = self.relay_view(relay) {
+            self.emit(Event::Relay { relay });
+        }
     }
 
     /// What the relay does not show. Each lane says it of its class.
@@ -266,7 +270,7 @@ impl Peer {
     ) -> Result<Vec<Input>, NodeError> {
         match event {
             SessionEvent::Ready { hello, .. } => {
-                self.ready(now, relay, hello.log)?;
+                self.ready(relay, hello.log)?;
                 Ok(Vec::new())
             }
             SessionEvent::Pushed {
@@ -288,11 +292,11 @@ impl Peer {
                 positions,
                 ..
             } => {
+                if rewound {
+                    self.rewound(relay, class)?;
+                }
                 self.subscribed(relay, class, cursor, positions)?;
                 self.not_subscribed(relay, class, rewound, refused);
-                if rewound {
-                    self.offer_all_again(now, relay)?;
-                }
                 Ok(Vec::new())
             }
             SessionEvent::SubscriptionEnded {

@@ -81,6 +81,8 @@ impl Peer {
     /// nobody, and counts for nothing here when another handover of that link does.
     fn give_up_joining(&mut self, id: TimelineId) -> Result<(), NodeError> {
         self.drop_queued(id, |_| true)?;
+        let forgotten = self.reoffers.remove_timeline(id);
+        self.forget_reoffers(forgotten)?;
         if let Some(author) = self.timelines.get(&id).map(Timeline::author) {
             self.with_batch(|batch| {
                 let Some((first, _)) = author_ids(batch, &id, &author, Seq::FIRST)? else {
