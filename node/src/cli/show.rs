@@ -144,12 +144,21 @@ pub(super) fn relay(output: Output, view: &RelayView) -> Result<(), CliError> {
     }
     if view.reoffering > 0 {
         line.push_str(&format!(
-            ", lost its log: at most {} still to be offered again",
+            ", at most {} of its history still to be offered",
             view.reoffering
         ));
         if let Some(reason) = &view.reoffer_refused {
             line.push_str(&format!(", put off: {reason}"));
         }
+    }
+    if view.lacking > 0 {
+        line.push_str(&format!(", lacks {} of yours", view.lacking));
+    }
+    if let Some(at) = &view.last_stored_at {
+        line.push_str(&format!(", last stored {}", minute(at)));
+    }
+    if let Some(at) = &view.last_pushed_at {
+        line.push_str(&format!(", last sent {}", minute(at)));
     }
     if let Some(error) = &view.last_error {
         line.push_str(&format!("  ({error})"));

@@ -87,7 +87,7 @@ async fn synced(gate: &mut Gate, timeout: Duration) -> Result<(), CliError> {
                     what: "in step with every relay",
                     waited_ms,
                     stands: if relays.iter().any(|relay| relay.reoffering > 0) {
-                        "a relay that lost its log is still to be offered what it had; that goes on when it is reached"
+                        "a relay lacks what it had or missed; that is offered when it is reached"
                     } else if queued == 0 {
                         "nothing is queued here; what others wrote comes when a relay is reached"
                     } else {

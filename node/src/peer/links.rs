@@ -5,13 +5,14 @@ use std::collections::{BTreeSet, VecDeque};
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::class::Class;
 use khlong_crdt::id::{LogId, TimelineId};
-use khlong_crdt::time::Monotonic;
+use khlong_crdt::time::{Monotonic, UnixMillis};
 use khlong_sync::limits::{PARTIAL_FRAME_BYTES_PER_SECOND_MIN, RETRY_AFTER_MS_DEFAULT};
 use khlong_sync::session::Session;
 
 use super::outbox::Place;
 use super::pauses::Pauses;
 use super::relays::Portion;
+use super::views::rfc3339;
 use crate::api::RelayView;
 
 /// First pause after a failed attempt; doubled at each further one.
@@ -164,6 +165,10 @@ pub(crate) struct Link {
     pub(crate) last_error: Option<String>,
     /// Whether somebody with another key answered the last attempt.
     pub(crate) wrong_key: bool,
+    /// When it last signed for something, since the node started.
+    pub(super) last_stored: Option<UnixMillis>,
+    /// When it last sent an envelope, since the node started.
+    pub(super) last_pushed: Option<UnixMillis>,
 }
 
 impl Link {
@@ -176,6 +181,8 @@ impl Link {
             failures: 0,
             last_error: None,
             wrong_key: false,
+            last_stored: None,
+            last_pushed: None,
         }
     }
 
@@ -207,6 +214,16 @@ impl Link {
         self.failures = self.failures.saturating_add(1);
         self.last_error = Some(reason);
         self.state = LinkState::Waiting(now.after_ms(pause / 2 + jitter % (pause / 2 + 1)));
+    }
+
+    /// The relay sent so many envelopes.
+    pub(super) fn note_pushed(&mut self, now: UnixMillis, count: u64) {
+        if count > 0 {
+            self.last_pushed = Some(now);
+        }
+        if let Some(live) = self.live() {
+            live.arrived = live.arrived.saturating_add(count);
+        }
     }
 
     pub(crate) fn live(&mut self) -> Option<&mut Live> {
@@ -255,6 +272,9 @@ impl Link {
             arrived,
             reoffering: 0,
             reoffer_refused: None,
+            lacking: 0,
+            last_stored_at: self.last_stored.map(|at| rfc3339(at.0)),
+            last_pushed_at: self.last_pushed.map(|at| rfc3339(at.0)),
         }
     }
 }

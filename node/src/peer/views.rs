@@ -23,6 +23,7 @@ impl Peer {
             // What it lacks of mine keeps it out of step too.
             caught_up: view.caught_up && reoffering == 0,
             reoffering,
+            lacking: self.lacking(relay),
             reoffer_refused: self
                 .reoffers
                 .of(relay)

@@ -19,6 +19,7 @@ mod net;
 mod old_nodes;
 mod patience;
 mod quiet;
+mod relays;
 mod reoffer;
 mod restored;
 

@@ -223,6 +223,9 @@ pub(crate) fn relay(state: &str) -> RelayView {
         arrived: 0,
         reoffering: 0,
         reoffer_refused: None,
+        lacking: 0,
+        last_stored_at: None,
+        last_pushed_at: None,
     }
 }
 

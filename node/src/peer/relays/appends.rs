@@ -22,6 +22,9 @@ use crate::peer::relays::Portion;
 use crate::peer::reoffers::Reoffer;
 use crate::peer::timelines::is_of_admission;
 
+/// Entries of the outbox, and their envelopes.
+type Queued = (Vec<Place>, Vec<VerifiedEnvelope>);
+
 impl Peer {
     pub(super) fn next_append(
         &mut self,
@@ -78,7 +81,7 @@ impl Peer {
         &mut self,
         relay: RelayKey,
         carried: &[TimelineId],
-    ) -> Result<Option<(Vec<Place>, Vec<VerifiedEnvelope>)>, NodeError> {
+    ) -> Result<Option<Queued>, NodeError> {
         let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
             return Ok(None);
         };
@@ -128,6 +131,11 @@ impl Peer {
             return Ok(());
         };
         let offers_again = live.offers_again;
+        if proofs.iter().any(Option::is_some)
+            && let Some(link) = self.links.get_mut(&relay)
+        {
+            link.last_stored = Some(now.wall);
+        }
         let offered = match offered {
             Offered::Queued(offered) => offered,
             Offered::Again(portion) => {
@@ -157,6 +165,9 @@ impl Peer {
                 }
             }
         }
+        let timelines: BTreeSet<TimelineId> = offered.iter().map(|place| place.timeline).collect();
+        let mut timelines = timelines.into_iter();
+        timelines.try_for_each(|timeline| self.let_fall_behind(timeline))?;
         self.tell_delivery(&offered);
         Ok(())
     }

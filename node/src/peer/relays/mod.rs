@@ -1,6 +1,8 @@
 //! What a relay says, and what it is asked.
 
+mod answers;
 mod appends;
+mod behind;
 mod portions;
 mod reoffer;
 mod subscriptions;
@@ -279,8 +281,8 @@ impl Peer {
                 entries,
                 cursor,
             } => {
-                if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
-                    live.arrived = live.arrived.saturating_add(entries.len() as u64);
+                if let Some(link) = self.links.get_mut(&relay) {
+                    link.note_pushed(now.wall, entries.len() as u64);
                 }
                 self.pushed(relay, class, backfill, &entries, cursor)
             }
@@ -292,9 +294,7 @@ impl Peer {
                 positions,
                 ..
             } => {
-                if rewound {
-                    self.rewound(relay, class)?;
-                }
+                self.rewound(relay, class, rewound)?;
                 self.subscribed(relay, class, cursor, positions)?;
                 self.not_subscribed(relay, class, rewound, refused);
                 Ok(Vec::new())

@@ -44,13 +44,18 @@ impl Peer {
         Ok(())
     }
 
-    /// A class begins anew at `relay`. Where the log changed, [`Self::meet_log`] has seen it;
+    /// Whether a class begins anew at `relay`. Where the log changed, [`Self::meet_log`] has seen it;
     /// the same log rolled back is seen only here.
-    pub(super) fn rewound(&mut self, relay: RelayKey, class: Class) -> Result<(), NodeError> {
+    pub(super) fn rewound(
+        &mut self,
+        relay: RelayKey,
+        class: Class,
+        rewound: bool,
+    ) -> Result<(), NodeError> {
         let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
             return Ok(());
         };
-        let Some(log) = live.log.filter(|_| !live.offers_again) else {
+        let Some(log) = live.log.filter(|_| rewound && !live.offers_again) else {
             return Ok(());
         };
         let cursor = self.with_batch(|batch| cursors::get(batch, &relay, class))?;
@@ -95,7 +100,10 @@ impl Peer {
 
     /// Ends what nobody wants any more: of a timeline that was left there is at most a goodbye
     /// to say, which needs the permissions and nothing else.
-    pub(super) fn end_unwanted_reoffers(&mut self, relay: RelayKey) -> Result<(), NodeError> {
+    pub(in crate::peer) fn end_unwanted_reoffers(
+        &mut self,
+        relay: RelayKey,
+    ) -> Result<(), NodeError> {
         let is_wanted = |timeline: TimelineId, reoffer: &Reoffer| {
             let says_goodbye =
                 || reoffer.is_in_control() && self.outbox.of(timeline).any(|it| it.is_for(relay));

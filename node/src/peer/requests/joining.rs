@@ -1,6 +1,6 @@
 //! Joining by a link: beginning, ending an attempt that led nowhere, coming back.
 
-use khlong_crdt::address::InviteLink;
+use khlong_crdt::address::{INVITE_RELAYS_MAX, InviteLink};
 use khlong_crdt::class::Class;
 use khlong_crdt::id::{RelayKey, Seq, TimelineId};
 use khlong_crdt::time::{Monotonic, Now};
@@ -193,7 +193,9 @@ impl Peer {
         entry.introduce = true;
         let new = relays.into_iter();
         let new: Vec<String> = new.filter(|relay| !entry.relays.contains(relay)).collect();
-        entry.relays.extend(new);
+        // What a link names beyond the limit is not used at all.
+        let free = INVITE_RELAYS_MAX.saturating_sub(entry.relays.len());
+        entry.relays.extend(new.into_iter().take(free));
         let relays = entry.relays.clone();
         self.fetch_all(now, id, &relays)?;
         self.save_book()

@@ -1,0 +1,5 @@
+//! One timeline at two relays.
+
+mod failover;
+mod people;
+mod world;
