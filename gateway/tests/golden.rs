@@ -26,7 +26,7 @@ use khlong_store::store::Store;
 
 const GOLDEN: &str = include_str!("../testdata/journal-1.txt");
 const HEAD: &str = "cf0b4a96c9af1a3ab28282ce4700670c37ffc76c47d2727936b96b0c737bdba5";
-const STATE: &str = "7be4f8c16deb5b0acfd72df4ccbd83c69c02f420c9eeff529bde9af5c663247c";
+const STATE: &str = "c7576f008c2817f4364c069a86b9a3b6ea08ecdb77cf65f4e3b1d59a14c0c329";
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {

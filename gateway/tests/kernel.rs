@@ -8,7 +8,9 @@
 mod fixture;
 
 use fixture::odd::{
-    FINE, FLOOD, INVARIANT, LISTENER, Listener, ODD, Odd, PANIC, PANIC_INSIDE, TELL, TELL_BADLY,
+    CHAIN, FINE, FLOOD, INVARIANT, LARGE_ROW, LISTENER, LONG_EVENTS, LONG_KEY, LONG_LETTER,
+    Listener, MANY_BYTES, MANY_ROWS, ODD, Odd, PANIC, PING, TELL, TELL_BADLY, TRESPASS,
+    TRESPASS_DELETE,
 };
 use fixture::{Bank, JOURNAL, command, decide, domains, kernel, options, pay, store};
 use khlong_crdt::time::UnixMillis;
@@ -41,11 +43,12 @@ fn outcome_of(kernel: &mut Kernel, key: &str, domain: u8, body: &[u8]) -> Outcom
 fn traces(kernel: &Kernel, seq: u64) -> (bool, bool, usize) {
     let has = |of: u8| {
         let key = Encoder::new().u64(seq).u8(of).finish();
-        kernel
-            .store()
-            .get(Table::LedgerAccount, &key)
-            .unwrap()
-            .is_some()
+        let table = if of == ODD {
+            Table::LedgerAccount
+        } else {
+            Table::LedgerAsset
+        };
+        kernel.store().get(table, &key).unwrap().is_some()
     };
     (
         has(ODD),
@@ -60,9 +63,17 @@ fn poison_is_a_rejection_that_leaves_nothing_and_replays_the_same() {
     let mut kernel = odd_kernel(&disk);
     for (key, domain, body, rejection) in [
         ("a", ODD, PANIC, Rejection::Panicked),
-        ("h", ODD, PANIC_INSIDE, Rejection::Panicked),
         ("b", ODD, INVARIANT, Rejection::Invariant),
-        ("c", ODD, FLOOD, Rejection::Invariant),
+        ("c", ODD, FLOOD, Rejection::TooLarge),
+        ("h", ODD, TRESPASS, Rejection::ForeignTable),
+        ("i", ODD, TRESPASS_DELETE, Rejection::ForeignTable),
+        ("j", ODD, LARGE_ROW, Rejection::TooLarge),
+        ("k", ODD, LONG_KEY, Rejection::TooLarge),
+        ("l", ODD, MANY_ROWS, Rejection::TooLarge),
+        ("m", ODD, MANY_BYTES, Rejection::TooLarge),
+        ("n", ODD, LONG_LETTER, Rejection::TooLarge),
+        ("o", ODD, LONG_EVENTS, Rejection::TooLarge),
+        ("p", ODD, PING, Rejection::TooLarge),
         ("d", ODD, TELL_BADLY, Rejection::Invariant),
         ("e", 99, FINE, Rejection::UnknownDomain),
         ("f", KERNEL_DOMAIN, b"nonsense", Rejection::Malformed),
@@ -75,7 +86,7 @@ fn poison_is_a_rejection_that_leaves_nothing_and_replays_the_same() {
         outcome_of(&mut kernel, "g", ODD, TELL),
         Outcome::Done(TELL.to_vec())
     );
-    assert_eq!(traces(&kernel, 8), (true, true, 1));
+    assert_eq!(traces(&kernel, 16), (true, true, 1));
     let other = MemoryDisk::new();
     let mut again = odd_kernel(&other);
     let head = replay(kernel.store(), &mut again).unwrap();
@@ -84,6 +95,26 @@ fn poison_is_a_rejection_that_leaves_nothing_and_replays_the_same() {
         state_hash(again.store()).unwrap(),
         state_hash(kernel.store()).unwrap()
     );
+}
+
+#[test]
+fn what_an_observer_sends_and_tells_is_its_own() {
+    let disk = MemoryDisk::new();
+    let mut kernel = odd_kernel(&disk);
+    assert_eq!(
+        outcome_of(&mut kernel, "a", ODD, CHAIN),
+        Outcome::Done(CHAIN.to_vec())
+    );
+    let senders: Vec<_> = waiting_outbox(kernel.store(), 10)
+        .unwrap()
+        .iter()
+        .map(|waiting| waiting.domain)
+        .collect();
+    assert_eq!(senders, [ODD, LISTENER]);
+    // The odd one was told what the listener told on.
+    let key = Encoder::new().u64(1).u8(LISTENER).finish();
+    let heard = kernel.store().get(Table::LedgerAccount, &key).unwrap();
+    assert!(heard.is_some());
 }
 
 #[test]
@@ -179,16 +210,6 @@ fn keys_are_forgotten_by_a_command_the_old_ones_only() {
     };
     assert_eq!(proposed("old"), Proposal::Admitted);
     assert!(matches!(proposed("new"), Proposal::Known(_)));
-}
-
-#[test]
-fn time_never_goes_back() {
-    let disk = MemoryDisk::new();
-    let mut kernel = odd_kernel(&disk);
-    for (key, at, time) in [("a", 10, 10), ("b", 4, 10), ("c", 11, 11)] {
-        decide(&mut kernel, &command(key, at, ODD, FINE.to_vec()));
-        assert_eq!(kernel.applied().time, UnixMillis(time));
-    }
 }
 
 #[test]

@@ -90,7 +90,7 @@ impl Overlay {
         writes
     }
 
-    fn rows(&self, table: Table) -> Option<&BTreeMap<Vec<u8>, Option<Vec<u8>>>> {
+    pub(crate) fn rows(&self, table: Table) -> Option<&BTreeMap<Vec<u8>, Option<Vec<u8>>>> {
         self.tables.get(&table)
     }
 }

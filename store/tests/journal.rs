@@ -15,10 +15,12 @@ use khlong_store::engine::{Durability, Engine as _};
 use khlong_store::error::StoreError;
 use khlong_store::identity::Role;
 use khlong_store::journal::{
-    self, ENTRIES_MAX, ENTRY_BYTES_MAX, Entry, JournalError, JournalId, JournalSeq,
+    self, Append, ENTRIES_MAX, ENTRY_BYTES_MAX, Entry, Journal as _, JournalError, JournalId,
+    JournalSeq, LocalJournal,
 };
 use khlong_store::key::Encoder;
 use khlong_store::record;
+use khlong_store::rows::Rows as _;
 use khlong_store::store::Store;
 use khlong_store::table::Table;
 use khlong_store::write_set::WriteSet;
@@ -101,6 +103,68 @@ fn an_append_to_another_head_is_refused_and_writes_nothing() {
     journal::append(&mut batch, JournalSeq(2), &[entry(7), entry(8)]).unwrap();
     let refused = journal::append(&mut batch, JournalSeq(2), &[entry(9)]);
     assert!(matches!(refused, Err(JournalError::Moved { found: 4, .. })));
+}
+
+/// Two decide on one state; what counts is the head at the commit.
+#[test]
+fn of_two_batches_on_one_head_the_second_is_refused_at_its_commit() {
+    let disk = MemoryDisk::new();
+    let mut store = filled(&disk, 2);
+    let expected = journal::head(&store).unwrap().unwrap();
+    let decided = |store: &Store, n| {
+        let mut batch = store.batch();
+        journal::append(&mut batch, expected.seq, &[entry(n), entry(n)]).unwrap();
+        batch.put(Table::LedgerAsset, vec![n; 4], vec![n]).unwrap();
+        batch.into_overlay()
+    };
+    let (first, second) = (decided(&store, 7), decided(&store, 8));
+    let append = |batch| Append { expected, batch };
+    let entries = append(&first).entries().unwrap();
+    assert_eq!(entries.len(), 2);
+    let receipt = LocalJournal.append(&mut store, append(&first)).unwrap();
+    assert_eq!(receipt.wal_syncs, store.stats().wal_syncs);
+    let head = journal::verify(&store).unwrap();
+    assert_eq!((head.seq, head.hash), (JournalSeq(4), entries[1].hash));
+    let refused = LocalJournal.append(&mut store, append(&second));
+    assert!(matches!(
+        refused,
+        Err(JournalError::Moved {
+            expected: 2,
+            found: 4
+        })
+    ));
+    assert_eq!(journal::verify(&store).unwrap(), head);
+    assert_eq!(store.get(Table::LedgerAsset, &[8; 4]).unwrap(), None);
+    assert_eq!(
+        LocalJournal.read(&store, JournalSeq(3)).unwrap(),
+        entries,
+        "what was appended is what is read"
+    );
+}
+
+/// The same place, and another entry there.
+#[test]
+fn a_head_with_another_hash_is_another_head() {
+    let (disk, other) = (MemoryDisk::new(), MemoryDisk::new());
+    let mut store = filled(&disk, 1);
+    let expected = journal::head(&store).unwrap().unwrap();
+    let mut batch = store.batch();
+    journal::append(&mut batch, expected.seq, &[entry(7)]).unwrap();
+    let batch = batch.into_overlay();
+    let mut elsewhere = filled(&other, 0);
+    let mut fork = elsewhere.batch();
+    journal::append(&mut fork, JournalSeq(0), &[entry(9)]).unwrap();
+    let writes = fork.into_writes();
+    elsewhere.commit(writes, Durability::Synced).unwrap();
+    let append = Append {
+        expected,
+        batch: &batch,
+    };
+    assert!(matches!(
+        LocalJournal.append(&mut elsewhere, append),
+        Err(JournalError::Moved { .. })
+    ));
+    LocalJournal.append(&mut store, append).unwrap();
 }
 
 #[test]

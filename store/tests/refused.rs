@@ -103,3 +103,27 @@ fn a_folder_behind_its_side_file() {
     let engine = open().unwrap();
     assert_eq!(everything(&engine), before, "a refused folder was written");
 }
+
+/// What an inner part wrote before it panicked goes with the outer one, which caught it.
+#[test]
+fn a_panic_within_a_part_leaves_nothing_of_the_whole() {
+    let disk = MemoryDisk::new();
+    let engine = MemoryEngine::open(&disk, 0).unwrap();
+    let mut batch = Batch::over(&engine);
+    let put = |batch: &mut Batch<'_>, key: u8| batch.put(Table::NodeState, vec![key], vec![key]);
+    put(&mut batch, 1).unwrap();
+    let before = batch.bytes();
+    let outcome = batch.atomically(|batch| {
+        put(batch, 2).unwrap();
+        let inner = std::panic::AssertUnwindSafe(|| {
+            batch.atomically(|batch| -> Result<(), StoreError> {
+                put(batch, 3)?;
+                panic!("within")
+            })
+        });
+        std::panic::catch_unwind(inner).map_err(drop)
+    });
+    assert!(outcome.is_err());
+    assert_eq!(batch.bytes(), before);
+    assert_eq!(batch.into_writes().len(), 1);
+}

@@ -10,6 +10,9 @@ use super::outcome::{OUTCOME_BYTES_MAX, Outcome};
 /// A caller, a scope or a key.
 pub const NAME_BYTES_MAX: usize = 255;
 
+/// Who asks where the kernel itself does; nobody else may use the name.
+pub const KERNEL_CALLER: &[u8] = b"\0kernel";
+
 /// `version 1 ‖ logic 2 ‖ admitted_at 8 ‖ (length 1 ‖ name)·3`.
 pub const HEADER_BYTES_MAX: usize = 11 + 3 * (1 + NAME_BYTES_MAX);
 
@@ -118,6 +121,17 @@ impl Command {
         }
         if self.body.len() > BODY_BYTES_MAX {
             return unfit("bytes in the body", self.body.len(), BODY_BYTES_MAX);
+        }
+        Ok(())
+    }
+
+    /// Whether somebody else than the kernel asks.
+    ///
+    /// # Errors
+    /// [`KernelError::KernelsName`].
+    pub(super) fn check_caller(&self) -> Result<(), KernelError> {
+        if self.caller == KERNEL_CALLER {
+            return Err(KernelError::KernelsName);
         }
         Ok(())
     }

@@ -1,19 +1,48 @@
 //! What a domain may see and do while it decides, and nothing else.
 
+use std::collections::VecDeque;
+
 use khlong_crdt::time::UnixMillis;
 use khlong_store::batch::Batch;
 use khlong_store::error::StoreError;
 use khlong_store::journal::JournalSeq;
 use khlong_store::key::Encoder;
+use khlong_store::limits::{BATCH_ROW_BYTES, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
 use super::Applied;
 use super::command::{Command, Logic};
+use super::housekeeping::{KERNEL_DOMAIN, KERNEL_TABLES};
 use super::outcome::Rejection;
+
+// What the journal says was done is done again by a replay under these limits, so they may
+// be raised and never lowered, and no domain or observer may come to write more for a command
+// that is in a journal.
+
+/// Rows that the domains of one command put and delete, each write counted.
+pub const WRITES_ROWS_MAX: usize = 65_536;
+
+/// Their bytes: key, value and [`BATCH_ROW_BYTES`] of each write. What the kernel adds comes on
+/// top; see the arithmetic in `kernel`.
+pub const WRITES_BYTES_MAX: usize = 6 * 1024 * 1024;
 
 /// Side effects of one command.
 pub const OUTBOX_ROWS_MAX: u32 = 1_024;
+
+/// The message of one side effect.
+pub const OUTBOX_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// Events of one command, those among them that observers emit.
+pub const EVENTS_MAX: usize = 1_024;
+
+/// Their messages together.
+pub const EVENTS_BYTES_MAX: usize = 1024 * 1024;
+
+const _: () = assert!(
+    OUTBOX_MESSAGE_BYTES_MAX < VALUE_BYTES_MAX && WRITES_BYTES_MAX >= VALUE_BYTES_MAX,
+    "a side effect, and the largest row, can be written"
+);
 
 /// Why a command was not carried out.
 #[derive(Debug)]
@@ -46,6 +75,9 @@ pub trait Domain: Send {
     /// Names it in commands, for ever; 0 is the kernel itself.
     fn number(&self) -> u8;
 
+    /// The tables that it alone writes.
+    fn tables(&self) -> &'static [Table];
+
     /// Decides a command.
     ///
     /// # Errors
@@ -73,22 +105,39 @@ pub trait Domain: Send {
         Ok(None)
     }
 
-    /// The body of that command.
+    /// Whether more is due at `now` than one command of it lets happen by itself.
+    ///
+    /// # Errors
+    /// From the disk.
+    fn is_overdue(&self, rows: &dyn Rows, now: UnixMillis) -> Result<bool, StoreError> {
+        let _ = (rows, now);
+        Ok(false)
+    }
+
+    /// The body of a command that lets happen what is due.
     fn due(&self) -> Option<Vec<u8>> {
         None
     }
 }
 
 /// One command's view of the world.
+///
+/// What breaks a limit or touches another domain's table rejects the whole command, also if
+/// the domain passes over the error.
 pub struct Context<'c, 'e> {
-    /// The open batch: reads see what was written.
-    pub batch: &'c mut Batch<'e>,
+    batch: &'c mut Batch<'e>,
     applied: Applied,
     logic: Logic,
     caller: &'c [u8],
-    domain: u8,
+    acting: u8,
+    tables: &'static [Table],
+    rows: usize,
+    bytes: usize,
     sent: u32,
-    events: Vec<Event>,
+    emitted: usize,
+    emitted_bytes: usize,
+    events: VecDeque<Event>,
+    refused: Option<Rejection>,
 }
 
 impl<'c, 'e> Context<'c, 'e> {
@@ -103,10 +152,43 @@ impl<'c, 'e> Context<'c, 'e> {
             applied,
             logic,
             caller: &command.caller,
-            domain: command.domain,
+            acting: KERNEL_DOMAIN,
+            tables: &KERNEL_TABLES,
+            rows: 0,
+            bytes: 0,
             sent: 0,
-            events: Vec::new(),
+            emitted: 0,
+            emitted_bytes: 0,
+            events: VecDeque::new(),
+            refused: None,
         }
+    }
+
+    /// What is applied, this command's own writes included.
+    #[must_use]
+    pub fn rows(&self) -> &Batch<'e> {
+        self.batch
+    }
+
+    /// Sets `key` to `row` in a table of the acting domain.
+    ///
+    /// # Errors
+    /// [`Rejection::ForeignTable`]; [`Rejection::TooLarge`] beyond [`WRITES_ROWS_MAX`],
+    /// [`WRITES_BYTES_MAX`] or the limits of a row; or those of the disk.
+    pub fn put(&mut self, table: Table, key: Vec<u8>, row: Vec<u8>) -> Result<(), ApplyError> {
+        self.own(table)?;
+        self.admit(key.len(), row.len())?;
+        Ok(self.batch.put(table, key, row)?)
+    }
+
+    /// Deletes `key`, whether it exists or not.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    pub fn delete(&mut self, table: Table, key: Vec<u8>) -> Result<(), ApplyError> {
+        self.own(table)?;
+        self.admit(key.len(), 0)?;
+        Ok(self.batch.delete(table, key)?)
     }
 
     /// The time, which is that of the command.
@@ -137,26 +219,77 @@ impl<'c, 'e> Context<'c, 'e> {
     /// returned. What comes of it returns as a command.
     ///
     /// # Errors
-    /// [`Rejection::Invariant`] beyond [`OUTBOX_ROWS_MAX`], or those of the batch.
+    /// [`Rejection::TooLarge`] beyond [`OUTBOX_ROWS_MAX`] and [`OUTBOX_MESSAGE_BYTES_MAX`], or
+    /// those of [`Self::put`].
     pub fn send(&mut self, message: &[u8]) -> Result<(JournalSeq, u32), ApplyError> {
-        if self.sent >= OUTBOX_ROWS_MAX {
-            return Err(ApplyError::Rejected(Rejection::Invariant));
+        if self.sent >= OUTBOX_ROWS_MAX || message.len() > OUTBOX_MESSAGE_BYTES_MAX {
+            return Err(self.refuse(Rejection::TooLarge));
         }
         let n = self.sent;
         self.sent += 1;
         let key = Encoder::new().u64(self.seq().0).u32(n).finish();
-        let row = Encoder::new().u8(self.domain).tail(message).finish();
+        let row = Encoder::new().u8(self.acting).tail(message).finish();
+        self.admit(key.len(), row.len())?;
         self.batch.put(Table::GatewayOutbox, key, row)?;
         Ok((self.seq(), n))
     }
 
     /// Tells the other domains, within this command.
-    pub fn emit(&mut self, message: Vec<u8>) {
-        let source = self.domain;
-        self.events.push(Event { source, message });
+    ///
+    /// # Errors
+    /// [`Rejection::TooLarge`] beyond [`EVENTS_MAX`] and [`EVENTS_BYTES_MAX`], so that two who
+    /// answer each other come to an end.
+    pub fn emit(&mut self, message: Vec<u8>) -> Result<(), ApplyError> {
+        self.emitted += 1;
+        self.emitted_bytes = self.emitted_bytes.saturating_add(message.len());
+        if self.emitted > EVENTS_MAX || self.emitted_bytes > EVENTS_BYTES_MAX {
+            return Err(self.refuse(Rejection::TooLarge));
+        }
+        let source = self.acting;
+        self.events.push_back(Event { source, message });
+        Ok(())
     }
 
-    pub(super) fn take_events(&mut self) -> Vec<Event> {
-        std::mem::take(&mut self.events)
+    /// From now on `domain` acts: its tables, its side effects, its events.
+    pub(super) fn act_as(&mut self, domain: &dyn Domain) {
+        self.acting = domain.number();
+        self.tables = domain.tables();
+    }
+
+    /// The oldest event that nobody was told of.
+    pub(super) fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Why the command is rejected, whatever its domain made of the error.
+    pub(super) fn refused(&self) -> Option<Rejection> {
+        self.refused
+    }
+
+    fn own(&mut self, table: Table) -> Result<(), ApplyError> {
+        if self.tables.contains(&table) {
+            return Ok(());
+        }
+        Err(self.refuse(Rejection::ForeignTable))
+    }
+
+    /// Every write counts, also one over an earlier one: what else waits in the batch must not
+    /// matter, or a replay would reject something else.
+    fn admit(&mut self, key: usize, row: usize) -> Result<(), ApplyError> {
+        self.rows += 1;
+        self.bytes = self.bytes.saturating_add(BATCH_ROW_BYTES + key + row);
+        if key > KEY_BYTES_MAX
+            || row > VALUE_BYTES_MAX
+            || self.rows > WRITES_ROWS_MAX
+            || self.bytes > WRITES_BYTES_MAX
+        {
+            return Err(self.refuse(Rejection::TooLarge));
+        }
+        Ok(())
+    }
+
+    /// The first reason stays.
+    fn refuse(&mut self, rejection: Rejection) -> ApplyError {
+        ApplyError::Rejected(*self.refused.get_or_insert(rejection))
     }
 }

@@ -44,6 +44,40 @@ pub enum KernelError {
         /// The journal's head.
         head: u64,
     },
+    /// The views are those of another journal.
+    #[error(
+        "the views go to entry {applied} of another journal than the one beside them; restore the right backup, or replay the journal into an empty folder"
+    )]
+    OtherJournal {
+        /// The last command that they hold.
+        applied: u64,
+    },
+    /// There are views, and nothing says from which journal they follow.
+    #[error(
+        "the folder has views and nothing that says from which journal they follow; restore it from a backup"
+    )]
+    NoJournal,
+    /// The clock cannot be right.
+    #[error(
+        "the clock says {read} ms since 1970, and the time was {known}; set the clock right, then start again, with --accept-time if it is right already"
+    )]
+    Clock {
+        /// What it says.
+        read: i64,
+        /// The reading before it, or the time of the journal's last entry.
+        known: i64,
+    },
+    /// A name that only the kernel uses.
+    #[error("the caller has the kernel's own name; use another one")]
+    KernelsName,
+    /// Two domains have one number or one table, or one has a table that is no view.
+    #[error(
+        "domain {number} claims a number or a table that is not its own; this is a bug, report it"
+    )]
+    Domains {
+        /// The second of them.
+        number: u8,
+    },
     /// An entry that this release cannot read.
     #[error(
         "entry {seq} of the journal has a layout or rules that this version does not know; use the newer version that wrote it"
@@ -61,6 +95,20 @@ pub enum KernelError {
 }
 
 impl KernelError {
+    /// A failed append; what the store says of itself stays its own, so that a full or busy one
+    /// is tried again.
+    pub(super) fn from_journal(error: JournalError) -> Self {
+        match error {
+            JournalError::Store(error) => Self::Store(error),
+            error @ (JournalError::Exists
+            | JournalError::Missing
+            | JournalError::NotKept(_)
+            | JournalError::Moved { .. }
+            | JournalError::TooLarge { .. }
+            | JournalError::Broken { .. }) => Self::Journal(error),
+        }
+    }
+
     /// Whether the kernel must be dropped and the folder opened again. What it had not
     /// released may be there or not; a retry under the same key tells.
     #[must_use]
@@ -71,9 +119,16 @@ impl KernelError {
             | Self::Journal(_)
             | Self::Broken
             | Self::Behind { .. }
+            | Self::OtherJournal { .. }
+            | Self::NoJournal
+            | Self::Domains { .. }
             | Self::UnknownEntry { .. }
             | Self::Diverged { .. } => true,
-            Self::Unfit { .. } | Self::KeyReused { .. } | Self::GroupFull => false,
+            Self::Unfit { .. }
+            | Self::KeyReused { .. }
+            | Self::KernelsName
+            | Self::Clock { .. }
+            | Self::GroupFull => false,
         }
     }
 
@@ -83,9 +138,18 @@ impl KernelError {
         match self {
             Self::Store(error) => error.exit_code(),
             Self::Journal(error) => error.exit_code(),
-            Self::Unfit { .. } | Self::KeyReused { .. } | Self::GroupFull | Self::Broken => 1,
+            Self::Unfit { .. }
+            | Self::KeyReused { .. }
+            | Self::KernelsName
+            | Self::GroupFull
+            | Self::Domains { .. }
+            | Self::Broken => 1,
+            Self::Clock { .. } => 3,
             Self::UnknownEntry { .. } => 8,
-            Self::Behind { .. } | Self::Diverged { .. } => 9,
+            Self::Behind { .. }
+            | Self::OtherJournal { .. }
+            | Self::NoJournal
+            | Self::Diverged { .. } => 9,
         }
     }
 }

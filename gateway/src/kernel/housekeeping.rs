@@ -17,6 +17,13 @@ use super::outcome::Rejection;
 /// The kernel's number among the domains.
 pub const KERNEL_DOMAIN: u8 = 0;
 
+/// What the kernel writes for its own commands.
+pub(super) const KERNEL_TABLES: [Table; 3] = [
+    Table::Idempotency,
+    Table::IdempotencyAge,
+    Table::GatewayOutbox,
+];
+
 /// Keys that one command forgets.
 pub const EVICTIONS_MAX: u32 = 8_192;
 
@@ -77,9 +84,9 @@ pub(super) fn apply(context: &mut Context<'_, '_>, body: &[u8]) -> Result<Vec<u8
         Some(Housekeeping::Evict { before }) => evict(context, before),
         Some(Housekeeping::Settle { seq, n }) => {
             let key = Encoder::new().u64(seq.0).u32(n).finish();
-            let waited = context.batch.get(Table::GatewayOutbox, &key)?.is_some();
+            let waited = context.rows().get(Table::GatewayOutbox, &key)?.is_some();
             if waited {
-                context.batch.delete(Table::GatewayOutbox, key)?;
+                context.delete(Table::GatewayOutbox, key)?;
             }
             Ok(vec![u8::from(waited)])
         }
@@ -90,7 +97,7 @@ pub(super) fn apply(context: &mut Context<'_, '_>, body: &[u8]) -> Result<Vec<u8
 fn evict(context: &mut Context<'_, '_>, before: UnixMillis) -> Result<Vec<u8>, ApplyError> {
     let mut old: Vec<(Vec<u8>, [u8; 32])> = Vec::new();
     let mut count = 0_u32;
-    context.batch.scan(
+    context.rows().scan(
         Table::IdempotencyAge,
         &KeyRange::all(),
         Direction::Forward,
@@ -108,8 +115,8 @@ fn evict(context: &mut Context<'_, '_>, before: UnixMillis) -> Result<Vec<u8>, A
         },
     )?;
     for (age, place) in old {
-        context.batch.delete(Table::IdempotencyAge, age)?;
-        context.batch.delete(Table::Idempotency, place.to_vec())?;
+        context.delete(Table::IdempotencyAge, age)?;
+        context.delete(Table::Idempotency, place.to_vec())?;
     }
     Ok(Encoder::new().u32(count).finish())
 }

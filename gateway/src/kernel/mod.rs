@@ -9,39 +9,51 @@
 //! Sans-IO: no clock, socket, thread or entropy. Which domain owns which rows is said by
 //! [`Domain`]; they are handed in, so that the kernel knows none of them.
 
+mod clock;
 mod command;
 mod context;
+mod decide;
 mod error;
 mod housekeeping;
 mod idempotency;
 mod outcome;
 mod replay;
 mod state_hash;
+mod views;
 
-pub use command::{BODY_BYTES_MAX, Command, Decided, HEADER_BYTES_MAX, Logic, NAME_BYTES_MAX};
-pub use context::{ApplyError, Context, Domain, Event, OUTBOX_ROWS_MAX};
+pub use clock::{BEHIND_MS_MAX, IDLE_MS_MAX, JUMP_MS_MAX};
+pub use command::{
+    BODY_BYTES_MAX, Command, Decided, HEADER_BYTES_MAX, KERNEL_CALLER, Logic, NAME_BYTES_MAX,
+};
+pub use context::{
+    ApplyError, Context, Domain, EVENTS_BYTES_MAX, EVENTS_MAX, Event, OUTBOX_MESSAGE_BYTES_MAX,
+    OUTBOX_ROWS_MAX, WRITES_BYTES_MAX, WRITES_ROWS_MAX,
+};
 pub use error::KernelError;
 pub use housekeeping::{EVICTIONS_MAX, Housekeeping, KERNEL_DOMAIN, SideEffect, waiting_outbox};
 pub use outcome::{OUTCOME_BYTES_MAX, Outcome, Rejection};
 pub use replay::replay;
 pub use state_hash::state_hash;
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+pub use views::{Applied, check as check_views};
 
 use khlong_crdt::time::UnixMillis;
 use khlong_store::batch::{Batch, Overlay};
 use khlong_store::engine::{CommitReceipt, Durability};
-use khlong_store::error::StoreError;
-use khlong_store::journal::{self, Entry, Head, JournalId, JournalSeq};
-use khlong_store::key::{Decoder, Encoder};
+use khlong_store::journal::{self, Append, Head, Journal, JournalError, JournalId, LocalJournal};
+use khlong_store::key::Encoder;
 use khlong_store::limits::BATCH_BYTES_MAX;
-use khlong_store::rows::Rows as _;
 use khlong_store::store::Store;
-use khlong_store::table::Table;
 
-/// What one command may write: the journal's row, and a domain's rows. See the arithmetic
-/// of `domains::ledger::limits`.
+/// What one command may write: the rows of domains, and the kernel's own.
 pub const COMMAND_WRITES_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// The journal's row, the two rows of the key, the head and the place.
+const KERNEL_ROWS_BYTES: usize = BODY_BYTES_MAX + OUTCOME_BYTES_MAX + 4_096;
+
+const _: () = assert!(
+    WRITES_BYTES_MAX + KERNEL_ROWS_BYTES <= COMMAND_WRITES_BYTES_MAX,
+    "the largest command fits"
+);
 
 const _: () = assert!(
     2 * COMMAND_WRITES_BYTES_MAX <= BATCH_BYTES_MAX,
@@ -55,18 +67,6 @@ const _: () = assert!(
     GROUP_COMMANDS_MAX <= journal::ENTRIES_MAX,
     "a group is what one append may hold"
 );
-
-/// The row of `meta` that says how far the views go.
-const META_APPLIED: &[u8] = b"applied";
-
-/// How far the views go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Applied {
-    /// The last command that they hold.
-    pub seq: JournalSeq,
-    /// The time of it: that of a command is never before the one before it.
-    pub time: UnixMillis,
-}
 
 /// What [`Kernel::propose`] says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,56 +94,88 @@ pub struct Output {
 /// [`KernelError::is_fatal`] calls so, drop it and open the folder again.
 pub struct Kernel {
     store: Store,
+    journal: Box<dyn Journal>,
     domains: Vec<Box<dyn Domain>>,
     logic: Logic,
+    /// The last entry that the journal is known to keep.
+    durable: Head,
     head: Head,
     applied: Applied,
+    /// The latest reading of the driver's clock.
+    clock: Option<UnixMillis>,
     overlay: Overlay,
     tickets: u64,
     waiting: Vec<Output>,
     released: Vec<Output>,
+    /// A command of the kernel's own was rejected: none is made until the folder is opened again.
+    stuck: bool,
     broken: bool,
 }
 
 impl Kernel {
-    /// Takes over a store. The whole journal is read and checked first; `fresh` names the
-    /// journal if the folder has none.
+    /// Takes over a store whose journal lies in it. The whole journal is read and checked
+    /// first; `fresh` names the journal if the folder has neither one nor views.
     ///
     /// # Errors
-    /// [`KernelError::Journal`] names the first damaged entry; [`KernelError::Behind`] if
-    /// the views are not those of the journal's head.
+    /// [`KernelError::Journal`] names the first damaged entry; [`KernelError::Behind`],
+    /// [`KernelError::OtherJournal`] and [`KernelError::NoJournal`] if the views are not those
+    /// of the journal's head: nothing is written then. [`KernelError::Domains`].
     pub fn open(
+        store: Store,
+        domains: Vec<Box<dyn Domain>>,
+        logic: Logic,
+        fresh: JournalId,
+    ) -> Result<Self, KernelError> {
+        Self::open_with(Box::new(LocalJournal), store, domains, logic, fresh)
+    }
+
+    /// The same with a journal that lies elsewhere. What it holds beyond the store's copy is
+    /// applied first.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and those of [`replay`].
+    pub fn open_with(
+        mut journal: Box<dyn Journal>,
         mut store: Store,
         domains: Vec<Box<dyn Domain>>,
         logic: Logic,
         fresh: JournalId,
     ) -> Result<Self, KernelError> {
-        if journal::head(&store)?.is_none() {
+        views::check_domains(&domains)?;
+        let known = journal.head(&store)?;
+        let copy = journal::head(&store)?;
+        if copy.is_none() {
+            views::check(&store, None)?;
+            let id = known.map_or(fresh, |head| head.id);
+            if known.is_none() {
+                journal.create(id)?;
+            }
             let mut batch = store.batch();
-            journal::create(&mut batch, fresh)?;
+            journal::create(&mut batch, id)?;
             let writes = batch.into_writes();
             store.commit(writes, Durability::Synced)?;
         }
         let head = journal::verify(&store)?;
-        let applied = read_applied(&store)?;
-        if applied.seq != head.seq {
-            return Err(KernelError::Behind {
-                applied: applied.seq.0,
-                head: head.seq.0,
-            });
-        }
-        Ok(Self {
+        let applied = views::check(&store, Some(&head))?;
+        let durable = journal.head(&store)?.ok_or(JournalError::Missing)?;
+        let mut kernel = Self {
             store,
+            journal,
             domains,
             logic,
+            durable,
             head,
             applied,
+            clock: None,
             overlay: Overlay::default(),
             tickets: 0,
             waiting: Vec::new(),
             released: Vec::new(),
+            stuck: false,
             broken: false,
-        })
+        };
+        replay::catch_up(&mut kernel)?;
+        Ok(kernel)
     }
 
     /// Cheap checks against what is applied; nothing is decided for good.
@@ -157,6 +189,7 @@ impl Kernel {
             return Err(KernelError::Broken);
         }
         command.check()?;
+        command.check_caller()?;
         Ok(match idempotency::find(&self.store, command)? {
             Some(known) => Proposal::Known(known),
             None => Proposal::Admitted,
@@ -167,10 +200,84 @@ impl Kernel {
     /// commit.
     ///
     /// # Errors
-    /// As [`Self::propose`]; [`KernelError::GroupFull`]: commit, then go on.
+    /// As [`Self::propose`]; [`KernelError::GroupFull`]: commit, then go on;
+    /// [`KernelError::Clock`]: see [`Self::tick`].
     pub fn apply(&mut self, command: &Command) -> Result<Ticket, KernelError> {
+        command.check()?;
+        command.check_caller()?;
+        self.tick(command.admitted_at)?;
         let logic = self.logic;
+        // What is answered from the journal, or refused, moves no time.
+        if self
+            .looked_up(|batch, _| idempotency::find(batch, command))?
+            .is_none()
+        {
+            self.make_room_in_time(command.admitted_at)?;
+        }
         self.apply_under(command, logic, None)
+    }
+
+    /// Looks into what is applied, uncommitted commands included.
+    fn looked_up<T>(
+        &mut self,
+        look: impl FnOnce(&Batch<'_>, &[Box<dyn Domain>]) -> Result<T, KernelError>,
+    ) -> Result<T, KernelError> {
+        if self.broken {
+            return Err(KernelError::Broken);
+        }
+        // Should a panic take the overlay along, what waits in it must not be released.
+        self.broken = true;
+        let batch = self.store.batch_on(std::mem::take(&mut self.overlay));
+        let found = look(&batch, &self.domains);
+        self.overlay = batch.into_overlay();
+        self.broken = false;
+        found.inspect_err(|error| self.broken |= error.is_fatal())
+    }
+
+    /// Lets happen what is due, in commands of its own, until what is left is little enough
+    /// for the next command to let it happen itself.
+    fn make_room_in_time(&mut self, admitted_at: UnixMillis) -> Result<(), KernelError> {
+        if self.stuck {
+            return Ok(());
+        }
+        let now = self.applied.time.max(admitted_at);
+        for place in 0..self.domains.len() {
+            while let Some(command) = self.overdue(place, now)? {
+                let logic = self.logic;
+                self.apply_under(&command, logic, None)?;
+                // Nobody waits for its answer. One that is rejected would be so again, and
+                // would be journaled before every command.
+                let answer = self
+                    .waiting
+                    .pop()
+                    .and_then(|output| output.decided.outcome());
+                if !matches!(answer, Some(Outcome::Done(_))) {
+                    self.stuck = true;
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn overdue(&mut self, place: usize, now: UnixMillis) -> Result<Option<Command>, KernelError> {
+        let key = Encoder::new().u64(self.head.seq.next().0).finish();
+        self.looked_up(|batch, domains| {
+            let Some(domain) = domains.get(place) else {
+                return Ok(None);
+            };
+            let (true, Some(body)) = (domain.is_overdue(batch, now)?, domain.due()) else {
+                return Ok(None);
+            };
+            Ok(Some(Command {
+                caller: KERNEL_CALLER.to_vec(),
+                scope: b"due".to_vec(),
+                key,
+                admitted_at: now,
+                domain: domain.number(),
+                body,
+            }))
+        })
     }
 
     /// `recorded` is what the journal says came of it, at a replay.
@@ -184,7 +291,9 @@ impl Kernel {
             return Err(KernelError::Broken);
         }
         command.check()?;
+        let entries = self.head.seq.0.saturating_sub(self.durable.seq.0);
         if self.waiting.len() >= GROUP_COMMANDS_MAX
+            || usize::try_from(entries).is_ok_and(|entries| entries >= GROUP_COMMANDS_MAX)
             || self.overlay.bytes() + COMMAND_WRITES_BYTES_MAX > BATCH_BYTES_MAX
         {
             return Err(KernelError::GroupFull);
@@ -194,7 +303,7 @@ impl Kernel {
         let mut batch = self.store.batch_on(std::mem::take(&mut self.overlay));
         let decided = match idempotency::find(&batch, command) {
             Ok(Some(known)) => Ok(known),
-            Ok(None) => decide(
+            Ok(None) => decide::decide(
                 &mut batch,
                 &mut self.domains,
                 self.applied,
@@ -230,15 +339,18 @@ impl Kernel {
         let receipt = if self.overlay.is_empty() {
             None
         } else {
-            // A copy: a store that is busy or full takes the same again later.
-            let writes = self.overlay.writes();
-            match self.store.commit(writes, Durability::Synced) {
+            let append = Append {
+                expected: self.durable,
+                batch: &self.overlay,
+            };
+            match self.journal.append(&mut self.store, append) {
                 Ok(receipt) => {
                     self.overlay = Overlay::default();
+                    self.durable = self.head;
                     Some(receipt)
                 }
                 Err(error) => {
-                    let error = KernelError::from(error);
+                    let error = KernelError::from_journal(error);
                     self.broken |= error.is_fatal();
                     return Err(error);
                 }
@@ -246,6 +358,15 @@ impl Kernel {
         };
         self.released.append(&mut self.waiting);
         Ok(receipt)
+    }
+
+    /// Keeps views whose entries are in the journal already. What is lost of them is applied
+    /// again, so that no sync is needed.
+    fn commit_views(&mut self) -> Result<(), KernelError> {
+        let overlay = std::mem::take(&mut self.overlay);
+        self.waiting.clear();
+        self.store.commit_overlay(overlay, Durability::Buffered)?;
+        Ok(())
     }
 
     /// What may leave now, in the order in which it was applied.
@@ -294,114 +415,4 @@ impl Kernel {
     pub fn into_store(self) -> Store {
         self.store
     }
-}
-
-/// Runs one command and writes all that comes of it, the journal's entry among it.
-fn decide(
-    batch: &mut Batch<'_>,
-    domains: &mut [Box<dyn Domain>],
-    before: Applied,
-    command: &Command,
-    logic: Logic,
-    recorded: Option<Outcome>,
-) -> Result<(Head, Applied, Decided), KernelError> {
-    let applied = Applied {
-        seq: before.seq.next(),
-        time: before.time.max(command.admitted_at),
-    };
-    let outcome = match recorded {
-        // It changed nothing, and stays so: a release that knows the domain, or has mended the
-        // fault, may not carry out what was refused.
-        Some(rejected @ Outcome::Rejected(_)) => rejected,
-        Some(Outcome::Done(_)) | None => match run(batch, domains, applied, command, logic) {
-            Ok(payload) => Outcome::Done(payload),
-            Err(ApplyError::Store(error)) => return Err(error.into()),
-            Err(ApplyError::Rejected(rejection)) => Outcome::Rejected(rejection),
-        },
-    };
-    let outcome = outcome.encode();
-    let entry = Entry {
-        header: command.header(logic),
-        command: command.content(),
-        outcome: outcome.clone(),
-    };
-    let head = journal::append(batch, before.seq, &[entry])?;
-    idempotency::note(batch, applied, command)?;
-    let row = Encoder::new()
-        .u64(applied.seq.0)
-        .i64(applied.time.0)
-        .finish();
-    batch.put(Table::Meta, META_APPLIED.to_vec(), row)?;
-    let decided = Decided {
-        seq: applied.seq,
-        outcome,
-    };
-    Ok((head, applied, decided))
-}
-
-/// The domain's part: whole, or rolled back. A panic is a rejection as well: the same
-/// command panics again at each replay, and may not stop the gateway for good.
-fn run(
-    batch: &mut Batch<'_>,
-    domains: &mut [Box<dyn Domain>],
-    applied: Applied,
-    command: &Command,
-    logic: Logic,
-) -> Result<Vec<u8>, ApplyError> {
-    let attempt = batch.atomically(|batch| {
-        let mut context = Context::new(batch, applied, logic, command);
-        catch_unwind(AssertUnwindSafe(|| {
-            dispatch(&mut context, domains, command)
-        }))
-        .unwrap_or(Err(ApplyError::Rejected(Rejection::Panicked)))
-    });
-    if attempt.is_err() {
-        for domain in domains {
-            domain.roll_back();
-        }
-    }
-    attempt
-}
-
-fn dispatch(
-    context: &mut Context<'_, '_>,
-    domains: &mut [Box<dyn Domain>],
-    command: &Command,
-) -> Result<Vec<u8>, ApplyError> {
-    if command.domain == KERNEL_DOMAIN {
-        return housekeeping::apply(context, &command.body);
-    }
-    let domain = domains
-        .iter_mut()
-        .find(|domain| domain.number() == command.domain)
-        .ok_or(ApplyError::Rejected(Rejection::UnknownDomain))?;
-    let payload = domain.apply(context, &command.body)?;
-    if payload.len() > OUTCOME_BYTES_MAX {
-        return Err(ApplyError::Rejected(Rejection::Invariant));
-    }
-    for event in context.take_events() {
-        for domain in domains.iter_mut() {
-            if domain.number() != event.source {
-                domain.observe(context, &event)?;
-            }
-        }
-    }
-    Ok(payload)
-}
-
-fn read_applied(store: &Store) -> Result<Applied, StoreError> {
-    let Some(row) = store.get(Table::Meta, META_APPLIED)? else {
-        return Ok(Applied::default());
-    };
-    let mut fields = Decoder::new(&row);
-    let applied = (|| {
-        let applied = Applied {
-            seq: JournalSeq(fields.u64()?),
-            time: UnixMillis(fields.i64()?),
-        };
-        fields.end()?;
-        Some(applied)
-    })();
-    applied
-        .ok_or_else(|| StoreError::corrupt(Table::Meta, META_APPLIED, "not a place in the journal"))
 }

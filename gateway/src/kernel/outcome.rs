@@ -27,6 +27,16 @@ pub enum Rejection {
     /// The code that decides it failed.
     #[error("the gateway failed at the command, which changed nothing; report it")]
     Panicked,
+    /// It would have written, sent or told more than one command may.
+    #[error(
+        "the command would write more than one command may and changed nothing; send it in parts"
+    )]
+    TooLarge,
+    /// Its domain would have written to another domain's table.
+    #[error(
+        "the command would write what belongs to another part of the gateway and changed nothing; report it"
+    )]
+    ForeignTable,
 }
 
 const DONE: u8 = 0;
@@ -39,6 +49,8 @@ impl Rejection {
             Self::UnknownDomain => 2,
             Self::Invariant => 3,
             Self::Panicked => 4,
+            Self::TooLarge => 5,
+            Self::ForeignTable => 6,
         }
     }
 
@@ -48,6 +60,8 @@ impl Rejection {
             2 => Some(Self::UnknownDomain),
             3 => Some(Self::Invariant),
             4 => Some(Self::Panicked),
+            5 => Some(Self::TooLarge),
+            6 => Some(Self::ForeignTable),
             _ => None,
         }
     }

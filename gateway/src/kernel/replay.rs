@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use khlong_store::journal::{self, Head, JournalSeq};
+use khlong_store::journal::{self, Head, JournalError, JournalSeq};
 use khlong_store::rows::Rows;
 
 use super::Kernel;
@@ -27,6 +27,58 @@ pub fn replay(source: &dyn Rows, kernel: &mut Kernel) -> Result<Head, KernelErro
     Ok(kernel.head())
 }
 
+/// Applies what the journal holds beyond the store's own copy of it: it was appended, and the
+/// commit of the views did not come to its end, or another gateway has appended since.
+pub(super) fn catch_up(kernel: &mut Kernel) -> Result<(), KernelError> {
+    let durable = kernel.durable;
+    let copy = kernel.head;
+    if durable.id != copy.id {
+        return Err(KernelError::OtherJournal {
+            applied: copy.seq.0,
+        });
+    }
+    if durable.seq < copy.seq {
+        return Err(KernelError::Behind {
+            applied: copy.seq.0,
+            head: durable.seq.0,
+        });
+    }
+    if durable == copy {
+        return Ok(());
+    }
+    // From the last entry that both have: there may be another one under its number.
+    let mut due = copy.seq.max(JournalSeq(1));
+    while due <= durable.seq {
+        let part = kernel.journal.read(&kernel.store, due)?;
+        let first = due;
+        for stored in part {
+            if stored.seq > durable.seq {
+                // Appended by somebody else since the head was read; the next commit will tell.
+                break;
+            }
+            if stored.seq == copy.seq {
+                if stored.hash != copy.hash {
+                    return Err(KernelError::OtherJournal {
+                        applied: copy.seq.0,
+                    });
+                }
+            } else {
+                apply_stored(kernel, stored.seq, &stored.entry, &stored.hash)?;
+            }
+            due = stored.seq.next();
+        }
+        if due == first {
+            return Err(JournalError::Missing.into());
+        }
+        kernel.commit_views()?;
+    }
+    if kernel.head == durable {
+        Ok(())
+    } else {
+        Err(KernelError::Diverged { seq: durable.seq.0 })
+    }
+}
+
 fn apply_stored(
     kernel: &mut Kernel,
     seq: JournalSeq,
@@ -38,7 +90,11 @@ fn apply_stored(
         Outcome::decode(&entry.outcome).ok_or(KernelError::UnknownEntry { seq: seq.0 })?;
     let applied = match kernel.apply_under(&command, logic, Some(recorded.clone())) {
         Err(KernelError::GroupFull) => {
-            kernel.commit()?;
+            if kernel.durable.seq >= seq {
+                kernel.commit_views()?;
+            } else {
+                kernel.commit()?;
+            }
             kernel.release();
             kernel.apply_under(&command, logic, Some(recorded))
         }

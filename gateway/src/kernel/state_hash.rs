@@ -8,20 +8,7 @@ use khlong_store::key::KeyRange;
 use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
-use super::META_APPLIED;
-
-/// The views, by number. A new one goes to the end.
-const VIEWS: [Table; 9] = [
-    Table::Idempotency,
-    Table::IdempotencyAge,
-    Table::GatewayOutbox,
-    Table::LedgerAccount,
-    Table::LedgerTransfer,
-    Table::LedgerTransferId,
-    Table::LedgerBalance,
-    Table::LedgerExpiry,
-    Table::LedgerAsset,
-];
+use super::views::{META_APPLIED, VIEWS};
 
 /// The hash over every row of every view, and over how far they go. Reads them all.
 ///

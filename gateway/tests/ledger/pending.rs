@@ -1,10 +1,14 @@
 //! Two-phase transfers.
 
 use khlong_gateway::domains::ledger::{
-    LedgerCommand, Transfer, TransferFlags, TransferResult as R, TransferState, transfer,
+    AccountFlags, LedgerCommand, Transfer, TransferFlags, TransferResult as R, TransferState,
+    transfer,
 };
 
-use crate::fixture::{Bank, hold, pay, post, void, with};
+use khlong_gateway::kernel::{Logic, replay, state_hash};
+use khlong_store::engine::memory::MemoryDisk;
+
+use crate::fixture::{Bank, hold, kernel, pay, post, void, with};
 
 #[test]
 fn part_is_posted_the_rest_released_and_it_settles_once() {
@@ -174,23 +178,36 @@ fn holds_expire_by_the_time_of_commands_whatever_they_are_about() {
     assert_eq!(bank.balances(2), [0, 1, 40, 0]);
 }
 
+/// More than one command lets expire, due at once: nothing of it holds money any more when
+/// the next command is decided.
 #[test]
-fn many_that_expire_at_once_go_in_several_commands() {
+fn however_many_expire_at_once_they_hold_nothing_afterwards() {
     let mut bank = Bank::new(2);
-    let held: Vec<_> = (1..=5_000).map(|id| hold(id, 1, 2, 1, 1)).collect();
+    bank.open(3, AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS);
+    bank.send_one(pay(20_000, 1, 3, 5_000));
+    let held: Vec<_> = (1..=5_000).map(|id| hold(id, 3, 2, 1, 1)).collect();
     bank.send(&held);
+    assert_eq!(bank.send_one(pay(20_001, 3, 2, 1)), R::ExceedsCredits);
+    let before = bank.kernel.head().seq.0;
     bank.now += 1_000;
-    bank.ask(&LedgerCommand::Sweep);
-    assert_eq!(bank.balances(1), [5_000 - 2_048, 0, 0, 0]);
-    // The sweep has not come to this one; its time is over all the same.
+    assert_eq!(bank.send_one(pay(20_002, 3, 2, 5_000)), R::Ok);
+    assert_eq!(bank.balances(3), [0, 5_000, 0, 5_000]);
+    // Two commands of the kernel's own, and the rest in this one.
+    assert_eq!(bank.kernel.head().seq.0, before + 3);
     assert_eq!(
-        bank.send_one(post(9_999, 5_000, 1)),
+        bank.send_one(post(20_003, 5_000, 1)),
         R::PendingTransferExpired
     );
-    assert_eq!(bank.balances(1), [5_000 - 2 * 2_048, 0, 0, 0]);
-    bank.ask(&LedgerCommand::Sweep);
-    assert_eq!(bank.balances(1), [0; 4]);
-    bank.assert_balanced();
+    let disk = MemoryDisk::new();
+    let mut kernel = kernel(&disk, Logic::CURRENT);
+    assert_eq!(
+        replay(bank.kernel.store(), &mut kernel).unwrap(),
+        bank.kernel.head()
+    );
+    assert_eq!(
+        state_hash(kernel.store()).unwrap(),
+        state_hash(bank.kernel.store()).unwrap()
+    );
 }
 
 #[test]

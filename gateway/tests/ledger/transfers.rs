@@ -1,5 +1,6 @@
 //! Transfers of one step.
 
+use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::ledger::{
     AccountFlags, Asset, LedgerCommand, Transfer, TransferFlags, TransferResult as R,
 };
@@ -299,6 +300,7 @@ fn amounts_of_128_bits_are_exact_and_never_wrap() {
     );
     assert_eq!(bank.send_one(hold(57, 3, 1, 1, u32::MAX)), R::Ok);
     bank.now = i64::MAX - 5;
+    bank.kernel.accept_time(UnixMillis(bank.now)).unwrap();
     assert_eq!(bank.send_one(hold(58, 3, 1, 1, 1)), R::OverflowsTimeout);
     assert_eq!(bank.balances(2), [most, 0, 0, most]);
 }

@@ -10,10 +10,12 @@
 
 mod chain;
 mod error;
+mod log;
 mod read;
 
 pub use chain::{Chain, Head, JournalId, JournalSeq};
 pub use error::JournalError;
+pub use log::{Append, Journal, LocalJournal, READ_BYTES_MAX};
 pub use read::{Stored, get, read, verify};
 
 use crate::batch::Batch;
@@ -86,6 +88,8 @@ pub fn head(rows: &dyn Rows) -> Result<Option<Head>, StoreError> {
         Some(head)
     })();
     decoded
+        // Each has one after it.
+        .filter(|head| head.seq.0 < u64::MAX)
         .map(Some)
         .ok_or_else(|| StoreError::corrupt(Table::Meta, META_JOURNAL, "not the head of a journal"))
 }

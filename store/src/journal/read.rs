@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::{Chain, Entry, Head, JournalError, JournalSeq, head, key};
+use crate::batch::Overlay;
 use crate::engine::Direction;
 use crate::error::StoreError;
 use crate::key::{Decoder, KeyRange};
@@ -109,6 +110,18 @@ pub fn verify(rows: &dyn Rows) -> Result<Head, JournalError> {
     } else {
         Err(broken(head.seq, "the head has another hash"))
     }
+}
+
+/// The entries that wait in a batch, which follow `expected`.
+pub(super) fn appended(batch: &Overlay, expected: JournalSeq) -> Result<Vec<Stored>, JournalError> {
+    let mut found = Vec::new();
+    let mut due = expected.next();
+    for (place, row) in batch.rows(Table::Journal).into_iter().flatten() {
+        let row = row.as_deref().filter(|_| *place == key(due));
+        found.push(decode(due, row.ok_or_else(|| missing(due))?)?);
+        due = due.next();
+    }
+    Ok(found)
 }
 
 /// One row of a scan: the entry that is due, or what is wrong.

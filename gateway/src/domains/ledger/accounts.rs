@@ -29,14 +29,14 @@ pub(super) fn create_assets(
     Ok(failures)
 }
 
-fn create_asset(context: &mut Context<'_, '_>, asset: &Asset) -> Result<AssetResult, StoreError> {
+fn create_asset(context: &mut Context<'_, '_>, asset: &Asset) -> Result<AssetResult, ApplyError> {
     if asset.ledger == 0 {
         return Ok(AssetResult::LedgerMustNotBeZero);
     }
     if asset.scale > SCALE_MAX {
         return Ok(AssetResult::ScaleTooLarge);
     }
-    if let Some(known) = tables::asset(context.batch, asset.ledger)? {
+    if let Some(known) = tables::asset(context.rows(), asset.ledger)? {
         return Ok(if known.scale != asset.scale {
             AssetResult::ExistsWithDifferentScale
         } else if known.symbol != asset.symbol {
@@ -47,7 +47,7 @@ fn create_asset(context: &mut Context<'_, '_>, asset: &Asset) -> Result<AssetRes
     }
     let row = tables::encode_asset(asset);
     let key = asset.ledger.to_be_bytes().to_vec();
-    context.batch.put(Table::LedgerAsset, key, row)?;
+    context.put(Table::LedgerAsset, key, row)?;
     Ok(AssetResult::Ok)
 }
 
@@ -101,9 +101,7 @@ pub(super) fn create_accounts(
     }
     for (id, account) in created {
         let row = tables::encode_account(&account);
-        context
-            .batch
-            .put(Table::LedgerAccount, tables::id_key(id).to_vec(), row)?;
+        context.put(Table::LedgerAccount, tables::id_key(id).to_vec(), row)?;
     }
     Ok(failures)
 }
@@ -125,7 +123,7 @@ fn check_account(
     }
     let known = match created.get(&account.id) {
         Some(known) => Some(*known),
-        None => tables::account(context.batch, account.id)?.map(|state| state.account),
+        None => tables::account(context.rows(), account.id)?.map(|state| state.account),
     };
     if let Some(known) = known {
         return Ok(compare(account, &known));
@@ -142,7 +140,7 @@ fn check_account(
         return Ok(R::CodeMustNotBeZero);
     }
     let asset = context
-        .batch
+        .rows()
         .get(Table::LedgerAsset, &account.ledger.to_be_bytes())?;
     Ok(if asset.is_none() {
         R::LedgerNotFound

@@ -2,12 +2,12 @@
 
 use khlong_store::limits::BATCH_ROW_BYTES;
 
-use crate::kernel::{BODY_BYTES_MAX, COMMAND_WRITES_BYTES_MAX, OUTCOME_BYTES_MAX};
+use crate::kernel::{BODY_BYTES_MAX, OUTCOME_BYTES_MAX, WRITES_BYTES_MAX, WRITES_ROWS_MAX};
 
 /// Assets, accounts or transfers of one command. Indices are 2 bytes.
 pub const BATCH_ITEMS_MAX: usize = 8_190;
 
-/// Pending transfers that one command lets expire; more wait for the next one.
+/// Pending transfers that one command lets expire; where more are due, the kernel sweeps first.
 pub const EXPIRIES_MAX: usize = 2_048;
 
 /// Records in one row of table `ledger_transfer`: few rows to write, and few bytes to read for one.
@@ -56,11 +56,12 @@ const ID_ROWS_BYTES: usize = 2 * RECORDS_MAX * (BATCH_ROW_BYTES + 16 + 11);
 const BALANCE_ROWS_BYTES: usize = 2 * RECORDS_MAX * (BATCH_ROW_BYTES + 24 + BALANCE_BYTES + 2);
 /// Each begins or ends one wait.
 const EXPIRY_ROWS_BYTES: usize = RECORDS_MAX * (BATCH_ROW_BYTES + 24);
-/// The journal's row, the key's two rows, the head and the place.
-const KERNEL_ROWS_BYTES: usize = BODY_BYTES_MAX + OUTCOME_BYTES_MAX + 4_096;
 
 const _: () = assert!(
-    CHUNK_ROWS_BYTES + ID_ROWS_BYTES + BALANCE_ROWS_BYTES + EXPIRY_ROWS_BYTES + KERNEL_ROWS_BYTES
-        <= COMMAND_WRITES_BYTES_MAX,
-    "the largest command fits a batch"
+    CHUNK_ROWS_BYTES + ID_ROWS_BYTES + BALANCE_ROWS_BYTES + EXPIRY_ROWS_BYTES <= WRITES_BYTES_MAX,
+    "the largest command is taken"
+);
+const _: () = assert!(
+    RECORDS_MAX / CHUNK_RECORDS + 1 + 5 * RECORDS_MAX <= WRITES_ROWS_MAX,
+    "and its rows: records, two ids, two balances and one wait each"
 );

@@ -33,12 +33,23 @@ pub use totals::{Sum, Totals, totals};
 use khlong_crdt::time::UnixMillis;
 use khlong_store::error::StoreError;
 use khlong_store::rows::Rows;
+use khlong_store::table::Table;
 
 use crate::kernel::{ApplyError, Context, Domain, Rejection};
 use working::{Cache, Working};
 
 /// The ledger's number among the domains.
 pub const LEDGER_DOMAIN: u8 = 1;
+
+/// Nobody else writes them.
+const TABLES: [Table; 6] = [
+    Table::LedgerAccount,
+    Table::LedgerTransfer,
+    Table::LedgerTransferId,
+    Table::LedgerBalance,
+    Table::LedgerExpiry,
+    Table::LedgerAsset,
+];
 
 /// The ledger as a part of the gateway.
 #[derive(Debug, Default)]
@@ -57,6 +68,10 @@ impl Ledger {
 impl Domain for Ledger {
     fn number(&self) -> u8 {
         LEDGER_DOMAIN
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        &TABLES
     }
 
     fn apply(&mut self, context: &mut Context<'_, '_>, body: &[u8]) -> Result<Vec<u8>, ApplyError> {
@@ -79,7 +94,7 @@ impl Domain for Ledger {
             .nothing_expires_before
             .is_none_or(|known| known <= now)
         {
-            let next = settle::next_expiry(context.batch)?;
+            let next = settle::next_expiry(context.rows())?;
             self.cache.nothing_expires_before = Some(next.unwrap_or(UnixMillis(i64::MAX)));
         }
         let failures = match command {
@@ -96,6 +111,14 @@ impl Domain for Ledger {
 
     fn next_deadline(&self, rows: &dyn Rows) -> Result<Option<UnixMillis>, StoreError> {
         settle::next_expiry(rows)
+    }
+
+    fn is_overdue(&self, rows: &dyn Rows, now: UnixMillis) -> Result<bool, StoreError> {
+        let nothing_before = self.cache.nothing_expires_before;
+        if nothing_before.is_some_and(|known| now < known) {
+            return Ok(false);
+        }
+        settle::is_overdue(rows, now)
     }
 
     fn due(&self) -> Option<Vec<u8>> {

@@ -14,7 +14,7 @@ use super::limits::PAGE_LINES_MAX;
 use super::model::{
     AccountState, Asset, Balances, IdState, Place, Transfer, TransferFlags, TransferState,
 };
-use super::tables::{self, BalanceRow};
+use super::tables::{self, BalanceRow, Records};
 
 /// The order of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,6 +210,7 @@ fn lines_of(rows: &dyn Rows, account: u128, row: &BalanceRow) -> Result<Vec<Line
     let before = tables::balance_before(rows, account, row.seq)?;
     let mut balances = before.map_or_else(Balances::default, |row| row.balances);
     let mut lines = Vec::with_capacity(row.moves.len());
+    let mut records = Records::default();
     let wrong = || {
         let key = tables::balance_key(account, row.seq);
         StoreError::corrupt(
@@ -223,7 +224,7 @@ fn lines_of(rows: &dyn Rows, account: u128, row: &BalanceRow) -> Result<Vec<Line
             seq: row.seq,
             index: *index,
         };
-        let (record, time) = tables::record(rows, place)?;
+        let (record, time) = records.read(rows, place)?;
         balances = step(rows, balances, account, &record)?.ok_or_else(wrong)?;
         lines.push(Line {
             place,

@@ -161,7 +161,7 @@ pub(super) fn sweep(working: &mut Working<'_, '_, '_>) -> Result<(), ApplyError>
     {
         return Ok(());
     }
-    for (at, id) in tables::expiring(working.context.batch, now, EXPIRIES_MAX)? {
+    for (at, id) in tables::expiring(working.context.rows(), now, EXPIRIES_MAX)? {
         let Some(IdState::Transfer(TransferState::Pending, place)) = working.id(id)? else {
             return Err(ApplyError::Rejected(Rejection::Invariant));
         };
@@ -171,6 +171,11 @@ pub(super) fn sweep(working: &mut Working<'_, '_, '_>) -> Result<(), ApplyError>
     }
     working.keep();
     Ok(())
+}
+
+/// Whether more is due than one sweep takes.
+pub(super) fn is_overdue(rows: &dyn Rows, now: UnixMillis) -> Result<bool, StoreError> {
+    Ok(tables::expiring(rows, now, EXPIRIES_MAX + 1)?.len() > EXPIRIES_MAX)
 }
 
 /// Looks up, after the command's rows are written, when the next one is due.

@@ -200,17 +200,40 @@ pub(super) fn encode_chunk(time: UnixMillis, records: &[Transfer]) -> Vec<u8> {
 
 /// The record at `place`, and the time of its command.
 pub(super) fn record(rows: &dyn Rows, place: Place) -> Result<(Transfer, UnixMillis), StoreError> {
-    let index = usize::from(place.index);
-    let chunk = u16::try_from(index / CHUNK_RECORDS).unwrap_or(u16::MAX);
-    let key = chunk_key(place.seq, chunk);
-    let row = rows.get(Table::LedgerTransfer, &key)?;
-    let decoded = row.as_deref().and_then(|row| {
-        let mut fields = Decoder::new(row);
-        let time = UnixMillis(fields.i64()?);
-        fields.bytes(index % CHUNK_RECORDS * TRANSFER_BYTES)?;
-        Some((take_transfer(&mut fields)?, time))
-    });
-    decoded.ok_or_else(|| StoreError::corrupt(Table::LedgerTransfer, &key, "a transfer is missing"))
+    Records::default().read(rows, place)
+}
+
+/// Reads records of one row after another, each row once.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    key: Vec<u8>,
+    row: Option<Vec<u8>>,
+}
+
+impl Records {
+    /// As [`record`].
+    pub(super) fn read(
+        &mut self,
+        rows: &dyn Rows,
+        place: Place,
+    ) -> Result<(Transfer, UnixMillis), StoreError> {
+        let index = usize::from(place.index);
+        let chunk = u16::try_from(index / CHUNK_RECORDS).unwrap_or(u16::MAX);
+        let key = chunk_key(place.seq, chunk);
+        if self.key != key {
+            self.row = rows.get(Table::LedgerTransfer, &key)?;
+            self.key = key;
+        }
+        let decoded = self.row.as_deref().and_then(|row| {
+            let mut fields = Decoder::new(row);
+            let time = UnixMillis(fields.i64()?);
+            fields.bytes(index % CHUNK_RECORDS * TRANSFER_BYTES)?;
+            Some((take_transfer(&mut fields)?, time))
+        });
+        decoded.ok_or_else(|| {
+            StoreError::corrupt(Table::LedgerTransfer, &self.key, "a transfer is missing")
+        })
+    }
 }
 
 const BURNED: u8 = 0xff;

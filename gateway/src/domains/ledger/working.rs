@@ -69,7 +69,7 @@ impl<'w, 'c, 'e> Working<'w, 'c, 'e> {
         if let Some(known) = self.cache.accounts.get(&id) {
             return Ok(Some(*known));
         }
-        let found = tables::account(self.context.batch, id)?;
+        let found = tables::account(self.context.rows(), id)?;
         if let Some(account) = found {
             self.cache.accounts.insert(id, account);
         }
@@ -80,14 +80,14 @@ impl<'w, 'c, 'e> Working<'w, 'c, 'e> {
     pub(super) fn id(&self, id: u128) -> Result<Option<IdState>, StoreError> {
         match self.ids.get(&id) {
             Some(state) => Ok(Some(*state)),
-            None => tables::id_state(self.context.batch, id),
+            None => tables::id_state(self.context.rows(), id),
         }
     }
 
     /// The transfer at `place`, and its time.
     pub(super) fn record(&self, place: Place) -> Result<(Transfer, UnixMillis), ApplyError> {
         if place.seq != self.context.seq() {
-            return Ok(tables::record(self.context.batch, place)?);
+            return Ok(tables::record(self.context.rows(), place)?);
         }
         self.records
             .get(usize::from(place.index))
@@ -167,15 +167,15 @@ impl<'w, 'c, 'e> Working<'w, 'c, 'e> {
 
     /// Writes the rows.
     pub(super) fn write(self) -> Result<(), ApplyError> {
-        let (seq, now) = (self.context.seq(), self.context.now());
-        let batch = &mut *self.context.batch;
+        let context = self.context;
+        let (seq, now) = (context.seq(), context.now());
         for (chunk, records) in (0_u16..).zip(self.records.chunks(CHUNK_RECORDS)) {
             let row = tables::encode_chunk(now, records);
-            batch.put(Table::LedgerTransfer, tables::chunk_key(seq, chunk), row)?;
+            context.put(Table::LedgerTransfer, tables::chunk_key(seq, chunk), row)?;
         }
         for (id, state) in &self.ids {
             let row = tables::encode_id(state);
-            batch.put(Table::LedgerTransferId, tables::id_key(*id).to_vec(), row)?;
+            context.put(Table::LedgerTransferId, tables::id_key(*id).to_vec(), row)?;
         }
         for (id, moves) in &self.moved {
             let account = self
@@ -184,14 +184,14 @@ impl<'w, 'c, 'e> Working<'w, 'c, 'e> {
                 .get(id)
                 .ok_or(ApplyError::Rejected(Rejection::Invariant))?;
             let row = tables::encode_balance(now, &account.balances, account.closed, moves);
-            batch.put(Table::LedgerBalance, tables::balance_key(*id, seq), row)?;
+            context.put(Table::LedgerBalance, tables::balance_key(*id, seq), row)?;
         }
         for ((at, id), waits) in &self.expiries {
             let key = tables::expiry_key(*at, *id);
             if *waits {
-                batch.put(Table::LedgerExpiry, key, Vec::new())?;
+                context.put(Table::LedgerExpiry, key, Vec::new())?;
             } else {
-                batch.delete(Table::LedgerExpiry, key)?;
+                context.delete(Table::LedgerExpiry, key)?;
             }
         }
         Ok(())

@@ -1,0 +1,75 @@
+//! Which readings of the driver's clock are taken.
+//!
+//! Time goes on by commands and never back, so one wrong reading in the journal would move it
+//! for good. The kernel has no clock of its own: it compares each reading with the one before.
+
+use khlong_crdt::time::UnixMillis;
+
+use super::Kernel;
+use super::error::KernelError;
+
+/// How far a reading may lie ahead of the one before: 15 minutes. A driver reads its clock more
+/// often, also while nobody asks for anything.
+pub const JUMP_MS_MAX: i64 = 15 * 60 * 1_000;
+
+/// How far the first reading may lie ahead of the journal's last entry: 30 days without a command.
+pub const IDLE_MS_MAX: i64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// How far a reading may lie behind the latest one, and the first one behind the journal's last
+/// entry: 15 minutes, in which time stands still.
+pub const BEHIND_MS_MAX: i64 = 15 * 60 * 1_000;
+
+const _: () = assert!(
+    JUMP_MS_MAX <= BEHIND_MS_MAX && BEHIND_MS_MAX < IDLE_MS_MAX,
+    "a jump that was taken and then set right keeps no gateway from starting"
+);
+
+impl Kernel {
+    /// Takes note of the time. A driver calls it at least every few minutes, whether or not
+    /// there are commands; each command is a reading too.
+    ///
+    /// # Errors
+    /// [`KernelError::Clock`] if the reading cannot be right by what is known:
+    /// it is negative, more than [`JUMP_MS_MAX`] ahead of the latest one or [`BEHIND_MS_MAX`]
+    /// behind it, or, the first one, more than [`IDLE_MS_MAX`] ahead of the journal or
+    /// [`BEHIND_MS_MAX`] behind it. Nothing is changed, and the next one may be right; a driver
+    /// that cannot ask a person ends, because time would stand still unseen.
+    pub fn tick(&mut self, now: UnixMillis) -> Result<(), KernelError> {
+        let last = self.applied().time;
+        let (earliest, latest) = match self.clock {
+            Some(read) => (
+                read.0.saturating_sub(BEHIND_MS_MAX),
+                read.0.saturating_add(JUMP_MS_MAX),
+            ),
+            None if self.head().seq.0 == 0 => (0, i64::MAX),
+            None => (
+                last.0.saturating_sub(BEHIND_MS_MAX),
+                last.0.saturating_add(IDLE_MS_MAX),
+            ),
+        };
+        if now.0 < earliest.max(0) || now.0 > latest {
+            return Err(KernelError::Clock {
+                read: now.0,
+                known: self.clock.unwrap_or(last).0,
+            });
+        }
+        self.clock = Some(self.clock.map_or(now, |read| read.max(now)));
+        Ok(())
+    }
+
+    /// Takes the reading whatever is known: a person has looked at the clock. Where the
+    /// journal is ahead of it, time stands still until it is reached.
+    ///
+    /// # Errors
+    /// [`KernelError::Clock`] if it is negative.
+    pub fn accept_time(&mut self, now: UnixMillis) -> Result<(), KernelError> {
+        if now.0 < 0 {
+            return Err(KernelError::Clock {
+                read: now.0,
+                known: self.applied().time.0,
+            });
+        }
+        self.clock = Some(now);
+        Ok(())
+    }
+}
