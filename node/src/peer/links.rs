@@ -1,10 +1,10 @@
 //! The connection to each relay: when to try, what is in flight, how far it is.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::class::Class;
-use khlong_crdt::id::{LogId, TimelineId};
+use khlong_crdt::id::{ArrivalSeq, LogId, TimelineId};
 use khlong_crdt::time::{Monotonic, UnixMillis};
 use khlong_sync::limits::{PARTIAL_FRAME_BYTES_PER_SECOND_MIN, RETRY_AFTER_MS_DEFAULT};
 use khlong_sync::session::Session;
@@ -169,6 +169,9 @@ pub(crate) struct Link {
     pub(super) last_stored: Option<UnixMillis>,
     /// When it last sent an envelope, since the node started.
     pub(super) last_pushed: Option<UnixMillis>,
+    /// Up to where keys and permissions were offered because it lacked a grant, by timeline
+    /// that it carries; since the node started.
+    pub(super) brought: BTreeMap<TimelineId, ArrivalSeq>,
 }
 
 impl Link {
@@ -183,6 +186,7 @@ impl Link {
             wrong_key: false,
             last_stored: None,
             last_pushed: None,
+            brought: BTreeMap::new(),
         }
     }
 

@@ -93,6 +93,13 @@ impl Waiting {
         self.entry.state != OutboxState::Waiting
     }
 
+    /// Whether each of `carriers` has signed for it, or refused it for good.
+    fn is_judged_by(&self, carriers: &[RelayKey]) -> bool {
+        let is_judged =
+            |carrier| self.stored_at.contains(carrier) || self.refused_by.contains(carrier);
+        carriers.iter().all(is_judged)
+    }
+
     fn set(&mut self, state: OutboxState, next_attempt: UnixMillis) -> OutboxEntry {
         self.entry.state = state;
         self.entry.next_attempt = next_attempt;
@@ -123,19 +130,21 @@ impl Outbox {
             return false;
         };
         waiting.stored_at.insert(relay);
-        carriers.iter().all(|carrier| {
-            waiting.stored_at.contains(carrier) || waiting.refused_by.contains(carrier)
-        })
+        waiting.is_judged_by(carriers)
+    }
+
+    /// Whether an entry has done its time: a relay has signed, and each of `carriers` has or
+    /// has refused for good.
+    pub(crate) fn is_done(&self, place: Place, carriers: &[RelayKey]) -> bool {
+        let waiting = self.waiting.get(&place);
+        waiting.is_some_and(|waiting| waiting.is_stored() && waiting.is_judged_by(carriers))
     }
 
     /// Entries of a timeline that have done their time where only `carriers` carry it: a relay
     /// has signed, and each of these has or has refused for good.
     pub(crate) fn done_without(&self, timeline: TimelineId, carriers: &[RelayKey]) -> Vec<Place> {
         let is_done = |waiting: &&Waiting| {
-            let judged = |carrier: &RelayKey| {
-                waiting.stored_at.contains(carrier) || waiting.refused_by.contains(carrier)
-            };
-            waiting.is_stored() && !carriers.is_empty() && carriers.iter().all(judged)
+            waiting.is_stored() && !carriers.is_empty() && waiting.is_judged_by(carriers)
         };
         self.of(timeline)
             .filter(is_done)

@@ -62,10 +62,32 @@ impl At {
         has_refused: false,
         has_stored: false,
     };
+    /// Of all keys and permissions what has no receipt of the log of now.
+    pub(super) const AGAIN: Self = Self::Control {
+        after: ArrivalSeq(0),
+        rounds: 1,
+        has_refused: false,
+        has_stored: false,
+    };
     pub(super) const OWN: Self = Self::Own {
         author: AuthorKey::from_bytes([0; 32]),
         seq: Seq(0),
     };
+
+    /// Of two places the one that comes first; keys and permissions do.
+    pub(super) fn earlier(self, other: Self) -> Self {
+        let places = (self, other);
+        match places {
+            (
+                Self::Own { author, seq },
+                Self::Own {
+                    author: of,
+                    seq: place,
+                },
+            ) if (of, place) < (author, seq) => other,
+            (Self::Control { .. } | Self::Own { .. }, _) => self,
+        }
+    }
 }
 
 /// A cursor.
@@ -76,6 +98,12 @@ pub(super) struct Reoffer {
     pub(super) at: At,
     /// Why the relay takes nothing more for now; since the node started.
     pub(super) held_up: Option<ErrorCode>,
+    /// Where one's own goes on after keys and permissions; since the node started.
+    pub(super) resume: Option<At>,
+    /// Rounds for want of a grant that brought the relay nothing; since the node started.
+    pub(super) idle_rounds: u8,
+    /// Something was new to the relay since the last of these began; since the node started.
+    pub(super) has_brought: bool,
 }
 
 impl Reoffer {
@@ -93,6 +121,9 @@ impl Reoffer {
             ends,
             at: At::START,
             held_up: None,
+            resume: None,
+            idle_rounds: 0,
+            has_brought: false,
         }))
     }
 
@@ -166,6 +197,9 @@ impl Reoffer {
             ends,
             at,
             held_up: None,
+            resume: None,
+            idle_rounds: 0,
+            has_brought: false,
         })
     }
 }

@@ -29,7 +29,7 @@ impl Peer {
         &mut self,
         relay: RelayKey,
         timeline: TimelineId,
-        reoffer: Reoffer,
+        mut reoffer: Reoffer,
         step: Step,
     ) -> Result<(), NodeError> {
         let at = match step {
@@ -46,12 +46,9 @@ impl Peer {
                 has_refused: false,
                 has_stored: false,
             },
-            Step::Ended(At::Control { .. }) => At::OWN,
+            Step::Ended(At::Control { .. }) => reoffer.resume.take().unwrap_or(At::OWN),
         };
-        let change = self
-            .reoffers
-            .set(relay, timeline, Reoffer { at, ..reoffer });
-        self.with_batch(|batch| change.write(batch))
+        self.set_reoffer(relay, timeline, Reoffer { at, ..reoffer })
     }
 
     /// The relay has answered a portion.
@@ -89,9 +86,9 @@ impl Peer {
                     retry_after_ms,
                 } => {
                     let is_own = !reoffer.is_in_control();
-                    if code.is_retryable()
-                        || is_own && (is_of_admission(code) || self.has_no_place(timeline))
-                    {
+                    let has_round =
+                        is_of_admission(code) && (has_stored || !reoffer.is_out_of_rounds());
+                    if code.is_retryable() || is_own && (has_round || self.has_no_place(timeline)) {
                         self.pause_for(now, relay, timeline, offered.class, code, retry_after_ms);
                         stop = Some((offered.before, code));
                         continue;
@@ -111,7 +108,16 @@ impl Peer {
             (None, Step::Ended(at)) => Step::Ended(marked(at)),
         };
         let held_up = stop.map(|(_, code)| code);
-        self.move_cursor(relay, timeline, Reoffer { held_up, ..reoffer }, step)?;
+        let has_brought = reoffer.has_brought || has_stored;
+        let moved = Reoffer {
+            held_up,
+            has_brought,
+            ..reoffer
+        };
+        self.move_cursor(relay, timeline, moved, step)?;
+        if let Some(code) = held_up.filter(|code| is_of_admission(*code)) {
+            self.begin_round(relay, timeline, code)?;
+        }
         self.emit(Event::Delivery {
             timeline: timeline.to_string(),
         });
@@ -171,11 +177,11 @@ impl Peer {
                 place
             }
         };
-        let entry = self.outbox.refuse(place, relay, code, &carriers);
-        self.write_back(entry)
+        self.refused_at_relay(relay, place, code, &carriers)
     }
 
-    /// Nothing of the timeline, or of all, is offered for a while; returns how long.
+    /// Nothing of the timeline, or of all, is offered for a while; returns how long. What is
+    /// refused for good, or finds no place here, says nothing of other timelines.
     pub(super) fn pause_for(
         &mut self,
         now: Now,
@@ -186,7 +192,7 @@ impl Peer {
         asked_ms: Option<u32>,
     ) -> u64 {
         let is_of_timeline =
-            matches!(code, ErrorCode::QuotaExceeded | ErrorCode::Internal) || is_of_admission(code);
+            matches!(code, ErrorCode::QuotaExceeded | ErrorCode::Internal) || !code.is_retryable();
         let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
             return 0;
         };

@@ -130,7 +130,6 @@ impl Peer {
         let Some((_, offered)) = live.in_flight.take_if(|(waiting, _)| *waiting == request) else {
             return Ok(());
         };
-        let offers_again = live.offers_again;
         if proofs.iter().any(Option::is_some)
             && let Some(link) = self.links.get_mut(&relay)
         {
@@ -150,18 +149,17 @@ impl Peer {
                 AppendOutcome::Refused {
                     code,
                     retry_after_ms,
-                } if code.is_retryable()
-                    || self.may_be_early(place.timeline, code)
-                    || (is_of_admission(code)
-                        // A relay that lost its log hears of grants from whoever comes first.
-                        && (offers_again || self.reoffers.get(relay, place.timeline).is_some())) =>
-                {
-                    self.put_off(now, relay, *place, code, retry_after_ms)?;
-                }
-                AppendOutcome::Refused { code, .. } => {
-                    let carriers = self.book.carriers_of(place.timeline);
-                    let entry = self.outbox.refuse(*place, relay, code, &carriers);
-                    self.write_back(entry)?;
+                } => {
+                    let is_for_now = code.is_retryable()
+                        || self.may_be_early(place.timeline, code)
+                        || is_of_admission(code)
+                            && self.begin_round(relay, place.timeline, code)?;
+                    if is_for_now {
+                        self.put_off(now, relay, *place, code, retry_after_ms)?;
+                    } else {
+                        let carriers = self.book.carriers_of(place.timeline);
+                        self.refused_at_relay(relay, *place, code, &carriers)?;
+                    }
                 }
             }
         }
@@ -201,6 +199,23 @@ impl Peer {
         })
     }
 
+    /// One envelope is refused for good: it goes if another relay has it and all have judged.
+    pub(super) fn refused_at_relay(
+        &mut self,
+        relay: RelayKey,
+        place: Place,
+        code: ErrorCode,
+        carriers: &[RelayKey],
+    ) -> Result<(), NodeError> {
+        let entry = self.outbox.refuse(place, relay, code, carriers);
+        if self.outbox.is_done(place, carriers) {
+            self.outbox.remove(place);
+            return self
+                .with_batch(|batch| outbox::remove(batch, &place.timeline, place.n).map(|_| ()));
+        }
+        self.write_back(entry)
+    }
+
     /// One envelope is refused for now: the timeline pauses if the reason lies
     /// in it, else the whole relay.
     fn put_off(
@@ -211,18 +226,10 @@ impl Peer {
         code: ErrorCode,
         retry_after_ms: Option<u32>,
     ) -> Result<(), NodeError> {
-        let class = self.outbox.class_at(place);
-        let is_of_timeline = matches!(code, ErrorCode::QuotaExceeded | ErrorCode::Internal)
-            || self.may_be_early(place.timeline, code);
-        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
+        let Some(class) = self.outbox.class_at(place) else {
             return Ok(());
         };
-        let pause_ms = match class.filter(|_| is_of_timeline) {
-            Some(class) => live
-                .pauses
-                .begin(place.timeline, class, now.monotonic, retry_after_ms),
-            None => live.pause(now.monotonic, retry_after_ms),
-        };
+        let pause_ms = self.pause_for(now, relay, place.timeline, class, code, retry_after_ms);
         let entry = self.outbox.put_off(place, code, later(now, pause_ms));
         self.write_back(entry)
     }

@@ -4,6 +4,8 @@
 //! the rows that another relay has signed for go, and a cursor remembers instead from where
 //! on one's own chain is to be offered ([`super::portions`]): a dead relay takes no place.
 
+use std::collections::BTreeMap;
+
 use khlong_crdt::id::{AuthorKey, RelayKey, Seq, TimelineId};
 use khlong_store::tables::outbox;
 
@@ -18,64 +20,83 @@ const BEHIND_ROWS_MAX: usize = 256;
 const STEP_ROWS_MAX: usize = 1_024;
 const _: () = assert!(BEHIND_ROWS_MAX < STEP_ROWS_MAX);
 
+/// A row that waits for one relay only, others having signed.
+type Behind = (Place, AuthorKey, Seq);
+
 impl Peer {
     /// After an answer: for each relay of the timeline that lacks too much.
     pub(super) fn let_fall_behind(&mut self, timeline: TimelineId) -> Result<(), NodeError> {
         let carriers = self.book.carriers_of(timeline);
-        if carriers.len() < 2 {
+        if carriers.len() < 2 || !self.book.follows(timeline) {
             return Ok(());
         }
-        for relay in carriers {
+        // All cursors first: a row goes when no relay waits for it but such as have one.
+        let (mut begun, mut rows) = (BTreeMap::new(), BTreeMap::new());
+        for relay in &carriers {
             let waiting = self.outbox.of(timeline);
-            let behind = waiting.filter(|it| it.is_stored() && it.is_for(relay));
-            let behind: Vec<(Place, AuthorKey, Seq)> = behind
+            let behind = waiting.filter(|it| it.is_stored() && it.is_for(*relay));
+            let behind: Vec<Behind> = behind
                 .take(STEP_ROWS_MAX)
                 .map(|it| (it.place(), it.author, it.seq))
                 .collect();
-            if behind.len() > BEHIND_ROWS_MAX {
-                self.fall_behind(relay, timeline, &behind)?;
+            if behind.len() > BEHIND_ROWS_MAX
+                && let Some(cursor) = self.fall_behind(*relay, timeline, &behind)?
+            {
+                begun.insert(*relay, cursor);
+                rows.extend(behind.into_iter().map(|row| (row.0, (row.1, row.2))));
             }
+        }
+        for (place, (author, seq)) in rows.into_iter().take(STEP_ROWS_MAX) {
+            let has_cursor = |relay| {
+                begun
+                    .get(relay)
+                    .is_some_and(|it| !it.has_passed(author, seq))
+            };
+            let wants = |it: &Waiting| {
+                let mut relays = carriers.iter();
+                relays.any(|relay| it.is_for(*relay) && !has_cursor(relay))
+            };
+            if self.outbox.get(place).is_none_or(wants) {
+                continue;
+            }
+            self.outbox.remove(place);
+            self.with_batch(|batch| outbox::remove(batch, &timeline, place.n))?;
         }
         Ok(())
     }
 
+    /// Begins the cursor of a relay before the first of these, or makes it longer.
     fn fall_behind(
         &mut self,
         relay: RelayKey,
         timeline: TimelineId,
-        behind: &[(Place, AuthorKey, Seq)],
-    ) -> Result<(), NodeError> {
+        behind: &[Behind],
+    ) -> Result<Option<Reoffer>, NodeError> {
         let begun = self.with_batch(|batch| Reoffer::of_all(batch, &timeline))?;
         let lowest = behind.iter().map(|(_, author, seq)| (*author, *seq)).min();
         let (Some(begun), Some((author, seq))) = (begun, lowest) else {
-            return Ok(());
+            return Ok(None);
         };
-        let before = Seq(seq.0.saturating_sub(1));
+        let before = At::Own {
+            author,
+            seq: Seq(seq.0.saturating_sub(1)),
+        };
         let knows_me = self.outbox.introduction(timeline, relay).next().is_none();
-        let at = match self.reoffers.get(relay, timeline).map(|known| known.at) {
-            Some(At::Own { author: at, seq }) if (at, seq) < (author, before) => {
-                At::Own { author: at, seq }
-            }
-            Some(control @ At::Control { .. }) => control,
-            None if !knows_me => At::START,
-            Some(At::Own { .. }) | None => At::Own {
-                author,
-                seq: before,
+        let cursor = match self.reoffers.get(relay, timeline).copied() {
+            Some(known) => Reoffer {
+                ends: begun.ends,
+                at: known.at.earlier(before),
+                resume: known.resume.map(|at| at.earlier(before)),
+                ..known
+            },
+            None if !knows_me => begun,
+            None => Reoffer {
+                at: before,
+                ..begun
             },
         };
-        let change = self.reoffers.set(relay, timeline, Reoffer { at, ..begun });
-        self.with_batch(|batch| change.write(batch))?;
-        let carriers = self.book.carriers_of(timeline);
-        let others: Vec<RelayKey> = carriers.into_iter().filter(|it| *it != relay).collect();
-        for (place, ..) in behind {
-            let wants = |it: &Waiting| others.iter().any(|other| it.is_for(*other));
-            if self.outbox.get(*place).is_none_or(wants) {
-                continue;
-            }
-            self.outbox.remove(*place);
-            self.with_batch(|batch| outbox::remove(batch, &timeline, place.n))?;
-        }
-        Ok(())
+        self.set_reoffer(relay, timeline, cursor)?;
+        Ok(Some(cursor))
     }
 
     /// Envelopes of one's own that wait in the outbox for this relay.

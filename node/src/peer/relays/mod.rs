@@ -5,6 +5,7 @@ mod appends;
 mod behind;
 mod portions;
 mod reoffer;
+mod rounds;
 mod subscriptions;
 
 use std::collections::VecDeque;

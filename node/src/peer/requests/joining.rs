@@ -198,6 +198,11 @@ impl Peer {
         entry.relays.extend(new.into_iter().take(free));
         let relays = entry.relays.clone();
         self.fetch_all(now, id, &relays)?;
+        // One that is new lacks all of it; what the others were to be offered again was
+        // given up with the timeline.
+        for relay in self.book.carriers_of(id) {
+            self.offer_again(relay, id)?;
+        }
         self.save_book()
     }
 }

@@ -153,6 +153,7 @@ impl Peer {
 
     pub(super) fn outbox_retry(&mut self) -> Result<Response, NodeError> {
         self.forgive_all()?;
+        self.forgive_reoffers()?;
         for link in self.links.values_mut() {
             if let Some(live) = link.live() {
                 live.offer_after = None;

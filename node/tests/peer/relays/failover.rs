@@ -3,7 +3,7 @@
 use khlong_node::api::{Delivery, Request, Response};
 use khlong_store::tables::outbox;
 
-use super::world::{A, B, World};
+use super::world::{A, B, C, World};
 
 /// Rows that may wait for a relay alone, and what is under way.
 const OUTBOX_MAX: usize = 256 + 16;
@@ -74,6 +74,33 @@ fn a_dead_relay_holds_up_nothing_and_gets_all_that_it_missed() {
     assert!((1_000..1_100).contains(&offered), "{offered}");
     world.assert_converged(&["mali", "som", "ton"]);
     assert_eq!(world.bodies("som").len(), 1_001);
+}
+
+#[test]
+fn two_dead_relays_of_three_take_no_place() {
+    let mut world = World::new(4, &["mali"]);
+    world.know("mali", &[A, B, C]);
+    world.run_ms(1_000);
+    world.open_timeline("mali");
+    world.run_ms(5_000);
+    world.kill_relay(A);
+    world.kill_relay(C);
+    for n in 0..700 {
+        world.send("mali", &n.to_string());
+        if n % 100 == 99 {
+            world.run_ms(1_000);
+        }
+    }
+    world.run_ms(10_000);
+    assert_eq!(world.queued("mali"), 0, "the one that is left has them");
+    let rows = outbox::list(world.store_of("mali")).unwrap().len();
+    assert!(rows <= OUTBOX_MAX, "{rows} rows wait for dead relays");
+    world.start_relay(A);
+    world.start_relay(C);
+    world.run_ms(60_000);
+    assert_eq!(world.texts_at(A), world.texts_at(B));
+    assert_eq!(world.texts_at(C), world.texts_at(B));
+    assert_eq!(outbox::list(world.store_of("mali")).unwrap().len(), 0);
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! One timeline at two relays.
+//! One timeline at several relays.
 
+mod admission;
 mod failover;
 mod people;
 mod world;

@@ -1,4 +1,4 @@
-//! Two relays, a few nodes, frames on their way, virtual time.
+//! Three relays, a few nodes, frames on their way, virtual time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -22,9 +22,10 @@ const DELAY_MICROS: u64 = 20_000;
 /// An attempt that nobody answers is given up after this, as QUIC's handshake is.
 const DIAL_TIMEOUT_MICROS: u64 = 4_000_000;
 
-/// The two relays.
+/// The relays.
 pub(super) const A: usize = 0;
 pub(super) const B: usize = 1;
+pub(super) const C: usize = 2;
 
 enum Parcel {
     Dial { to: usize, attempt: u64 },
@@ -71,15 +72,16 @@ impl World {
             micros: 0,
             order: 0,
             under_way: BTreeMap::new(),
-            relays: vec![machine(0), machine(1)],
+            relays: [0, 1, 2].map(machine).into(),
             people: BTreeMap::new(),
             connections: BTreeMap::new(),
             next_connection: 0,
             cut: BTreeSet::new(),
             appended: BTreeMap::new(),
         };
-        world.start_relay(A);
-        world.start_relay(B);
+        for relay in [A, B, C] {
+            world.start_relay(relay);
+        }
         for name in names {
             let person = Person {
                 node: NodeDisk::with_node(name, seed),
@@ -94,7 +96,7 @@ impl World {
     }
 
     pub(super) fn address(&self, relay: usize) -> String {
-        let host = ["a.test", "b.test"][relay];
+        let host = ["a.test", "b.test", "c.test"][relay];
         RelayAddress::new(self.key(relay), host, 4_747)
             .unwrap()
             .to_string()
@@ -221,7 +223,7 @@ impl World {
                 self.node_takes(name, vec![PeerInput::Timeout]);
             }
         }
-        for relay in [A, B] {
+        for relay in [A, B, C] {
             let deadline = self.relays[relay].hub.as_ref().and_then(Hub::next_deadline);
             if deadline.is_some_and(|at| at <= now) {
                 self.relay_takes(relay, HubInput::Timeout);
@@ -292,7 +294,8 @@ impl World {
     }
 
     fn index(&self, key: RelayKey) -> usize {
-        [A, B].into_iter().find(|it| self.key(*it) == key).unwrap()
+        let mut relays = [A, B, C].into_iter();
+        relays.find(|it| self.key(*it) == key).unwrap()
     }
 
     fn post(&mut self, delay: u64, name: &'static str, parcel: Parcel) {
