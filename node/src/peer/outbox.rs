@@ -157,6 +157,13 @@ impl Outbox {
         let at = |n| Place { timeline, n };
         for (_, waiting) in self.waiting.range_mut(at(0)..=at(u64::MAX)) {
             waiting.stored_at.remove(&relay);
+        }
+    }
+
+    /// What `relay` refused for good of a timeline may be offered there again.
+    pub(crate) fn forgive_at(&mut self, timeline: TimelineId, relay: RelayKey) {
+        let at = |n| Place { timeline, n };
+        for (_, waiting) in self.waiting.range_mut(at(0)..=at(u64::MAX)) {
             waiting.refused_by.remove(&relay);
         }
     }

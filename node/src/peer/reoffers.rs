@@ -28,6 +28,7 @@ const STAGE_CONTROL: u8 = 0;
 const STAGE_OWN: u8 = 1;
 const FLAG_REFUSED: u8 = 1;
 const FLAG_STORED: u8 = 2;
+const FLAG_ROLLED_BACK: u8 = 4;
 
 /// A cursor's name and value, with the store's own cost of a row.
 const ROW_BYTES: usize = 8 + 32 + 32 + (1 + 4 * 8 + 3 + 8 + 32) + BATCH_ROW_BYTES;
@@ -96,6 +97,8 @@ pub(super) struct Reoffer {
     /// What each class held when it began. Later ones go by the outbox.
     pub(super) ends: [ArrivalSeq; 4],
     pub(super) at: At,
+    /// The same log was rolled back: a promise of it says nothing either.
+    pub(super) is_rolled_back: bool,
     /// Why the relay takes nothing more for now; since the node started.
     pub(super) held_up: Option<ErrorCode>,
     /// Where one's own goes on after keys and permissions; since the node started.
@@ -120,6 +123,7 @@ impl Reoffer {
         Ok((!is_empty).then_some(Self {
             ends,
             at: At::START,
+            is_rolled_back: false,
             held_up: None,
             resume: None,
             idle_rounds: 0,
@@ -148,6 +152,11 @@ impl Reoffer {
     fn encode(&self) -> Vec<u8> {
         let row = Encoder::new().u8(VERSION);
         let row = self.ends.iter().fold(row, |row, end| row.u64(end.0));
+        let rolled_back = if self.is_rolled_back {
+            FLAG_ROLLED_BACK
+        } else {
+            0
+        };
         match self.at {
             At::Control {
                 after,
@@ -157,11 +166,14 @@ impl Reoffer {
             } => {
                 let refused = if has_refused { FLAG_REFUSED } else { 0 };
                 let stored = if has_stored { FLAG_STORED } else { 0 };
-                let row = row.u8(STAGE_CONTROL).u8(rounds).u8(refused | stored);
+                let row = row
+                    .u8(STAGE_CONTROL)
+                    .u8(rounds)
+                    .u8(refused | stored | rolled_back);
                 row.u64(after.0).fixed(&[0; 32])
             }
             At::Own { author, seq } => {
-                let row = row.u8(STAGE_OWN).u8(0).u8(0);
+                let row = row.u8(STAGE_OWN).u8(0).u8(rolled_back);
                 row.u64(seq.0).fixed(author.as_bytes())
             }
         }
@@ -196,6 +208,7 @@ impl Reoffer {
         Some(Self {
             ends,
             at,
+            is_rolled_back: flags & FLAG_ROLLED_BACK != 0,
             held_up: None,
             resume: None,
             idle_rounds: 0,
@@ -290,6 +303,19 @@ impl Reoffers {
             name: log_name(&relay),
             row: Some(row.u32(log.1).finish()),
         }
+    }
+
+    /// The cursor whose place decides whether a promise stands that `relay` gave when its log
+    /// was `log`; none where it stands.
+    pub(super) fn in_doubt(
+        &self,
+        relay: RelayKey,
+        timeline: TimelineId,
+        log: (LogId, u32),
+    ) -> Option<&Reoffer> {
+        let is_of_now = self.log_of(relay).is_none_or(|met| met == log);
+        let reoffer = self.get(relay, timeline);
+        reoffer.filter(|it| it.is_rolled_back || !is_of_now)
     }
 
     pub(super) fn get(&self, relay: RelayKey, timeline: TimelineId) -> Option<&Reoffer> {

@@ -161,10 +161,9 @@ impl Peer {
             return Ok(Delivery::Queued);
         };
         let promises = receipts::get(&self.store, &id)?;
-        let mut stands = promises.iter().map(|promise| {
-            let relay = promise.receipt().relay;
-            self.promise_stands(relay, timeline, (author, seq), &id)
-        });
+        let mut stands = promises
+            .iter()
+            .map(|promise| self.promise_stands(promise.receipt(), timeline, (author, seq), &id));
         let is_promised = stands.try_fold(false, |any, stands| stands.map(|it| any || it))?;
         Ok(if !is_promised && dropped::contains(&self.store, &id)? {
             Delivery::Dropped

@@ -62,9 +62,8 @@ impl Peer {
     ) -> Result<(), NodeError> {
         let timeline = portion.timeline;
         let known = self.reoffers.get(relay, timeline).copied();
-        // Begun again or made longer meanwhile: what was offered before says nothing.
-        let read = (portion.start, portion.ends);
-        let Some(reoffer) = known.filter(|known| (known.at, known.ends) == read) else {
+        // Begun again or brought back meanwhile: what was offered before does not move it.
+        let Some(reoffer) = known.filter(|known| known.at == portion.start) else {
             return Ok(());
         };
         let waiting = self.outbox.of(timeline);
@@ -102,7 +101,7 @@ impl Peer {
             }
         }
         let marked = |at| mark(at, has_refused, has_stored);
-        let step = match (stop, portion.end) {
+        let step = match (stop, portion.end_for(&reoffer)) {
             (Some((before, _)), _) => Step::Goes(marked(before)),
             (None, Step::Goes(at)) => Step::Goes(marked(at)),
             (None, Step::Ended(at)) => Step::Ended(marked(at)),

@@ -164,8 +164,7 @@ impl Peer {
             }
         }
         let timelines: BTreeSet<TimelineId> = offered.iter().map(|place| place.timeline).collect();
-        let mut timelines = timelines.into_iter();
-        timelines.try_for_each(|timeline| self.let_fall_behind(timeline))?;
+        self.let_fall_behind(&timelines)?;
         self.tell_delivery(&offered);
         Ok(())
     }

@@ -4,13 +4,15 @@
 //! the rows that another relay has signed for go, and a cursor remembers instead from where
 //! on one's own chain is to be offered ([`super::portions`]): a dead relay takes no place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use khlong_crdt::id::{AuthorKey, RelayKey, Seq, TimelineId};
 use khlong_store::tables::outbox;
+use khlong_sync::limits::APPEND_ENVELOPES_MAX;
 
 use crate::error::NodeError;
 use crate::peer::Peer;
+use crate::peer::batch::{INPUT_BYTES_MAX, ROW_BYTES_MAX};
 use crate::peer::outbox::{Place, Waiting};
 use crate::peer::reoffers::{At, Reoffer};
 
@@ -19,16 +21,32 @@ const BEHIND_ROWS_MAX: usize = 256;
 /// Rows that go in one step; the next answer of another relay takes the next step.
 const STEP_ROWS_MAX: usize = 1_024;
 const _: () = assert!(BEHIND_ROWS_MAX < STEP_ROWS_MAX);
+// With the receipts of the answer, and the cursors of each timeline's relays.
+const _: () =
+    assert!((STEP_ROWS_MAX + 8 * APPEND_ENVELOPES_MAX) * ROW_BYTES_MAX <= INPUT_BYTES_MAX);
 
 /// A row that waits for one relay only, others having signed.
 type Behind = (Place, AuthorKey, Seq);
 
 impl Peer {
     /// After an answer: for each relay of the timeline that lacks too much.
-    pub(super) fn let_fall_behind(&mut self, timeline: TimelineId) -> Result<(), NodeError> {
+    /// All timelines of an answer share the rows of one step.
+    pub(super) fn let_fall_behind(
+        &mut self,
+        timelines: &BTreeSet<TimelineId>,
+    ) -> Result<(), NodeError> {
+        let mut left = STEP_ROWS_MAX;
+        for timeline in timelines {
+            left -= self.let_rows_go(*timeline, left)?;
+        }
+        Ok(())
+    }
+
+    /// Takes at most `left` rows out of the outbox; returns how many.
+    fn let_rows_go(&mut self, timeline: TimelineId, left: usize) -> Result<usize, NodeError> {
         let carriers = self.book.carriers_of(timeline);
         if carriers.len() < 2 || !self.book.follows(timeline) {
-            return Ok(());
+            return Ok(0);
         }
         // All cursors first: a row goes when no relay waits for it but such as have one.
         let (mut begun, mut rows) = (BTreeMap::new(), BTreeMap::new());
@@ -46,7 +64,11 @@ impl Peer {
                 rows.extend(behind.into_iter().map(|row| (row.0, (row.1, row.2))));
             }
         }
-        for (place, (author, seq)) in rows.into_iter().take(STEP_ROWS_MAX) {
+        let mut gone = 0;
+        for (place, (author, seq)) in rows {
+            if gone >= left {
+                break;
+            }
             let has_cursor = |relay| {
                 begun
                     .get(relay)
@@ -61,8 +83,9 @@ impl Peer {
             }
             self.outbox.remove(place);
             self.with_batch(|batch| outbox::remove(batch, &timeline, place.n))?;
+            gone += 1;
         }
-        Ok(())
+        Ok(gone)
     }
 
     /// Begins the cursor of a relay before the first of these, or makes it longer.

@@ -49,6 +49,20 @@ pub(in crate::peer) struct Portion {
     pub(super) end: Step,
 }
 
+impl Portion {
+    /// Where the cursor stands when all was answered; one that was made longer while the
+    /// answer was on its way has not ended.
+    pub(super) fn end_for(&self, reoffer: &Reoffer) -> Step {
+        match self.end {
+            Step::Ended(at) if self.ends != reoffer.ends => Step::Goes(match at {
+                At::Control { .. } => at,
+                At::Own { .. } => self.offered.last().map_or(self.start, |it| it.before),
+            }),
+            end => end,
+        }
+    }
+}
+
 /// An envelope of a portion.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Offered {

@@ -10,6 +10,7 @@
 
 use khlong_crdt::class::Class;
 use khlong_crdt::id::{AuthorKey, EnvelopeId, LogId, RelayKey, Seq, TimelineId};
+use khlong_crdt::receipt::StoredReceipt;
 use khlong_document::timeline::Timeline;
 use khlong_store::error::StoreError;
 use khlong_store::rows::Rows;
@@ -39,7 +40,7 @@ impl Peer {
             })?,
         };
         if known.into_iter().any(|known| known != log) {
-            self.offer_all_again(relay, log)?;
+            self.offer_all_again(relay, log, false)?;
         }
         Ok(())
     }
@@ -60,13 +61,18 @@ impl Peer {
         };
         let cursor = self.with_batch(|batch| cursors::get(batch, &relay, class))?;
         if cursor.is_some_and(|cursor| (cursor.log, cursor.log_epoch) == log) {
-            self.offer_all_again(relay, log)?;
+            self.offer_all_again(relay, log, true)?;
         }
         Ok(())
     }
 
     /// The relay's log is not what it was: everything is offered again, from the beginning.
-    fn offer_all_again(&mut self, relay: RelayKey, log: (LogId, u32)) -> Result<(), NodeError> {
+    fn offer_all_again(
+        &mut self,
+        relay: RelayKey,
+        log: (LogId, u32),
+        is_rolled_back: bool,
+    ) -> Result<(), NodeError> {
         if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
             live.offers_again = true;
         }
@@ -76,7 +82,9 @@ impl Peer {
         for timeline in self.book.carried_by(relay) {
             // What was left is owed a goodbye at most.
             if self.book.follows(timeline) || self.outbox.of(timeline).next().is_some() {
-                self.offer_again(relay, timeline)?;
+                self.begin_reoffer(relay, timeline, is_rolled_back)?;
+                // What waits goes before what was stored once.
+                self.outbox.lost_all_at(timeline, relay);
             }
         }
         Ok(())
@@ -89,12 +97,25 @@ impl Peer {
         relay: RelayKey,
         timeline: TimelineId,
     ) -> Result<(), NodeError> {
+        let known = self.reoffers.get(relay, timeline);
+        let is_rolled_back = known.is_some_and(|it| it.is_rolled_back);
+        self.begin_reoffer(relay, timeline, is_rolled_back)
+    }
+
+    fn begin_reoffer(
+        &mut self,
+        relay: RelayKey,
+        timeline: TimelineId,
+        is_rolled_back: bool,
+    ) -> Result<(), NodeError> {
         let begun = self.with_batch(|batch| Reoffer::of_all(batch, &timeline))?;
-        let Some(reoffer) = begun else { return Ok(()) };
-        let change = self.reoffers.set(relay, timeline, reoffer);
-        self.with_batch(|batch| change.write(batch))?;
-        // What waits goes before what was stored once.
-        self.outbox.lost_all_at(timeline, relay);
+        let Some(begun) = begun else { return Ok(()) };
+        let reoffer = Reoffer {
+            is_rolled_back,
+            ..begun
+        };
+        self.set_reoffer(relay, timeline, reoffer)?;
+        self.outbox.forgive_at(timeline, relay);
         Ok(())
     }
 
@@ -167,16 +188,17 @@ impl Peer {
         self.reoffers.of(relay).map(left).sum()
     }
 
-    /// Whether a promise of `relay` for an envelope of one's own stands: its log may be gone
+    /// Whether a relay's promise for an envelope of one's own stands: its log may be gone
     /// since, and the envelope not offered again yet.
     pub(in crate::peer) fn promise_stands(
         &self,
-        relay: RelayKey,
+        receipt: &StoredReceipt,
         timeline: TimelineId,
         place: (AuthorKey, Seq),
         id: &EnvelopeId,
     ) -> Result<bool, StoreError> {
-        let Some(reoffer) = self.reoffers.get(relay, timeline) else {
+        let log = (receipt.log, receipt.log_epoch);
+        let Some(reoffer) = self.reoffers.in_doubt(receipt.relay, timeline, log) else {
             return Ok(true);
         };
         if reoffer.has_passed(place.0, place.1) {

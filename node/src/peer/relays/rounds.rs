@@ -56,6 +56,7 @@ impl Peer {
             resume: Some(known.at),
             idle_rounds: idle_rounds + 1,
             has_brought: false,
+            ..known
         };
         self.set_reoffer(relay, timeline, round)?;
         Ok(true)
