@@ -53,9 +53,13 @@ pub struct RelayView {
     /// Why it takes nothing of that for now: the name of its error.
     #[serde(default)]
     pub reoffer_refused: Option<String>,
-    /// Envelopes of one's own in the outbox that it has not signed for; another relay may have.
+    /// Envelopes of one's own in the outbox that it is still to be offered; another relay may
+    /// have them.
     #[serde(default)]
     pub lacking: u64,
+    /// Envelopes of one's own in the outbox that it refused for good, or every relay did.
+    #[serde(default)]
+    pub refused: u64,
     /// When it last signed for an envelope since the node started, RFC 3339, UTC.
     #[serde(default)]
     pub last_stored_at: Option<String>,

@@ -154,6 +154,9 @@ pub(super) fn relay(output: Output, view: &RelayView) -> Result<(), CliError> {
     if view.lacking > 0 {
         line.push_str(&format!(", lacks {} of yours", view.lacking));
     }
+    if view.refused > 0 {
+        line.push_str(&format!(", refused {} of yours", view.refused));
+    }
     if let Some(at) = &view.last_stored_at {
         line.push_str(&format!(", last stored {}", minute(at)));
     }

@@ -277,6 +277,7 @@ impl Link {
             reoffering: 0,
             reoffer_refused: None,
             lacking: 0,
+            refused: 0,
             last_stored_at: self.last_stored.map(|at| rfc3339(at.0)),
             last_pushed_at: self.last_pushed.map(|at| rfc3339(at.0)),
         }

@@ -19,11 +19,13 @@ impl Peer {
     pub(super) fn relay_view(&self, relay: RelayKey) -> Option<RelayView> {
         let view = self.links.get(&relay)?.view();
         let reoffering = self.left_to_reoffer(relay);
+        let (lacking, refused) = self.lacking(relay);
         Some(RelayView {
             // What it lacks of mine keeps it out of step too.
-            caught_up: view.caught_up && reoffering == 0,
+            caught_up: view.caught_up && reoffering == 0 && lacking == 0,
             reoffering,
-            lacking: self.lacking(relay),
+            lacking,
+            refused,
             reoffer_refused: self
                 .reoffers
                 .of(relay)

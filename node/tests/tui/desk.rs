@@ -224,6 +224,7 @@ pub(crate) fn relay(state: &str) -> RelayView {
         reoffering: 0,
         reoffer_refused: None,
         lacking: 0,
+        refused: 0,
         last_stored_at: None,
         last_pushed_at: None,
     }

@@ -122,12 +122,20 @@ impl Peer {
         Ok(Some(cursor))
     }
 
-    /// Envelopes of one's own that wait in the outbox for this relay.
-    pub(in crate::peer) fn lacking(&self, relay: RelayKey) -> u64 {
+    /// Envelopes of one's own in the outbox that this relay is still to be offered, and those
+    /// that it lacks and is not offered any more.
+    pub(in crate::peer) fn lacking(&self, relay: RelayKey) -> (u64, u64) {
         let carried = self.book.carried_by(relay);
         let waiting = carried
             .iter()
             .flat_map(|timeline| self.outbox.of(*timeline));
-        waiting.filter(|it| it.is_missing_at(relay)).count() as u64
+        let missing = waiting.filter(|it| it.is_missing_at(relay));
+        missing.fold((0, 0), |(lacking, refused), it| {
+            if it.is_for(relay) {
+                (lacking + 1, refused)
+            } else {
+                (lacking, refused + 1)
+            }
+        })
     }
 }
