@@ -58,7 +58,7 @@ impl Portion {
                 At::Control { .. } => at,
                 At::Own { .. } => self.offered.last().map_or(self.start, |it| it.before),
             }),
-            end => end,
+            end @ (Step::Goes(_) | Step::Ended(_)) => end,
         }
     }
 }
