@@ -46,6 +46,26 @@ pub struct RelayView {
     /// Envelopes that came since then, what others wrote meanwhile included.
     #[serde(default)]
     pub arrived: u64,
+    /// Envelopes that it is still to be offered, at most, beside the outbox: it lost its log, or
+    /// was away for long. Before that is 0 it is not `caught_up`.
+    #[serde(default)]
+    pub reoffering: u64,
+    /// Why it takes nothing of that for now: the name of its error.
+    #[serde(default)]
+    pub reoffer_refused: Option<String>,
+    /// Envelopes of one's own in the outbox that it is still to be offered; another relay may
+    /// have them.
+    #[serde(default)]
+    pub lacking: u64,
+    /// Envelopes of one's own in the outbox that it refused for good, or every relay did.
+    #[serde(default)]
+    pub refused: u64,
+    /// When it last signed for an envelope since the node started, RFC 3339, UTC.
+    #[serde(default)]
+    pub last_stored_at: Option<String>,
+    /// When it last sent one, RFC 3339, UTC.
+    #[serde(default)]
+    pub last_pushed_at: Option<String>,
 }
 
 /// A timeline as it stands on this node.

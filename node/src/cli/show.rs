@@ -142,6 +142,27 @@ pub(super) fn relay(output: Output, view: &RelayView) -> Result<(), CliError> {
     } else if view.state == "connected" && view.caught_up {
         line.push_str(", all here");
     }
+    if view.reoffering > 0 {
+        line.push_str(&format!(
+            ", at most {} of its history still to be offered",
+            view.reoffering
+        ));
+        if let Some(reason) = &view.reoffer_refused {
+            line.push_str(&format!(", put off: {reason}"));
+        }
+    }
+    if view.lacking > 0 {
+        line.push_str(&format!(", lacks {} of yours", view.lacking));
+    }
+    if view.refused > 0 {
+        line.push_str(&format!(", refused {} of yours", view.refused));
+    }
+    if let Some(at) = &view.last_stored_at {
+        line.push_str(&format!(", last stored {}", minute(at)));
+    }
+    if let Some(at) = &view.last_pushed_at {
+        line.push_str(&format!(", last sent {}", minute(at)));
+    }
     if let Some(error) = &view.last_error {
         line.push_str(&format!("  ({error})"));
     }

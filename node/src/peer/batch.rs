@@ -18,9 +18,9 @@ use crate::error::NodeError;
 const EVENTS_MAX: usize = 4_096;
 
 /// What one input or request may put into the batch.
-const INPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(super) const INPUT_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Index rows, heads, cursors and outbox of one envelope, at most.
-const ROW_BYTES_MAX: usize = 2 * 1024;
+pub(super) const ROW_BYTES_MAX: usize = 2 * 1024;
 /// Beside the texts of an imported message: operations, ids, padding, and its share of rows.
 const IMPORTED_BYTES_MAX: usize = MESSAGE_BODY_BYTES_MAX + 2 * ORIGIN_BYTES_MAX + ROW_BYTES_MAX;
 

@@ -25,6 +25,7 @@ use super::blocks::Blocks;
 use super::book::{BOOK_ROW, Book};
 use super::find::check_nickname;
 use super::receipt_pace::ReceiptPace;
+use super::reoffers::Reoffers;
 use super::timelines::{load, load_outbox, secret_row};
 use super::vault::{MasterKey, Vault};
 use crate::error::NodeError;
@@ -111,7 +112,8 @@ impl Peer {
             })?;
             timelines.insert(id, load(&store.batch(), &vault, id)?);
         }
-        let outbox = load_outbox(&store)?;
+        let reoffers = Reoffers::load(&store)?;
+        let outbox = load_outbox(&store, &reoffers)?;
         let blocks = Blocks::load(&store)?;
         let mut peer = Self {
             store,
@@ -124,6 +126,7 @@ impl Peer {
             receipts: ReceiptPace::default(),
             timelines,
             outbox,
+            reoffers,
             links: BTreeMap::new(),
             online: false,
             overlay: Overlay::default(),

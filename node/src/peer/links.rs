@@ -1,16 +1,18 @@
 //! The connection to each relay: when to try, what is in flight, how far it is.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::class::Class;
-use khlong_crdt::id::TimelineId;
-use khlong_crdt::time::Monotonic;
+use khlong_crdt::id::{ArrivalSeq, LogId, TimelineId};
+use khlong_crdt::time::{Monotonic, UnixMillis};
 use khlong_sync::limits::{PARTIAL_FRAME_BYTES_PER_SECOND_MIN, RETRY_AFTER_MS_DEFAULT};
 use khlong_sync::session::Session;
 
 use super::outbox::Place;
 use super::pauses::Pauses;
+use super::relays::Portion;
+use super::views::rfc3339;
 use crate::api::RelayView;
 
 /// First pause after a failed attempt; doubled at each further one.
@@ -37,6 +39,15 @@ pub(crate) enum LinkState {
     Up(Box<Live>),
 }
 
+/// What an append holds.
+#[derive(Clone, Debug)]
+pub(crate) enum Offered {
+    /// Entries of the outbox.
+    Queued(Vec<Place>),
+    /// History for a relay that lost its log.
+    Again(Portion),
+}
+
 /// A live connection.
 pub(crate) struct Live {
     pub(crate) session: Session,
@@ -44,7 +55,7 @@ pub(crate) struct Live {
     pub(crate) ready: bool,
     /// The one append that waits for its answer. One at a time keeps the order
     /// of a chain across priority classes; each takes what has gathered meanwhile.
-    pub(crate) in_flight: Option<(u64, Vec<Place>)>,
+    pub(crate) in_flight: Option<(u64, Offered)>,
     /// Counts only while something is in flight.
     answer_until: Option<Monotonic>,
     /// After a refusal that concerns the relay as a whole: nothing is offered before.
@@ -55,8 +66,16 @@ pub(crate) struct Live {
     pub(crate) proven: BTreeSet<TimelineId>,
     /// Timelines that were asked for here.
     pub(crate) subscribed: BTreeSet<TimelineId>,
-    /// The relay's log is another than before, and what it had was queued again.
+    /// The log that the relay named.
+    pub(crate) log: Option<(LogId, u32)>,
+    /// It is another than before, and what it had is offered again since this connection.
     pub(crate) offers_again: bool,
+    /// The timeline of the last portion of that.
+    pub(super) offered_again: Option<TimelineId>,
+    /// The outbox has its turn before keys and permissions that are offered again.
+    pub(super) outbox_first: bool,
+    /// There was too much to look through at once.
+    pub(super) look_again: Option<Monotonic>,
     /// A class stream takes its cursor once a connection, whatever is left later.
     pub(crate) has_subscribed: bool,
     /// A followed timeline still has to be asked for.
@@ -84,7 +103,11 @@ impl Live {
             pauses: Pauses::default(),
             proven: BTreeSet::new(),
             subscribed: BTreeSet::new(),
+            log: None,
             offers_again: false,
+            offered_again: None,
+            outbox_first: false,
+            look_again: None,
             has_subscribed: false,
             lacks_subscription: false,
             next_request: 1,
@@ -142,6 +165,13 @@ pub(crate) struct Link {
     pub(crate) last_error: Option<String>,
     /// Whether somebody with another key answered the last attempt.
     pub(crate) wrong_key: bool,
+    /// When it last signed for something, since the node started.
+    pub(super) last_stored: Option<UnixMillis>,
+    /// When it last sent an envelope, since the node started.
+    pub(super) last_pushed: Option<UnixMillis>,
+    /// Up to where keys and permissions were offered because it lacked a grant, by timeline
+    /// that it carries; since the node started.
+    pub(super) brought: BTreeMap<TimelineId, ArrivalSeq>,
 }
 
 impl Link {
@@ -154,6 +184,9 @@ impl Link {
             failures: 0,
             last_error: None,
             wrong_key: false,
+            last_stored: None,
+            last_pushed: None,
+            brought: BTreeMap::new(),
         }
     }
 
@@ -187,6 +220,16 @@ impl Link {
         self.state = LinkState::Waiting(now.after_ms(pause / 2 + jitter % (pause / 2 + 1)));
     }
 
+    /// The relay sent so many envelopes.
+    pub(super) fn note_pushed(&mut self, now: UnixMillis, count: u64) {
+        if count > 0 {
+            self.last_pushed = Some(now);
+        }
+        if let Some(live) = self.live() {
+            live.arrived = live.arrived.saturating_add(count);
+        }
+    }
+
     pub(crate) fn live(&mut self) -> Option<&mut Live> {
         match &mut self.state {
             LinkState::Up(live) => Some(live),
@@ -202,6 +245,7 @@ impl Link {
                 .next_deadline()
                 .into_iter()
                 .chain(live.offer_after)
+                .chain(live.look_again)
                 .chain(live.answer_until())
                 .chain(live.pauses.next_deadline())
                 .min(),
@@ -230,6 +274,12 @@ impl Link {
             probing,
             announced,
             arrived,
+            reoffering: 0,
+            reoffer_refused: None,
+            lacking: 0,
+            refused: 0,
+            last_stored_at: self.last_stored.map(|at| rfc3339(at.0)),
+            last_pushed_at: self.last_pushed.map(|at| rfc3339(at.0)),
         }
     }
 }

@@ -35,6 +35,7 @@ mod outbox;
 mod pauses;
 mod receipt_pace;
 mod relays;
+mod reoffers;
 mod requests;
 mod searched;
 mod timelines;
@@ -59,6 +60,7 @@ use self::book::Book;
 use self::links::{Link, LinkState};
 use self::outbox::Outbox;
 use self::receipt_pace::ReceiptPace;
+use self::reoffers::Reoffers;
 use self::vault::Vault;
 use crate::api::Event;
 use crate::error::NodeError;
@@ -144,6 +146,8 @@ pub struct Peer {
     owing: BTreeSet<TimelineId>,
     receipts: ReceiptPace,
     outbox: Outbox,
+    /// What relays that lost their logs are offered again.
+    reoffers: Reoffers,
     links: BTreeMap<RelayKey, Link>,
     online: bool,
     /// Written since the last commit.
@@ -244,6 +248,7 @@ impl Peer {
             LinkState::Up(live) => {
                 live.ready
                     && live.in_flight.is_none()
+                    && live.look_again.is_none()
                     && live.is_caught_up()
                     && !live.session.is_probing()
             }

@@ -16,6 +16,7 @@ use khlong_crdt::class::Class;
 use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::{AuthorKey, RelayKey, Seq, TimelineId};
 use khlong_crdt::time::UnixMillis;
+use khlong_store::limits::OUTBOX_ENTRIES_MAX;
 use khlong_store::tables::outbox::{OutboxEntry, OutboxState};
 use khlong_sync::wire::code::ErrorCode;
 
@@ -92,6 +93,13 @@ impl Waiting {
         self.entry.state != OutboxState::Waiting
     }
 
+    /// Whether each of `carriers` has signed for it, or refused it for good.
+    fn is_judged_by(&self, carriers: &[RelayKey]) -> bool {
+        let is_judged =
+            |carrier| self.stored_at.contains(carrier) || self.refused_by.contains(carrier);
+        carriers.iter().all(is_judged)
+    }
+
     fn set(&mut self, state: OutboxState, next_attempt: UnixMillis) -> OutboxEntry {
         self.entry.state = state;
         self.entry.next_attempt = next_attempt;
@@ -122,19 +130,21 @@ impl Outbox {
             return false;
         };
         waiting.stored_at.insert(relay);
-        carriers.iter().all(|carrier| {
-            waiting.stored_at.contains(carrier) || waiting.refused_by.contains(carrier)
-        })
+        waiting.is_judged_by(carriers)
+    }
+
+    /// Whether an entry has done its time: a relay has signed, and each of `carriers` has or
+    /// has refused for good.
+    pub(crate) fn is_done(&self, place: Place, carriers: &[RelayKey]) -> bool {
+        let waiting = self.waiting.get(&place);
+        waiting.is_some_and(|waiting| waiting.is_stored() && waiting.is_judged_by(carriers))
     }
 
     /// Entries of a timeline that have done their time where only `carriers` carry it: a relay
     /// has signed, and each of these has or has refused for good.
     pub(crate) fn done_without(&self, timeline: TimelineId, carriers: &[RelayKey]) -> Vec<Place> {
         let is_done = |waiting: &&Waiting| {
-            let judged = |carrier: &RelayKey| {
-                waiting.stored_at.contains(carrier) || waiting.refused_by.contains(carrier)
-            };
-            waiting.is_stored() && !carriers.is_empty() && carriers.iter().all(judged)
+            waiting.is_stored() && !carriers.is_empty() && waiting.is_judged_by(carriers)
         };
         self.of(timeline)
             .filter(is_done)
@@ -142,12 +152,25 @@ impl Outbox {
             .collect()
     }
 
-    /// `relay` lost what it signed for; it is offered there again.
-    pub(crate) fn lost_at(&mut self, place: Place, relay: RelayKey) {
-        if let Some(waiting) = self.waiting.get_mut(&place) {
+    /// `relay` lost what it signed for of a timeline; it is offered there again.
+    pub(crate) fn lost_all_at(&mut self, timeline: TimelineId, relay: RelayKey) {
+        let at = |n| Place { timeline, n };
+        for (_, waiting) in self.waiting.range_mut(at(0)..=at(u64::MAX)) {
             waiting.stored_at.remove(&relay);
+        }
+    }
+
+    /// What `relay` refused for good of a timeline may be offered there again.
+    pub(crate) fn forgive_at(&mut self, timeline: TimelineId, relay: RelayKey) {
+        let at = |n| Place { timeline, n };
+        for (_, waiting) in self.waiting.range_mut(at(0)..=at(u64::MAX)) {
             waiting.refused_by.remove(&relay);
         }
+    }
+
+    /// Whether the table takes no further entry.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.len() as u64 >= OUTBOX_ENTRIES_MAX
     }
 
     /// `relay` said that offering it there again is useless as things stand.

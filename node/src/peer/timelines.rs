@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use khlong_crdt::class::Class;
 use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::{ArrivalSeq, EnvelopeId, TimelineId};
+use khlong_crdt::receipt::StoredReceipt;
 use khlong_crdt::time::{Now, UnixMillis};
 use khlong_document::membership::secrets::TimelineSecrets;
 use khlong_document::timeline::Timeline;
@@ -13,12 +14,14 @@ use khlong_store::batch::Batch;
 use khlong_store::error::StoreError;
 use khlong_store::store::Store;
 use khlong_store::tables::named::{self, Named};
+use khlong_store::tables::receipts::Promise;
 use khlong_store::tables::timelines::{Appended, append, entries, get};
 use khlong_store::tables::{outbox, receipts};
 use khlong_sync::wire::code::ErrorCode;
 
 use super::Peer;
 use super::outbox::{Outbox, Waiting};
+use super::reoffers::Reoffers;
 use super::vault::Vault;
 use crate::api::Event;
 use crate::error::NodeError;
@@ -70,7 +73,7 @@ fn feed(batch: &Batch<'_>, timeline: &mut Timeline) -> Result<Vec<TimelineEvent>
 }
 
 /// The `outbox` table in memory.
-pub(super) fn load_outbox(store: &Store) -> Result<Outbox, NodeError> {
+pub(super) fn load_outbox(store: &Store, reoffers: &Reoffers) -> Result<Outbox, NodeError> {
     let batch = store.batch();
     let mut waiting = Outbox::default();
     for entry in outbox::list(&batch).map_err(NodeError::Store)? {
@@ -78,10 +81,19 @@ pub(super) fn load_outbox(store: &Store) -> Result<Outbox, NodeError> {
             continue;
         };
         let stored_at = receipts::get(&batch, &entry.id).map_err(NodeError::Store)?;
-        let stored_at = stored_at
-            .iter()
-            .map(|promise| promise.receipt().relay)
-            .collect();
+        let envelope = &stored.envelope;
+        // What it promised was lost with its log, and is not there again.
+        let is_void = |it: &StoredReceipt| {
+            let log = (it.log, it.log_epoch);
+            let reoffer = reoffers.in_doubt(it.relay, entry.timeline, log);
+            reoffer.is_some_and(|it| {
+                it.concerns(envelope.class(), stored.arrival)
+                    && !it.has_passed(envelope.author(), envelope.seq())
+            })
+        };
+        let stored_at = stored_at.iter().map(Promise::receipt);
+        let stored_at = stored_at.filter(|it| !is_void(it)).map(|it| it.relay);
+        let stored_at = stored_at.collect();
         waiting.insert(Waiting::new(entry, &stored.envelope, stored_at));
     }
     Ok(waiting)

@@ -1,6 +1,6 @@
 //! What a person sees: nicknames instead of keys, delivery states, dates.
 
-use khlong_crdt::id::{AuthorKey, Seq, TimelineId};
+use khlong_crdt::id::{AuthorKey, RelayKey, Seq, TimelineId};
 use khlong_document::timeline::Timeline;
 use khlong_document::timeline::message::Message;
 use khlong_store::error::StoreError;
@@ -13,9 +13,33 @@ use super::Peer;
 use super::dropped;
 use super::names::{Names, short};
 use super::outbox::Waiting;
-use crate::api::{Delivery, MessageView, OutboxView, ReactionView, TimelineView};
+use crate::api::{Delivery, MessageView, OutboxView, ReactionView, RelayView, TimelineView};
 
 impl Peer {
+    pub(super) fn relay_view(&self, relay: RelayKey) -> Option<RelayView> {
+        let view = self.links.get(&relay)?.view();
+        let reoffering = self.left_to_reoffer(relay);
+        let (lacking, refused) = self.lacking(relay);
+        Some(RelayView {
+            // What it lacks of mine keeps it out of step too.
+            caught_up: view.caught_up && reoffering == 0 && lacking == 0,
+            reoffering,
+            lacking,
+            refused,
+            reoffer_refused: self
+                .reoffers
+                .of(relay)
+                .find_map(|(_, reoffer)| reoffer.held_up)
+                .map(|code| code.to_string()),
+            ..view
+        })
+    }
+
+    pub(super) fn relay_views(&self) -> Vec<RelayView> {
+        let relays = self.links.keys();
+        relays.filter_map(|relay| self.relay_view(*relay)).collect()
+    }
+
     pub(super) fn timeline_view(&self, id: TimelineId) -> TimelineView {
         let key = id.to_string();
         let entry = self.book.timelines.get(&key);
@@ -138,9 +162,16 @@ impl Peer {
         let Some((id, _)) = author_ids(&self.store, &timeline, &author, seq)? else {
             return Ok(Delivery::Queued);
         };
-        let is_promised = !receipts::get(&self.store, &id)?.is_empty();
+        let promises = receipts::get(&self.store, &id)?;
+        let mut stands = promises
+            .iter()
+            .map(|promise| self.promise_stands(promise.receipt(), timeline, (author, seq), &id));
+        let is_promised = stands.try_fold(false, |any, stands| stands.map(|it| any || it))?;
         Ok(if !is_promised && dropped::contains(&self.store, &id)? {
             Delivery::Dropped
+        } else if !is_promised && !promises.is_empty() {
+            // Lost with the relay's log; it is offered again.
+            Delivery::Queued
         } else {
             // Promised; or a relay brought it here: another device wrote it, or this one in a
             // life that a backup knows nothing of.

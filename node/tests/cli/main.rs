@@ -28,4 +28,5 @@ mod search;
 mod setup;
 mod telegram;
 mod terminal;
+mod two_relays;
 mod walk;

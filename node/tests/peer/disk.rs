@@ -13,9 +13,14 @@ use khlong_store::store::{OpenOptions, Store};
 const RESERVE_BYTES: u64 = 1_024;
 
 pub(crate) fn open_store(disk: &MemoryDisk, role: Role) -> Store {
+    open_store_as(disk, role, LogId::from_bytes([5; 16]))
+}
+
+/// On an empty disk the log begins with this id.
+pub(crate) fn open_store_as(disk: &MemoryDisk, role: Role, fresh_log_id: LogId) -> Store {
     let options = OpenOptions {
         role,
-        fresh_log_id: LogId::from_bytes([5; 16]),
+        fresh_log_id,
         accept_loss: false,
         sizes: RocksOptions {
             reserve_bytes: RESERVE_BYTES,

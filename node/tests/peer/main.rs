@@ -19,6 +19,8 @@ mod net;
 mod old_nodes;
 mod patience;
 mod quiet;
+mod relays;
+mod reoffer;
 mod restored;
 
 /// What every wall clock shows at the start: a day in September 2026.

@@ -221,6 +221,12 @@ pub(crate) fn relay(state: &str) -> RelayView {
         probing: false,
         announced: 0,
         arrived: 0,
+        reoffering: 0,
+        reoffer_refused: None,
+        lacking: 0,
+        refused: 0,
+        last_stored_at: None,
+        last_pushed_at: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::{RelayKey, TimelineId};
 use khlong_crdt::receipt::StoredProof;
 use khlong_crdt::time::{Now, UnixMillis};
@@ -15,9 +16,14 @@ use khlong_sync::wire::frame::AppendOutcome;
 use crate::api::Event;
 use crate::error::NodeError;
 use crate::peer::Peer;
-use crate::peer::links::Link;
+use crate::peer::links::{Link, Offered};
 use crate::peer::outbox::Place;
+use crate::peer::relays::Portion;
+use crate::peer::reoffers::Reoffer;
 use crate::peer::timelines::is_of_admission;
+
+/// Entries of the outbox, and their envelopes.
+type Queued = (Vec<Place>, Vec<VerifiedEnvelope>);
 
 impl Peer {
     pub(super) fn next_append(
@@ -32,8 +38,60 @@ impl Peer {
         if live.in_flight.is_some() || live.offer_after.is_some_and(|at| at > now.monotonic) {
             return Ok(None);
         }
+        // Keys and permissions that are offered again take turns with the outbox, which rests
+        // on them. One's own history comes when the outbox has nothing to offer.
+        let outbox_first = live.outbox_first;
+        if !outbox_first && let Some(portion) = self.next_portion(now, relay, true)? {
+            return Ok(self.append_portion(now, relay, portion));
+        }
+        if let Some((offered, envelopes)) = self.next_queued(relay, carried)? {
+            return Ok(self.append(now, relay, Offered::Queued(offered), envelopes));
+        }
+        let portion = self.next_portion(now, relay, false)?;
+        Ok(portion.and_then(|portion| self.append_portion(now, relay, portion)))
+    }
+
+    fn append_portion(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        (portion, envelopes): (Portion, Vec<VerifiedEnvelope>),
+    ) -> Option<Input> {
+        self.append(now, relay, Offered::Again(portion), envelopes)
+    }
+
+    fn append(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        offered: Offered,
+        envelopes: Vec<VerifiedEnvelope>,
+    ) -> Option<Input> {
+        let live = self.links.get_mut(&relay).and_then(Link::live)?;
+        let bytes = envelopes.iter().map(|envelope| envelope.bytes().len());
+        live.expect_answer(now.monotonic, bytes.sum());
+        live.outbox_first = matches!(offered, Offered::Again(_));
+        let request = live.request();
+        live.in_flight = Some((request, offered));
+        Some(Input::Append { request, envelopes })
+    }
+
+    /// What the outbox has to offer.
+    fn next_queued(
+        &mut self,
+        relay: RelayKey,
+        carried: &[TimelineId],
+    ) -> Result<Option<Queued>, NodeError> {
+        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
+            return Ok(None);
+        };
+        let is_known = |timeline: &&TimelineId| {
+            let reoffer = self.reoffers.get(relay, **timeline);
+            !reoffer.is_some_and(Reoffer::is_in_control)
+        };
         let waiting: Vec<(Place, _)> = carried
             .iter()
+            .filter(is_known)
             .flat_map(|timeline| {
                 self.outbox
                     .of(*timeline)
@@ -55,16 +113,7 @@ impl Peer {
             offered.push(place);
             envelopes.push(envelope);
         }
-        if envelopes.is_empty() {
-            return Ok(None);
-        }
-        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
-            return Ok(None);
-        };
-        let request = live.request();
-        live.in_flight = Some((request, offered));
-        live.expect_answer(now.monotonic, bytes);
-        Ok(Some(Input::Append { request, envelopes }))
+        Ok((!envelopes.is_empty()).then_some((offered, envelopes)))
     }
 
     pub(super) fn acked(
@@ -81,8 +130,17 @@ impl Peer {
         let Some((_, offered)) = live.in_flight.take_if(|(waiting, _)| *waiting == request) else {
             return Ok(());
         };
-        // A relay that lost its log hears of grants from whoever comes first.
-        let learns_anew = live.offers_again;
+        if proofs.iter().any(Option::is_some)
+            && let Some(link) = self.links.get_mut(&relay)
+        {
+            link.last_stored = Some(now.wall);
+        }
+        let offered = match offered {
+            Offered::Queued(offered) => offered,
+            Offered::Again(portion) => {
+                return self.portion_answered(now, relay, &portion, outcomes, proofs);
+            }
+        };
         for ((place, outcome), proof) in offered.iter().zip(outcomes).zip(proofs) {
             match *outcome {
                 AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
@@ -91,24 +149,27 @@ impl Peer {
                 AppendOutcome::Refused {
                     code,
                     retry_after_ms,
-                } if code.is_retryable()
-                    || self.may_be_early(place.timeline, code)
-                    || (learns_anew && is_of_admission(code)) =>
-                {
-                    self.put_off(now, relay, *place, code, retry_after_ms)?;
-                }
-                AppendOutcome::Refused { code, .. } => {
-                    let carriers = self.book.carriers_of(place.timeline);
-                    let entry = self.outbox.refuse(*place, relay, code, &carriers);
-                    self.write_back(entry)?;
+                } => {
+                    let is_for_now = code.is_retryable()
+                        || self.may_be_early(place.timeline, code)
+                        || is_of_admission(code)
+                            && self.begin_round(relay, place.timeline, code)?;
+                    if is_for_now {
+                        self.put_off(now, relay, *place, code, retry_after_ms)?;
+                    } else {
+                        let carriers = self.book.carriers_of(place.timeline);
+                        self.refused_at_relay(relay, *place, code, &carriers)?;
+                    }
                 }
             }
         }
+        let timelines: BTreeSet<TimelineId> = offered.iter().map(|place| place.timeline).collect();
+        self.let_fall_behind(&timelines)?;
         self.tell_delivery(&offered);
         Ok(())
     }
 
-    fn stored_at_relay(
+    pub(super) fn stored_at_relay(
         &mut self,
         relay: RelayKey,
         place: Place,
@@ -137,6 +198,23 @@ impl Peer {
         })
     }
 
+    /// One envelope is refused for good: it goes if another relay has it and all have judged.
+    pub(super) fn refused_at_relay(
+        &mut self,
+        relay: RelayKey,
+        place: Place,
+        code: ErrorCode,
+        carriers: &[RelayKey],
+    ) -> Result<(), NodeError> {
+        let entry = self.outbox.refuse(place, relay, code, carriers);
+        if self.outbox.is_done(place, carriers) {
+            self.outbox.remove(place);
+            return self
+                .with_batch(|batch| outbox::remove(batch, &place.timeline, place.n).map(|_| ()));
+        }
+        self.write_back(entry)
+    }
+
     /// One envelope is refused for now: the timeline pauses if the reason lies
     /// in it, else the whole relay.
     fn put_off(
@@ -147,18 +225,10 @@ impl Peer {
         code: ErrorCode,
         retry_after_ms: Option<u32>,
     ) -> Result<(), NodeError> {
-        let class = self.outbox.class_at(place);
-        let is_of_timeline = matches!(code, ErrorCode::QuotaExceeded | ErrorCode::Internal)
-            || self.may_be_early(place.timeline, code);
-        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
+        let Some(class) = self.outbox.class_at(place) else {
             return Ok(());
         };
-        let pause_ms = match class.filter(|_| is_of_timeline) {
-            Some(class) => live
-                .pauses
-                .begin(place.timeline, class, now.monotonic, retry_after_ms),
-            None => live.pause(now.monotonic, retry_after_ms),
-        };
+        let pause_ms = self.pause_for(now, relay, place.timeline, class, code, retry_after_ms);
         let entry = self.outbox.put_off(place, code, later(now, pause_ms));
         self.write_back(entry)
     }
@@ -178,7 +248,11 @@ impl Peer {
         };
         let in_flight = live.in_flight.take_if(|(waiting, _)| *waiting == request);
         let pause_ms = live.pause(now.monotonic, retry_after_ms);
-        let offered = in_flight.map_or_else(Vec::new, |(_, offered)| offered);
+        // A portion is read again from where its cursor stands.
+        let offered = match in_flight {
+            Some((_, Offered::Queued(offered))) => offered,
+            Some((_, Offered::Again(_))) | None => Vec::new(),
+        };
         for place in &offered {
             let entry = self.outbox.put_off(*place, code, later(now, pause_ms));
             self.write_back(entry)?;
@@ -187,7 +261,7 @@ impl Peer {
         Ok(())
     }
 
-    fn write_back(&mut self, entry: Option<OutboxEntry>) -> Result<(), NodeError> {
+    pub(super) fn write_back(&mut self, entry: Option<OutboxEntry>) -> Result<(), NodeError> {
         entry.map_or(Ok(()), |entry| {
             self.with_batch(|batch| outbox::update(batch, &entry))
         })

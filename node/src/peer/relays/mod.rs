@@ -1,7 +1,11 @@
 //! What a relay says, and what it is asked.
 
+mod answers;
 mod appends;
+mod behind;
+mod portions;
 mod reoffer;
+mod rounds;
 mod subscriptions;
 
 use std::collections::VecDeque;
@@ -19,6 +23,7 @@ use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::Frame;
 use rand_core::Rng as _;
 
+pub(super) use self::portions::Portion;
 use super::links::{Link, LinkState, Live};
 use super::{Peer, PeerOutput};
 use crate::api::Event;
@@ -52,8 +57,7 @@ impl Peer {
             return;
         }
         link.back_off(now.monotonic, reason, jitter);
-        let relay = link.view();
-        self.emit(Event::Relay { relay });
+        self.tell_relay(relay);
     }
 
     pub(super) fn frame(
@@ -93,6 +97,7 @@ impl Peer {
                     if live.offer_after.is_some_and(|at| at <= now.monotonic) {
                         live.offer_after = None;
                     }
+                    live.look_again.take_if(|at| *at <= now.monotonic);
                     live.pauses.run_out(now.monotonic);
                     self.drive(now, relay, Input::Timeout)?;
                 }
@@ -122,6 +127,7 @@ impl Peer {
             if !link.and_then(Link::live).is_some_and(|live| live.ready) {
                 continue;
             }
+            self.end_unwanted_reoffers(relay)?;
             // What was left is still said goodbye to.
             let carried: Vec<TimelineId> = self
                 .book
@@ -213,14 +219,9 @@ impl Peer {
     }
 
     /// The handshake is over.
-    fn ready(
-        &mut self,
-        now: Now,
-        relay: RelayKey,
-        log: Option<(LogId, u32)>,
-    ) -> Result<(), NodeError> {
-        if let Some((log, epoch)) = log {
-            self.meet_log(now, relay, log, epoch)?;
+    fn ready(&mut self, relay: RelayKey, log: Option<(LogId, u32)>) -> Result<(), NodeError> {
+        if let Some(log) = log {
+            self.meet_log(relay, log)?;
         }
         if let Some(link) = self.links.get_mut(&relay) {
             link.failures = 0;
@@ -229,10 +230,16 @@ impl Peer {
             if let Some(live) = link.live() {
                 live.ready = true;
             }
-            let relay = link.view();
-            self.emit(Event::Relay { relay });
+            self.tell_relay(relay);
         }
         Ok(())
+    }
+
+    /// Tells whoever watches how a relay stands now.
+    pub(super) fn tell_relay(&mut self, relay: RelayKey) {
+        if let Some(relay) = self.relay_view(relay) {
+            self.emit(Event::Relay { relay });
+        }
     }
 
     /// What the relay does not show. Each lane says it of its class.
@@ -266,7 +273,7 @@ impl Peer {
     ) -> Result<Vec<Input>, NodeError> {
         match event {
             SessionEvent::Ready { hello, .. } => {
-                self.ready(now, relay, hello.log)?;
+                self.ready(relay, hello.log)?;
                 Ok(Vec::new())
             }
             SessionEvent::Pushed {
@@ -275,8 +282,8 @@ impl Peer {
                 entries,
                 cursor,
             } => {
-                if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
-                    live.arrived = live.arrived.saturating_add(entries.len() as u64);
+                if let Some(link) = self.links.get_mut(&relay) {
+                    link.note_pushed(now.wall, entries.len() as u64);
                 }
                 self.pushed(relay, class, backfill, &entries, cursor)
             }
@@ -288,11 +295,9 @@ impl Peer {
                 positions,
                 ..
             } => {
+                self.rewound(relay, class, rewound)?;
                 self.subscribed(relay, class, cursor, positions)?;
                 self.not_subscribed(relay, class, rewound, refused);
-                if rewound {
-                    self.offer_all_again(now, relay)?;
-                }
                 Ok(Vec::new())
             }
             SessionEvent::SubscriptionEnded {

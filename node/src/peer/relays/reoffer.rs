@@ -5,179 +5,216 @@
 //! session falls back by itself), and what this node wrote may be gone there.
 //! Permissions and keys are offered whoever wrote them: without the genesis and
 //! the grants nobody could write there, and their authors may be away for long.
-
-use std::collections::BTreeSet;
+//!
+//! Here it begins and ends; what lies between goes in portions ([`super::portions`]).
 
 use khlong_crdt::class::Class;
-use khlong_crdt::envelope::VerifiedEnvelope;
-use khlong_crdt::id::{ArrivalSeq, EnvelopeId, LogId, RelayKey, TimelineId};
-use khlong_crdt::time::Now;
+use khlong_crdt::id::{AuthorKey, EnvelopeId, LogId, RelayKey, Seq, TimelineId};
+use khlong_crdt::receipt::StoredReceipt;
+use khlong_document::timeline::Timeline;
 use khlong_store::error::StoreError;
-use khlong_store::tables::outbox::{self, OutboxEntry};
-use khlong_store::tables::timelines::entries;
-use khlong_store::tables::{cursors, receipts};
+use khlong_store::rows::Rows;
+use khlong_store::tables::cursors;
+use khlong_store::tables::timelines::{get, heights, totals};
 
 use crate::error::NodeError;
 use crate::peer::Peer;
-use crate::peer::dropped;
 use crate::peer::links::Link;
-use crate::peer::outbox::{Place, Waiting};
-
-/// Envelopes read at once.
-const READ_ENTRIES: usize = 1_024;
-const READ_BYTES: usize = 4 * 1024 * 1024;
+use crate::peer::reoffers::{At, Change, Reoffer};
 
 impl Peer {
     /// Compares the log that `relay` names with the one that this node's cursors are of.
-    pub(super) fn meet_log(
-        &mut self,
-        now: Now,
-        relay: RelayKey,
-        log: LogId,
-        epoch: u32,
-    ) -> Result<(), NodeError> {
-        let known = self.with_batch(|batch| {
-            let known = Class::ALL
-                .into_iter()
-                .map(|class| cursors::get(batch, &relay, class));
-            known.collect::<Result<Vec<_>, _>>()
-        })?;
-        let is_other = known
-            .into_iter()
-            .flatten()
-            .any(|cursor| (cursor.log, cursor.log_epoch) != (log, epoch));
-        if is_other {
-            self.offer_all_again(now, relay)?;
+    pub(super) fn meet_log(&mut self, relay: RelayKey, log: (LogId, u32)) -> Result<(), NodeError> {
+        if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
+            live.log = Some(log);
+        }
+        let known = match self.reoffers.log_of(relay) {
+            // Begun by an earlier connection: it goes on where it stands.
+            Some(met) => vec![met],
+            None => self.with_batch(|batch| {
+                let cursors = Class::ALL.into_iter();
+                let cursors = cursors.map(|class| cursors::get(batch, &relay, class));
+                let cursors: Result<Vec<_>, StoreError> = cursors.collect();
+                let named = cursors?.into_iter().flatten();
+                Ok(named.map(|it| (it.log, it.log_epoch)).collect())
+            })?,
+        };
+        if known.into_iter().any(|known| known != log) {
+            self.offer_all_again(relay, log, false)?;
         }
         Ok(())
     }
 
-    /// The relay's log is not what it was: once a connection, everything is offered again.
-    pub(super) fn offer_all_again(&mut self, now: Now, relay: RelayKey) -> Result<(), NodeError> {
+    /// Whether a class begins anew at `relay`. Where the log changed, [`Self::meet_log`] has seen it;
+    /// the same log rolled back is seen only here.
+    pub(super) fn rewound(
+        &mut self,
+        relay: RelayKey,
+        class: Class,
+        rewound: bool,
+    ) -> Result<(), NodeError> {
         let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
             return Ok(());
         };
-        if std::mem::replace(&mut live.offers_again, true) {
+        let Some(log) = live.log.filter(|_| rewound && !live.offers_again) else {
             return Ok(());
-        }
-        tracing::warn!(%relay, "the relay's log is not what it was; what this node has is offered again");
-        for timeline in self.book.carried_by(relay) {
-            self.offer_again(now, relay, timeline)?;
+        };
+        let cursor = self.with_batch(|batch| cursors::get(batch, &relay, class))?;
+        if cursor.is_some_and(|cursor| (cursor.log, cursor.log_epoch) == log) {
+            self.offer_all_again(relay, log, true)?;
         }
         Ok(())
     }
 
-    /// Offers a relay what this node has of a timeline: permissions and keys of all, and all of one's own.
+    /// The relay's log is not what it was: everything is offered again, from the beginning.
+    fn offer_all_again(
+        &mut self,
+        relay: RelayKey,
+        log: (LogId, u32),
+        is_rolled_back: bool,
+    ) -> Result<(), NodeError> {
+        if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
+            live.offers_again = true;
+        }
+        tracing::warn!(%relay, "the relay's log is not what it was; what this node has is offered again");
+        let met = self.reoffers.set_log(relay, log);
+        self.with_batch(|batch| met.write(batch))?;
+        for timeline in self.book.carried_by(relay) {
+            // What was left is owed a goodbye at most.
+            if self.book.follows(timeline) || self.outbox.of(timeline).next().is_some() {
+                self.begin_reoffer(relay, timeline, is_rolled_back)?;
+                // What waits goes before what was stored once.
+                self.outbox.lost_all_at(timeline, relay);
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to offer a relay what this node has of a timeline: permissions and keys of all,
+    /// and all of one's own.
     pub(in crate::peer) fn offer_again(
         &mut self,
-        now: Now,
         relay: RelayKey,
         timeline: TimelineId,
     ) -> Result<(), NodeError> {
-        let mut waiting: BTreeSet<EnvelopeId> = BTreeSet::new();
-        let places: Vec<(Place, EnvelopeId)> = self
-            .outbox
-            .of(timeline)
-            .map(|waiting| (waiting.place(), waiting.entry.id))
-            .collect();
-        for (place, id) in &places {
-            self.with_batch(|batch| receipts::forget(batch, id, &relay))?;
-            self.outbox.lost_at(*place, relay);
-            waiting.insert(*id);
-        }
-        // What others wrote before what is mine: the relay knows nobody until the genesis
-        // and the grants are there, whenever they arrived here.
-        let (mut others, mut mine) = (Vec::new(), Vec::new());
-        for class in Class::ALL {
-            let mut after = ArrivalSeq(0);
-            loop {
-                let upto = ArrivalSeq(u64::MAX);
-                let page = self.with_batch(|batch| {
-                    entries(
-                        batch,
-                        &timeline,
-                        class,
-                        after,
-                        upto,
-                        READ_ENTRIES,
-                        READ_BYTES,
-                    )
-                })?;
-                let Some(last) = page.last() else { break };
-                after = last.arrival;
-                for entry in page {
-                    let envelope = entry.envelope;
-                    let id = envelope.id();
-                    if envelope.body().is_none()
-                        || waiting.contains(&id)
-                        || self.with_batch(|batch| dropped::contains(batch, &id))?
-                    {
-                        continue;
-                    }
-                    if self.is_own(&envelope) {
-                        mine.push(envelope);
-                    } else if class == Class::Control {
-                        others.push(envelope);
-                    }
-                }
-            }
-        }
-        others
-            .iter()
-            .chain(&mine)
-            .try_for_each(|envelope| self.requeue(now, relay, envelope))?;
-        if others.is_empty() && mine.is_empty() {
-            return Ok(());
-        }
-        // What waits rests on what was stored before.
-        let mut places = places.into_iter();
-        places.try_for_each(|(place, _)| self.queue_last(place))
+        let known = self.reoffers.get(relay, timeline);
+        let is_rolled_back = known.is_some_and(|it| it.is_rolled_back);
+        self.begin_reoffer(relay, timeline, is_rolled_back)
     }
 
-    /// Moves an entry to the end of its timeline's outbox.
-    fn queue_last(&mut self, place: Place) -> Result<(), NodeError> {
-        let Some(mut waiting) = self.outbox.remove(place) else {
-            return Ok(());
-        };
-        let before = waiting.entry;
-        waiting.entry = self.with_batch(|batch| {
-            outbox::remove(batch, &place.timeline, place.n)?;
-            let moved = outbox::push(batch, &place.timeline, &before.id, before.queued_at)?;
-            let moved = OutboxEntry {
-                n: moved.n,
-                ..before
-            };
-            outbox::update(batch, &moved)?;
-            Ok::<_, StoreError>(moved)
-        })?;
-        self.outbox.insert(waiting);
-        Ok(())
-    }
-
-    fn is_own(&self, envelope: &VerifiedEnvelope) -> bool {
-        self.timelines
-            .get(&envelope.timeline())
-            .is_some_and(|timeline| timeline.is_mine(&envelope.prefix().author))
-    }
-
-    fn requeue(
+    fn begin_reoffer(
         &mut self,
-        now: Now,
         relay: RelayKey,
-        envelope: &VerifiedEnvelope,
+        timeline: TimelineId,
+        is_rolled_back: bool,
     ) -> Result<(), NodeError> {
-        let (timeline, id) = (envelope.timeline(), envelope.id());
-        let (entry, stored_at) = self.with_batch(|batch| {
-            receipts::forget(batch, &id, &relay)?;
-            let entry = outbox::push(batch, &timeline, &id, now.wall)?;
-            let stored_at = receipts::get(batch, &id)?;
-            Ok::<_, StoreError>((entry, stored_at))
-        })?;
-        let stored_at = stored_at
-            .iter()
-            .map(|promise| promise.receipt().relay)
-            .collect();
-        self.outbox.insert(Waiting::new(entry, envelope, stored_at));
+        let begun = self.with_batch(|batch| Reoffer::of_all(batch, &timeline))?;
+        let Some(begun) = begun else { return Ok(()) };
+        let reoffer = Reoffer {
+            is_rolled_back,
+            ..begun
+        };
+        self.set_reoffer(relay, timeline, reoffer)?;
+        self.outbox.forgive_at(timeline, relay);
         Ok(())
     }
+
+    /// Ends what nobody wants any more: of a timeline that was left there is at most a goodbye
+    /// to say, which needs the permissions and nothing else.
+    pub(in crate::peer) fn end_unwanted_reoffers(
+        &mut self,
+        relay: RelayKey,
+    ) -> Result<(), NodeError> {
+        let is_wanted = |timeline: TimelineId, reoffer: &Reoffer| {
+            let says_goodbye =
+                || reoffer.is_in_control() && self.outbox.of(timeline).any(|it| it.is_for(relay));
+            self.book.carriers_of(timeline).contains(&relay)
+                && (self.book.follows(timeline) || says_goodbye())
+        };
+        let all = self.reoffers.of(relay);
+        let unwanted = all.filter(|(timeline, reoffer)| !is_wanted(*timeline, reoffer));
+        let unwanted: Vec<TimelineId> = unwanted.map(|(timeline, _)| timeline).collect();
+        for timeline in unwanted {
+            self.end_reoffer(relay, timeline)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn end_reoffer(
+        &mut self,
+        relay: RelayKey,
+        timeline: TimelineId,
+    ) -> Result<(), NodeError> {
+        let change = self.reoffers.remove(relay, timeline);
+        self.with_batch(|batch| change.write(batch))?;
+        // Whoever waits until all is in step looks again.
+        if self.reoffers.of(relay).next().is_none() {
+            self.tell_relay(relay);
+        }
+        Ok(())
+    }
+
+    /// Forgets what a relay or a timeline that goes was to be offered again.
+    pub(in crate::peer) fn forget_reoffers(
+        &mut self,
+        changes: Vec<Change>,
+    ) -> Result<(), NodeError> {
+        let mut changes = changes.into_iter();
+        changes.try_for_each(|change| self.with_batch(|batch| change.write(batch)))
+    }
+
+    /// Envelopes that `relay` is still to be offered again: at most so many, as what it was
+    /// given meanwhile in another way is counted too.
+    pub(in crate::peer) fn left_to_reoffer(&self, relay: RelayKey) -> u64 {
+        let left = |(timeline, reoffer): (TimelineId, &Reoffer)| {
+            let open = self.timelines.get(&timeline);
+            let own = open.map_or(Ok(Vec::new()), |open| own_chains(&self.store, open));
+            let own = own.unwrap_or_default();
+            let own = own.into_iter().map(|(author, highest)| match reoffer.at {
+                At::Own { author: at, seq } if author == at => highest.0.saturating_sub(seq.0),
+                At::Own { author: at, .. } if author < at => 0,
+                At::Own { .. } | At::Control { .. } => highest.0,
+            });
+            let control = match reoffer.at {
+                At::Control { after, .. } => {
+                    let of_all = totals(&self.store, &timeline, Class::Control, after);
+                    of_all.map_or(0, |of_all| of_all.envelopes)
+                }
+                At::Own { .. } => 0,
+            };
+            // One that is under way is never "nothing".
+            own.sum::<u64>().saturating_add(control).max(1)
+        };
+        self.reoffers.of(relay).map(left).sum()
+    }
+
+    /// Whether a relay's promise for an envelope of one's own stands: its log may be gone
+    /// since, and the envelope not offered again yet.
+    pub(in crate::peer) fn promise_stands(
+        &self,
+        receipt: &StoredReceipt,
+        timeline: TimelineId,
+        place: (AuthorKey, Seq),
+        id: &EnvelopeId,
+    ) -> Result<bool, StoreError> {
+        let log = (receipt.log, receipt.log_epoch);
+        let Some(reoffer) = self.reoffers.in_doubt(receipt.relay, timeline, log) else {
+            return Ok(true);
+        };
+        if reoffer.has_passed(place.0, place.1) {
+            return Ok(true);
+        }
+        let stored = get(&self.store, id)?;
+        Ok(stored.is_some_and(|it| !reoffer.concerns(it.envelope.class(), it.arrival)))
+    }
+}
+
+/// One's own chains in a timeline, by author, with their highest place.
+pub(super) fn own_chains(
+    rows: &dyn Rows,
+    open: &Timeline,
+) -> Result<Vec<(AuthorKey, Seq)>, StoreError> {
+    let own = heights(rows, &open.id())?.into_iter();
+    let own = own.filter(|height| open.is_mine(&height.author));
+    Ok(own.map(|height| (height.author, height.highest)).collect())
 }

@@ -7,11 +7,11 @@ use khlong_sync::replica::Arrival;
 use khlong_sync::session::input::Input;
 use khlong_sync::wire::frame::TimelineSubscription;
 
-use crate::api::Event;
 use crate::error::NodeError;
 use crate::peer::Peer;
 use crate::peer::links::{Link, Live};
 use crate::peer::outbox::Waiting;
+use crate::peer::reoffers::Reoffer;
 
 impl Peer {
     /// Timelines that were left while they were shown here.
@@ -50,15 +50,23 @@ impl Peer {
             .filter(|timeline| !live.subscribed.contains(timeline))
             .collect();
         let introduction = |timeline: &TimelineId| self.outbox.introduction(*timeline, relay);
+        // Of the same kind: keys and permissions that it is offered again.
+        let reoffer = |timeline: &TimelineId| self.reoffers.get(relay, *timeline);
+        let is_unknown = |timeline: &TimelineId| {
+            reoffer(timeline).is_some_and(Reoffer::is_in_control)
+                || introduction(timeline).next().is_some()
+        };
+        let is_held_up = |timeline: &TimelineId| {
+            reoffer(timeline).is_some_and(|reoffer| reoffer.held_up.is_some())
+                || introduction(timeline).any(Waiting::is_held_up)
+        };
         // A timeline that the relay does not let in yet is nothing to wait for.
-        let lacks_subscription = missing
-            .iter()
-            .any(|timeline| !introduction(timeline).any(Waiting::is_held_up));
+        let lacks_subscription = missing.iter().any(|timeline| !is_held_up(timeline));
         // Before a relay knows the author it would refuse to show the timeline.
         let wanted: Vec<TimelineId> = missing
             .iter()
             .copied()
-            .filter(|timeline| introduction(timeline).next().is_none())
+            .filter(|timeline| !is_unknown(timeline))
             .collect();
         let mut input = None;
         if !wanted.is_empty() {
@@ -231,15 +239,13 @@ impl Peer {
 
     /// Notes progress, and tells whoever watches when nothing is missing any more.
     fn progress(&mut self, relay: RelayKey, note: impl FnOnce(&mut Live)) {
-        let Some(link) = self.links.get_mut(&relay) else {
+        let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
             return;
         };
-        let Some(live) = link.live() else { return };
         let before = live.is_caught_up();
         note(live);
         if !before && live.is_caught_up() {
-            let relay = link.view();
-            self.emit(Event::Relay { relay });
+            self.tell_relay(relay);
         }
     }
 }

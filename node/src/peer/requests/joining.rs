@@ -1,6 +1,6 @@
 //! Joining by a link: beginning, ending an attempt that led nowhere, coming back.
 
-use khlong_crdt::address::InviteLink;
+use khlong_crdt::address::{INVITE_RELAYS_MAX, InviteLink};
 use khlong_crdt::class::Class;
 use khlong_crdt::id::{RelayKey, Seq, TimelineId};
 use khlong_crdt::time::{Monotonic, Now};
@@ -81,6 +81,8 @@ impl Peer {
     /// nobody, and counts for nothing here when another handover of that link does.
     fn give_up_joining(&mut self, id: TimelineId) -> Result<(), NodeError> {
         self.drop_queued(id, |_| true)?;
+        let forgotten = self.reoffers.remove_timeline(id);
+        self.forget_reoffers(forgotten)?;
         if let Some(author) = self.timelines.get(&id).map(Timeline::author) {
             self.with_batch(|batch| {
                 let Some((first, _)) = author_ids(batch, &id, &author, Seq::FIRST)? else {
@@ -191,9 +193,16 @@ impl Peer {
         entry.introduce = true;
         let new = relays.into_iter();
         let new: Vec<String> = new.filter(|relay| !entry.relays.contains(relay)).collect();
-        entry.relays.extend(new);
+        // What a link names beyond the limit is not used at all.
+        let free = INVITE_RELAYS_MAX.saturating_sub(entry.relays.len());
+        entry.relays.extend(new.into_iter().take(free));
         let relays = entry.relays.clone();
         self.fetch_all(now, id, &relays)?;
+        // One that is new lacks all of it; what the others were to be offered again was
+        // given up with the timeline.
+        for relay in self.book.carriers_of(id) {
+            self.offer_again(relay, id)?;
+        }
         self.save_book()
     }
 }

@@ -16,7 +16,6 @@ use khlong_document::timeline::draft::Draft;
 
 use super::Peer;
 use super::find::{check_body, check_nickname, check_title};
-use super::links::Link;
 use crate::api::{Request, Response};
 use crate::error::NodeError;
 
@@ -116,7 +115,7 @@ impl Peer {
             }
             Request::Status => Ok(Response::Status {
                 queued: self.outbox.unstored(),
-                relays: self.links.values().map(Link::view).collect(),
+                relays: self.relay_views(),
                 timelines: self.timeline_views(),
             }),
             Request::OutboxLs => Ok(Response::Outbox {

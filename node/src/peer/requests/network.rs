@@ -36,7 +36,7 @@ impl Peer {
         self.link_to(now, parsed.clone());
         for timeline in adopted {
             self.fetch_all(now, timeline, &[parsed.to_string()])?;
-            self.offer_again(now, parsed.key, timeline)?;
+            self.offer_again(parsed.key, timeline)?;
         }
         if has_adopted {
             // Another relay's refusals say nothing of this one.
@@ -62,6 +62,8 @@ impl Peer {
         }
         self.book.remove_relay(key);
         self.save_book()?;
+        let forgotten = self.reoffers.remove_relay(key);
+        self.forget_reoffers(forgotten)?;
         for timeline in carried {
             let carriers = self.book.carriers_of(timeline);
             let done: Vec<Place> = self.outbox.done_without(timeline, &carriers);
@@ -109,7 +111,7 @@ impl Peer {
 
     pub(super) fn relay_list(&self) -> Response {
         Response::Relays {
-            relays: self.links.values().map(Link::view).collect(),
+            relays: self.relay_views(),
         }
     }
 
@@ -151,6 +153,7 @@ impl Peer {
 
     pub(super) fn outbox_retry(&mut self) -> Result<Response, NodeError> {
         self.forgive_all()?;
+        self.forgive_reoffers()?;
         for link in self.links.values_mut() {
             if let Some(live) = link.live() {
                 live.offer_after = None;

@@ -4,7 +4,7 @@ use khlong_crdt::address::{INVITE_RELAYS_MAX, InviteLink, RelayAddress};
 use khlong_crdt::admission::{History, Rights, TimelineKind};
 use khlong_crdt::class::Class;
 use khlong_crdt::envelope::VerifiedEnvelope;
-use khlong_crdt::id::{ArrivalSeq, TimelineId};
+use khlong_crdt::id::{ArrivalSeq, RelayKey, TimelineId};
 use khlong_crdt::time::{Now, UnixMillis};
 use khlong_document::keys::user::UserCard;
 use khlong_document::membership::opening::open_timeline;
@@ -40,11 +40,12 @@ impl Peer {
                     "`{kind}` is no kind: direct, group, channel or public"
                 ))
             })?;
-        let relays = if relays.is_empty() {
+        let relays: Vec<String> = if relays.is_empty() {
             self.book
                 .relays
                 .iter()
                 .map(|entry| entry.address.clone())
+                .take(INVITE_RELAYS_MAX)
                 .collect()
         } else {
             relays
@@ -52,6 +53,11 @@ impl Peer {
                 .map(|address| relay_address(address).map(|known| known.to_string()))
                 .collect::<Result<_, _>>()?
         };
+        if relays.len() > INVITE_RELAYS_MAX {
+            return Err(NodeError::Usage(format!(
+                "a timeline has at most {INVITE_RELAYS_MAX} relays, as many as an invite names"
+            )));
+        }
         check_title(&title)?;
         check_nickname(&self.book.nickname)?;
         let opened = open_timeline(kind, History::Full, &mut self.rng);
@@ -221,6 +227,9 @@ impl Peer {
             entry.followed = false;
         }
         self.save_book()?;
+        let relays: Vec<RelayKey> = self.links.keys().copied().collect();
+        let mut relays = relays.into_iter();
+        relays.try_for_each(|relay| self.end_unwanted_reoffers(relay))?;
         Ok(Response::Timeline {
             timeline: self.timeline_view(id),
         })

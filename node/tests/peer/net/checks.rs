@@ -69,6 +69,16 @@ impl Net {
         }
         let (relay, store) = (self.relay.key(), peer.store());
         let backfills = cursors::backfills(store, &relay).unwrap();
+        // A position says nothing of a log that the node has not met yet.
+        let log = hub.store().identity();
+        let mut met = Class::ALL.into_iter();
+        let is_of_it = |class| match cursors::get(store, &relay, class).unwrap() {
+            Some(cursor) => (cursor.log, cursor.log_epoch) == (log.log, log.epoch),
+            None => true,
+        };
+        if !met.all(is_of_it) {
+            return;
+        }
         for timeline in timelines::timelines(store).unwrap() {
             for class in Class::ALL {
                 let mut own = backfills.iter();

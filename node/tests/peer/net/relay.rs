@@ -1,21 +1,23 @@
 //! The relay's machine: its disk, and the hub on it while it runs.
 
 use ed25519_dalek::SigningKey;
-use khlong_crdt::id::RelayKey;
+use khlong_crdt::id::{LogId, RelayKey};
 use khlong_crdt::time::Monotonic;
 use khlong_relay::hub::{Hub, Policy};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::identity::Role;
 
-use crate::disk::open_store;
+use crate::disk::open_store_as;
 
 pub(crate) struct Relay {
     pub(crate) disk: MemoryDisk,
     pub(crate) hub: Option<Hub>,
     /// Commits that failed; the hub was built anew after each.
     pub(crate) failures: u64,
+    /// With which its log begins on an empty disk.
+    fresh_log_id: LogId,
     key: SigningKey,
-    policy: Policy,
+    pub(crate) policy: Policy,
 }
 
 impl Relay {
@@ -24,6 +26,7 @@ impl Relay {
             disk: MemoryDisk::new(),
             hub: None,
             failures: 0,
+            fresh_log_id: LogId::from_bytes([5; 16]),
             key: SigningKey::from_bytes(&[42; 32]),
             policy,
         };
@@ -37,8 +40,16 @@ impl Relay {
 
     pub(super) fn open(&mut self) {
         assert!(self.hub.is_none(), "it runs already");
-        let store = open_store(&self.disk, Role::Relay);
+        let store = open_store_as(&self.disk, Role::Relay, self.fresh_log_id);
         self.hub = Some(Hub::new(store, self.key.clone(), self.policy.clone()));
+    }
+
+    /// The disk is gone; on the new one another log begins.
+    pub(crate) fn lose_disk(&mut self) {
+        self.disk = MemoryDisk::new();
+        let [first, rest @ ..] = self.fresh_log_id.to_bytes();
+        let next = [&[first + 1], &rest[..]].concat();
+        self.fresh_log_id = LogId::from_bytes(next.try_into().unwrap());
     }
 
     pub(super) fn crash(&mut self) {

@@ -1,0 +1,6 @@
+//! One timeline at several relays.
+
+mod admission;
+mod failover;
+mod people;
+mod world;
