@@ -21,6 +21,7 @@ mod patience;
 mod quiet;
 mod relays;
 mod reoffer;
+mod reoffer_terms;
 mod restored;
 
 /// What every wall clock shows at the start: a day in September 2026.

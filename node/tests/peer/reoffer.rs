@@ -25,7 +25,7 @@ fn in_outbox(net: &Net, name: &'static str) -> usize {
 }
 
 /// Names of the rows that say how far a relay was offered again what it had of a timeline.
-fn cursors(net: &Net, name: &'static str) -> usize {
+pub(crate) fn cursors(net: &Net, name: &'static str) -> usize {
     let peer = net.people[name].peer.as_ref().unwrap();
     let rows = named::list(peer.store(), Named::NodeState, b"reoffer/").unwrap();
     let of_timeline = |name: &[u8]| name.len() == 8 + 32 + 32;
@@ -33,7 +33,7 @@ fn cursors(net: &Net, name: &'static str) -> usize {
 }
 
 /// Envelopes of a class that the relay has, of the one timeline that it carries.
-fn at_relay(net: &Net, class: Class) -> u64 {
+pub(crate) fn at_relay(net: &Net, class: Class) -> u64 {
     let Some(hub) = &net.relay.hub else { return 0 };
     let all = timelines::timelines(hub.store()).unwrap();
     all.first().map_or(0, |timeline| {
@@ -42,7 +42,7 @@ fn at_relay(net: &Net, class: Class) -> u64 {
     })
 }
 
-fn lose_relay(net: &mut Net) {
+pub(crate) fn lose_relay(net: &mut Net) {
     net.crash_relay();
     net.relay.lose_disk();
     net.start_relay();
@@ -55,7 +55,7 @@ fn roll_back_relay(net: &mut Net) {
     net.start_relay();
 }
 
-fn relay_at(net: &mut Net, name: &'static str) -> RelayView {
+pub(crate) fn relay_at(net: &mut Net, name: &'static str) -> RelayView {
     match net.at(name).ask(Request::RelayLs) {
         Response::Relays { relays } => relays.into_iter().next().unwrap(),
         other => panic!("{other:?}"),
@@ -79,12 +79,12 @@ fn offers(net: &Net, name: &'static str, since: usize) -> BTreeMap<EnvelopeId, u
 }
 
 /// Mali has written so much, and ton has it.
-fn written(net: &mut Net, messages: usize) {
+pub(crate) fn written(net: &mut Net, messages: usize) {
     pair(net);
     write(net, messages);
 }
 
-fn write(net: &mut Net, messages: usize) {
+pub(crate) fn write(net: &mut Net, messages: usize) {
     for n in 0..messages {
         net.at("mali").send("canal", &n.to_string());
         if n % 200 == 0 {
@@ -213,92 +213,6 @@ fn a_node_that_crashes_at_any_frame_of_it_goes_on() {
         assert_eq!(at_relay(&net, Class::Text), before, "{frame}");
         net.assert_converged("canal");
     }
-}
-
-/// What waited when the log was lost is stored as soon as the new log has it.
-#[test]
-fn what_the_new_log_has_signed_for_is_stored_before_the_rest_is_there() {
-    let mut net = Net::new(321, &["mali", "ton"]);
-    pair(&mut net);
-    net.cut("ton");
-    write(&mut net, 900);
-    let before = at_relay(&net, Class::Text);
-    net.cut("mali");
-    net.at("mali").send("canal", "waits");
-    lose_relay(&mut net);
-    net.heal();
-    net.cut("ton");
-    net.run_until("a part is there again", |net| {
-        at_relay(net, Class::Text) >= 200
-    });
-    assert!(at_relay(&net, Class::Text) < before);
-    let delivery = net.at("mali").delivery("canal", "waits");
-    assert_eq!(delivery, Delivery::Stored);
-    assert_eq!(net.at("mali").delivery("canal", "899"), Delivery::Queued);
-    net.heal();
-    net.settle();
-    net.assert_converged("canal");
-}
-
-/// Leaving gives the rest up; coming back owes it again.
-#[test]
-fn who_left_in_the_middle_and_comes_back_goes_on() {
-    let mut net = Net::new(322, &["mali", "ton"]);
-    written(&mut net, 900);
-    let before = at_relay(&net, Class::Text);
-    let link = net.at("mali").invite("canal", None);
-    net.settle();
-    lose_relay(&mut net);
-    net.run_until("a part is there again", |net| {
-        at_relay(net, Class::Text) >= 200
-    });
-    net.at("mali").leave("canal");
-    net.settle();
-    assert!(at_relay(&net, Class::Text) < before);
-    net.at("mali").join(&link);
-    net.settle();
-    assert!(at_relay(&net, Class::Text) >= before);
-    assert_eq!(cursors(&net, "mali"), 0);
-}
-
-/// Whom nothing lets in any more is told so, and holds up nothing else.
-#[test]
-fn what_no_grant_lets_in_any_more_is_refused_after_a_few_rounds() {
-    let mut net = Net::new(323, &["mali", "ton"]);
-    net.at("mali").open_timeline("canal");
-    let request = Request::TimelineInvite {
-        timeline: "canal".to_owned(),
-        to: None,
-        read_only: false,
-        expires_in_s: 60,
-    };
-    let Response::Invite { link, .. } = net.at("mali").ask(request) else {
-        panic!("no invite");
-    };
-    net.settle();
-    net.at("ton").join(&link);
-    net.settle();
-    net.at("ton").send("canal", "in time");
-    net.at("ton").open_timeline("other");
-    net.settle();
-    net.cut("ton");
-    net.at("ton").send("canal", "too late");
-    net.run_ms(90_000);
-    lose_relay(&mut net);
-    net.heal();
-    net.run_until("it is refused", |net| {
-        relay_at(net, "ton").reoffer_refused.is_some()
-    });
-    net.at("ton").send("other", "goes on");
-    net.run_ms(300);
-    assert_eq!(net.at("ton").delivery("other", "goes on"), Delivery::Stored);
-    net.run_ms(120_000);
-    assert_eq!(cursors(&net, "ton"), 0);
-    let told = relay_at(&mut net, "ton");
-    assert_eq!((told.reoffering, told.reoffer_refused), (0, None));
-    assert_eq!(net.at("ton").waiting(), 0);
-    let delivery = net.at("ton").delivery("canal", "too late");
-    assert_eq!(delivery, Delivery::Refused);
 }
 
 #[test]
