@@ -10,6 +10,9 @@ use crate::domains::promptpay::{PayloadError, PictureError, RecipientError};
 /// Why a command failed.
 #[derive(Debug, Error)]
 pub enum CliError {
+    /// `run`.
+    #[error(transparent)]
+    Run(#[from] super::RunError),
     /// What was typed names nobody.
     #[error("no such recipient")]
     Recipient(#[source] RecipientError),
@@ -50,6 +53,7 @@ impl CliError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Run(error) => error.exit_code(),
             Self::Recipient(_) | Self::Encode(_) => 2,
             Self::Exists { .. } => 3,
             Self::Decode(_) => 9,

@@ -1,0 +1,30 @@
+//! The one place of the gateway that asks clocks.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use khlong_crdt::time::{Monotonic, Now, UnixMillis};
+
+/// Counts from its making.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    began: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self {
+            began: Instant::now(),
+        }
+    }
+
+    pub(crate) fn now(self) -> Now {
+        let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Now {
+            monotonic: Monotonic(micros),
+            wall: UnixMillis(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What every handler stands on: who may ask, bodies within limits, and the way to the driver.
+
+use std::sync::Arc;
+
+use axum::body::{Bytes, to_bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, header};
+use khlong_crdt::time::UnixMillis;
+use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
+
+use super::idempotency;
+use super::keys::{ApiKey, Caller, Keys, Role, Scheme};
+use super::limits::{BODIES_MAX, BODY_BYTES_MAX, BODY_WITHIN};
+use super::page::PageCache;
+use super::problem::{Kind, Problem};
+use crate::app::{Clock, Committed, Handle};
+use crate::kernel::{Command, Decided};
+
+/// Shared by all requests.
+pub(crate) struct Service {
+    pub(super) handle: Handle,
+    pub(super) page: PageCache,
+    keys: Keys,
+    bodies: Semaphore,
+    clock: Clock,
+}
+
+/// What a write asks for.
+pub(super) struct Write<T> {
+    caller: Caller,
+    key: Vec<u8>,
+    pub(super) body: T,
+}
+
+impl<T> Write<T> {
+    /// The command, and what is left of the body.
+    pub(super) fn command(&self, scope: &str, domain: u8, body: Vec<u8>) -> Command {
+        Command {
+            caller: self.caller.name.clone().into_bytes(),
+            scope: scope.as_bytes().to_vec(),
+            key: self.key.clone(),
+            // The driver says when.
+            admitted_at: UnixMillis(0),
+            domain,
+            body,
+        }
+    }
+}
+
+impl Service {
+    pub(crate) fn new(handle: Handle, keys: Vec<ApiKey>, requests_per_minute: u32) -> Self {
+        let clock = Clock::start();
+        Self {
+            handle,
+            page: PageCache::default(),
+            keys: Keys::new(keys, requests_per_minute, clock.now().monotonic),
+            bodies: Semaphore::new(BODIES_MAX),
+            clock,
+        }
+    }
+
+    /// Lets in whoever may read.
+    pub(super) fn admit(&self, headers: &HeaderMap, scheme: Scheme) -> Result<Caller, Problem> {
+        let now = self.clock.now().monotonic;
+        self.keys.admit(headers, scheme, Role::Reader, now)
+    }
+
+    /// Lets in whoever may write, with a key and a body of type `T`.
+    pub(super) async fn admit_write<T: DeserializeOwned>(
+        &self,
+        request: Request,
+        role: Role,
+    ) -> Result<Write<T>, Problem> {
+        let headers = request.headers();
+        let now = self.clock.now().monotonic;
+        let caller = self.keys.admit(headers, Scheme::Bearer, role, now)?;
+        let key = idempotency::key(headers)?;
+        if !is_json(headers) {
+            return Err(Problem::new(
+                Kind::NotJson,
+                "send `Content-Type: application/json`",
+            ));
+        }
+        // Never closed.
+        let _place = self.bodies.acquire().await;
+        let bytes = read_body(request).await?;
+        let body = serde_json::from_slice(&bytes)
+            .map_err(|error| Problem::malformed(format!("the body: {error}")))?;
+        Ok(Write { caller, key, body })
+    }
+
+    pub(super) async fn write(&self, command: Command) -> Result<Decided, Problem> {
+        Ok(self.handle.write(command).await?)
+    }
+
+    /// Runs `job` after the commit of what came before it.
+    pub(super) async fn read<T: Send + 'static, E: std::error::Error + Send + 'static>(
+        &self,
+        job: impl FnOnce(&Committed<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.handle.read(job).await?.map_err(|error| {
+            tracing::error!(%error, "a read failed");
+            Problem::new(Kind::Fault, "the gateway cannot read its books; report it")
+        })
+    }
+}
+
+/// The service, as handlers get it.
+pub(super) type Shared = axum::extract::State<Arc<Service>>;
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(value)) = headers.get(header::CONTENT_TYPE).map(|value| value.to_str()) else {
+        return false;
+    };
+    let media_type = value.split(';').next().unwrap_or_default().trim();
+    media_type.eq_ignore_ascii_case("application/json")
+}
+
+async fn read_body(request: Request) -> Result<Bytes, Problem> {
+    let reading = to_bytes(request.into_body(), BODY_BYTES_MAX);
+    match tokio::time::timeout(BODY_WITHIN, reading).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        // Or the connection broke, and nobody reads the answer.
+        Ok(Err(_)) => Err(Problem::new(
+            Kind::BodyTooLarge,
+            format!("a body has at most {BODY_BYTES_MAX} bytes; send it in parts"),
+        )),
+        Err(_) => Err(Problem::new(Kind::BodyTooSlow, "send it within 30 s")),
+    }
+}

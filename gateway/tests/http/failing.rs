@@ -1,0 +1,98 @@
+//! A kernel that stops: whoever waits is told so, and the process ends with its reason.
+
+use khlong_crdt::id::LogId;
+use khlong_gateway::app::AppError;
+use khlong_gateway::domains::ledger::{Ledger, account};
+use khlong_gateway::kernel::{Kernel, KernelError, Logic};
+use khlong_store::engine::faults::Fault;
+use khlong_store::engine::memory::MemoryDisk;
+use khlong_store::engine::rocks::RocksOptions;
+use khlong_store::identity::Role;
+use khlong_store::journal::JournalId;
+use khlong_store::store::{OpenOptions, Store};
+use serde_json::json;
+
+use crate::server::{Server, pay, set_up};
+
+fn open(disk: &MemoryDisk) -> Kernel {
+    let options = OpenOptions {
+        role: Role::Gateway,
+        fresh_log_id: LogId::from_bytes([7; 16]),
+        accept_loss: false,
+        sizes: RocksOptions {
+            write_buffer_bytes: 1024 * 1024,
+            block_cache_bytes: 1024 * 1024,
+            reserve_bytes: 1024 * 1024,
+        },
+    };
+    let store = Store::in_memory(disk, &options).unwrap();
+    let journal = JournalId::from_bytes([9; 16]);
+    Kernel::open(store, vec![Box::new(Ledger::new())], Logic::CURRENT, journal).unwrap()
+}
+
+fn start(disk: &MemoryDisk) -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = disk.clone();
+    let server = Server::on(folder.path(), Box::new(move || Ok(open(&disk))));
+    server.wait();
+    server
+}
+
+#[test]
+fn a_failed_commit_answers_nobody_and_ends_the_process() {
+    for persisted in [false, true] {
+        let disk = MemoryDisk::new();
+        let server = start(&disk);
+        set_up(server.address, 2);
+        disk.inject(Fault::SyncError { persisted });
+        let refused = server.send("k", json!([pay(1, 1, 2, 5)]));
+        assert_eq!((refused.status, refused.problem().as_str()), (503, "stopped"));
+        match server.ended() {
+            Err(error @ AppError::Kernel(KernelError::Store(_))) => {
+                assert_ne!(error.exit_code(), 0);
+            }
+            other => panic!("{other:?}"),
+        }
+        // Whether it was decided is told by the same request again.
+        disk.crash();
+        let server = start(&disk);
+        assert_eq!(server.send("k", json!([pay(1, 1, 2, 5)])).results(), ["ok"]);
+        assert_eq!(server.balance(2, "credits_posted"), "5");
+        server.stop().unwrap();
+    }
+}
+
+#[test]
+fn a_stalled_commit_is_tried_again() {
+    let disk = MemoryDisk::new();
+    let server = start(&disk);
+    set_up(server.address, 2);
+    disk.inject(Fault::Stall);
+    assert_eq!(server.send("k", json!([pay(1, 1, 2, 5)])).results(), ["ok"]);
+    server.stop().unwrap();
+    let kernel = open(&disk);
+    let found = account(kernel.store(), 2).unwrap().unwrap();
+    assert_eq!(found.balances.credits_posted, 5);
+}
+
+#[test]
+fn a_full_disk_refuses_writes_and_serves_reads() {
+    let disk = MemoryDisk::new();
+    disk.set_free_bytes(Some(1024));
+    let server = start(&disk);
+    let refused = server.send("k", json!([pay(1, 1, 2, 5)]));
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "disk-full"));
+    assert_eq!(server.get("/v1/journal/head").status, 200);
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_read_that_panics_hurts_nobody_else() {
+    let disk = MemoryDisk::new();
+    let server = start(&disk);
+    let answer = server.handle.begin_read(|_| panic!("on purpose"));
+    let answer: tokio::sync::oneshot::Receiver<()> = answer.unwrap();
+    assert!(answer.blocking_recv().is_err());
+    set_up(server.address, 2);
+    server.stop().unwrap();
+}

@@ -1,0 +1,112 @@
+//! What is too much at once is turned away with words, and nothing of it is decided.
+
+use std::sync::mpsc;
+
+use khlong_crdt::time::Monotonic;
+use khlong_gateway::app::AskError;
+use khlong_gateway::http::rate::Bucket;
+use serde_json::json;
+
+use crate::client::try_call;
+use crate::server::{READER, Server, pay};
+
+#[test]
+fn a_full_queue_answers_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::with(folder.path(), "[limits]\nqueue = 2");
+    server.set_up(2);
+    let (begun, has_begun) = mpsc::channel::<()>();
+    let (release, released) = mpsc::channel::<()>();
+    let job = move |_: &khlong_gateway::app::Committed<'_>| {
+        begun.send(()).unwrap();
+        released.recv().unwrap();
+    };
+    let mut waiting = vec![server.handle.begin_read(job).unwrap()];
+    has_begun.recv().unwrap();
+    // The driver is in the read: what comes now stays in the queue.
+    loop {
+        match server.handle.begin_read(|_| ()) {
+            Ok(answer) => waiting.push(answer),
+            Err(error) => {
+                assert_eq!(error, AskError::Full);
+                break;
+            }
+        }
+    }
+    assert_eq!(waiting.len(), 1 + 2);
+    let refused = server.send("k", json!([pay(1, 1, 2, 5)]));
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "busy"));
+    assert_eq!(refused.headers["retry-after"], "1");
+    let read = server.get("/v1/journal/head");
+    assert_eq!((read.status, read.problem().as_str()), (503, "busy"));
+    release.send(()).unwrap();
+    for answer in waiting {
+        answer.blocking_recv().unwrap();
+    }
+    // The key of the request that was turned away is free.
+    assert_eq!(server.send("k", json!([pay(1, 1, 2, 5)])).results(), ["ok"]);
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_key_that_asks_too_often_is_told_when_to_come_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::with(folder.path(), "[limits]\nrequests_per_minute = 3");
+    for _ in 0..3 {
+        assert_eq!(server.get("/v1/journal/head").status, 200);
+    }
+    let refused = server.get("/v1/journal/head");
+    assert_eq!((refused.status, refused.problem().as_str()), (429, "rate-limited"));
+    let wait: u64 = refused.headers["retry-after"].parse().unwrap();
+    assert!((1..=20).contains(&wait), "{wait}");
+    // Others, and health, are not held up.
+    let body = json!([pay(1, 1, 2, 5)]);
+    assert_eq!(server.send("k", body).results(), ["debit_account_not_found"]);
+    assert_eq!(try_call(server.address, "GET", "/livez", &[], b"").unwrap().status, 200);
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_bucket_is_filled_evenly_and_never_over() {
+    let at = |seconds: u64| Monotonic(seconds * 1_000_000);
+    let mut bucket = Bucket::new(60, at(100));
+    for _ in 0..60 {
+        assert_eq!(bucket.take(at(100)), Ok(()));
+    }
+    assert_eq!(bucket.take(at(100)), Err(1));
+    assert_eq!(bucket.take(at(101)), Ok(()));
+    assert_eq!(bucket.take(at(101)), Err(1));
+    // A clock that goes back fills nothing.
+    assert_eq!(bucket.take(at(50)), Err(1));
+    assert_eq!(bucket.take(at(101)), Err(1));
+    // A week fills it once.
+    for _ in 0..60 {
+        assert_eq!(bucket.take(at(700_000)), Ok(()));
+    }
+    assert_eq!(bucket.take(at(700_000)), Err(1));
+    let mut slow = Bucket::new(1, at(0));
+    assert_eq!(slow.take(at(0)), Ok(()));
+    assert_eq!(slow.take(at(0)), Err(60));
+    assert_eq!(slow.take(at(59)), Err(1));
+    assert_eq!(slow.take(at(60)), Ok(()));
+}
+
+#[test]
+fn more_connections_than_allowed_wait_and_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::with(folder.path(), "[limits]\nconnections = 1");
+    let address = server.address;
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            std::thread::spawn(move || {
+                let bearer = format!("Bearer {READER}");
+                let headers = [("authorization", bearer.as_str())];
+                try_call(address, "GET", "/v1/journal/head", &headers, b"").unwrap().status
+            })
+        })
+        .collect();
+    for client in clients {
+        assert_eq!(client.join().unwrap(), 200);
+    }
+    server.stop().unwrap();
+}
