@@ -11,7 +11,8 @@ use khlong_store::error::{EngineError, StoreError};
 use super::clock::Clock;
 use super::handle::{AskError, Asked, Committed, Input, Job};
 use super::limits::{
-    BATCH_INPUTS_MAX, COMMIT_PAUSE, COMMIT_TRIES_MAX, DISK_LOOK_EVERY, EVICT_EVERY, TICK_EVERY,
+    BATCH_INPUTS_MAX, COMMIT_PAUSE, COMMIT_TRIES_MAX, DISK_HEADROOM_BYTES, DISK_LOOK_EVERY,
+    EVICT_EVERY, TICK_EVERY,
 };
 use crate::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
 use crate::kernel::{
@@ -87,7 +88,8 @@ impl Driver {
     fn turn(&mut self, inputs: Vec<Input>, due: &mut Due) -> Result<Turn, KernelError> {
         let now = self.clock.now().wall;
         if due.disk_look <= Instant::now() {
-            due.is_disk_full = self.kernel.store().stats().free_bytes < self.reserve_bytes;
+            let least = self.reserve_bytes.saturating_add(DISK_HEADROOM_BYTES);
+            due.is_disk_full = self.kernel.store().stats().free_bytes < least;
             due.disk_look = Instant::now() + DISK_LOOK_EVERY;
         }
         let mut waiting = BTreeMap::new();

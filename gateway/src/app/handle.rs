@@ -43,9 +43,7 @@ pub enum AskError {
     #[error("the gateway's disk is full; nothing was written")]
     DiskFull,
     /// The driver ended. Whether the command was decided is told by a retry under its key.
-    #[error(
-        "the gateway stopped before it could answer; try again with the same idempotency key"
-    )]
+    #[error("the gateway stopped before it could answer; try again with the same idempotency key")]
     Stopped,
     /// The read failed.
     #[error("the gateway could not read this")]

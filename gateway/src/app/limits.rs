@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use khlong_store::limits::BATCH_BYTES_MAX;
+
 use crate::kernel::{BODY_BYTES_MAX, GROUP_COMMANDS_MAX, JUMP_MS_MAX};
 
 /// Commands and reads that wait for the driver. Default 256.
@@ -27,12 +29,20 @@ pub const COMMIT_PAUSE: Duration = Duration::from_millis(200);
 /// How often free space is looked at.
 pub const DISK_LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// Commands are refused so far above the reserve, below which the store refuses commits: what
+/// is written between two looks fits into it.
+pub const DISK_HEADROOM_BYTES: u64 = 64 * 1024 * 1024;
+
 /// How long a server that stops waits for answers that are under way: 10 seconds.
 pub const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 const _: () = assert!(
     QUEUE_MAX * BODY_BYTES_MAX <= 1024 * 1024 * 1024,
     "what waits has a bound in memory"
+);
+const _: () = assert!(
+    DISK_HEADROOM_BYTES >= 2 * BATCH_BYTES_MAX as u64,
+    "a look that is a little old costs no commit"
 );
 const _: () = assert!(
     BATCH_INPUTS_MAX < GROUP_COMMANDS_MAX,

@@ -217,7 +217,10 @@ impl App {
         };
         let _ = quit.send(());
         // Idle connections end at once; those that are slow to read their answer get a limit.
-        if tokio::time::timeout(STOP_WITHIN, &mut server).await.is_err() {
+        if tokio::time::timeout(STOP_WITHIN, &mut server)
+            .await
+            .is_err()
+        {
             tracing::warn!("answers were still under way; their connections are cut");
             server.abort();
         }

@@ -10,8 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::output::Output;
 use super::CliError;
+use super::output::Output;
 use crate::app::{App, AppError, Options};
 use crate::config::{Config, ConfigError, Environment, Flags, ListenFlags, Log, LogFormat};
 
@@ -71,8 +71,8 @@ pub(super) fn execute(output: Output, run: &Run) -> Result<(), CliError> {
     let flags = Flags {
         listen: ListenFlags { http: run.http },
     };
-    let config = Config::load(&run.config, Environment::of_process(), &flags)
-        .map_err(RunError::Config)?;
+    let config =
+        Config::load(&run.config, Environment::of_process(), &flags).map_err(RunError::Config)?;
     start_log(&config.log)?;
     let options = Options {
         accept_time: run.accept_time,
@@ -91,7 +91,9 @@ async fn serve(output: Output, options: Options) -> Result<(), CliError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Process)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Process)?;
     if options.keys.is_empty() {
-        tracing::warn!("no key is configured, so nobody may ask for anything: add a section keys.NAME");
+        tracing::warn!(
+            "no key is configured, so nobody may ask for anything: add a section keys.NAME"
+        );
     }
     if !options.http.ip().is_loopback() {
         tracing::warn!(

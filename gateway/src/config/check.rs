@@ -26,9 +26,21 @@ impl Config {
                 self.limits.requests_per_minute as usize,
                 u32::MAX as usize,
             ),
-            ("store.block_cache_mib", self.store.block_cache_mib as usize, 1 << 20),
-            ("store.write_buffer_mib", self.store.write_buffer_mib as usize, 1 << 12),
-            ("idempotency.keep_days", self.idempotency.keep_days as usize, 36_500),
+            (
+                "store.block_cache_mib",
+                self.store.block_cache_mib as usize,
+                1 << 20,
+            ),
+            (
+                "store.write_buffer_mib",
+                self.store.write_buffer_mib as usize,
+                1 << 12,
+            ),
+            (
+                "idempotency.keep_days",
+                self.idempotency.keep_days as usize,
+                36_500,
+            ),
         ] {
             if number == 0 || number > most {
                 return Err(ConfigError::value(

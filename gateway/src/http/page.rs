@@ -170,7 +170,10 @@ fn imbalance(totals: &Totals, scale: u8) -> String {
     };
     let posted = difference(totals.debits_posted, totals.credits_posted);
     let pending = difference(totals.debits_pending, totals.credits_pending);
-    match posted.zip(pending).map(|(posted, held)| posted.checked_add(held)) {
+    match posted
+        .zip(pending)
+        .map(|(posted, held)| posted.checked_add(held))
+    {
         Some(Some(sum)) => decimal(sum, scale),
         Some(None) | None => "more than 2^128".to_owned(),
     }

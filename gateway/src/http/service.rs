@@ -110,7 +110,10 @@ impl Service {
 pub(super) type Shared = axum::extract::State<Arc<Service>>;
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(Ok(value)) = headers.get(header::CONTENT_TYPE).map(|value| value.to_str()) else {
+    let Some(Ok(value)) = headers
+        .get(header::CONTENT_TYPE)
+        .map(|value| value.to_str())
+    else {
         return false;
     };
     let media_type = value.split(';').next().unwrap_or_default().trim();

@@ -11,7 +11,10 @@ fn sixty_four_clients_spend_one_balance_once() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     server.set_up(3);
-    assert_eq!(server.send("fund", json!([pay(1, 1, 2, 40)])).results(), ["ok"]);
+    assert_eq!(
+        server.send("fund", json!([pay(1, 1, 2, 40)])).results(),
+        ["ok"]
+    );
     let address = server.address;
     let clients: Vec<_> = (0..64_u64)
         .map(|n| {
@@ -28,7 +31,10 @@ fn sixty_four_clients_spend_one_balance_once() {
         *results.entry(client.join().unwrap()).or_default() += 1;
     }
     let expected = [("ok", 40), ("exceeds_credits", 24)];
-    assert_eq!(results, expected.map(|(name, n)| (name.to_owned(), n)).into());
+    assert_eq!(
+        results,
+        expected.map(|(name, n)| (name.to_owned(), n)).into()
+    );
     assert_eq!(server.balance(2, "debits_posted"), "40");
     assert_eq!(server.balance(3, "credits_posted"), "40");
     server.stop().unwrap();
@@ -45,9 +51,7 @@ fn holds_are_posted_voided_and_expire() {
         hold["timeout"] = json!(timeout);
         hold
     };
-    let settle = |id: u64, pending: u64, flag: &str, amount: &str| {
-        json!({ "id": id.to_string(), "pending_id": pending.to_string(), "amount": amount, "flags": [flag] })
-    };
+    let settle = |id: u64, pending: u64, flag: &str, amount: &str| json!({ "id": id.to_string(), "pending_id": pending.to_string(), "amount": amount, "flags": [flag] });
     let held = server.send("hold", json!([hold(1, 0), hold(2, 0), hold(3, 1)]));
     assert_eq!(held.results(), ["ok", "ok", "ok"]);
     let settled = json!([
@@ -90,7 +94,13 @@ fn an_account_is_read_page_by_page() {
             .json();
         pages += 1;
         for line in page["lines"].as_array().unwrap() {
-            seen.push(line["transfer"]["amount"].as_str().unwrap().parse::<u64>().unwrap());
+            seen.push(
+                line["transfer"]["amount"]
+                    .as_str()
+                    .unwrap()
+                    .parse::<u64>()
+                    .unwrap(),
+            );
         }
         match page["next"].as_str() {
             Some(next) => after = format!("&after={next}"),
@@ -106,7 +116,10 @@ fn the_largest_amount_and_id_come_back_digit_by_digit() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     server.set_up(2);
-    let (id, amount) = ("340282366920938463463374607431768211454", "340282366920938463463374607431768211454");
+    let (id, amount) = (
+        "340282366920938463463374607431768211454",
+        "340282366920938463463374607431768211454",
+    );
     let mut large = pay(1, 1, 2, 0);
     large["id"] = json!(id);
     large["amount"] = json!(amount);

@@ -27,7 +27,13 @@ fn open(disk: &MemoryDisk) -> Kernel {
     };
     let store = Store::in_memory(disk, &options).unwrap();
     let journal = JournalId::from_bytes([9; 16]);
-    Kernel::open(store, vec![Box::new(Ledger::new())], Logic::CURRENT, journal).unwrap()
+    Kernel::open(
+        store,
+        vec![Box::new(Ledger::new())],
+        Logic::CURRENT,
+        journal,
+    )
+    .unwrap()
 }
 
 fn start(disk: &MemoryDisk) -> Server {
@@ -46,7 +52,10 @@ fn a_failed_commit_answers_nobody_and_ends_the_process() {
         set_up(server.address, 2);
         disk.inject(Fault::SyncError { persisted });
         let refused = server.send("k", json!([pay(1, 1, 2, 5)]));
-        assert_eq!((refused.status, refused.problem().as_str()), (503, "stopped"));
+        assert_eq!(
+            (refused.status, refused.problem().as_str()),
+            (503, "stopped")
+        );
         match server.ended() {
             Err(error @ AppError::Kernel(KernelError::Store(_))) => {
                 assert_ne!(error.exit_code(), 0);
@@ -78,10 +87,13 @@ fn a_stalled_commit_is_tried_again() {
 #[test]
 fn a_full_disk_refuses_writes_and_serves_reads() {
     let disk = MemoryDisk::new();
-    disk.set_free_bytes(Some(1024));
     let server = start(&disk);
+    disk.set_free_bytes(Some(32 * 1024 * 1024));
     let refused = server.send("k", json!([pay(1, 1, 2, 5)]));
-    assert_eq!((refused.status, refused.problem().as_str()), (503, "disk-full"));
+    assert_eq!(
+        (refused.status, refused.problem().as_str()),
+        (503, "disk-full")
+    );
     assert_eq!(server.get("/v1/journal/head").status, 200);
     server.stop().unwrap();
 }

@@ -24,7 +24,11 @@ fn a_retry_gets_the_same_bytes_and_moves_nothing_also_after_a_restart() {
     let server = Server::start(folder.path());
     let again = server.send("order 1", batch);
     assert_eq!((again.status, &again.body), (200, &first.body));
-    assert_eq!(server.get("/v1/journal/head").body, head, "no entry was added");
+    assert_eq!(
+        server.get("/v1/journal/head").body,
+        head,
+        "no entry was added"
+    );
     assert_eq!(server.balance(2, "credits_posted"), "500");
     server.stop().unwrap();
 }
@@ -68,7 +72,14 @@ fn a_key_is_needed_and_stands_for_one_request() {
         (400, "idempotency-key-missing")
     );
     let long = format!("\"{}\"", "a".repeat(256));
-    for keys in [&["\"\""][..], &["\"open"], &["a b"], &[&long], &["\"a\\b\""], &["a", "b"]] {
+    for keys in [
+        &["\"\""][..],
+        &["\"open"],
+        &["a b"],
+        &[&long],
+        &["\"a\\b\""],
+        &["a", "b"],
+    ] {
         let reply = call(keys);
         assert_eq!(
             (reply.status, reply.problem().as_str()),
@@ -77,7 +88,10 @@ fn a_key_is_needed_and_stands_for_one_request() {
         );
     }
     // Nothing of all that was decided.
-    assert_eq!(server.send("k", json!([pay(1, 1, 2, 500)])).results(), ["ok"]);
+    assert_eq!(
+        server.send("k", json!([pay(1, 1, 2, 500)])).results(),
+        ["ok"]
+    );
     let reused = server.send("k", json!([pay(1, 1, 2, 501)]));
     assert_eq!(
         (reused.status, reused.problem().as_str()),
@@ -95,7 +109,10 @@ fn keys_of_callers_and_routes_do_not_meet() {
     let mine = server.send("set up", json!([pay(1, 1, 2, 500)]));
     let body = json!({ "transfers": [pay(2, 1, 2, 7)] });
     let others = server.post(TRANSFERS, OTHER, "set up", &body);
-    assert_eq!((mine.results(), others.results()), (vec!["ok".to_owned()], vec!["ok".to_owned()]));
+    assert_eq!(
+        (mine.results(), others.results()),
+        (vec!["ok".to_owned()], vec!["ok".to_owned()])
+    );
     assert_eq!(server.balance(2, "credits_posted"), "507");
     server.stop().unwrap();
 }

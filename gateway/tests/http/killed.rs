@@ -99,7 +99,10 @@ fn a_killed_process_loses_no_acknowledged_transfer() {
         let reply = try_post(address, TRANSFERS, WRITER, &key, &body).unwrap();
         assert_eq!(reply.results(), ["ok"]);
     }
-    assert_eq!(balance(address, 2, "credits_posted"), asked.len().to_string());
+    assert_eq!(
+        balance(address, 2, "credits_posted"),
+        asked.len().to_string()
+    );
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -142,7 +145,6 @@ fn what_is_not_to_be_used_ends_with_its_exit_code() {
     assert_eq!(code, Some(3));
     assert!(words.contains("did you mean `limits.queue`?"), "{words}");
     std::fs::write(&file, config("")).unwrap();
-    // The folder of another program's store: its side file is a folder here.
     std::fs::write(folder.path().join("data"), "a file").unwrap();
     let (code, words) = run();
     assert_eq!(code, Some(1), "{words}");

@@ -56,13 +56,24 @@ fn a_key_that_asks_too_often_is_told_when_to_come_again() {
         assert_eq!(server.get("/v1/journal/head").status, 200);
     }
     let refused = server.get("/v1/journal/head");
-    assert_eq!((refused.status, refused.problem().as_str()), (429, "rate-limited"));
+    assert_eq!(
+        (refused.status, refused.problem().as_str()),
+        (429, "rate-limited")
+    );
     let wait: u64 = refused.headers["retry-after"].parse().unwrap();
     assert!((1..=20).contains(&wait), "{wait}");
     // Others, and health, are not held up.
     let body = json!([pay(1, 1, 2, 5)]);
-    assert_eq!(server.send("k", body).results(), ["debit_account_not_found"]);
-    assert_eq!(try_call(server.address, "GET", "/livez", &[], b"").unwrap().status, 200);
+    assert_eq!(
+        server.send("k", body).results(),
+        ["debit_account_not_found"]
+    );
+    assert_eq!(
+        try_call(server.address, "GET", "/livez", &[], b"")
+            .unwrap()
+            .status,
+        200
+    );
     server.stop().unwrap();
 }
 
@@ -101,7 +112,9 @@ fn more_connections_than_allowed_wait_and_are_served() {
             std::thread::spawn(move || {
                 let bearer = format!("Bearer {READER}");
                 let headers = [("authorization", bearer.as_str())];
-                try_call(address, "GET", "/v1/journal/head", &headers, b"").unwrap().status
+                try_call(address, "GET", "/v1/journal/head", &headers, b"")
+                    .unwrap()
+                    .status
             })
         })
         .collect();

@@ -57,7 +57,12 @@ fn a_body_that_cannot_be_read_changes_nothing() {
         many,
     ];
     for (n, body) in bodies.iter().enumerate() {
-        let reply = send(&server, &format!("bad-{n}"), "application/json", body.as_bytes());
+        let reply = send(
+            &server,
+            &format!("bad-{n}"),
+            "application/json",
+            body.as_bytes(),
+        );
         assert_eq!(
             (reply.status, reply.problem().as_str()),
             (400, "malformed-request"),
@@ -68,13 +73,20 @@ fn a_body_that_cannot_be_read_changes_nothing() {
     let not_text = send(&server, "bytes", "application/json", &[0xff, 0xfe, 0x00]);
     assert_eq!(not_text.problem(), "malformed-request");
     let body = json!({ "transfers": [good] }).to_string();
-    for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx"] {
+    for media_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+    ] {
         let reply = send(&server, "type", media_type, body.as_bytes());
         assert_eq!((reply.status, reply.problem().as_str()), (415, "not-json"));
     }
     let large = " ".repeat(5 * 1024 * 1024 + 1);
     let reply = send(&server, "large", "application/json", large.as_bytes());
-    assert_eq!((reply.status, reply.problem().as_str()), (413, "body-too-large"));
+    assert_eq!(
+        (reply.status, reply.problem().as_str()),
+        (413, "body-too-large")
+    );
     assert_eq!(server.get("/v1/journal/head").body, before);
     server.stop().unwrap();
 }

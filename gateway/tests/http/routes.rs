@@ -78,7 +78,12 @@ fn no_route_lets_in_who_may_not() {
         }
         for secret in enough {
             let status = call(&server, route, Some(secret)).status;
-            assert!(![401, 403].contains(&status), "{} {}", route.method, route.path);
+            assert!(
+                ![401, 403].contains(&status),
+                "{} {}",
+                route.method,
+                route.path
+            );
         }
     }
     assert_eq!(open, PUBLIC);
@@ -127,13 +132,20 @@ fn what_is_not_there_is_a_problem_too() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let nothing = server.get("/v2");
-    assert_eq!((nothing.status, nothing.problem().as_str()), (404, "not-found"));
+    assert_eq!(
+        (nothing.status, nothing.problem().as_str()),
+        (404, "not-found")
+    );
     let method = try_call(server.address, "DELETE", "/livez", &[], b"").unwrap();
     assert_eq!(
         (method.status, method.problem().as_str()),
         (405, "method-not-allowed")
     );
-    for path in ["/v1/ledger/accounts/1", "/v1/ledger/accounts/1/lines", "/v1/ledger/transfers/1"] {
+    for path in [
+        "/v1/ledger/accounts/1",
+        "/v1/ledger/accounts/1/lines",
+        "/v1/ledger/transfers/1",
+    ] {
         let reply = server.get(path);
         assert_eq!((reply.status, reply.problem().as_str()), (404, "not-found"));
     }

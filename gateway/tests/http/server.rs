@@ -145,7 +145,11 @@ impl Server {
 }
 
 pub(crate) fn wait(address: SocketAddr) {
-    while try_call(address, "GET", "/readyz", &[], b"").unwrap().status != 200 {
+    while try_call(address, "GET", "/readyz", &[], b"")
+        .unwrap()
+        .status
+        != 200
+    {
         std::thread::yield_now();
     }
 }

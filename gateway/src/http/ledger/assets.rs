@@ -88,6 +88,9 @@ impl Batch for CreateAssets {
     responses((status = 200, description = "What came of each", body = BatchAnswer),
         (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")),
     security(("key" = [])), extensions(("x-khlong-role" = json!("admin"))))]
-pub(in crate::http) async fn create(service: Shared, request: Request) -> Result<Response, Problem> {
+pub(in crate::http) async fn create(
+    service: Shared,
+    request: Request,
+) -> Result<Response, Problem> {
     super::create::<CreateAssets>(&service, request).await
 }

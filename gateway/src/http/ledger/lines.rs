@@ -113,6 +113,13 @@ impl LinesQuery {
 
     pub(super) fn read(self, rows: &dyn Rows, account: u128) -> Result<Page, StoreError> {
         let forward = Direction::Forward;
-        lines(rows, account, Period::ALWAYS, forward, self.after, self.limit)
+        lines(
+            rows,
+            account,
+            Period::ALWAYS,
+            forward,
+            self.after,
+            self.limit,
+        )
     }
 }

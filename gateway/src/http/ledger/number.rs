@@ -93,5 +93,6 @@ where
 /// RFC 3339, in UTC.
 pub(in crate::http) fn moment(time: UnixMillis) -> String {
     // The kernel takes no time that the calendar does not have.
-    jiff::Timestamp::from_millisecond(time.0).map_or_else(|_| time.0.to_string(), |at| at.to_string())
+    jiff::Timestamp::from_millisecond(time.0)
+        .map_or_else(|_| time.0.to_string(), |at| at.to_string())
 }

@@ -231,7 +231,10 @@ impl From<(Transfer, UnixMillis, TransferState)> for TransferAnswer {
     responses((status = 200, description = "What came of each", body = BatchAnswer),
         (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")),
     security(("key" = [])), extensions(("x-khlong-role" = json!("writer"))))]
-pub(in crate::http) async fn create(service: Shared, request: Request) -> Result<Response, Problem> {
+pub(in crate::http) async fn create(
+    service: Shared,
+    request: Request,
+) -> Result<Response, Problem> {
     super::create::<CreateTransfers>(&service, request).await
 }
 
