@@ -16,7 +16,7 @@ use super::limits::{
 };
 use crate::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
 use crate::kernel::{
-    Command, Decided, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, Ticket, oldest_key,
+    Command, Decided, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, Outcome, Ticket, oldest_key,
 };
 
 /// Who asks where the driver itself does. No key of the configuration can have this name.
@@ -44,6 +44,9 @@ struct Due {
     evict: Instant,
     disk_look: Instant,
     is_disk_full: bool,
+    is_clock_refused: bool,
+    /// No command of the driver's own before: the last one was rejected, as the next would be.
+    own: Instant,
 }
 
 impl Driver {
@@ -56,10 +59,12 @@ impl Driver {
             evict: Instant::now(),
             disk_look: Instant::now(),
             is_disk_full: false,
+            is_clock_refused: false,
+            own: Instant::now(),
         };
         loop {
             let mut inputs = Vec::new();
-            match self.queued.recv_timeout(self.wait()?) {
+            match self.queued.recv_timeout(self.wait(&due)?) {
                 Ok(first) => {
                     inputs.push(first);
                     inputs.extend(self.queued.try_iter().take(BATCH_INPUTS_MAX - 1));
@@ -74,15 +79,20 @@ impl Driver {
     }
 
     /// Until something is due, and not longer than the clock may go unread.
-    fn wait(&self) -> Result<Duration, KernelError> {
+    fn wait(&self, due: &Due) -> Result<Duration, KernelError> {
+        let is_held_up = due.is_disk_full || due.is_clock_refused || due.own > Instant::now();
         let Some(at) = self.kernel.next_deadline()? else {
             return Ok(TICK_EVERY);
         };
         let now = self.clock.now().wall;
-        let wait = u64::try_from(at.0.saturating_sub(now.0)).unwrap_or(0);
-        // Where the clock is refused, what is due stays due: not at full speed.
-        let least = Duration::from_millis(10);
-        Ok(Duration::from_millis(wait).clamp(least, TICK_EVERY))
+        let wait = Duration::from_millis(u64::try_from(at.0.saturating_sub(now.0)).unwrap_or(0));
+        // What cannot be done now stays due: not at full speed.
+        let least = if is_held_up {
+            DISK_LOOK_EVERY
+        } else {
+            Duration::ZERO
+        };
+        Ok(wait.clamp(least, TICK_EVERY))
     }
 
     fn turn(&mut self, inputs: Vec<Input>, due: &mut Due) -> Result<Turn, KernelError> {
@@ -99,12 +109,12 @@ impl Driver {
         for input in inputs {
             match input {
                 Input::Write(asked) if due.is_disk_full => answer(*asked, Err(AskError::DiskFull)),
-                Input::Write(asked) => self.apply(*asked, now, &mut waiting)?,
+                Input::Write(asked) => self.apply(*asked, now, &mut waiting, due)?,
                 Input::Read(job) => jobs.push(job),
                 Input::Stop => turn = Turn::Last,
             }
         }
-        self.commit_and_release(&mut waiting)?;
+        self.commit_and_release(&mut waiting, due)?;
         self.read(jobs);
         Ok(turn)
     }
@@ -114,11 +124,12 @@ impl Driver {
         mut asked: Asked,
         now: UnixMillis,
         waiting: &mut BTreeMap<Ticket, Asked>,
+        due: &mut Due,
     ) -> Result<(), KernelError> {
         asked.command.admitted_at = now;
         let mut applied = self.kernel.apply(&asked.command);
         if matches!(applied, Err(KernelError::GroupFull)) {
-            self.commit_and_release(waiting)?;
+            self.commit_and_release(waiting, due)?;
             applied = self.kernel.apply(&asked.command);
         }
         match applied {
@@ -136,6 +147,7 @@ impl Driver {
     fn commit_and_release(
         &mut self,
         waiting: &mut BTreeMap<Ticket, Asked>,
+        due: &mut Due,
     ) -> Result<(), KernelError> {
         let mut tries = 1;
         while let Err(error) = self.kernel.commit() {
@@ -149,6 +161,11 @@ impl Driver {
         for output in self.kernel.release() {
             if let Some(asked) = waiting.remove(&output.ticket) {
                 answer(asked, Ok(output.decided));
+            } else if !matches!(output.decided.outcome(), Some(Outcome::Done(_))) {
+                // It would be so again, and each time an entry.
+                let entry = output.decided.seq.0;
+                tracing::error!(entry, "a command of the driver was rejected; report it");
+                due.own = Instant::now() + EVICT_EVERY;
             }
         }
         Ok(())
@@ -170,11 +187,14 @@ impl Driver {
 
     /// Reads the clock, lets holds expire whose time is over, and forgets old keys.
     fn do_what_is_due(&mut self, now: UnixMillis, due: &mut Due) -> Result<(), KernelError> {
-        if let Err(error) = self.kernel.tick(now) {
+        let read = self.kernel.tick(now);
+        if let Err(error) = &read
+            && !due.is_clock_refused
+        {
             tracing::error!(%error, "the clock is not believed");
-            return Ok(());
         }
-        if due.is_disk_full {
+        due.is_clock_refused = read.is_err();
+        if due.is_clock_refused || due.is_disk_full || due.own > Instant::now() {
             return Ok(());
         }
         if self.kernel.next_deadline()?.is_some_and(|at| at <= now) {

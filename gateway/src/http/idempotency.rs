@@ -5,7 +5,7 @@
 
 use axum::http::HeaderMap;
 
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use crate::kernel::NAME_BYTES_MAX;
 
 pub(super) const HEADER: &str = "idempotency-key";
@@ -16,7 +16,7 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Vec<u8>, Problem> {
     let mut values = headers.get_all(HEADER).iter();
     let Some(value) = values.next() else {
         return Err(Problem::new(
-            Kind::KeyMissing,
+            ProblemKind::KeyMissing,
             "send the header `Idempotency-Key` with a text of your own, such as a fresh UUID, and send it again with a retry",
         ));
     };
@@ -27,7 +27,7 @@ pub(super) fn key(headers: &HeaderMap) -> Result<Vec<u8>, Problem> {
     key.filter(|key| (1..=NAME_BYTES_MAX).contains(&key.len()))
         .ok_or_else(|| {
             Problem::new(
-                Kind::KeyMalformed,
+                ProblemKind::KeyMalformed,
                 "send one key of 1 to 255 printable ASCII characters, in quotes",
             )
         })

@@ -9,7 +9,7 @@ use khlong_crdt::time::Monotonic;
 use serde::{Deserialize, Serialize};
 
 use super::limits::SECRET_BYTES_MAX;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use super::rate::Bucket;
 
 /// What a key may do; each may do what those before it may.
@@ -106,7 +106,7 @@ impl Keys {
             .take(now);
         if let Err(seconds) = taken {
             let mut problem = Problem::new(
-                Kind::RateLimited,
+                ProblemKind::RateLimited,
                 format!("wait {seconds} s; limits.requests_per_minute says how often"),
             );
             problem.retry_after_s = Some(seconds);
@@ -114,7 +114,7 @@ impl Keys {
         }
         if key.role < role {
             return Err(Problem::new(
-                Kind::Forbidden,
+                ProblemKind::Forbidden,
                 format!("this needs role {role}, and the key is a {}", key.role),
             ));
         }
@@ -141,7 +141,7 @@ fn secret(value: &HeaderValue, scheme: Scheme) -> Option<Vec<u8>> {
 
 fn unauthenticated(scheme: Scheme) -> Problem {
     let mut problem = Problem::new(
-        Kind::Unauthenticated,
+        ProblemKind::Unauthenticated,
         "send `Authorization: Bearer SECRET` with the secret of a key of the configuration",
     );
     problem.challenge = Some(match scheme {

@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 pub use self::keys::{ApiKey, Role};
-pub use self::problem::{Kind, TYPE_PREFIX};
+pub use self::problem::{ProblemKind, TYPE_PREFIX};
 pub(crate) use self::service::Service;
 
 use self::connections::Limited;

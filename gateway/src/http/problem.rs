@@ -15,11 +15,11 @@ macro_rules! problems {
     ($($variant:ident $status:ident $name:literal $title:literal,)*) => {
         /// What can go wrong. Names are never used again.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Kind {
+        pub enum ProblemKind {
             $(#[doc = $title] $variant,)*
         }
 
-        impl Kind {
+        impl ProblemKind {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
@@ -70,7 +70,7 @@ problems! {
 /// An answer that is an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
-    pub(super) kind: Kind,
+    pub(super) kind: ProblemKind,
     /// What to do about it.
     pub(super) detail: String,
     pub(super) retry_after_s: Option<u64>,
@@ -79,7 +79,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self {
             kind,
             detail: detail.into(),
@@ -90,7 +90,7 @@ impl Problem {
     }
 
     pub(super) fn malformed(detail: impl Into<String>) -> Self {
-        Self::new(Kind::MalformedRequest, detail)
+        Self::new(ProblemKind::MalformedRequest, detail)
     }
 }
 
@@ -141,15 +141,15 @@ impl IntoResponse for Problem {
 impl From<AskError> for Problem {
     fn from(error: AskError) -> Self {
         let kind = match &error {
-            AskError::Starting => Kind::Starting,
-            AskError::Full => Kind::Busy,
-            AskError::UnderWay => Kind::KeyUnderWay,
-            AskError::KeyReused { .. } => Kind::KeyReused,
-            AskError::Unfit { .. } => Kind::MalformedRequest,
-            AskError::Clock => Kind::Clock,
-            AskError::DiskFull => Kind::DiskFull,
-            AskError::Stopped => Kind::Stopped,
-            AskError::ReadFailed => Kind::Fault,
+            AskError::Starting => ProblemKind::Starting,
+            AskError::Full => ProblemKind::Busy,
+            AskError::UnderWay => ProblemKind::KeyUnderWay,
+            AskError::KeyReused { .. } => ProblemKind::KeyReused,
+            AskError::Unfit { .. } => ProblemKind::MalformedRequest,
+            AskError::Clock => ProblemKind::Clock,
+            AskError::DiskFull => ProblemKind::DiskFull,
+            AskError::Stopped => ProblemKind::Stopped,
+            AskError::ReadFailed => ProblemKind::Fault,
         };
         Self::new(kind, error.to_string())
     }

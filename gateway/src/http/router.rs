@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::ledger::{accounts, assets, transfers};
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use super::service::Service;
 use super::{health, journal, page};
 
@@ -61,10 +61,15 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .unwrap_or_default()
         .into();
     router
-        .fallback(async || Problem::new(Kind::NotFound, "GET /openapi.json lists the addresses"))
+        .fallback(async || {
+            Problem::new(
+                ProblemKind::NotFound,
+                "GET /openapi.json lists the addresses",
+            )
+        })
         .method_not_allowed_fallback(async || {
             Problem::new(
-                Kind::MethodNotAllowed,
+                ProblemKind::MethodNotAllowed,
                 "GET /openapi.json lists the methods",
             )
         })

@@ -13,7 +13,7 @@ use super::idempotency;
 use super::keys::{ApiKey, Caller, Keys, Role, Scheme};
 use super::limits::{BODIES_MAX, BODY_BYTES_MAX, BODY_WITHIN};
 use super::page::PageCache;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use crate::app::{Clock, Committed, Handle};
 use crate::kernel::{Command, Decided};
 
@@ -78,7 +78,7 @@ impl Service {
         let key = idempotency::key(headers)?;
         if !is_json(headers) {
             return Err(Problem::new(
-                Kind::NotJson,
+                ProblemKind::NotJson,
                 "send `Content-Type: application/json`",
             ));
         }
@@ -101,7 +101,10 @@ impl Service {
     ) -> Result<T, Problem> {
         self.handle.read(job).await?.map_err(|error| {
             tracing::error!(%error, "a read failed");
-            Problem::new(Kind::Fault, "the gateway cannot read its books; report it")
+            Problem::new(
+                ProblemKind::Fault,
+                "the gateway cannot read its books; report it",
+            )
         })
     }
 }
@@ -126,9 +129,12 @@ async fn read_body(request: Request) -> Result<Bytes, Problem> {
         Ok(Ok(bytes)) => Ok(bytes),
         // Or the connection broke, and nobody reads the answer.
         Ok(Err(_)) => Err(Problem::new(
-            Kind::BodyTooLarge,
+            ProblemKind::BodyTooLarge,
             format!("a body has at most {BODY_BYTES_MAX} bytes; send it in parts"),
         )),
-        Err(_) => Err(Problem::new(Kind::BodyTooSlow, "send it within 30 s")),
+        Err(_) => Err(Problem::new(
+            ProblemKind::BodyTooSlow,
+            "send it within 30 s",
+        )),
     }
 }

@@ -43,7 +43,7 @@ fn sixty_four_clients_spend_one_balance_once() {
 #[test]
 fn holds_are_posted_voided_and_expire() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path());
+    let server = Server::with(folder.path(), "[limits]\nrequests_per_minute = 1000000");
     server.set_up(2);
     let hold = |id: u64, timeout: u32| {
         let mut hold = pay(id, 1, 2, 100);

@@ -1,6 +1,7 @@
 //! Every route that `/openapi.json` tells of, so that none can be forgotten: an anonymous
 //! caller, a role that may not, and the role that may.
 
+use khlong_gateway::http::ProblemKind;
 use serde_json::{Value, json};
 
 use crate::client::{Reply, try_call};
@@ -125,6 +126,23 @@ fn the_description_is_the_one_that_is_published() {
     }
     assert_eq!(reply.json()["openapi"], json!("3.1.0"));
     server.stop().unwrap();
+}
+
+#[test]
+fn every_problem_is_written_down_with_its_status() {
+    let written = include_str!("../../DOMAINS.md");
+    for kind in ProblemKind::ALL {
+        let (name, status) = (format!("`{}`", kind.name()), kind.status().as_u16());
+        let status = status.to_string();
+        let row = written
+            .lines()
+            .find(|line| line.starts_with("| ") && line.contains(&name));
+        let statuses = row.and_then(|row| row.split('|').nth(1));
+        assert!(
+            statuses.is_some_and(|statuses| statuses.contains(&status)),
+            "{name} {status}"
+        );
+    }
 }
 
 #[test]

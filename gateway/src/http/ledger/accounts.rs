@@ -14,7 +14,7 @@ use crate::domains::ledger::{
     Account, AccountFlags, AccountResult, AccountState, Balances, LedgerCommand, account,
 };
 use crate::http::keys::{Role, Scheme};
-use crate::http::problem::{Kind, Problem, ProblemBody};
+use crate::http::problem::{Problem, ProblemBody, ProblemKind};
 use crate::http::service::Shared;
 
 /// Accounts to create.
@@ -247,5 +247,5 @@ pub(in crate::http) async fn lines(
 }
 
 fn not_found() -> Problem {
-    Problem::new(Kind::NotFound, "there is no account with this id")
+    Problem::new(ProblemKind::NotFound, "there is no account with this id")
 }

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 pub(super) use self::number::moment;
 use super::keys::Role;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use super::service::Service;
 use crate::domains::ledger::{Failures, LEDGER_DOMAIN, LedgerCommand};
 use crate::kernel::{Decided, Outcome, Rejection};
@@ -73,7 +73,7 @@ fn results(
 ) -> Result<Vec<ItemResult>, Problem> {
     let unknown = || {
         Problem::new(
-            Kind::Fault,
+            ProblemKind::Fault,
             format!(
                 "entry {} holds an answer that this version cannot read; use a newer gateway",
                 decided.seq.0
@@ -99,11 +99,11 @@ fn results(
 
 fn rejected(rejection: Rejection) -> Problem {
     let kind = match rejection {
-        Rejection::Malformed | Rejection::TooLarge => Kind::Rejected,
+        Rejection::Malformed | Rejection::TooLarge => ProblemKind::Rejected,
         Rejection::UnknownDomain
         | Rejection::Invariant
         | Rejection::Panicked
-        | Rejection::ForeignTable => Kind::Fault,
+        | Rejection::ForeignTable => ProblemKind::Fault,
     };
     Problem::new(kind, rejection.to_string())
 }

@@ -14,7 +14,7 @@ use crate::domains::ledger::{
     LedgerCommand, Transfer, TransferFlags, TransferResult, TransferState, transfer,
 };
 use crate::http::keys::{Role, Scheme};
-use crate::http::problem::{Kind, Problem, ProblemBody};
+use crate::http::problem::{Problem, ProblemBody, ProblemKind};
 use crate::http::service::Shared;
 
 /// Transfers to make.
@@ -254,6 +254,6 @@ pub(in crate::http) async fn get(
     let found = service
         .read(move |committed| transfer(committed.store, id))
         .await?
-        .ok_or_else(|| Problem::new(Kind::NotFound, "there is no transfer with this id"))?;
+        .ok_or_else(|| Problem::new(ProblemKind::NotFound, "there is no transfer with this id"))?;
     Ok(answer(&TransferAnswer::from(found)))
 }
