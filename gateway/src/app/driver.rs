@@ -245,8 +245,8 @@ impl Driver {
 
 fn answer(asked: Asked, with: Result<Decided, AskError>) {
     // The key is free before the answer is out: whoever has it may ask again at once.
-    let Asked { answer, _claim, .. } = asked;
-    drop(_claim);
+    let Asked { answer, claim, .. } = asked;
+    drop(claim);
     // Whoever asked may have gone away.
     let _ = answer.send(with);
 }

@@ -80,7 +80,7 @@ pub(super) struct Asked {
     pub(super) command: Command,
     pub(super) answer: oneshot::Sender<Result<Decided, AskError>>,
     /// Given back when the answer is out, also if nobody waits for it any more.
-    pub(super) _claim: Claim,
+    pub(super) claim: Claim,
 }
 
 /// What the driver's queue holds.
@@ -173,7 +173,7 @@ impl Handle {
         self.send(Input::Write(Box::new(Asked {
             command,
             answer,
-            _claim: claim,
+            claim,
         })))?;
         answered.await.unwrap_or(Err(AskError::Stopped))
     }

@@ -82,7 +82,14 @@ impl ConfigError {
                 Kind::InvalidValue(_, wanted) => format!("{wanted} is needed"),
                 Kind::MissingField(field) => format!("`{field}` is missing"),
                 Kind::UnknownVariant(_, known) => format!("one of {} is needed", known.join(", ")),
-                other => other.to_string(),
+                other @ (Kind::Message(_)
+                | Kind::InvalidLength(..)
+                | Kind::UnknownField(..)
+                | Kind::DuplicateField(_)
+                | Kind::ISizeOutOfRange(_)
+                | Kind::USizeOutOfRange(_)
+                | Kind::Unsupported(_)
+                | Kind::UnsupportedKey(..)) => other.to_string(),
             };
             let key = if path.is_empty() {
                 "(the whole)".to_owned()

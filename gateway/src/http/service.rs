@@ -26,7 +26,7 @@ pub(crate) struct Service {
     clock: Clock,
 }
 
-/// What a write asks for.
+/// A write of somebody who may, decoded.
 pub(super) struct Write<T> {
     caller: Caller,
     key: Vec<u8>,
@@ -34,7 +34,7 @@ pub(super) struct Write<T> {
 }
 
 impl<T> Write<T> {
-    /// The command, and what is left of the body.
+    /// As a command of this caller under this key; `scope` is the route.
     pub(super) fn command(&self, scope: &str, domain: u8, body: Vec<u8>) -> Command {
         Command {
             caller: self.caller.name.clone().into_bytes(),

@@ -1,5 +1,7 @@
 //! A kernel that stops: whoever waits is told so, and the process ends with its reason.
 
+use std::sync::mpsc;
+
 use khlong_crdt::id::LogId;
 use khlong_gateway::app::AppError;
 use khlong_gateway::domains::ledger::{Ledger, account};
@@ -12,6 +14,7 @@ use khlong_store::journal::JournalId;
 use khlong_store::store::{OpenOptions, Store};
 use serde_json::json;
 
+use crate::client::try_call;
 use crate::server::{Server, pay, set_up};
 
 fn open(disk: &MemoryDisk) -> Kernel {
@@ -107,4 +110,55 @@ fn a_read_that_panics_hurts_nobody_else() {
     assert!(answer.blocking_recv().is_err());
     set_up(server.address, 2);
     server.stop().unwrap();
+}
+
+#[test]
+fn who_comes_while_the_journal_is_read_is_told_to_wait() {
+    let disk = MemoryDisk::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (go, may_go) = mpsc::channel::<()>();
+    let opened = disk.clone();
+    let server = Server::on(
+        folder.path(),
+        Box::new(move || {
+            may_go.recv().unwrap();
+            Ok(open(&opened))
+        }),
+    );
+    let status = |path| {
+        try_call(server.address, "GET", path, &[], b"")
+            .unwrap()
+            .status
+    };
+    assert_eq!(
+        ["/livez", "/startupz", "/readyz"].map(status),
+        [200, 503, 503]
+    );
+    for refused in [
+        server.get("/v1/journal/head"),
+        server.send("k", json!([pay(1, 1, 2, 5)])),
+    ] {
+        assert_eq!(
+            (refused.status, refused.problem().as_str()),
+            (503, "starting")
+        );
+        assert_eq!(refused.headers["retry-after"], "1");
+    }
+    go.send(()).unwrap();
+    server.wait();
+    assert_eq!(["/livez", "/startupz", "/readyz"].map(status), [200; 3]);
+    set_up(server.address, 2);
+    // What was refused was not decided: its key is free for another request.
+    let sent = server.send("k", json!([pay(1, 1, 2, 6)]));
+    assert_eq!(sent.results(), ["ok"]);
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_folder_that_is_not_to_be_opened_ends_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let damaged = || Err(AppError::Kernel(KernelError::NoJournal));
+    let server = Server::on(folder.path(), Box::new(damaged));
+    let error = server.ended().unwrap_err();
+    assert_eq!(error.exit_code(), 9);
 }

@@ -1,11 +1,13 @@
 //! Idempotency keys: one key, one request, one answer.
 
 use std::sync::mpsc;
+use std::time::Duration;
 
+use khlong_gateway::app::Options;
 use serde_json::json;
 
 use crate::client::try_call;
-use crate::server::{OTHER, Server, TRANSFERS, WRITER, pay, try_post};
+use crate::server::{OTHER, Server, TRANSFERS, WRITER, options, pay, try_post};
 
 #[test]
 fn a_retry_gets_the_same_bytes_and_moves_nothing_also_after_a_restart() {
@@ -145,5 +147,26 @@ fn the_same_key_at_the_same_time_is_a_conflict() {
     drop(blocked);
     let again = server.send("twice", json!([pay(1, 1, 2, 500)]));
     assert_eq!(again.body, answered.body);
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_key_is_forgotten_when_its_time_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    server.set_up(2);
+    let sent = server.send("k", json!([pay(1, 1, 2, 5)]));
+    assert_eq!(sent.results(), ["ok"]);
+    server.stop().unwrap();
+    // Within the time that is configured it is known, also after a restart.
+    let server = Server::start(folder.path());
+    assert_eq!(server.send("k", json!([pay(2, 1, 2, 5)])).status, 422);
+    server.stop().unwrap();
+    let options = Options {
+        keep_keys: Duration::ZERO,
+        ..options(folder.path(), "")
+    };
+    let server = Server::of(options);
+    assert_eq!(server.send("k", json!([pay(2, 1, 2, 5)])).results(), ["ok"]);
     server.stop().unwrap();
 }

@@ -73,7 +73,10 @@ impl Server {
 
     /// `more`: lines of the configuration before its sections.
     pub(crate) fn with(folder: &Path, more: &str) -> Self {
-        let options = options(folder, more);
+        Self::of(options(folder, more))
+    }
+
+    pub(crate) fn of(options: Options) -> Self {
         let server = Self::launch(|runtime| runtime.block_on(App::start(options)).unwrap());
         server.wait();
         server
