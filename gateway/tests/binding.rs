@@ -40,8 +40,11 @@ fn open(disk: &MemoryDisk) -> Result<Kernel, KernelError> {
     Kernel::open(store(disk), domains(), Logic::CURRENT, JOURNAL)
 }
 
+/// Table, key, and the payload; none: the row goes.
+type Change<'a> = (Table, &'a [u8], Option<Vec<u8>>);
+
 /// Changes a folder behind the store's back: payloads, or deletions.
-fn change(disk: &MemoryDisk, rows: &[(Table, &[u8], Option<Vec<u8>>)]) {
+fn change(disk: &MemoryDisk, rows: &[Change<'_>]) {
     let mut engine = MemoryEngine::open(disk, 0).unwrap();
     let mut writes = WriteSet::new();
     for (table, key, payload) in rows {
@@ -250,7 +253,7 @@ impl Journal for Elsewhere {
         if std::mem::take(loses) {
             return Err(JournalError::Missing);
         }
-        Ok(views.commit(append.batch.writes(), Durability::Buffered)?)
+        append.keep(views)
     }
 }
 
@@ -303,6 +306,54 @@ fn an_append_whose_answer_is_lost_is_found_again() {
     let mut kernel = open_with(&journal, &disk).unwrap();
     assert_eq!(kernel.head().seq, JournalSeq(1));
     assert_eq!(decide(&mut kernel, &sweep("a")).seq, JournalSeq(1));
+}
+
+/// A full disk after the append is no "not done": the entry is in the journal.
+#[test]
+fn views_that_cannot_be_kept_after_an_append_end_the_kernel() {
+    for fault in [Fault::Stall, Fault::NoSpace] {
+        let (journal, disk) = (Elsewhere::new(), MemoryDisk::new());
+        let mut kernel = open_with(&journal, &disk).unwrap();
+        kernel.apply(&sweep("a")).unwrap();
+        disk.inject(fault);
+        let error = kernel.commit().unwrap_err();
+        assert!(matches!(
+            error,
+            KernelError::Journal(JournalError::NotKept(_))
+        ));
+        assert!(error.is_fatal());
+        assert!(kernel.release().is_empty());
+        assert!(matches!(kernel.commit(), Err(KernelError::Broken)));
+        drop(kernel);
+        let mut kernel = open_with(&journal, &disk).unwrap();
+        assert_eq!(kernel.head().seq, JournalSeq(1));
+        assert_eq!(decide(&mut kernel, &sweep("a")).seq, JournalSeq(1));
+    }
+}
+
+/// Folders of the first builds name no journal in the row; the next command adds it.
+#[test]
+fn views_that_name_no_journal_are_taken_at_its_head_and_bound_by_the_next_command() {
+    let disk = disk_with_books();
+    let row = payload(&disk, Table::Meta, b"applied");
+    let unbound = |seq: u64| [&seq.to_be_bytes(), &row[8..16]].concat();
+    change(&disk, &[(Table::Meta, b"applied", Some(unbound(3)))]);
+    assert!(matches!(
+        open(&disk),
+        Err(KernelError::Behind { applied: 3, .. })
+    ));
+    change(&disk, &[(Table::Meta, b"applied", Some(unbound(4)))]);
+    let mut kernel = open(&disk).unwrap();
+    let sweep = command(
+        "next",
+        1_000_000,
+        LEDGER_DOMAIN,
+        LedgerCommand::Sweep.encode(),
+    );
+    decide(&mut kernel, &sweep);
+    drop(kernel);
+    assert_eq!(payload(&disk, Table::Meta, b"applied").len(), row.len());
+    open(&disk).unwrap();
 }
 
 #[test]

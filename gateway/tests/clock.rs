@@ -1,5 +1,9 @@
 //! A wrong reading of the clock does not get into the journal.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 mod fixture;
 
@@ -7,7 +11,7 @@ use fixture::{command, decide, kernel};
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
 use khlong_gateway::kernel::{
-    AHEAD_MS_MAX, Command, IDLE_MS_MAX, JUMP_MS_MAX, Kernel, KernelError, Logic,
+    BEHIND_MS_MAX, Command, IDLE_MS_MAX, JUMP_MS_MAX, Kernel, KernelError, Logic,
 };
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::journal::JournalSeq;
@@ -52,15 +56,40 @@ fn a_reading_that_jumps_is_refused_and_the_next_right_one_is_not() {
     assert_eq!(kernel.applied().time, UnixMillis(DAY + JUMP_MS_MAX));
 }
 
+/// Time would stand still, holds would not end, and nobody would notice.
+#[test]
+fn a_clock_that_is_set_back_is_refused_while_it_runs() {
+    let disk = MemoryDisk::new();
+    let mut kernel = kernel(&disk, Logic::CURRENT);
+    decide(&mut kernel, &sweep("a", DAY));
+    decide(&mut kernel, &sweep("b", DAY - BEHIND_MS_MAX));
+    refuses(&mut kernel, DAY - BEHIND_MS_MAX - 1);
+    decide(&mut kernel, &sweep("c", DAY + 1));
+}
+
+#[test]
+fn a_jump_that_was_taken_and_set_right_keeps_nobody_from_starting() {
+    let disk = MemoryDisk::new();
+    let mut first = kernel(&disk, Logic::CURRENT);
+    decide(&mut first, &sweep("a", DAY));
+    decide(&mut first, &sweep("b", DAY + JUMP_MS_MAX));
+    drop(first);
+    let mut kernel = kernel(&disk, Logic::CURRENT);
+    decide(&mut kernel, &sweep("c", DAY));
+    assert_eq!(kernel.applied().time, UnixMillis(DAY + JUMP_MS_MAX));
+}
+
 #[test]
 fn a_weekend_without_commands_is_no_jump() {
     let disk = MemoryDisk::new();
     let mut kernel = kernel(&disk, Logic::CURRENT);
     decide(&mut kernel, &sweep("a", DAY));
-    for hour in 1..=60 {
-        kernel.tick(UnixMillis(DAY + hour * JUMP_MS_MAX)).unwrap();
+    for quarter in 1..=240 {
+        kernel
+            .tick(UnixMillis(DAY + quarter * JUMP_MS_MAX))
+            .unwrap();
     }
-    decide(&mut kernel, &sweep("b", DAY + 60 * JUMP_MS_MAX));
+    decide(&mut kernel, &sweep("b", DAY + 240 * JUMP_MS_MAX));
     assert_eq!(kernel.head().seq, JournalSeq(2));
 }
 
@@ -71,9 +100,9 @@ fn the_first_reading_is_compared_with_the_journal() {
     decide(&mut first, &sweep("a", DAY));
     drop(first);
     let mut kernel = kernel(&disk, Logic::CURRENT);
-    refuses(&mut kernel, DAY - AHEAD_MS_MAX - 1);
+    refuses(&mut kernel, DAY - BEHIND_MS_MAX - 1);
     refuses(&mut kernel, DAY + IDLE_MS_MAX + 1);
-    kernel.tick(UnixMillis(DAY - AHEAD_MS_MAX)).unwrap();
+    kernel.tick(UnixMillis(DAY - BEHIND_MS_MAX)).unwrap();
     drop(kernel);
     let mut kernel = fixture::kernel(&disk, Logic::CURRENT);
     kernel.tick(UnixMillis(DAY + IDLE_MS_MAX)).unwrap();

@@ -26,11 +26,11 @@ use khlong_document::timeline::limits::PARKED_BYTES_MAX;
 use khlong_node::api::{Event, Request, Response};
 use khlong_node::folder::{self, KeyProtection};
 use khlong_node::peer::{Peer, PeerInput, PeerOutput};
-use khlong_sync::limits::PROTOCOL_VERSION;
+use khlong_sync::limits::PROTOCOL_VERSION_MAX;
 use khlong_sync::replica::Arrival;
 use khlong_sync::wire::frame::{
-    Ack, AppendAnswer, AppendOutcome, BackfillDone, CaughtUp, Frame, Hello, Proved, Push,
-    Subscribe, Subscribed,
+    Ack, AckReceipt, AppendAnswer, AppendOutcome, BackfillDone, CaughtUp, Frame, Hello, Proved,
+    Push, Subscribe, Subscribed,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
@@ -67,7 +67,7 @@ impl Relay {
     fn answer(&mut self, frame: Frame) -> Vec<Frame> {
         match frame {
             Frame::Hello(hello) => vec![Frame::Hello(Hello {
-                versions: PROTOCOL_VERSION..=PROTOCOL_VERSION,
+                versions: PROTOCOL_VERSION_MAX..=PROTOCOL_VERSION_MAX,
                 agent: "test".to_owned(),
                 keep_alive_ms: hello.keep_alive_ms,
                 log: Some(LOG),
@@ -89,7 +89,9 @@ impl Relay {
                         outcomes: vec![AppendOutcome::Stored { arrival }; ids.len()],
                     },
                     further: Vec::new(),
-                    receipt: Some(StoredReceipt::sign(&self.key, LOG.0, LOG.1, WALL, &ids)),
+                    receipt: Some(AckReceipt::Whole(StoredReceipt::sign(
+                        &self.key, LOG.0, LOG.1, WALL, &ids,
+                    ))),
                 })]
             }
             Frame::Subscribe(subscribe) => self.subscribed(&subscribe),

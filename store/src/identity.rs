@@ -121,7 +121,8 @@ impl Committed {
             hash: fields.fixed()?,
         };
         fields.end()?;
-        Some(committed)
+        // Each has one after it.
+        (committed.seq < u64::MAX).then_some(committed)
     }
 
     pub(crate) fn read(rows: &dyn Rows) -> Result<Self, StoreError> {

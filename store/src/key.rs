@@ -179,6 +179,13 @@ impl KeyRange {
     }
 }
 
+/// The first key above `key`, for a range that begins behind it. Its number need not have a
+/// next one: a damaged row may hold the highest there is.
+pub(crate) fn above(mut key: Vec<u8>) -> Vec<u8> {
+    key.push(0);
+    key
+}
+
 /// The lowest byte string above everything that begins with `prefix`; `None`
 /// when there is none (the prefix is all 0xff).
 fn successor(prefix: &[u8]) -> Option<Vec<u8>> {

@@ -2,8 +2,15 @@
 
 use khlong_crdt::limits::ENVELOPE_BYTES_MAX;
 
-/// The one protocol version that exists.
-pub const PROTOCOL_VERSION: u16 = 1;
+/// The oldest protocol version that is spoken.
+pub const PROTOCOL_VERSION_MIN: u16 = 1;
+/// The newest protocol version that is spoken.
+pub const PROTOCOL_VERSION_MAX: u16 = 2;
+/// From this version on, what the connection implies is left out of frames.
+pub const PROTOCOL_VERSION_SHADOWS: u16 = 2;
+
+/// Headers that one lane remembers in one direction; each side has the same.
+pub const SHADOW_SLOTS: usize = 32;
 
 /// Bytes before a frame on a stream: its length, big-endian.
 pub const FRAME_LENGTH_BYTES: usize = 4;
@@ -95,6 +102,8 @@ pub const EPHEMERAL_FRAMES_PER_SECOND: u32 = 16;
 /// Unspecified retry times become this.
 pub const RETRY_AFTER_MS_DEFAULT: u32 = 1_000;
 
+const _: () = assert!(PROTOCOL_VERSION_MIN < PROTOCOL_VERSION_SHADOWS);
+const _: () = assert!(PROTOCOL_VERSION_SHADOWS <= PROTOCOL_VERSION_MAX);
 // What a frame carries fits it, with room for the keys and lengths around it.
 const _: () = assert!(APPEND_BYTES_MAX + APPEND_ENVELOPES_MAX * 8 + 64 <= FRAME_BYTES_MAX);
 const _: () = assert!(ENVELOPE_BYTES_MAX <= APPEND_BYTES_MAX);

@@ -14,8 +14,8 @@ use khlong_sync::session::error::SessionError;
 use khlong_sync::session::input::Input;
 use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::{Ack, AppendAnswer, AppendOutcome, ErrorFrame, Frame};
-use support::pair::Pair;
-use support::{change, key, timeline};
+use support::pair::{Pair, speaking};
+use support::{change, key, short, timeline, whole, whole_of};
 
 fn ready() -> Pair {
     let mut pair = Pair::new(&[timeline(1)]);
@@ -35,7 +35,7 @@ fn in_flight() -> (Pair, Ack) {
         request: 900,
         envelopes,
     });
-    let receipt = Some(pair.relay.receipt(&ids, pair.at().wall));
+    let receipt = whole(pair.relay.receipt(&ids, pair.at().wall));
     let stored = |n| AppendOutcome::Stored {
         arrival: ArrivalSeq(n),
     };
@@ -54,10 +54,31 @@ fn in_flight() -> (Pair, Ack) {
 
 #[test]
 fn an_honest_ack_is_believed() {
-    let (mut pair, ack) = in_flight();
+    for is_short in [false, true] {
+        let (mut pair, mut ack) = in_flight();
+        if is_short {
+            ack.receipt = short(whole_of(&mut ack));
+        }
+        pair.give_client(Input::Frame(Frame::Ack(ack)));
+        assert!(pair.client_error.is_none(), "{:?}", pair.client_error);
+        assert_eq!(pair.member.stored.len(), 2);
+    }
+}
+
+#[test]
+fn a_short_receipt_has_no_place_in_version_1() {
+    let (_, mut ack) = in_flight();
+    ack.receipt = short(whole_of(&mut ack));
+    let mut pair = Pair::new(&[timeline(1)]);
+    pair.configure(speaking(1..=2), speaking(1..=1));
+    pair.connect();
+    pair.settle();
     pair.give_client(Input::Frame(Frame::Ack(ack)));
-    assert!(pair.client_error.is_none(), "{:?}", pair.client_error);
-    assert_eq!(pair.member.stored.len(), 2);
+    let error = pair.client_error;
+    assert!(
+        matches!(error, Some(SessionError::Protocol { .. })),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -65,38 +86,44 @@ fn forged_acks_are_not_believed() {
     type Forge = fn(&mut Ack, &Pair);
     let forgeries: &[(&str, Forge)] = &[
         ("no receipt", |ack, _| ack.receipt = None),
-        ("signature", |ack, _| {
-            ack.receipt.as_mut().unwrap().signature[7] ^= 1
-        }),
-        ("root", |ack, _| ack.receipt.as_mut().unwrap().root[0] ^= 1),
-        ("count", |ack, _| ack.receipt.as_mut().unwrap().count = 1),
-        ("date", |ack, _| {
-            ack.receipt.as_mut().unwrap().received_at.0 += 1
-        }),
+        ("signature", |ack, _| whole_of(ack).signature[7] ^= 1),
+        ("root", |ack, _| whole_of(ack).root[0] ^= 1),
+        ("count", |ack, _| whole_of(ack).count = 1),
+        ("date", |ack, _| whole_of(ack).received_at.0 += 1),
         ("fewer outcomes", |ack, _| ack.first.outcomes.truncate(1)),
         ("more outcomes", |ack, _| {
             ack.first.outcomes.push(ack.first.outcomes[0])
         }),
-        ("another log", |ack, _| {
-            ack.receipt.as_mut().unwrap().log_epoch = 9
-        }),
+        ("another log", |ack, _| whole_of(ack).log_epoch = 9),
         ("other ids", |ack, pair| {
-            ack.receipt = Some(pair.relay.receipt(&[change(1, 9, 9).id()], pair.at().wall));
+            ack.receipt = whole(pair.relay.receipt(&[change(1, 9, 9).id()], pair.at().wall));
         }),
         ("swapped ids", |ack, pair| {
             let ids = [change(1, 1, 2).id(), change(1, 1, 1).id()];
-            ack.receipt = Some(pair.relay.receipt(&ids, pair.at().wall));
+            ack.receipt = whole(pair.relay.receipt(&ids, pair.at().wall));
         }),
         ("another relay", |ack, pair| {
             let ids = [change(1, 1, 1).id(), change(1, 1, 2).id()];
             let (log, log_epoch) = pair.relay.replica.log();
-            ack.receipt = Some(khlong_crdt::receipt::StoredReceipt::sign(
+            ack.receipt = whole(khlong_crdt::receipt::StoredReceipt::sign(
                 &key(99),
                 log,
                 log_epoch,
                 pair.at().wall,
                 &ids,
             ));
+        }),
+        ("short, signature", |ack, _| {
+            whole_of(ack).signature[7] ^= 1;
+            ack.receipt = short(whole_of(ack));
+        }),
+        ("short, date", |ack, _| {
+            whole_of(ack).received_at.0 += 1;
+            ack.receipt = short(whole_of(ack));
+        }),
+        ("short, other ids", |ack, pair| {
+            let receipt = pair.relay.receipt(&[change(1, 1, 1).id()], pair.at().wall);
+            ack.receipt = short(&receipt);
         }),
         ("covers what it refuses", |ack, _| {
             let refused = AppendOutcome::Refused {
@@ -134,10 +161,8 @@ fn a_replayed_ack_ends_the_connection() {
     ));
     // On the next connection the same number stands for other envelopes.
     let (mut pair, _) = in_flight();
-    let replayed = Ack {
-        receipt: ack.receipt.map(|r| StoredReceiptOf(r).other_root()),
-        ..ack
-    };
+    let mut replayed = ack;
+    replayed.receipt = whole(StoredReceiptOf(whole_of(&mut replayed).clone()).other_root());
     pair.give_client(Input::Frame(Frame::Ack(replayed)));
     assert!(matches!(
         pair.client_error,
@@ -187,7 +212,7 @@ fn two_in_flight() -> (Pair, Ack) {
         pair.give_client(Input::Append { request, envelopes });
     }
     let ids = [1, 2, 3].map(|seq| change(1, 1, seq).id());
-    let receipt = Some(pair.relay.receipt(&ids, pair.at().wall));
+    let receipt = whole(pair.relay.receipt(&ids, pair.at().wall));
     let (first, further) = (answer(900, 1..2), answer(901, 2..4));
     let further = vec![further];
     (
@@ -231,7 +256,7 @@ fn an_ack_of_several_appends_is_believed_as_a_whole_or_not_at_all() {
             |ack, pair| {
                 ack.further = vec![answer(900, 1..2)];
                 let ids = [change(1, 1, 1).id(), change(1, 1, 1).id()];
-                ack.receipt = Some(pair.relay.receipt(&ids, pair.at().wall));
+                ack.receipt = whole(pair.relay.receipt(&ids, pair.at().wall));
             },
             unexpected,
         ),
@@ -254,7 +279,7 @@ fn an_ack_of_several_appends_is_believed_as_a_whole_or_not_at_all() {
             "a receipt over the first request alone",
             |ack, pair| {
                 let ids = [change(1, 1, 1).id()];
-                ack.receipt = Some(pair.relay.receipt(&ids, pair.at().wall));
+                ack.receipt = whole(pair.relay.receipt(&ids, pair.at().wall));
             },
             forged,
         ),
@@ -262,7 +287,7 @@ fn an_ack_of_several_appends_is_believed_as_a_whole_or_not_at_all() {
             "a receipt over the further request first",
             |ack, pair| {
                 let ids = [2, 3, 1].map(|seq| change(1, 1, seq).id());
-                ack.receipt = Some(pair.relay.receipt(&ids, pair.at().wall));
+                ack.receipt = whole(pair.relay.receipt(&ids, pair.at().wall));
             },
             forged,
         ),
@@ -270,7 +295,7 @@ fn an_ack_of_several_appends_is_believed_as_a_whole_or_not_at_all() {
             "a receipt over other ids",
             |ack, pair| {
                 let ids = [1, 2, 4].map(|seq| change(1, 1, seq).id());
-                ack.receipt = Some(pair.relay.receipt(&ids, pair.at().wall));
+                ack.receipt = whole(pair.relay.receipt(&ids, pair.at().wall));
             },
             forged,
         ),

@@ -229,12 +229,15 @@ fn frame() -> impl Strategy<Value = Frame> {
             request,
             envelopes: (1..=n).map(|seq| change(1, 1, seq)).collect(),
         })),
-        1 => (answer(), proptest::collection::vec(answer(), 0..8), any::<bool>()).prop_map(
+        1 => (answer(), proptest::collection::vec(answer(), 0..8), 0..3_u8).prop_map(
             |(first, further, signed)| {
                 let ids = [change(1, 1, 1).id()];
-                let receipt = signed.then(|| {
-                    support::owners::Relay::new().receipt(&ids, UnixMillis(-3))
-                });
+                let receipt = support::owners::Relay::new().receipt(&ids, UnixMillis(-3));
+                let receipt = match signed {
+                    0 => None,
+                    1 => support::whole(receipt),
+                    _ => support::short(&receipt),
+                };
                 Frame::Ack(Ack { first, further, receipt })
             }
         ),

@@ -16,7 +16,7 @@ use khlong_sync::session::input::Input;
 use khlong_sync::session::output::{Event, Output};
 use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::{Frame, Hello, Pong};
-use support::pair::Pair;
+use support::pair::{Pair, speaking};
 use support::{change, timeline};
 
 fn config(versions: std::ops::RangeInclusive<u16>) -> SessionConfig {
@@ -330,4 +330,24 @@ fn a_command_before_the_handshake_is_the_owners_mistake() {
     };
     let error = client.handle(now, early, &pair.relay.replica).unwrap_err();
     assert!(matches!(error, SessionError::Misuse { .. }));
+}
+
+#[test]
+fn old_and_new_speak_version_1_and_two_new_ones_version_2() {
+    let carried = [(1, 1), (1, 2), (2, 1), (2, 2)].map(|(client, server)| {
+        let mut pair = Pair::new(&[timeline(1)]);
+        pair.configure(speaking(1..=client), speaking(1..=server));
+        pair.arrive(&[change(1, 2, 1), change(1, 2, 2)]);
+        pair.member.outbox = (1..=4).map(|seq| change(1, 1, seq)).collect();
+        pair.connect();
+        pair.settle();
+        pair.arrive(&[change(1, 2, 3)]);
+        pair.settle();
+        pair.assert_in_sync();
+        pair.link.carried
+    });
+    let [old, newer_server, newer_client, new] = carried;
+    // The Hello of a client names what it offers; nothing else differs.
+    assert_eq!((old, old), (newer_server, newer_client));
+    assert!(new + 1_000 < old, "{new} of {old} bytes");
 }

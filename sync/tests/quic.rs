@@ -1,6 +1,12 @@
 //! The QUIC transport on loopback: an honest pair, and a raw peer that is not.
 #![cfg(feature = "quic")]
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test stops at the first surprise"
+)]
+
+mod support;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +14,8 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use khlong_crdt::address::RelayAddress;
-use khlong_crdt::id::{RelayKey, TimelineId};
+use khlong_crdt::id::{LogId, RelayKey, TimelineId};
+use khlong_sync::limits::KEEP_ALIVE_MS_DEFAULT;
 use khlong_sync::transport::quic::ALPN;
 use khlong_sync::transport::quic::dialer::Dialer;
 use khlong_sync::transport::quic::error::{Closed, ConnectError};
@@ -19,7 +26,7 @@ use khlong_sync::transport::quic::listener::Listener;
 use khlong_sync::wire::WireError;
 use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::encode_framed;
-use khlong_sync::wire::frame::{Ephemeral, Frame, Lane, Ping};
+use khlong_sync::wire::frame::{Append, Ephemeral, Frame, Hello, Lane, Ping};
 use quinn::crypto::rustls::QuicClientConfig;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -359,4 +366,43 @@ async fn another_protocol_gets_no_connection_and_a_handshake_that_stops_is_forgo
         .unwrap();
     let (_listener, mut link) = accepting.await.unwrap();
     assert_eq!(frame(&mut link).await, ping(5));
+}
+
+/// Lanes, slots and terms over a real connection, in both versions.
+#[tokio::test]
+async fn envelopes_arrive_as_they_were_in_the_version_that_hello_settled() {
+    let mut sent: Vec<u64> = Vec::new();
+    for version in [1, 2] {
+        let (_listener, _dialer, mut client, mut server) = pair(QuicLimits::default()).await;
+        let hello = Frame::Hello(Hello {
+            versions: version..=version,
+            agent: "test".to_owned(),
+            keep_alive_ms: KEEP_ALIVE_MS_DEFAULT,
+            log: Some((LogId::from_bytes([4; 16]), 1)),
+            token: None,
+            relay_time: None,
+        });
+        server
+            .sender()
+            .send(Lane::Control, hello.clone())
+            .await
+            .unwrap();
+        assert_eq!(frame(&mut client).await, hello);
+        let before = client.stats().udp_sent_bytes;
+        for seq in 1..=50 {
+            let append = Frame::Append(Append {
+                request: seq,
+                envelopes: vec![support::change(1, 1, seq)],
+            });
+            client
+                .sender()
+                .send(append.lane(), append.clone())
+                .await
+                .unwrap();
+            assert_eq!(frame(&mut server).await, append);
+        }
+        sent.push(client.stats().udp_sent_bytes - before);
+    }
+    let [first, second] = sent.try_into().unwrap();
+    assert!(second + 50 * 100 < first, "{second} of {first} bytes");
 }

@@ -13,6 +13,8 @@ pub(crate) const EPOCH_KEY: &str = "khlong.network 2026-11 epoch key v1";
 pub(crate) const PARENTS_KEY: &str = "khlong.network 2026-11 parents key v1";
 /// Key of one author's bodies under one epoch.
 pub(crate) const BODY_KEY: &str = "khlong.network 2026-11 body key v1";
+/// Check over the changes that a compact plaintext stands for.
+pub(crate) const CHANGES_CHECK: &str = "khlong.network 2026-11 changes check v1";
 /// Key of one author's sealed auth-op parts under one epoch.
 pub(crate) const CONTROL_BODY_KEY: &str = "khlong.network 2026-11 control body key v1";
 /// Id of an epoch.

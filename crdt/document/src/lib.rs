@@ -13,4 +13,6 @@ pub mod keys;
 pub mod membership;
 pub mod seal;
 pub mod secret_store;
+pub mod text;
 pub mod timeline;
+mod varint;

@@ -208,9 +208,10 @@ fn a_repeating_generator_repeats_no_nonce() {
 fn a_bomb_is_refused_before_it_goes_off() {
     let beyond = u32::try_from(PLAINTEXT_BYTES_MAX).unwrap() + 1;
     for declared in [beyond, u32::MAX] {
+        let bytes = u64::from(declared);
         assert_eq!(
             open_content(&content(1, declared, 4, b"bomb")),
-            Err(OpenError::PlaintextTooLong { bytes: declared })
+            Err(OpenError::PlaintextTooLong { bytes })
         );
     }
     // 64 MiB of zeros in a few kilobytes, declared as something harmless.
@@ -270,7 +271,7 @@ fn lengths_that_lie_are_refused() {
             "{length} bytes"
         );
     }
-    for packing in 2..=255 {
+    for packing in 4..=255 {
         assert_eq!(
             open_content(&content(packing, 2, 2, b"hi")),
             Err(OpenError::Packing(packing))
@@ -314,9 +315,10 @@ fn lengths_on_the_wire_are_padmé() {
     for (length, padded) in table {
         assert_eq!(padded_length(length), padded, "{length}");
     }
-    for length in [0, 1, 3, 31, 32, 33, 500, 4_000] {
+    // What does not compress lies in one block as it is: packing, three lengths, three bytes.
+    for (length, before) in [(0, 7), (31, 7), (32, 7), (33, 7), (500, 9), (4_000, 9)] {
         let body = sealed(&noise(length)).body().unwrap().len();
-        assert_eq!(body, padded_length(9 + length) + 16);
+        assert_eq!(body, padded_length(before + length) + 16);
     }
     let same =
         |a: usize, b: usize| sealed(&noise(a)).bytes().len() == sealed(&noise(b)).bytes().len();

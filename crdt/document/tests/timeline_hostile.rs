@@ -488,11 +488,10 @@ fn unknown_keys_and_documents_of_later_versions_survive() {
         plaintext
     );
     let mut newer = plaintext.encode();
-    newer[1] = 1;
+    newer[1] = 2;
     assert_eq!(
         ChangePlaintext::decode(&newer),
-        Err(PlaintextError::Version),
-        "the compact codec is reserved"
+        Err(PlaintextError::Version)
     );
 }
 

@@ -63,8 +63,9 @@ pub(super) fn id_of(header: &[u8]) -> EnvelopeId {
     EnvelopeId::from_bytes(*hasher.finalize().as_bytes())
 }
 
-/// Hash of a body.
-pub(super) fn body_hash(body: &[u8]) -> [u8; 32] {
+/// Hash of a body, context `envelope body`: what a header names.
+#[must_use]
+pub fn body_hash(body: &[u8]) -> [u8; 32] {
     let mut hasher = context::hasher(context::ENVELOPE_BODY);
     hasher.update(body);
     *hasher.finalize().as_bytes()

@@ -9,7 +9,7 @@ mod header;
 mod prefix;
 mod verify;
 
-pub use header::Header;
+pub use header::{Header, body_hash};
 pub use prefix::{Expiry, Kind, Prefix};
 pub use verify::VerifiedEnvelope;
 

@@ -4,6 +4,13 @@
 //! bounded number of mutations of them, the same in every run. `KHLONG_FUZZ_SECONDS` makes it
 //! go on that long, `KHLONG_FUZZ_SEED` from another start. The mutations are blind: nothing
 //! tells them which branches an input reached.
+//!
+//! The tests of every crate take this file by its path. What a target needs once for all its
+//! inputs (a folder, a server) is what its property captures.
+//!
+//! Why not bolero, which has engines that are not blind: 0.13.5 to 0.13.7 (and their parts)
+//! want indexmap at exactly 2.11.2 where `toml` wants at least 2.13, and 0.13.4 takes another
+//! `toml`, `toml_edit` and `winnow`, which the programs use, back by several releases.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
@@ -15,9 +22,13 @@ use std::time::{Duration, Instant};
 /// Longest input: beyond it every decoder refuses, or only repeats itself.
 const INPUT_BYTES_MAX: usize = 64 * 1024;
 
-/// A `#[test]` that holds `property` against many inputs, `iterations` of them made up.
+/// A `#[test]` that holds `property` against many inputs, `iterations` of them made up. Seeds
+/// and property come as two expressions, or as a pair where they stand on the same files.
 macro_rules! fuzz {
     ($name:ident, $iterations:expr, $seeds:expr, $property:expr) => {
+        fuzz!($name, $iterations, ($seeds, $property));
+    };
+    ($name:ident, $iterations:expr, $seeds_and_property:expr) => {
         #[test]
         fn $name() {
             let target = crate::fuzzing::Target {
@@ -26,7 +37,8 @@ macro_rules! fuzz {
                 findings: env!("CARGO_TARGET_TMPDIR"),
                 iterations: $iterations,
             };
-            target.run($seeds, &$property);
+            let (seeds, property) = $seeds_and_property;
+            target.run(seeds, &property);
         }
     };
 }
@@ -61,9 +73,9 @@ impl Target {
         paths.iter().map(|path| fs::read(path).unwrap()).collect()
     }
 
-    #[expect(
+    #[allow(
         clippy::disallowed_methods,
-        reason = "a run of seconds ends by the wall clock; what it tries does not depend on it"
+        reason = "where it is: a run of seconds ends by the clock; what it tries does not depend on it"
     )]
     fn mutate(&self, known: &[Vec<u8>], property: &dyn Fn(&[u8])) {
         let number = |name| std::env::var(name).ok().map(|text| text.parse().unwrap());

@@ -8,17 +8,21 @@ use khlong_crdt::time::UnixMillis;
 use super::Kernel;
 use super::error::KernelError;
 
-/// How far a reading may lie ahead of the one before: 1 hour. A driver reads its clock more
+/// How far a reading may lie ahead of the one before: 15 minutes. A driver reads its clock more
 /// often, also while nobody asks for anything.
-pub const JUMP_MS_MAX: i64 = 60 * 60 * 1_000;
+pub const JUMP_MS_MAX: i64 = 15 * 60 * 1_000;
 
 /// How far the first reading may lie ahead of the journal's last entry: 30 days without a command.
-pub const IDLE_MS_MAX: i64 = 30 * 24 * JUMP_MS_MAX;
+pub const IDLE_MS_MAX: i64 = 30 * 24 * 60 * 60 * 1_000;
 
-/// How far the journal's last entry may lie ahead of the first reading: 5 minutes, in which time stands still.
-pub const AHEAD_MS_MAX: i64 = 5 * 60 * 1_000;
+/// How far a reading may lie behind the latest one, and the first one behind the journal's last
+/// entry: 15 minutes, in which time stands still.
+pub const BEHIND_MS_MAX: i64 = 15 * 60 * 1_000;
 
-const _: () = assert!(AHEAD_MS_MAX < JUMP_MS_MAX && JUMP_MS_MAX < IDLE_MS_MAX);
+const _: () = assert!(
+    JUMP_MS_MAX <= BEHIND_MS_MAX && BEHIND_MS_MAX < IDLE_MS_MAX,
+    "a jump that was taken and then set right keeps no gateway from starting"
+);
 
 impl Kernel {
     /// Takes note of the time. A driver calls it at least every few minutes, whether or not
@@ -26,16 +30,20 @@ impl Kernel {
     ///
     /// # Errors
     /// [`KernelError::Clock`] if the reading cannot be right by what is known:
-    /// it is negative, more than [`JUMP_MS_MAX`] ahead of the one before, or, the first one,
-    /// more than [`IDLE_MS_MAX`] ahead of the journal or [`AHEAD_MS_MAX`] behind it.
-    /// Nothing is changed.
+    /// it is negative, more than [`JUMP_MS_MAX`] ahead of the latest one or [`BEHIND_MS_MAX`]
+    /// behind it, or, the first one, more than [`IDLE_MS_MAX`] ahead of the journal or
+    /// [`BEHIND_MS_MAX`] behind it. Nothing is changed, and the next one may be right; a driver
+    /// that cannot ask a person ends, because time would stand still unseen.
     pub fn tick(&mut self, now: UnixMillis) -> Result<(), KernelError> {
         let last = self.applied().time;
         let (earliest, latest) = match self.clock {
-            Some(read) => (0, read.0.saturating_add(JUMP_MS_MAX)),
+            Some(read) => (
+                read.0.saturating_sub(BEHIND_MS_MAX),
+                read.0.saturating_add(JUMP_MS_MAX),
+            ),
             None if self.head().seq.0 == 0 => (0, i64::MAX),
             None => (
-                last.0.saturating_sub(AHEAD_MS_MAX),
+                last.0.saturating_sub(BEHIND_MS_MAX),
                 last.0.saturating_add(IDLE_MS_MAX),
             ),
         };

@@ -16,6 +16,10 @@ use super::command::{Command, Logic};
 use super::housekeeping::{KERNEL_DOMAIN, KERNEL_TABLES};
 use super::outcome::Rejection;
 
+// What the journal says was done is done again by a replay under these limits, so they may
+// be raised and never lowered, and no domain or observer may come to write more for a command
+// that is in a journal.
+
 /// Rows that the domains of one command put and delete, each write counted.
 pub const WRITES_ROWS_MAX: usize = 65_536;
 

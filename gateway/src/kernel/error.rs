@@ -102,6 +102,7 @@ impl KernelError {
             JournalError::Store(error) => Self::Store(error),
             error @ (JournalError::Exists
             | JournalError::Missing
+            | JournalError::NotKept(_)
             | JournalError::Moved { .. }
             | JournalError::TooLarge { .. }
             | JournalError::Broken { .. }) => Self::Journal(error),

@@ -21,7 +21,7 @@ mod replay;
 mod state_hash;
 mod views;
 
-pub use clock::{AHEAD_MS_MAX, IDLE_MS_MAX, JUMP_MS_MAX};
+pub use clock::{BEHIND_MS_MAX, IDLE_MS_MAX, JUMP_MS_MAX};
 pub use command::{
     BODY_BYTES_MAX, Command, Decided, HEADER_BYTES_MAX, KERNEL_CALLER, Logic, NAME_BYTES_MAX,
 };
@@ -39,7 +39,7 @@ pub use state_hash::state_hash;
 pub use views::{Applied, check as check_views};
 
 use khlong_crdt::time::UnixMillis;
-use khlong_store::batch::Overlay;
+use khlong_store::batch::{Batch, Overlay};
 use khlong_store::engine::{CommitReceipt, Durability};
 use khlong_store::journal::{self, Append, Head, Journal, JournalError, JournalId, LocalJournal};
 use khlong_store::key::Encoder;
@@ -109,6 +109,8 @@ pub struct Kernel {
     tickets: u64,
     waiting: Vec<Output>,
     released: Vec<Output>,
+    /// A command of the kernel's own was rejected: none is made until the folder is opened again.
+    stuck: bool,
     broken: bool,
 }
 
@@ -171,6 +173,7 @@ impl Kernel {
             tickets: 0,
             waiting: Vec::new(),
             released: Vec::new(),
+            stuck: false,
             broken: false,
         };
         replay::catch_up(&mut kernel)?;
@@ -202,28 +205,57 @@ impl Kernel {
     /// As [`Self::propose`]; [`KernelError::GroupFull`]: commit, then go on;
     /// [`KernelError::Clock`]: see [`Self::tick`].
     pub fn apply(&mut self, command: &Command) -> Result<Ticket, KernelError> {
+        command.check()?;
         command.check_caller()?;
         self.tick(command.admitted_at)?;
         let logic = self.logic;
-        self.make_room_in_time(command.admitted_at)?;
+        // What is answered from the journal, or refused, moves no time.
+        if self
+            .looked_up(|batch, _| idempotency::find(batch, command))?
+            .is_none()
+        {
+            self.make_room_in_time(command.admitted_at)?;
+        }
         self.apply_under(command, logic, None)
+    }
+
+    /// Looks into what is applied, uncommitted commands included.
+    fn looked_up<T>(
+        &mut self,
+        look: impl FnOnce(&Batch<'_>, &[Box<dyn Domain>]) -> Result<T, KernelError>,
+    ) -> Result<T, KernelError> {
+        if self.broken {
+            return Err(KernelError::Broken);
+        }
+        // Should a panic take the overlay along, what waits in it must not be released.
+        self.broken = true;
+        let batch = self.store.batch_on(std::mem::take(&mut self.overlay));
+        let found = look(&batch, &self.domains);
+        self.overlay = batch.into_overlay();
+        self.broken = false;
+        found.inspect_err(|error| self.broken |= error.is_fatal())
     }
 
     /// Lets happen what is due, in commands of its own, until what is left is little enough
     /// for the next command to let it happen itself.
     fn make_room_in_time(&mut self, admitted_at: UnixMillis) -> Result<(), KernelError> {
+        if self.stuck {
+            return Ok(());
+        }
         let now = self.applied.time.max(admitted_at);
         for place in 0..self.domains.len() {
             while let Some(command) = self.overdue(place, now)? {
                 let logic = self.logic;
                 self.apply_under(&command, logic, None)?;
-                // Nobody waits for its answer. One that is rejected would be so again.
+                // Nobody waits for its answer. One that is rejected would be so again, and
+                // would be journaled before every command.
                 let answer = self
                     .waiting
                     .pop()
                     .and_then(|output| output.decided.outcome());
                 if !matches!(answer, Some(Outcome::Done(_))) {
-                    break;
+                    self.stuck = true;
+                    return Ok(());
                 }
             }
         }
@@ -231,29 +263,23 @@ impl Kernel {
     }
 
     fn overdue(&mut self, place: usize, now: UnixMillis) -> Result<Option<Command>, KernelError> {
-        if self.broken {
-            return Err(KernelError::Broken);
-        }
-        let Some(domain) = self.domains.get(place) else {
-            return Ok(None);
-        };
-        // As in `apply_under`.
-        self.broken = true;
-        let batch = self.store.batch_on(std::mem::take(&mut self.overlay));
-        let is_overdue = domain.is_overdue(&batch, now);
-        self.overlay = batch.into_overlay();
-        self.broken = false;
-        let (true, Some(body)) = (is_overdue?, domain.due()) else {
-            return Ok(None);
-        };
-        Ok(Some(Command {
-            caller: KERNEL_CALLER.to_vec(),
-            scope: b"due".to_vec(),
-            key: Encoder::new().u64(self.head.seq.next().0).finish(),
-            admitted_at: now,
-            domain: domain.number(),
-            body,
-        }))
+        let key = Encoder::new().u64(self.head.seq.next().0).finish();
+        self.looked_up(|batch, domains| {
+            let Some(domain) = domains.get(place) else {
+                return Ok(None);
+            };
+            let (true, Some(body)) = (domain.is_overdue(batch, now)?, domain.due()) else {
+                return Ok(None);
+            };
+            Ok(Some(Command {
+                caller: KERNEL_CALLER.to_vec(),
+                scope: b"due".to_vec(),
+                key,
+                admitted_at: now,
+                domain: domain.number(),
+                body,
+            }))
+        })
     }
 
     /// `recorded` is what the journal says came of it, at a replay.

@@ -52,6 +52,10 @@ pub(super) fn catch_up(kernel: &mut Kernel) -> Result<(), KernelError> {
         let part = kernel.journal.read(&kernel.store, due)?;
         let first = due;
         for stored in part {
+            if stored.seq > durable.seq {
+                // Appended by somebody else since the head was read; the next commit will tell.
+                break;
+            }
             if stored.seq == copy.seq {
                 if stored.hash != copy.hash {
                     return Err(KernelError::OtherJournal {

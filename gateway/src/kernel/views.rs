@@ -19,6 +19,9 @@ use super::housekeeping::{KERNEL_DOMAIN, KERNEL_TABLES};
 /// The row of `meta` that says how far the views go.
 pub(super) const META_APPLIED: &[u8] = b"applied";
 
+/// A row of the first builds, which names no journal.
+const UNBOUND_BYTES: usize = 16;
+
 /// The views, by number. A new one goes to the end.
 pub(super) const VIEWS: [Table; 9] = [
     Table::Idempotency,
@@ -41,7 +44,8 @@ pub struct Applied {
     pub time: UnixMillis,
 }
 
-/// `seq 8 ‖ time 8 ‖ journal id 16 ‖ hash 32`: the journal's own hash at that place.
+/// `seq 8 ‖ time 8 ‖ journal id 16 ‖ hash 32`: the journal's own hash at that place. Rows of
+/// the first builds end after the time.
 pub(super) fn note(batch: &mut Batch<'_>, applied: Applied, head: &Head) -> Result<(), StoreError> {
     let row = Encoder::new()
         .u64(applied.seq.0)
@@ -60,7 +64,7 @@ pub(super) fn note(batch: &mut Batch<'_>, applied: Applied, head: &Head) -> Resu
 /// [`KernelError::NoJournal`], [`KernelError::OtherJournal`], [`KernelError::Behind`], or
 /// those of the disk.
 pub fn check(rows: &dyn Rows, head: Option<&Head>) -> Result<Applied, KernelError> {
-    let Some((applied, id, hash)) = read(rows)? else {
+    let Some((applied, bound)) = read(rows)? else {
         if has_views(rows)? {
             return Err(KernelError::NoJournal);
         }
@@ -75,15 +79,17 @@ pub fn check(rows: &dyn Rows, head: Option<&Head>) -> Result<Applied, KernelErro
     let Some(head) = head else {
         return Err(KernelError::NoJournal);
     };
-    let same_place = if applied.seq == head.seq {
-        Some(head.hash)
-    } else {
-        journal::get(rows, applied.seq)?.map(|stored| stored.hash)
-    };
-    if id != head.id || same_place.is_some_and(|expected| expected != hash) {
-        return Err(KernelError::OtherJournal {
-            applied: applied.seq.0,
-        });
+    if let Some((id, hash)) = bound {
+        let same_place = if applied.seq == head.seq {
+            Some(head.hash)
+        } else {
+            journal::get(rows, applied.seq)?.map(|stored| stored.hash)
+        };
+        if id != head.id || same_place.is_some_and(|expected| expected != hash) {
+            return Err(KernelError::OtherJournal {
+                applied: applied.seq.0,
+            });
+        }
     }
     if applied.seq != head.seq {
         return Err(KernelError::Behind {
@@ -94,7 +100,9 @@ pub fn check(rows: &dyn Rows, head: Option<&Head>) -> Result<Applied, KernelErro
     Ok(applied)
 }
 
-fn read(rows: &dyn Rows) -> Result<Option<(Applied, JournalId, [u8; 32])>, StoreError> {
+type Bound = Option<(JournalId, [u8; 32])>;
+
+fn read(rows: &dyn Rows) -> Result<Option<(Applied, Bound)>, StoreError> {
     let Some(row) = rows.get(Table::Meta, META_APPLIED)? else {
         return Ok(None);
     };
@@ -104,10 +112,14 @@ fn read(rows: &dyn Rows) -> Result<Option<(Applied, JournalId, [u8; 32])>, Store
             seq: JournalSeq(fields.u64()?),
             time: UnixMillis(fields.i64()?),
         };
+        if row.len() == UNBOUND_BYTES {
+            fields.end()?;
+            return Some((applied, None));
+        }
         let id = JournalId::from_bytes(fields.fixed()?);
         let hash = fields.fixed()?;
         fields.end()?;
-        Some((applied, id, hash))
+        Some((applied, Some((id, hash))))
     })();
     decoded
         .map(Some)

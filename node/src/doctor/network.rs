@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::class::Class;
 use khlong_crdt::id::{ArrivalSeq, RelayKey, TimelineId};
-use khlong_sync::limits::{KEEP_ALIVE_MS_DEFAULT, PROTOCOL_VERSION};
+use khlong_sync::limits::{KEEP_ALIVE_MS_DEFAULT, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN};
 use khlong_sync::transport::quic::dialer::Dialer;
 use khlong_sync::transport::quic::error::ConnectError;
 use khlong_sync::transport::quic::limits::QuicLimits;
@@ -111,7 +111,7 @@ async fn converse(link: &mut Link, relay: &Known) -> Outcome {
     let begun = Instant::now();
     let sender = link.sender();
     let hello = Frame::Hello(Hello {
-        versions: PROTOCOL_VERSION..=PROTOCOL_VERSION,
+        versions: PROTOCOL_VERSION_MIN..=PROTOCOL_VERSION_MAX,
         agent: concat!("khlong-doctor/", env!("CARGO_PKG_VERSION")).to_owned(),
         keep_alive_ms: KEEP_ALIVE_MS_DEFAULT,
         log: None,

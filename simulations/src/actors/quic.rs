@@ -13,8 +13,7 @@ use khlong_crdt::time::Monotonic;
 use khlong_node::peer::PeerInput;
 use khlong_relay::hub::HubInput;
 use khlong_sync::transport::quic::limits::QuicLimits;
-use khlong_sync::wire::frame::{Frame, Lane};
-use khlong_sync::wire::{encode, encode_framed};
+use khlong_sync::wire::frame::Lane;
 use quinn_proto::{EcnCodepoint, ServerConfig};
 
 use super::WorldError;
@@ -208,16 +207,15 @@ impl World {
         id: WireId,
         from: End,
         lane: Lane,
-        frame: &Frame,
+        mut bytes: Vec<u8>,
     ) {
         let Some(who) = self.wires.get(&id).map(|wire| wire.at(from)) else {
             return;
         };
-        let bytes = if lane == Lane::Ephemeral {
-            encode(frame)
-        } else {
-            encode_framed(frame)
-        };
+        if lane != Lane::Ephemeral {
+            let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            bytes.splice(..0, length.to_be_bytes());
+        }
         if let Some(socket) = self.socket(who) {
             socket.endpoint.send(now, id.0, lane, bytes);
         }
@@ -336,10 +334,14 @@ impl World {
                         self.arrive(now, id, end, Parcel::Open);
                     }
                 }
-                QuicOutput::Frame { connection, bytes } => {
+                QuicOutput::Frame {
+                    connection,
+                    lane,
+                    bytes,
+                } => {
                     let id = WireId(connection);
                     if let Some(end) = self.wires.get(&id).map(|wire| wire.end_of(who)) {
-                        self.arrive(now, id, end, Parcel::Bytes(bytes));
+                        self.arrive(now, id, end, Parcel::Bytes(lane, bytes));
                     }
                 }
                 QuicOutput::Closed { connection, reason } => {

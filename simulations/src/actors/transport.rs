@@ -19,7 +19,7 @@ use khlong_crdt::time::Monotonic;
 use khlong_node::peer::{PeerInput, PeerOutput};
 use khlong_relay::hub::{ConnectionId, HubInput, HubOutput};
 use khlong_sync::wire::frame::{AppendOutcome, Frame, Lane};
-use khlong_sync::wire::{decode, encode, encoded_len};
+use khlong_sync::wire::{WireError, encode};
 
 use super::carry::Load;
 use super::facts::What;
@@ -170,20 +170,16 @@ impl World {
 
     /// Puts a frame on a wire.
     fn transmit(&mut self, now: Monotonic, id: WireId, from: End, lane: Lane, frame: Frame) {
-        let encoded = match self.options.carriage {
-            Carriage::Values => None,
-            Carriage::Bytes => Some(encode(&frame)),
-        };
-        let bytes = encoded
-            .as_ref()
-            .map_or_else(|| encoded_len(&frame), Vec::len) as u64;
         let Some(wire) = self.wires.get_mut(&id) else {
             return;
         };
+        let encoded = wire.lanes_of(from).encode(&frame);
+        let bytes = encoded.len() as u64;
         let (who, to) = (wire.at(from), wire.at(from.other()));
         let facts = wire.observe(from, &frame);
         if self.options.capture {
-            let bytes = encoded.clone().unwrap_or_else(|| encode(&frame));
+            // What it says, in the form that needs no connection to be read.
+            let bytes = encode(&frame);
             self.captured.frames.push(Overheard {
                 from: who,
                 to,
@@ -203,9 +199,12 @@ impl World {
             self.note(now, who, What::Sent { to, class, bytes });
         }
         if self.quic.is_some() {
-            return self.quic_send(now, id, from, lane, &frame);
+            return self.quic_send(now, id, from, lane, encoded);
         }
-        let parcel = encoded.map_or_else(|| Parcel::Frame(Box::new(frame)), Parcel::Bytes);
+        let parcel = match self.options.carriage {
+            Carriage::Values => Parcel::Frame(Box::new(frame)),
+            Carriage::Bytes => Parcel::Bytes(lane, encoded),
+        };
         let bytes = FRAME_LENGTH_BYTES + bytes;
         self.carry(
             now,
@@ -235,13 +234,16 @@ impl World {
         match (&parcel, end) {
             (Parcel::Open, End::Node) => wire.node_open = true,
             (Parcel::Open, End::Relay) => wire.relay_open = true,
-            (Parcel::Frame(_) | Parcel::Bytes(_) | Parcel::Close, _) if !wire.is_open(end) => {
+            (Parcel::Frame(_) | Parcel::Bytes(..) | Parcel::Close, _) if !wire.is_open(end) => {
                 return;
             }
-            (Parcel::Frame(_) | Parcel::Bytes(_) | Parcel::Close, _) => {}
+            (Parcel::Frame(_) | Parcel::Bytes(..) | Parcel::Close, _) => {}
         }
         if self.life_of(who) != life || !self.is_on(who) {
             return;
+        }
+        if let (Parcel::Frame(frame), Some(wire)) = (&parcel, self.wires.get_mut(&id)) {
+            wire.lanes_of(end).heard(frame);
         }
         let mark = [id.0, end as u64, parcel.kind()];
         self.trace.note(now, "arrive", &mark);
@@ -256,7 +258,7 @@ impl World {
                         connection,
                         frame: *frame,
                     },
-                    Parcel::Bytes(bytes) => match decode(&bytes) {
+                    Parcel::Bytes(lane, bytes) => match self.read_at(id, end, lane, &bytes) {
                         Ok(frame) => HubInput::Frame { connection, frame },
                         Err(error) => HubInput::Undecodable { connection, error },
                     },
@@ -283,7 +285,7 @@ impl World {
                         relay: relay_key,
                         frame: *frame,
                     },
-                    Parcel::Bytes(bytes) => match decode(&bytes) {
+                    Parcel::Bytes(lane, bytes) => match self.read_at(id, end, lane, &bytes) {
                         Ok(frame) => PeerInput::Frame {
                             relay: relay_key,
                             frame,
@@ -308,6 +310,20 @@ impl World {
                 self.give_node(now, who, NodeInput::Peer(input));
             }
         }
+    }
+
+    /// Decodes and verifies at the end where the bytes arrived.
+    fn read_at(
+        &mut self,
+        id: WireId,
+        end: End,
+        lane: Lane,
+        bytes: &[u8],
+    ) -> Result<Frame, WireError> {
+        let wire = self.wires.get_mut(&id);
+        wire.map_or(Err(WireError::NoBody), |wire| {
+            wire.lanes_of(end).decode(lane, bytes)
+        })
     }
 
     /// One end closes in good order: what it sent before arrives before.

@@ -6,6 +6,7 @@ use khlong_crdt::id::EnvelopeId;
 use khlong_crdt::time::Monotonic;
 use khlong_relay::hub::ConnectionId;
 use khlong_sync::wire::frame::{Frame, Lane};
+use khlong_sync::wire::lane::{self, Lanes};
 
 use super::carry::Lost;
 use crate::links::LinkSpec;
@@ -50,7 +51,7 @@ pub enum Parcel {
     /// A frame, as a value: its envelopes were verified by whoever sealed them.
     Frame(Box<Frame>),
     /// A frame as bytes, decoded and verified strictly where it arrives.
-    Bytes(Vec<u8>),
+    Bytes(Lane, Vec<u8>),
     /// The other end closed in good order.
     Close,
 }
@@ -67,7 +68,7 @@ impl Parcel {
     pub const fn kind(&self) -> u64 {
         match self {
             Self::Open => 0,
-            Self::Frame(_) | Self::Bytes(_) => 1,
+            Self::Frame(_) | Self::Bytes(..) => 1,
             Self::Close => 2,
         }
     }
@@ -107,6 +108,7 @@ pub struct Wire {
     /// Frames so far, those sent again included.
     pub launched: u64,
     lost: [Vec<Lost>; 2],
+    lanes: [Lanes; 2],
 }
 
 impl Wire {
@@ -139,6 +141,16 @@ impl Wire {
             flow: Flow::new(forth, back, now),
             launched: 0,
             lost: Default::default(),
+            lanes: [lane::End::Client, lane::End::Server].map(Lanes::new),
+        }
+    }
+
+    /// What an end has encoded and decoded so far, lane by lane.
+    pub(super) const fn lanes_of(&mut self, end: End) -> &mut Lanes {
+        let [node, relay] = &mut self.lanes;
+        match end {
+            End::Node => node,
+            End::Relay => relay,
         }
     }
 

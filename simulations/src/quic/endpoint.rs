@@ -51,6 +51,8 @@ pub enum QuicOutput {
     Frame {
         /// On which connection.
         connection: u64,
+        /// On which lane.
+        lane: Lane,
         /// Encoded.
         bytes: Vec<u8>,
     },
@@ -362,6 +364,7 @@ impl QuicEndpoint {
                     while let Some(bytes) = held.connection.datagrams().recv() {
                         self.outputs.push_back(QuicOutput::Frame {
                             connection: number,
+                            lane: Lane::Ephemeral,
                             bytes: bytes.to_vec(),
                         });
                     }
@@ -379,9 +382,10 @@ impl QuicEndpoint {
         }
         if readable && !held.is_over {
             let outputs = &mut self.outputs;
-            held.lanes.read(now, &mut held.connection, |bytes| {
+            held.lanes.read(now, &mut held.connection, |lane, bytes| {
                 outputs.push_back(QuicOutput::Frame {
                     connection: number,
+                    lane,
                     bytes,
                 });
             })?;

@@ -44,8 +44,8 @@ struct Out {
 #[derive(Debug)]
 struct In {
     decoder: Decoder,
-    /// A class stream begins with one byte, its class.
-    has_class: bool,
+    /// A class stream begins with one byte, its class: until it came, none.
+    lane: Option<Lane>,
 }
 
 /// The streams of one connection.
@@ -83,7 +83,7 @@ impl Lanes {
                         id,
                         In {
                             decoder: Decoder::new(),
-                            has_class: false,
+                            lane: None,
                         },
                     );
                 }
@@ -101,7 +101,7 @@ impl Lanes {
             id,
             In {
                 decoder: Decoder::new(),
-                has_class: true,
+                lane: Some(Lane::Control),
             },
         );
     }
@@ -158,7 +158,7 @@ impl Lanes {
         }
     }
 
-    /// Reads every stream that may have something; calls `take` with each whole frame.
+    /// Reads every stream that may have something; calls `take` with each whole frame and its lane.
     ///
     /// # Errors
     /// [`LaneError::Frames`], [`LaneError::Stream`].
@@ -166,7 +166,7 @@ impl Lanes {
         &mut self,
         now: Monotonic,
         connection: &mut Connection,
-        mut take: impl FnMut(Vec<u8>),
+        mut take: impl FnMut(Lane, Vec<u8>),
     ) -> Result<(), LaneError> {
         for (id, stream) in &mut self.streams_in {
             let mut receiver = connection.recv_stream(*id);
@@ -175,16 +175,19 @@ impl Lanes {
             };
             while let Ok(Some(chunk)) = chunks.next(usize::MAX) {
                 let mut bytes = &*chunk.bytes;
-                if !stream.has_class
+                if stream.lane.is_none()
                     && let Some((class, rest)) = bytes.split_first()
                 {
-                    Class::try_from(*class).map_err(|_| LaneError::Stream)?;
-                    stream.has_class = true;
+                    let class = Class::try_from(*class).map_err(|_| LaneError::Stream)?;
+                    stream.lane = Some(Lane::Class(class));
                     bytes = rest;
                 }
+                let Some(lane) = stream.lane else {
+                    continue;
+                };
                 stream.decoder.push(now, bytes)?;
                 while let Some(frame) = stream.decoder.next_frame(now)? {
-                    take(frame.to_vec());
+                    take(lane, frame.to_vec());
                 }
             }
             let _ = chunks.finalize();

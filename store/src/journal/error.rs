@@ -24,6 +24,11 @@ pub enum JournalError {
         /// Where it is.
         found: u64,
     },
+    /// The entries are in the journal, and what follows from them could not be kept.
+    #[error(
+        "the journal has the entries, but the store could not keep what follows from them ({0}); open the folder again"
+    )]
+    NotKept(#[source] StoreError),
     /// More than an append may hold.
     #[error("{found} {what}, more than {max}; split it")]
     TooLarge {
@@ -45,13 +50,18 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// Whether the same call may be tried again on the same store.
+    /// Whether nothing was written, and the same call may be tried again: at once on the same
+    /// store, or, for [`Self::Moved`], after reading what was appended.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Store(error) => error.is_retryable(),
             Self::Moved { .. } => true,
-            Self::Exists | Self::Missing | Self::TooLarge { .. } | Self::Broken { .. } => false,
+            Self::Exists
+            | Self::Missing
+            | Self::NotKept(_)
+            | Self::TooLarge { .. }
+            | Self::Broken { .. } => false,
         }
     }
 
@@ -59,7 +69,7 @@ impl JournalError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Store(error) => error.exit_code(),
+            Self::Store(error) | Self::NotKept(error) => error.exit_code(),
             Self::Exists | Self::Missing => 3,
             Self::Moved { .. } | Self::TooLarge { .. } => 1,
             Self::Broken { .. } => 9,

@@ -35,6 +35,17 @@ impl Append<'_> {
     pub fn entries(&self) -> Result<Vec<Stored>, JournalError> {
         appended(self.batch, self.expected.seq)
     }
+
+    /// Commits the batch after its entries were appended elsewhere. No sync: what is lost of
+    /// it is applied again.
+    ///
+    /// # Errors
+    /// [`JournalError::NotKept`], whatever the store met: the entries are in the journal.
+    pub fn keep(&self, store: &mut Store) -> Result<CommitReceipt, JournalError> {
+        store
+            .commit(self.batch.writes(), Durability::Buffered)
+            .map_err(JournalError::NotKept)
+    }
 }
 
 /// An ordered, hash-chained log with compare-and-append.
@@ -64,8 +75,9 @@ pub trait Journal: Send {
     ///
     /// # Errors
     /// [`JournalError::Moved`] if another entry stands at the head: nothing was written.
-    /// A store that is full or busy wrote nothing either; after any other error it is not
-    /// known what was written: open everything again.
+    /// [`JournalError::Store`] that is retryable: nothing either. After any other error it is
+    /// not known what was written: open everything again. A journal elsewhere ends with
+    /// [`Append::keep`], so that a store that is full or busy then does not look like the second.
     fn append(
         &mut self,
         store: &mut Store,

@@ -88,6 +88,8 @@ pub fn head(rows: &dyn Rows) -> Result<Option<Head>, StoreError> {
         Some(head)
     })();
     decoded
+        // Each has one after it.
+        .filter(|head| head.seq.0 < u64::MAX)
         .map(Some)
         .ok_or_else(|| StoreError::corrupt(Table::Meta, META_JOURNAL, "not the head of a journal"))
 }

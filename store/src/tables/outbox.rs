@@ -86,7 +86,11 @@ pub fn push(
         &KeyRange::prefix(timeline.as_bytes()),
         Direction::Reverse,
         &mut |key, _| {
-            n = decode_key(key)?.1 + 1;
+            let reason = "its number is as high as there is";
+            n = decode_key(key)?
+                .1
+                .checked_add(1)
+                .ok_or_else(|| StoreError::corrupt(Table::Outbox, key, reason))?;
             Ok(ControlFlow::Break(()))
         },
     )?;

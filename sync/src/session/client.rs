@@ -18,13 +18,14 @@ use super::receipt::{self, Proven};
 use crate::limits::{
     APPEND_BYTES_MAX, APPEND_ENVELOPES_MAX, APPENDS_IN_FLIGHT_MAX, APPENDS_PARKED_MAX,
     EPHEMERAL_BYTES_MAX, EPHEMERAL_FRAMES_BURST, EPHEMERAL_FRAMES_PER_SECOND,
-    PROOFS_PER_CONNECTION_MAX, RETRY_AFTER_MS_DEFAULT, TIMELINES_PER_SUBSCRIPTION_MAX,
+    PROOFS_PER_CONNECTION_MAX, PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_SHADOWS,
+    RETRY_AFTER_MS_DEFAULT, TIMELINES_PER_SUBSCRIPTION_MAX,
 };
 use crate::secret::Secret;
 use crate::wire::code::ErrorCode;
 use crate::wire::frame::{
-    Ack, Append, AppendAnswer, Ephemeral, ErrorFrame, Frame, Prove, Proved, Pull, Subscribe,
-    Subscribed, TimelineSubscription, Unsubscribe,
+    Ack, AckReceipt, Append, AppendAnswer, Ephemeral, ErrorFrame, Frame, Prove, Proved, Pull,
+    Subscribe, Subscribed, TimelineSubscription, Unsubscribe,
 };
 
 #[derive(Debug)]
@@ -32,6 +33,7 @@ pub(super) struct Client {
     relay: RelayKey,
     token: Option<Secret>,
     log: Option<(LogId, u32)>,
+    version: u16,
     /// True once the relay confirmed.
     proofs: BTreeMap<TimelineId, BTreeMap<AuthorKey, bool>>,
     proofs_sent: usize,
@@ -59,6 +61,7 @@ impl Client {
             relay,
             token,
             log: None,
+            version: PROTOCOL_VERSION_MIN,
             proofs: BTreeMap::new(),
             proofs_sent: 0,
             in_flight: BTreeMap::new(),
@@ -74,7 +77,8 @@ impl Client {
         self.token.as_ref()
     }
 
-    pub(super) const fn greeted(&mut self, log: (LogId, u32)) {
+    pub(super) const fn greeted(&mut self, version: u16, log: (LogId, u32)) {
+        self.version = version;
         self.log = Some(log);
     }
 
@@ -393,6 +397,12 @@ impl Client {
     }
 
     fn ack(&mut self, body: Ack, outbox: &mut Outbox) -> Result<(), SessionError> {
+        let is_short = matches!(body.receipt, Some(AckReceipt::Short { .. }));
+        if is_short && self.version < PROTOCOL_VERSION_SHADOWS {
+            return Err(SessionError::Protocol {
+                what: "a short receipt in version 1",
+            });
+        }
         for Proven { answer, proofs } in
             receipt::check(body, &self.in_flight, self.relay, self.log)?
         {

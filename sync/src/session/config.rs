@@ -4,7 +4,10 @@ use std::ops::RangeInclusive;
 
 use khlong_crdt::id::RelayKey;
 
-use crate::limits::{AGENT_BYTES_MAX, KEEP_ALIVE_MS_DEFAULT, PROTOCOL_VERSION, TOKEN_BYTES_MAX};
+use crate::limits::{
+    AGENT_BYTES_MAX, KEEP_ALIVE_MS_DEFAULT, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN,
+    TOKEN_BYTES_MAX,
+};
 use crate::secret::Secret;
 
 /// The side.
@@ -37,7 +40,7 @@ impl Default for SessionConfig {
         Self {
             agent: concat!("khlong/", env!("CARGO_PKG_VERSION")).to_owned(),
             keep_alive_ms: KEEP_ALIVE_MS_DEFAULT,
-            versions: PROTOCOL_VERSION..=PROTOCOL_VERSION,
+            versions: PROTOCOL_VERSION_MIN..=PROTOCOL_VERSION_MAX,
         }
     }
 }

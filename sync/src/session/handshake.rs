@@ -46,9 +46,11 @@ impl Session {
         };
         let version = highest_common(&hello.versions, &ours).ok_or_else(mismatch)?;
         match &mut self.side {
-            Side::Server(_) => {
+            Side::Server(server) => {
+                let log = replica.log();
+                server.greeted(version, log);
                 let mut answer = self.own_hello(version..=version);
-                answer.log = Some(replica.log());
+                answer.log = Some(log);
                 answer.relay_time = Some(now.wall);
                 self.outbox.send(Frame::Hello(answer));
             }
@@ -61,7 +63,7 @@ impl Session {
                 let log = hello.log.ok_or(SessionError::Protocol {
                     what: "hello names no log",
                 })?;
-                client.greeted(log);
+                client.greeted(version, log);
             }
         }
         self.keep_alive_ms = u64::from(self.own_keep_alive_ms().min(hello.keep_alive_ms));

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use khlong_crdt::id::{EnvelopeId, LogId, RelayKey};
-use khlong_crdt::receipt::StoredProof;
+use khlong_crdt::receipt::{StoredProof, StoredReceipt, merkle_root};
 
 use super::error::SessionError;
-use crate::wire::frame::{Ack, AppendAnswer, AppendOutcome};
+use crate::wire::frame::{Ack, AckReceipt, AppendAnswer, AppendOutcome};
 
 /// An answer that may be believed.
 pub(super) struct Proven {
@@ -28,7 +28,7 @@ pub(super) fn check(
     answers.extend(ack.further);
     let kept = kept(&answers, in_flight)?;
     let forged = |what| Err(SessionError::ForgedAck { request, what });
-    let proofs = match ack.receipt {
+    let proofs = match ack.receipt.map(|receipt| whole(receipt, &kept, relay, log)) {
         None if kept.is_empty() => Vec::new(),
         None => return forged("it has no receipt"),
         Some(_) if kept.is_empty() => return forged("its receipt covers nothing"),
@@ -53,6 +53,33 @@ pub(super) fn check(
         }
     });
     Ok(proven.collect())
+}
+
+/// What a short receipt leaves out is what this side knows; the signature tells whether it is so.
+fn whole(
+    receipt: AckReceipt,
+    kept: &[EnvelopeId],
+    relay: RelayKey,
+    log: Option<(LogId, u32)>,
+) -> StoredReceipt {
+    match receipt {
+        AckReceipt::Whole(receipt) => receipt,
+        AckReceipt::Short {
+            received_at,
+            signature,
+        } => {
+            let (log, log_epoch) = log.unwrap_or((LogId::from_bytes([0; 16]), 0));
+            StoredReceipt {
+                relay,
+                log,
+                log_epoch,
+                received_at,
+                root: merkle_root(kept),
+                count: u32::try_from(kept.len()).unwrap_or(u32::MAX),
+                signature,
+            }
+        }
+    }
 }
 
 /// The ids that the answers say are kept, in their order.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use khlong_crdt::admission::Rights;
 use khlong_crdt::class::{Class, Cursor};
 use khlong_crdt::envelope::VerifiedEnvelope;
-use khlong_crdt::id::{AuthorKey, TimelineId};
+use khlong_crdt::id::{AuthorKey, LogId, TimelineId};
 use khlong_crdt::receipt::StoredReceipt;
 use khlong_crdt::redacted::Redacted;
 use khlong_crdt::time::{Monotonic, Now};
@@ -21,14 +21,14 @@ use super::transfer::{ClassStream, Entrance};
 use super::view::View;
 use crate::limits::{
     APPENDS_IN_FLIGHT_MAX, CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_SECOND, EPHEMERAL_FRAMES_BURST,
-    EPHEMERAL_FRAMES_PER_SECOND, RETRY_AFTER_MS_DEFAULT, SUBSCRIPTIONS_PER_CONNECTION_MAX,
-    SUBSCRIPTIONS_PER_TOKEN,
+    EPHEMERAL_FRAMES_PER_SECOND, PROTOCOL_VERSION_SHADOWS, RETRY_AFTER_MS_DEFAULT,
+    SUBSCRIPTIONS_PER_CONNECTION_MAX, SUBSCRIPTIONS_PER_TOKEN,
 };
 use crate::replica::{Arrival, Replica};
 use crate::wire::code::ErrorCode;
 use crate::wire::frame::{
-    Ack, Append, AppendAnswer, AppendOutcome, Ephemeral, ErrorFrame, Frame, Prove, Proved, Pull,
-    Subscribe, TimelineSubscription,
+    Ack, AckReceipt, Append, AppendAnswer, AppendOutcome, Ephemeral, ErrorFrame, Frame, Prove,
+    Proved, Pull, Subscribe, TimelineSubscription,
 };
 
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub(super) struct Server {
     control: Bucket,
     ephemeral: Bucket,
     ephemeral_dropped: u64,
+    /// The log of Hello, where the client fills it in: from version 2 on.
+    implied_log: Option<(LogId, u32)>,
 }
 
 impl Server {
@@ -53,7 +55,12 @@ impl Server {
             control: Bucket::full(CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_SECOND, now),
             ephemeral: Bucket::full(EPHEMERAL_FRAMES_BURST, EPHEMERAL_FRAMES_PER_SECOND, now),
             ephemeral_dropped: 0,
+            implied_log: None,
         }
+    }
+
+    pub(super) fn greeted(&mut self, version: u16, log: (LogId, u32)) {
+        self.implied_log = (version >= PROTOCOL_VERSION_SHADOWS).then_some(log);
     }
 
     pub(super) fn is_proven(&self, timeline: &TimelineId) -> bool {
@@ -362,9 +369,21 @@ impl Server {
         outbox.send(Frame::Ack(Ack {
             first,
             further: answers.collect(),
-            receipt,
+            receipt: receipt.map(|receipt| self.shortened(receipt)),
         }));
         Ok(())
+    }
+
+    /// A client of version 2 knows who signs, which log it is, and what it sent.
+    fn shortened(&self, receipt: StoredReceipt) -> AckReceipt {
+        if self.implied_log == Some((receipt.log, receipt.log_epoch)) {
+            AckReceipt::Short {
+                received_at: receipt.received_at,
+                signature: receipt.signature,
+            }
+        } else {
+            AckReceipt::Whole(receipt)
+        }
     }
 
     /// Puts what the owner decided beside what was refused before it was asked.

@@ -333,7 +333,22 @@ pub struct Ack {
     pub further: Vec<AppendAnswer>,
     /// Over the ids that were stored or duplicates: of the first append, then of
     /// the further ones, each in its order; absent if there are none.
-    pub receipt: Option<StoredReceipt>,
+    pub receipt: Option<AckReceipt>,
+}
+
+/// What a relay signs for the appends of one ack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AckReceipt {
+    /// With everything in it: version 1.
+    Whole(StoredReceipt),
+    /// Without what the client knows: its relay, the log of Hello, and the ids that it sent.
+    /// The signature is over the bytes of the whole one.
+    Short {
+        /// When the relay received them.
+        received_at: UnixMillis,
+        /// Of the whole receipt.
+        signature: [u8; 64],
+    },
 }
 
 /// Typing, presence: encrypted, never stored.

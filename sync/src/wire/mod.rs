@@ -9,13 +9,17 @@ pub mod code;
 mod convert;
 pub mod decoder;
 pub mod frame;
+pub mod lane;
+pub mod shadow;
 
 use khlong_crdt::envelope::{EnvelopeError, VerifiedEnvelope};
 use prost::Message;
 use prost::bytes::Bytes;
 
 use self::code::ErrorCode;
+use self::convert::Context;
 use self::frame::Frame;
+use self::shadow::{ShadowError, ShadowReader};
 use crate::limits::{FRAME_BYTES_MAX, FRAME_LENGTH_BYTES};
 
 /// Bytes that are no frame of this protocol.
@@ -65,6 +69,14 @@ pub enum WireError {
         /// Why.
         source: EnvelopeError,
     },
+    /// Bytes that are no packed envelope.
+    #[error("envelope {index} of the frame cannot be unpacked")]
+    Shadow {
+        /// Which, from 0.
+        index: usize,
+        /// Why.
+        source: ShadowError,
+    },
     /// A frame came too slowly.
     #[error("a frame did not arrive in time; {received} bytes of it came")]
     Slow {
@@ -91,6 +103,7 @@ impl WireError {
             | Self::NoBody
             | Self::Missing { .. }
             | Self::Invalid { .. }
+            | Self::Shadow { .. }
             | Self::Truncated { .. } => ErrorCode::Malformed,
             Self::Envelope { .. } => ErrorCode::InvalidEnvelope,
             Self::Slow { .. } => ErrorCode::SlowFrame,
@@ -104,7 +117,7 @@ impl WireError {
 /// verified may compare the bytes with those instead, which costs less than a signature.
 pub type EnvelopeCheck = dyn Fn(&[u8]) -> Result<VerifiedEnvelope, EnvelopeError> + Send + Sync;
 
-/// A frame without its length.
+/// A frame of version 1 without its length; of a connection see [`lane::LaneDecoder`].
 ///
 /// # Errors
 /// Anything that `PROTOCOL.md` does not allow; all are fatal for the connection.
@@ -125,6 +138,18 @@ pub fn verify(bytes: &[u8]) -> Result<VerifiedEnvelope, EnvelopeError> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_with(bytes: &[u8], check: &EnvelopeCheck) -> Result<Frame, WireError> {
+    let mut slots = ShadowReader::new();
+    read(
+        bytes,
+        &mut Context {
+            terms: None,
+            slots: &mut slots,
+            check,
+        },
+    )
+}
+
+fn read(bytes: &[u8], context: &mut Context<'_>) -> Result<Frame, WireError> {
     if bytes.len() > FRAME_BYTES_MAX {
         return Err(WireError::Oversize {
             bytes: bytes.len() as u64,
@@ -136,16 +161,20 @@ pub fn decode_with(bytes: &[u8], check: &EnvelopeCheck) -> Result<Frame, WireErr
     }
     let frame = convert::pb::Frame::decode(Bytes::copy_from_slice(bytes))
         .map_err(|_| WireError::Undecodable)?;
-    Frame::from_wire(frame, check)
+    Frame::from_wire(frame, context)
 }
 
-/// A frame without its length: what [`decode`] reads.
+/// A frame of version 1 without its length: what [`decode`] reads.
 ///
 /// # Panics
 /// If the frame is over a limit: frames are built by sessions, which keep them.
 #[must_use]
 pub fn encode(frame: &Frame) -> Vec<u8> {
-    let bytes = convert::pb::Frame::from(frame).encode_to_vec();
+    write(&convert::pb::Frame::from(frame))
+}
+
+fn write(message: &convert::pb::Frame) -> Vec<u8> {
+    let bytes = message.encode_to_vec();
     assert!(
         bytes.len() <= FRAME_BYTES_MAX,
         "a session built a frame of {} bytes",
@@ -154,19 +183,16 @@ pub fn encode(frame: &Frame) -> Vec<u8> {
     bytes
 }
 
-/// How many bytes [`encode`] would give, without encoding.
-#[must_use]
-pub fn encoded_len(frame: &Frame) -> usize {
-    convert::pb::Frame::from(frame).encoded_len()
-}
-
-/// A frame with its length: what a stream carries.
+/// A frame of version 1 with its length: what a stream carries.
 ///
 /// # Panics
 /// As [`encode`].
 #[must_use]
 pub fn encode_framed(frame: &Frame) -> Vec<u8> {
-    let message = convert::pb::Frame::from(frame);
+    write_framed(&convert::pb::Frame::from(frame))
+}
+
+fn write_framed(message: &convert::pb::Frame) -> Vec<u8> {
     let bytes = message.encoded_len();
     assert!(
         bytes <= FRAME_BYTES_MAX,

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use khlong_crdt::time::Monotonic;
 use khlong_sync::wire::frame::{Frame, Lane};
-use khlong_sync::wire::{self, WireError, decoder::Decoder};
+use khlong_sync::wire::lane::{End, Lanes};
+use khlong_sync::wire::{WireError, decoder::Decoder};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
@@ -22,6 +23,8 @@ struct Stream {
 #[derive(Debug)]
 pub struct Link {
     streams: BTreeMap<(Direction, Lane), Stream>,
+    client: Lanes,
+    server: Lanes,
     pub latency_ms: u64,
     /// Each frame takes up to so much longer, and lanes overtake each other.
     pub jitter_ms: u64,
@@ -41,6 +44,8 @@ impl Link {
     pub fn new(seed: u64) -> Self {
         Self {
             streams: BTreeMap::new(),
+            client: Lanes::new(End::Client),
+            server: Lanes::new(End::Server),
             latency_ms: 20,
             jitter_ms: 0,
             random: seed | 1,
@@ -63,7 +68,12 @@ impl Link {
         if self.is_cut() {
             return;
         }
-        let mut bytes = wire::encode_framed(frame);
+        let encoded = match direction {
+            Direction::ToServer => self.client.encode(frame),
+            Direction::ToClient => self.server.encode(frame),
+        };
+        let mut bytes = u32::try_from(encoded.len()).unwrap().to_be_bytes().to_vec();
+        bytes.extend(encoded);
         self.recorded.extend([direction as u8, lane.number()]);
         self.recorded.extend_from_slice(&bytes);
         self.frames += 1;
@@ -103,11 +113,15 @@ impl Link {
     /// Everything that has arrived by `now`, frame by frame.
     pub fn arrived(&mut self, now: Monotonic) -> Vec<(Direction, Result<Frame, WireError>)> {
         let mut frames = Vec::new();
-        for ((direction, _), stream) in &mut self.streams {
+        for ((direction, lane), stream) in &mut self.streams {
             while let Some((_, bytes)) = stream.bytes.pop_front_if(|(at, _)| *at <= now) {
                 stream.decoder.push(now, &bytes).unwrap();
                 while let Some(bytes) = stream.decoder.next_frame(now).unwrap() {
-                    frames.push((*direction, wire::decode(bytes)));
+                    let frame = match direction {
+                        Direction::ToServer => self.server.decode(*lane, bytes),
+                        Direction::ToClient => self.client.decode(*lane, bytes),
+                    };
+                    frames.push((*direction, frame));
                 }
             }
         }

@@ -9,10 +9,13 @@ pub mod link;
 pub mod owners;
 pub mod pair;
 pub mod replica;
+pub mod testdata;
 
 use ed25519_dalek::SigningKey;
 use khlong_crdt::envelope::{Expiry, Kind, Prefix, VerifiedEnvelope};
 use khlong_crdt::id::{AuthorKey, EnvelopeId, EpochId, RelayKey, Seq, TimelineId};
+use khlong_crdt::receipt::StoredReceipt;
+use khlong_sync::wire::frame::{Ack, AckReceipt};
 
 pub fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
@@ -63,4 +66,40 @@ pub fn change(n: u8, seed: u8, seq: u64) -> VerifiedEnvelope {
         seq,
         format!("change {seq} of {seed}").as_bytes(),
     )
+}
+
+/// The next envelope of a chain, with a true `prev`; `edit` says what else differs.
+pub fn following(
+    last: &VerifiedEnvelope,
+    seed: u8,
+    nonce: u8,
+    edit: fn(&mut Prefix),
+) -> VerifiedEnvelope {
+    let mut prefix = Prefix {
+        seq: Seq(last.seq().get() + 1),
+        prev: last.id(),
+        ..last.prefix().clone()
+    };
+    edit(&mut prefix);
+    VerifiedEnvelope::sign(prefix, [nonce; 24], b"body", &key(seed)).unwrap()
+}
+
+/// As a relay says it to a client of version 1.
+pub fn whole(receipt: StoredReceipt) -> Option<AckReceipt> {
+    Some(AckReceipt::Whole(receipt))
+}
+
+/// And to one of version 2.
+pub fn short(receipt: &StoredReceipt) -> Option<AckReceipt> {
+    Some(AckReceipt::Short {
+        received_at: receipt.received_at,
+        signature: receipt.signature,
+    })
+}
+
+pub fn whole_of(ack: &mut Ack) -> &mut StoredReceipt {
+    match &mut ack.receipt {
+        Some(AckReceipt::Whole(receipt)) => receipt,
+        other => panic!("no whole receipt: {other:?}"),
+    }
 }

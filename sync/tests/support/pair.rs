@@ -1,5 +1,7 @@
 //! Both ends of one connection.
 
+use std::ops::RangeInclusive;
+
 use khlong_crdt::admission::Rights;
 use khlong_crdt::envelope::VerifiedEnvelope;
 use khlong_crdt::id::TimelineId;
@@ -228,6 +230,14 @@ fn config() -> SessionConfig {
     SessionConfig {
         agent: "khlong/test".to_owned(),
         ..SessionConfig::default()
+    }
+}
+
+/// A program that speaks these versions.
+pub fn speaking(versions: RangeInclusive<u16>) -> SessionConfig {
+    SessionConfig {
+        versions,
+        ..config()
     }
 }
 

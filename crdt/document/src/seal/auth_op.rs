@@ -4,7 +4,7 @@
 use khlong_crdt::admission::{AuthBody, ClearOp};
 use khlong_crdt::envelope::{Kind, VerifiedEnvelope};
 
-use super::{OpenError, SealError, SealRequest, body_of, cipher, content};
+use super::{OpenError, Parts, SealError, SealRequest, body_of, cipher, content};
 use crate::keys::author::AuthorSecret;
 use crate::keys::epoch::ControlKey;
 
@@ -27,7 +27,7 @@ pub fn seal_auth_op(
     let (nonce, body) = match sealed {
         None => ([0; 24], clear),
         Some((key, plaintext)) => {
-            let content = content::pack(plaintext)?;
+            let content = content::pack(Parts::of_text(plaintext))?;
             let nonce = author.nonce(&random, &aad, &content);
             let body_key = key.body_key(prefix.timeline, prefix.author);
             let sealed = cipher::encrypt(&body_key, &nonce, &aad, &content);

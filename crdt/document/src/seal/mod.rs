@@ -11,6 +11,7 @@
 mod auth_op;
 mod cipher;
 mod content;
+mod dictionary;
 mod key_op;
 mod notice;
 
@@ -22,6 +23,8 @@ pub use self::auth_op::{open_auth_op, seal_auth_op};
 pub use self::content::{CONTENT_OVERHEAD_BYTES, PLAINTEXT_BYTES_MAX, padded_length};
 pub use self::key_op::{open_key_op, seal_key_op};
 pub use self::notice::{open_notice, seal_notice};
+
+pub(crate) use self::content::Parts;
 
 pub(crate) use self::cipher::{
     TAG_BYTES as CIPHER_TAG_BYTES, decrypt as decrypt_raw, encrypt as encrypt_raw,
@@ -157,7 +160,7 @@ pub enum OpenError {
     #[error("declares {bytes} bytes of plaintext; {PLAINTEXT_BYTES_MAX} is the limit")]
     PlaintextTooLong {
         /// Bytes declared.
-        bytes: u32,
+        bytes: u64,
     },
     /// The lengths inside do not fit the content or each other.
     #[error("the lengths inside the sealed content do not fit")]
@@ -189,6 +192,17 @@ pub fn seal(
     request: SealRequest,
     key: &EpochKey,
     plaintext: &[u8],
+    author: &AuthorSecret,
+    random: [u8; 32],
+) -> Result<VerifiedEnvelope, SealError> {
+    seal_parts(request, key, Parts::of_text(plaintext), author, random)
+}
+
+/// The same for a plaintext of which it is known what is text.
+pub(crate) fn seal_parts(
+    request: SealRequest,
+    key: &EpochKey,
+    plaintext: Parts<'_>,
     author: &AuthorSecret,
     random: [u8; 32],
 ) -> Result<VerifiedEnvelope, SealError> {

@@ -5,7 +5,7 @@ use khlong_crdt::envelope::{Kind, Prefix, VerifiedEnvelope};
 use khlong_crdt::id::InboxKey;
 use rand_core::CryptoRng;
 
-use super::{OpenError, SealError, SealRequest, body_of, content};
+use super::{OpenError, Parts, SealError, SealRequest, body_of, content};
 use crate::context;
 use crate::keys::author::AuthorSecret;
 use crate::keys::inbox::InboxSecret;
@@ -24,7 +24,7 @@ pub fn seal_notice(
 ) -> Result<VerifiedEnvelope, SealError> {
     request.expect_kind(&[Kind::Notice])?;
     request.expect_epoch(false)?;
-    let content = content::pack(plaintext)?;
+    let content = content::pack(Parts::of_text(plaintext))?;
     let prefix = request.into_prefix(author.public())?;
     let (encapsulated, ciphertext) = sealed_box::seal(
         inbox.as_bytes(),

@@ -10,7 +10,7 @@ use super::genesis::DocumentKind;
 use super::limits::{OPENED_BYTES_MAX, OPENED_SECTIONS_MAX};
 use super::page::PageAddress;
 use super::parked::Need;
-use super::plaintext::{ChangePlaintext, DocumentChanges, ReceiptPlaintext};
+use super::plaintext::{self, DocumentChanges, ReceiptPlaintext};
 use super::receipts::Whose;
 use super::receive::Step;
 use crate::keys::epoch::EpochKey;
@@ -96,8 +96,9 @@ impl Timeline {
             return Ok(Step::Wait(Need::Key(prefix.epoch)));
         };
         let plaintext = seal::open(envelope, key).map_err(Refused::Open)?;
-        let change = ChangePlaintext::decode(&plaintext).map_err(Refused::Plaintext)?;
-        for section in change.sections {
+        let sections =
+            plaintext::sections(&plaintext, &author, &prefix.epoch).map_err(Refused::Plaintext)?;
+        for section in sections {
             if self.is_mine(&author) {
                 self.note_source(author, seq, &section, events);
             }

@@ -34,6 +34,9 @@ pub const OP_COUNTER_MAX: u64 = 1 << 30;
 pub const SECTIONS_MAX: usize = 64;
 /// Changes of one section.
 pub const CHANGES_PER_SECTION_MAX: usize = 1_024;
+/// Messages that one plaintext holds in the compact form: at three operations each no more
+/// than one change has.
+pub const COMPACT_MESSAGES_MAX: usize = CHANGE_OPS_MAX / 3;
 /// Auth heads cited by one plaintext.
 pub const AUTH_HEADS_MAX: usize = 32;
 /// Authors named by one half of a receipt.
@@ -100,6 +103,7 @@ const _: () = assert!(
 const _: () =
     assert!(DRAFT_BYTES_MAX + DRAFTS_PER_ENVELOPE_MAX * 160 < crate::seal::PACKED_BYTES_MAX);
 const _: () = assert!(DRAFTS_PER_ENVELOPE_MAX * DRAFT_OPS_MAX < CHANGE_OPS_MAX);
+const _: () = assert!(DRAFTS_PER_ENVELOPE_MAX < COMPACT_MESSAGES_MAX);
 /// The largest change there is.
 const CHANGE_MEMORY_MAX: usize =
     CHANGE_MEMORY_BYTES + CHANGE_BYTES_MAX + OPERATION_MEMORY_BYTES * CHANGE_OPS_MAX;

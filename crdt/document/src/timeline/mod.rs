@@ -16,6 +16,7 @@
 mod canonical;
 mod chain;
 pub mod chunk;
+mod compact;
 mod compose;
 mod content;
 pub mod draft;

@@ -4,6 +4,7 @@
 use khlong_crdt::id::{AuthorKey, EnvelopeId, EpochId};
 use khlong_crdt::time::UnixMillis;
 
+use super::compact::{self, CompactPlaintext};
 use super::limits::{
     AUTH_HEADS_MAX, CHANGE_BYTES_MAX, CHANGES_PER_SECTION_MAX, PAGE_NUMBER_MAX,
     RECEIPT_HEIGHTS_MAX, SECTIONS_MAX,
@@ -22,6 +23,9 @@ pub enum PlaintextError {
     /// Ends early, or carries something behind its end.
     #[error("the plaintext is truncated or malformed")]
     Malformed,
+    /// What was rebuilt is not what its writer sealed.
+    #[error("the message does not say what its check promises; its writer is at fault")]
+    Check,
     /// More sections, changes or heights than allowed.
     #[error("the plaintext exceeds a limit of the document format")]
     Limit,
@@ -46,7 +50,7 @@ pub struct DocumentChanges {
     pub changes: Vec<Vec<u8>>,
 }
 
-/// The plaintext of an envelope of kind change.
+/// The plaintext of an envelope of kind change, its changes written out (codec 0).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangePlaintext {
     /// What the writer's clock said; for display, never for order.
@@ -57,8 +61,21 @@ pub struct ChangePlaintext {
     pub sections: Vec<DocumentChanges>,
 }
 
+/// The changes that lie in an envelope of `author` under `epoch`, whatever the codec.
+pub(crate) fn sections(
+    plaintext: &[u8],
+    author: &AuthorKey,
+    epoch: &EpochId,
+) -> Result<Vec<DocumentChanges>, PlaintextError> {
+    if plaintext.starts_with(&compact::START) {
+        let compact = CompactPlaintext::decode(plaintext, author, epoch)?;
+        return Ok(compact.sections);
+    }
+    ChangePlaintext::decode(plaintext).map(|raw| raw.sections)
+}
+
 impl ChangePlaintext {
-    /// As sealed. The caller keeps the limits: [`Self::decode`] refuses what does not.
+    /// As sealed where the compact form does not do. The caller keeps the limits: [`Self::decode`] refuses what does not.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION, CODEC_RAW];
@@ -92,7 +109,7 @@ impl ChangePlaintext {
     /// Reads what [`Self::encode`] wrote.
     ///
     /// # Errors
-    /// [`PlaintextError`]; a codec other than raw counts as a newer version.
+    /// [`PlaintextError`]; another codec counts as a newer version.
     pub fn decode(bytes: &[u8]) -> Result<Self, PlaintextError> {
         let mut reader = Reader::new(bytes);
         if reader.u8()? != VERSION || reader.u8()? != CODEC_RAW {

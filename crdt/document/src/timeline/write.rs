@@ -4,12 +4,13 @@
 use khlong_crdt::address::InvitePayload;
 use khlong_crdt::admission::{AdmissionError, History, Refusal, Rights};
 use khlong_crdt::envelope::{Expiry, Kind, VerifiedEnvelope};
-use khlong_crdt::id::{EnvelopeId, EpochId, MediaRootId, MessageId};
+use khlong_crdt::id::{AuthorKey, EnvelopeId, EpochId, MediaRootId, MessageId};
 use khlong_crdt::limits::REFS_MAX;
 use khlong_crdt::time::UnixMillis;
 use rand_core::CryptoRng;
 
 use super::Timeline;
+use super::compact;
 use super::draft::Draft;
 use super::pages::writing::ComposeError;
 use super::plaintext::ChangePlaintext;
@@ -22,7 +23,7 @@ use crate::membership::joining::{InviteRequest, admit_inbox, create_invite};
 use crate::membership::manifest::ParentKey;
 use crate::membership::mint::{MintError, MintRequest};
 use crate::membership::role::Role;
-use crate::seal::{self, SealError, SealRequest};
+use crate::seal::{self, Parts, SealError, SealRequest};
 
 /// Why nothing was written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -115,7 +116,17 @@ impl Timeline {
             refs: media(drafts),
             ..self.request(Kind::Change)
         };
-        self.seal_content(request, &plaintext.encode(), random)
+        let named = self.named_auth_heads();
+        let compact = compact::write::write(&author, &epoch_id, &plaintext, &named);
+        let raw;
+        let parts = match &compact {
+            Some(compact) => compact.parts(),
+            None => {
+                raw = plaintext.encode();
+                Parts::of_text(&raw)
+            }
+        };
+        self.seal_content(request, parts, random)
     }
 
     /// Tells what was received and shown since my last receipt; None when nothing
@@ -144,7 +155,8 @@ impl Timeline {
             epoch_id,
             ..self.request(Kind::Receipt)
         };
-        self.seal_content(request, &receipt.encode(), random)
+        let receipt = receipt.encode();
+        self.seal_content(request, Parts::of_text(&receipt), random)
             .map(Some)
     }
 
@@ -280,15 +292,16 @@ impl Timeline {
     fn seal_content(
         &mut self,
         request: SealRequest,
-        plaintext: &[u8],
+        plaintext: Parts<'_>,
         random: &mut dyn CryptoRng,
     ) -> Result<VerifiedEnvelope, WriteError> {
         let key = self
             .epochs
             .key(&request.epoch_id)
             .ok_or(WriteError::NotReady)?;
-        let envelope = seal::seal(request, key, plaintext, &self.secrets.author, bytes(random))
-            .map_err(WriteError::Seal)?;
+        let envelope =
+            seal::seal_parts(request, key, plaintext, &self.secrets.author, bytes(random))
+                .map_err(WriteError::Seal)?;
         self.receive(&envelope);
         Ok(envelope)
     }
@@ -309,6 +322,17 @@ impl Timeline {
     /// The newest auth-ops that I know, as far as a plaintext or a manifest holds them.
     fn cited_auth_heads(&self) -> Vec<EnvelopeId> {
         self.auth_heads.values().map(|(_, id)| *id).collect()
+    }
+
+    /// Of these, the ones that a reader does not take for granted: every writer knows the
+    /// genesis, and what it wrote itself.
+    fn named_auth_heads(&self) -> Vec<EnvelopeId> {
+        let genesis = AuthorKey::from_bytes(*self.timeline.as_bytes());
+        let heads = self.auth_heads.iter();
+        heads
+            .filter(|(author, _)| **author != genesis && **author != self.author)
+            .map(|(_, (_, id))| *id)
+            .collect()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::kernel::{BODY_BYTES_MAX, OUTCOME_BYTES_MAX, WRITES_BYTES_MAX, WRITES_
 /// Assets, accounts or transfers of one command. Indices are 2 bytes.
 pub const BATCH_ITEMS_MAX: usize = 8_190;
 
-/// Pending transfers that one command lets expire; more wait for the next one.
+/// Pending transfers that one command lets expire; where more are due, the kernel sweeps first.
 pub const EXPIRIES_MAX: usize = 2_048;
 
 /// Records in one row of table `ledger_transfer`: few rows to write, and few bytes to read for one.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use khlong_relay::hub::ConnectionId;
-use khlong_sync::wire;
+use khlong_sync::wire::WireError;
 use khlong_sync::wire::frame::{Frame, Lane};
+use khlong_sync::wire::lane::{End, Lanes};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
@@ -17,6 +18,15 @@ const JITTER_MICROS: u64 = 15_000;
 pub(crate) enum Way {
     ToRelay,
     ToNode,
+}
+
+impl Way {
+    const fn back(self) -> Self {
+        match self {
+            Self::ToRelay => Self::ToNode,
+            Self::ToNode => Self::ToRelay,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +65,7 @@ pub(super) enum Parcel {
     Frame {
         connection: ConnectionId,
         way: Way,
+        lane: Lane,
         bytes: Vec<u8>,
     },
     Closed {
@@ -70,6 +81,8 @@ pub(crate) struct Post {
     order: u64,
     /// When the last thing on a lane arrives; what follows comes no earlier.
     last_due: BTreeMap<(ConnectionId, Way, Option<Lane>), u64>,
+    /// What the relay's end, and the node's, has encoded and decoded on each connection.
+    ends: BTreeMap<(ConnectionId, Way), Lanes>,
     pub(crate) carried: Vec<Carried>,
     /// Whose frames vanish without a word, both ways.
     swallowed: Option<&'static str>,
@@ -84,6 +97,7 @@ impl Post {
             under_way: BTreeMap::new(),
             order: 0,
             last_due: BTreeMap::new(),
+            ends: BTreeMap::new(),
             carried: Vec::new(),
             swallowed: None,
             withheld: None,
@@ -124,8 +138,9 @@ impl Post {
     ) {
         let is_withheld = self.withheld.is_some_and(|withheld| withheld(&frame));
         let is_swallowed = is_withheld || self.swallowed == Some(name);
-        let bytes = wire::encode(&frame);
-        let lane = (connection, way, Some(frame.lane()));
+        let lane = frame.lane();
+        // What vanishes here was dropped before it was written: it moves no slot.
+        let bytes = (!is_swallowed).then(|| self.end(connection, way.back()).encode(&frame));
         self.carried.push(Carried {
             name,
             way,
@@ -137,18 +152,42 @@ impl Post {
             },
             frame,
         });
-        if is_swallowed {
+        let Some(bytes) = bytes else {
             return;
-        }
-        let last = self.last_due.get(&lane).copied().unwrap_or_default();
+        };
+        let ordered = (connection, way, Some(lane));
+        let last = self.last_due.get(&ordered).copied().unwrap_or_default();
         let due = (now + self.delay()).max(last);
-        self.last_due.insert(lane, due);
+        self.last_due.insert(ordered, due);
         let parcel = Parcel::Frame {
             connection,
             way,
+            lane,
             bytes,
         };
         self.insert(due, parcel, Some(self.carried.len() - 1));
+    }
+
+    /// Decodes and verifies what arrived at the end towards which it went.
+    pub(super) fn open(
+        &mut self,
+        connection: ConnectionId,
+        way: Way,
+        lane: Lane,
+        bytes: &[u8],
+    ) -> Result<Frame, WireError> {
+        self.end(connection, way).decode(lane, bytes)
+    }
+
+    /// The end towards which `way` leads.
+    fn end(&mut self, connection: ConnectionId, way: Way) -> &mut Lanes {
+        let end = self.ends.entry((connection, way));
+        end.or_insert_with(|| {
+            Lanes::new(match way {
+                Way::ToRelay => End::Server,
+                Way::ToNode => End::Client,
+            })
+        })
     }
 
     /// Arrives after everything that was sent before it.

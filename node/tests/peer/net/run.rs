@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use khlong_node::error::NodeError;
 use khlong_node::peer::{PeerInput, PeerOutput};
 use khlong_relay::hub::{ConnectionId, HubInput, HubOutput};
-use khlong_sync::wire;
 
 use super::Net;
 use super::person::Person;
@@ -73,9 +72,10 @@ impl Net {
             Parcel::Frame {
                 connection,
                 way,
+                lane,
                 bytes,
             } => {
-                let frame = wire::decode(&bytes).unwrap();
+                let frame = self.post.open(connection, way, lane, &bytes).unwrap();
                 match way {
                     Way::ToRelay => self.relay_takes(HubInput::Frame { connection, frame }),
                     Way::ToNode => {

@@ -153,9 +153,15 @@ impl NextPlace {
     ) -> Result<Self, StoreError> {
         let (class, timeline) = (envelope.class(), envelope.prefix().timeline);
         let log = read::head(batch, class)?;
-        let arrival = log.arrival.next();
         let before = read::timeline_head(batch, &timeline, class)?;
-        assert!(before.arrival < arrival, "a timeline's arrivals only grow");
+        let key = timeline_class_key(&timeline, class);
+        if before.arrival > log.arrival {
+            let reason = "it lies beyond the head of its class";
+            return Err(StoreError::corrupt(Table::TimelineHead, &key, reason));
+        }
+        let arrival = raised_by(log.arrival.0, 1, Table::ClassHead, &class_key(class))?;
+        let arrival = ArrivalSeq(arrival);
+        let raised = |number, by| raised_by(number, by, Table::TimelineHead, &key);
         Ok(Self {
             received_at,
             after: ClassHead {
@@ -164,8 +170,8 @@ impl NextPlace {
             },
             head: TimelineHead {
                 arrival,
-                envelopes: before.envelopes + 1,
-                bytes: before.bytes + envelope.bytes().len() as u64,
+                envelopes: raised(before.envelopes, 1)?,
+                bytes: raised(before.bytes, envelope.bytes().len() as u64)?,
             },
         })
     }
@@ -195,6 +201,13 @@ impl NextPlace {
     }
 }
 
+/// A number of a row, raised. One that has no room for it is not what was written.
+fn raised_by(number: u64, by: u64, table: Table, key: &[u8]) -> Result<u64, StoreError> {
+    number
+        .checked_add(by)
+        .ok_or_else(|| StoreError::corrupt(table, key, "a number in it is as high as there is"))
+}
+
 /// The author's contiguous height, over what is there with this envelope.
 fn raised_height(
     batch: &Batch<'_>,
@@ -214,7 +227,8 @@ fn raised_height(
     };
     height.highest = height.highest.max(prefix.seq);
     for _ in 0..HEIGHT_STEPS_MAX {
-        let next = height.contiguous.next();
+        let next = raised_by(height.contiguous.0, 1, Table::AuthorHead, &key)?;
+        let next = Seq(next);
         let first = match read::author_ids(batch, timeline, author, next)? {
             Some((first, _)) => first,
             None if next == prefix.seq => envelope.id(),

@@ -14,7 +14,7 @@ use super::{
 use crate::engine::Direction;
 use crate::error::StoreError;
 use crate::identity::LogIdentity;
-use crate::key::{Decoder, KeyRange};
+use crate::key::{Decoder, KeyRange, above};
 use crate::rows::{EachRow, Rows};
 use crate::table::Table;
 use crate::tables::decode;
@@ -110,7 +110,7 @@ pub fn arrivals(
     max_entries: usize,
 ) -> Result<EachRow<ArrivalSeq, Place>, StoreError> {
     let mut range = KeyRange::prefix(&class_key(class));
-    range.start = arrival_key(class, after.next());
+    range.start = above(arrival_key(class, after));
     let mut found = Vec::new();
     rows.scan_each(
         Table::Arrival,
@@ -154,7 +154,7 @@ pub fn index(
 ) -> Result<EachRow<ArrivalSeq, EnvelopeId>, StoreError> {
     let mut found = Vec::new();
     let mut range = KeyRange::prefix(&timeline_class_key(timeline, class));
-    range.start = index_key(timeline, class, after.next());
+    range.start = above(index_key(timeline, class, after));
     rows.scan_each(
         Table::TimelineArrival,
         &range,
@@ -219,7 +219,7 @@ pub fn entries(
         ]
         .concat(),
     };
-    let range = KeyRange::between(index_key(timeline, class, after.next()), end);
+    let range = KeyRange::between(above(index_key(timeline, class, after)), end);
     rows.scan(
         Table::TimelineArrival,
         &range,
@@ -255,7 +255,7 @@ pub fn next_arrival(
     after: ArrivalSeq,
 ) -> Result<Option<ArrivalSeq>, StoreError> {
     let mut range = KeyRange::prefix(&timeline_class_key(timeline, class));
-    range.start = index_key(timeline, class, after.next());
+    range.start = above(index_key(timeline, class, after));
     let mut found = None;
     rows.scan(
         Table::TimelineArrival,
@@ -288,7 +288,7 @@ pub fn totals(
     }
     let range = KeyRange::between(
         index_key(timeline, class, ArrivalSeq(0)),
-        index_key(timeline, class, after.next()),
+        above(index_key(timeline, class, after)),
     );
     let mut passed = Totals::default();
     rows.scan(

@@ -12,6 +12,7 @@ use super::error::{ConnectError, SetupError, close_number};
 use super::limits::QuicLimits;
 use super::link::Link;
 use crate::wire::code::ErrorCode;
+use crate::wire::lane::End;
 use crate::wire::{self, EnvelopeCheck};
 
 /// Opens links to relays. Dropping it ends the links that it made; a clone
@@ -118,6 +119,7 @@ impl Dialer {
             control_in,
             self.limits,
             check,
+            End::Client,
             None,
         )
         .map_err(ConnectError::Setup)

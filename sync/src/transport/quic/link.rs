@@ -19,6 +19,7 @@ use super::seats::Seat;
 use super::{reader, writer};
 use crate::wire::code::ErrorCode;
 use crate::wire::frame::{Frame, Lane};
+use crate::wire::lane::{Agreement, End};
 use crate::wire::{EnvelopeCheck, WireError};
 
 /// The longest close reason that is kept, bytes.
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) connection: Connection,
     pub(crate) limits: QuicLimits,
     pub(crate) check: Arc<EnvelopeCheck>,
+    /// What Hello settled, for the encoders and decoders of all lanes.
+    pub(crate) agreement: Agreement,
     /// What `Monotonic` counts from.
     began: tokio::time::Instant,
     /// One bit for each class whose stream the peer has opened.
@@ -250,6 +253,7 @@ impl Link {
         control_in: RecvStream,
         limits: QuicLimits,
         check: Arc<EnvelopeCheck>,
+        end: End,
         seat: Option<Seat>,
     ) -> Result<Self, SetupError> {
         let mut exporter = [0; 32];
@@ -260,6 +264,7 @@ impl Link {
             connection,
             limits,
             check,
+            agreement: Agreement::new(end),
             began: tokio::time::Instant::now(),
             classes_opened: AtomicU8::new(0),
             datagrams_dropped: AtomicU64::new(0),

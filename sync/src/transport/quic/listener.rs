@@ -15,6 +15,7 @@ use super::limits::QuicLimits;
 use super::link::Link;
 use super::seats::{Seat, Seats};
 use crate::wire::code::ErrorCode;
+use crate::wire::lane::End;
 use crate::wire::verify;
 
 /// Accepts links. Handshakes run in tasks that end with it.
@@ -151,6 +152,7 @@ async fn handshake(incoming: Incoming, limits: QuicLimits, seat: Seat) -> Result
         control_in,
         limits,
         Arc::new(verify),
+        End::Server,
         Some(seat),
     )
 }

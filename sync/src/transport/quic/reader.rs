@@ -17,6 +17,7 @@ use super::link::{LinkEvent, Shared};
 use crate::wire::code::ErrorCode;
 use crate::wire::decoder::Decoder;
 use crate::wire::frame::{Frame, Lane};
+use crate::wire::lane::LaneDecoder;
 use crate::wire::{WireError, decode_with};
 
 /// Bytes taken from a stream at a time.
@@ -122,6 +123,7 @@ async fn read_stream(
     lane: Lane,
     frames: mpsc::Sender<LinkEvent>,
 ) -> Result<(), ReadError> {
+    let mut frames_in = LaneDecoder::new(shared.agreement.clone());
     loop {
         let chunk = tokio::select! {
             chunk = incoming.read_chunk(READ_BYTES_MAX, true) => chunk.map_err(|_| ReadError::Gone)?,
@@ -138,7 +140,9 @@ async fn read_stream(
             .push(shared.now(), &chunk.bytes)
             .map_err(ReadError::Wire)?;
         while let Some(bytes) = decoder.next_frame(shared.now()).map_err(ReadError::Wire)? {
-            let frame = decode_with(bytes, &*shared.check).map_err(ReadError::Wire)?;
+            let frame = frames_in
+                .decode(bytes, &*shared.check)
+                .map_err(ReadError::Wire)?;
             if frame.lane() != lane && !is_unknown(&frame) {
                 return Err(ReadError::WrongLane);
             }

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::lane::{CONTROL_PRIORITY, priority};
 use super::link::{Queued, Shared};
+use crate::wire::lane::LaneEncoder;
 
 /// The control lane, whose stream is open already.
 pub(crate) async fn control(
@@ -42,6 +43,9 @@ async fn write(
     mut queued: mpsc::Receiver<Queued>,
     first: Option<Queued>,
 ) {
+    // Here, behind the queue: what is encoded is written next, or the lane ends. So a frame
+    // that was dropped from a queue has not moved the slots.
+    let mut encoder = LaneEncoder::new(shared.agreement.clone());
     let mut next = first;
     // Charged until it is written: what waits for flow control waits here.
     while let Some(queued_frame) = match next.take() {
@@ -49,7 +53,7 @@ async fn write(
         None => queued.recv().await,
     } {
         if stream
-            .write_chunk(crate::wire::encode_framed(&queued_frame.frame).into())
+            .write_chunk(encoder.encode_framed(&queued_frame.frame).into())
             .await
             .is_err()
         {

@@ -1,37 +1,34 @@
 //! Protobuf to domain types: missing, impossible, too long and too many are refused here.
 
 use khlong_crdt::class::{Class, Cursor};
-use khlong_crdt::envelope::VerifiedEnvelope;
-use khlong_crdt::id::{ArrivalSeq, AuthorKey, LogId, RelayKey, TimelineId};
-use khlong_crdt::limits::ENVELOPE_BYTES_MAX;
-use khlong_crdt::receipt::StoredReceipt;
+use khlong_crdt::id::{ArrivalSeq, AuthorKey, LogId, TimelineId};
 use khlong_crdt::time::UnixMillis;
 use prost::bytes::Bytes;
 
-use super::pb;
-use super::{OUTCOME_DUPLICATE, OUTCOME_REFUSED, OUTCOME_STORED};
+use super::{Context, envelopes, pb};
 use crate::limits::{
-    AGENT_BYTES_MAX, APPEND_BYTES_MAX, APPEND_ENVELOPES_MAX, APPENDS_IN_FLIGHT_MAX,
-    EPHEMERAL_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, KEEP_ALIVE_MS_MAX, KEEP_ALIVE_MS_MIN,
-    PUSH_ENTRIES_MAX, SUBSCRIPTIONS_PER_CONNECTION_MAX, TIMELINES_PER_SUBSCRIPTION_MAX,
+    AGENT_BYTES_MAX, EPHEMERAL_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, KEEP_ALIVE_MS_MAX,
+    KEEP_ALIVE_MS_MIN, SUBSCRIPTIONS_PER_CONNECTION_MAX, TIMELINES_PER_SUBSCRIPTION_MAX,
     TOKEN_BYTES_MAX,
 };
-use crate::replica::{Arrival, TransferTotals};
+use crate::replica::TransferTotals;
+use crate::wire::WireError;
 use crate::wire::code::ErrorCode;
 use crate::wire::frame::{
-    Ack, Append, AppendAnswer, AppendOutcome, BackfillDone, Behind, CaughtUp, Ephemeral,
-    ErrorFrame, Frame, Goodbye, Hello, Ping, Pong, Prove, Proved, Pull, Push, Subscribe,
-    Subscribed, SubscriptionEnded, TimelineSubscription, Totals, Unsubscribe,
+    BackfillDone, Behind, CaughtUp, Ephemeral, ErrorFrame, Frame, Goodbye, Hello, Ping, Pong,
+    Prove, Proved, Pull, Subscribe, Subscribed, SubscriptionEnded, TimelineSubscription, Totals,
+    Unsubscribe,
 };
-use crate::wire::{EnvelopeCheck, WireError};
 
 impl Frame {
-    /// `check` makes the envelopes.
     pub(in crate::wire) fn from_wire(
-        frame: pb::Frame,
-        check: &EnvelopeCheck,
+        mut frame: pb::Frame,
+        context: &mut Context<'_>,
     ) -> Result<Self, WireError> {
         use pb::frame::Body;
+        if let Some(terms) = &context.terms {
+            frame.complete(terms);
+        }
         Ok(match frame.body.ok_or(WireError::NoBody)? {
             Body::Hello(body) => Self::Hello(body.try_into()?),
             Body::Prove(body) => Self::Prove(body.try_into()?),
@@ -43,7 +40,7 @@ impl Frame {
             }),
             Body::SubscriptionEnded(body) => Self::SubscriptionEnded(body.try_into()?),
             Body::Totals(body) => Self::Totals(body.try_into()?),
-            Body::Push(body) => Self::Push(push(body, check)?),
+            Body::Push(body) => Self::Push(envelopes::push(body, context)?),
             Body::Pull(body) => Self::Pull(body.try_into()?),
             Body::CaughtUp(body) => {
                 let (class, cursor) = cursor(body.cursor)?;
@@ -57,8 +54,8 @@ impl Frame {
                 let (class, cursor) = cursor(body.cursor)?;
                 Self::Behind(Behind { class, cursor })
             }
-            Body::Append(body) => Self::Append(append(body, check)?),
-            Body::Ack(body) => Self::Ack(body.try_into()?),
+            Body::Append(body) => Self::Append(envelopes::append(body, context)?),
+            Body::Ack(body) => Self::Ack(envelopes::ack(body)?),
             Body::Ephemeral(body) => Self::Ephemeral(body.try_into()?),
             Body::Error(body) => Self::Error(body.try_into()?),
             Body::Ping(body) => Self::Ping(Ping { nonce: body.nonce }),
@@ -233,41 +230,6 @@ impl TryFrom<pb::Totals> for Totals {
     }
 }
 
-fn push(body: pb::Push, check: &EnvelopeCheck) -> Result<Push, WireError> {
-    few(body.entries.len(), PUSH_ENTRIES_MAX, "entries")?;
-    let (class, cursor) = cursor(body.cursor)?;
-    let backfill = backfill(body.backfill.as_ref())?;
-    let mut entries: Vec<Arrival> = Vec::with_capacity(body.entries.len());
-    for (index, sent) in body.entries.iter().enumerate() {
-        let entry = Arrival {
-            arrival: ArrivalSeq(sent.arrival),
-            received_at: UnixMillis(sent.received_at_ms),
-            envelope: envelope(index, &sent.envelope, check)?,
-        };
-        let before = entries.last().map_or(ArrivalSeq(0), |entry| entry.arrival);
-        if entry.arrival <= before {
-            return Err(invalid("arrival"));
-        }
-        if entry.envelope.class() != class {
-            return Err(invalid("class"));
-        }
-        if backfill.is_some_and(|timeline| entry.envelope.prefix().timeline != timeline) {
-            return Err(invalid("backfill"));
-        }
-        entries.push(entry);
-    }
-    match entries.last() {
-        None => Err(WireError::Missing { field: "entries" }),
-        Some(last) if last.arrival > cursor.seq => Err(invalid("cursor")),
-        Some(_) => Ok(Push {
-            class,
-            backfill,
-            entries,
-            cursor,
-        }),
-    }
-}
-
 impl TryFrom<pb::Pull> for Pull {
     type Error = WireError;
 
@@ -277,55 +239,6 @@ impl TryFrom<pb::Pull> for Pull {
             backfill: backfill(body.backfill.as_ref())?,
             cursor: ArrivalSeq(body.cursor),
         })
-    }
-}
-
-fn append(body: pb::Append, check: &EnvelopeCheck) -> Result<Append, WireError> {
-    few(body.envelopes.len(), APPEND_ENVELOPES_MAX, "envelopes")?;
-    if body.envelopes.is_empty() {
-        return Err(WireError::Missing { field: "envelopes" });
-    }
-    if body.envelopes.iter().map(Bytes::len).sum::<usize>() > APPEND_BYTES_MAX {
-        return Err(WireError::TooLong { field: "envelopes" });
-    }
-    let envelopes = body.envelopes.iter().enumerate();
-    let envelopes = envelopes.map(|(index, bytes)| envelope(index, bytes, check));
-    Ok(Append {
-        request: body.request,
-        envelopes: envelopes.collect::<Result<_, _>>()?,
-    })
-}
-
-impl TryFrom<pb::Ack> for Ack {
-    type Error = WireError;
-
-    fn try_from(body: pb::Ack) -> Result<Self, WireError> {
-        few(body.further.len(), APPENDS_IN_FLIGHT_MAX - 1, "further")?;
-        let further = body.further.iter();
-        Ok(Self {
-            first: answer(body.request, &body.outcomes)?,
-            further: further
-                .map(|body| answer(body.request, &body.outcomes))
-                .collect::<Result<_, _>>()?,
-            receipt: body.receipt.map(receipt).transpose()?,
-        })
-    }
-}
-
-impl TryFrom<&pb::AppendOutcome> for AppendOutcome {
-    type Error = WireError;
-
-    fn try_from(body: &pb::AppendOutcome) -> Result<Self, WireError> {
-        let arrival = ArrivalSeq(body.arrival);
-        match body.outcome {
-            OUTCOME_STORED if arrival.0 > 0 => Ok(Self::Stored { arrival }),
-            OUTCOME_DUPLICATE if arrival.0 > 0 => Ok(Self::Duplicate { arrival }),
-            OUTCOME_REFUSED => Ok(Self::Refused {
-                code: ErrorCode::from_number(body.code),
-                retry_after_ms: body.retry_after_ms,
-            }),
-            _ => Err(invalid("outcome")),
-        }
     }
 }
 
@@ -355,28 +268,7 @@ impl TryFrom<pb::Error> for ErrorFrame {
     }
 }
 
-fn answer(request: u64, outcomes: &[pb::AppendOutcome]) -> Result<AppendAnswer, WireError> {
-    few(outcomes.len(), APPEND_ENVELOPES_MAX, "outcomes")?;
-    let outcomes = outcomes.iter().map(AppendOutcome::try_from);
-    Ok(AppendAnswer {
-        request,
-        outcomes: outcomes.collect::<Result<_, _>>()?,
-    })
-}
-
-fn receipt(body: pb::StoredReceipt) -> Result<StoredReceipt, WireError> {
-    Ok(StoredReceipt {
-        relay: RelayKey::from_bytes(fixed(&body.relay, "relay")?),
-        log: LogId::from_bytes(fixed(&body.log, "log")?),
-        log_epoch: body.log_epoch,
-        received_at: UnixMillis(body.received_at_ms),
-        root: fixed(&body.root, "root")?,
-        count: body.count,
-        signature: fixed(&body.signature, "signature")?,
-    })
-}
-
-fn cursor(body: Option<pb::Cursor>) -> Result<(Class, Cursor), WireError> {
+pub(super) fn cursor(body: Option<pb::Cursor>) -> Result<(Class, Cursor), WireError> {
     let body = body.ok_or(WireError::Missing { field: "cursor" })?;
     let cursor = Cursor {
         log: LogId::from_bytes(fixed(&body.log, "log")?),
@@ -387,20 +279,11 @@ fn cursor(body: Option<pb::Cursor>) -> Result<(Class, Cursor), WireError> {
     Ok((class(body.class)?, cursor))
 }
 
-fn envelope(
-    index: usize,
-    bytes: &Bytes,
-    check: &EnvelopeCheck,
-) -> Result<VerifiedEnvelope, WireError> {
-    short(bytes, ENVELOPE_BYTES_MAX, "envelope")?;
-    check(bytes).map_err(|source| WireError::Envelope { index, source })
-}
-
 fn timeline(bytes: &Bytes) -> Result<TimelineId, WireError> {
     Ok(TimelineId::from_bytes(fixed(bytes, "timeline")?))
 }
 
-fn backfill(bytes: Option<&Bytes>) -> Result<Option<TimelineId>, WireError> {
+pub(super) fn backfill(bytes: Option<&Bytes>) -> Result<Option<TimelineId>, WireError> {
     bytes.map(timeline).transpose()
 }
 
@@ -409,11 +292,14 @@ fn class(number: u32) -> Result<Class, WireError> {
     Class::try_from(number).map_err(|_| invalid("class"))
 }
 
-fn fixed<const N: usize>(bytes: &[u8], field: &'static str) -> Result<[u8; N], WireError> {
+pub(super) fn fixed<const N: usize>(
+    bytes: &[u8],
+    field: &'static str,
+) -> Result<[u8; N], WireError> {
     bytes.try_into().map_err(|_| invalid(field))
 }
 
-fn short(bytes: &[u8], bytes_max: usize, field: &'static str) -> Result<(), WireError> {
+pub(super) fn short(bytes: &[u8], bytes_max: usize, field: &'static str) -> Result<(), WireError> {
     if bytes.len() > bytes_max {
         Err(WireError::TooLong { field })
     } else {
@@ -421,7 +307,11 @@ fn short(bytes: &[u8], bytes_max: usize, field: &'static str) -> Result<(), Wire
     }
 }
 
-fn few(entries: usize, entries_max: usize, field: &'static str) -> Result<(), WireError> {
+pub(super) fn few(
+    entries: usize,
+    entries_max: usize,
+    field: &'static str,
+) -> Result<(), WireError> {
     if entries > entries_max {
         Err(WireError::TooMany { field })
     } else {
@@ -429,6 +319,6 @@ fn few(entries: usize, entries_max: usize, field: &'static str) -> Result<(), Wi
     }
 }
 
-const fn invalid(field: &'static str) -> WireError {
+pub(super) const fn invalid(field: &'static str) -> WireError {
     WireError::Invalid { field }
 }

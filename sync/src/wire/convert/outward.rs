@@ -10,8 +10,8 @@ use super::pb;
 use super::{OUTCOME_DUPLICATE, OUTCOME_REFUSED, OUTCOME_STORED};
 use crate::replica::Arrival;
 use crate::wire::frame::{
-    Ack, Append, AppendAnswer, AppendOutcome, ErrorFrame, Frame, Hello, Push, Subscribe,
-    Subscribed, TimelineSubscription,
+    Ack, AckReceipt, Append, AppendAnswer, AppendOutcome, ErrorFrame, Frame, Hello, Push,
+    Subscribe, Subscribed, TimelineSubscription,
 };
 
 impl From<&Frame> for pb::Frame {
@@ -152,10 +152,19 @@ impl From<&Subscribed> for pb::Subscribed {
 impl From<&Push> for pb::Push {
     fn from(body: &Push) -> Self {
         Self {
-            backfill: backfill(body.backfill),
-            cursor: Some(cursor(body.class, &body.cursor)),
             entries: body.entries.iter().map(Into::into).collect(),
+            ..push_head(body)
         }
+    }
+}
+
+/// A push without its entries.
+pub(super) fn push_head(body: &Push) -> pb::Push {
+    pb::Push {
+        backfill: backfill(body.backfill),
+        cursor: Some(cursor(body.class, &body.cursor)),
+        entries: Vec::new(),
+        shadowed: Vec::new(),
     }
 }
 
@@ -174,6 +183,7 @@ impl From<&Append> for pb::Append {
         Self {
             request: body.request,
             envelopes: body.envelopes.iter().map(share).collect(),
+            shadowed: Vec::new(),
         }
     }
 }
@@ -181,10 +191,25 @@ impl From<&Append> for pb::Append {
 impl From<&Ack> for pb::Ack {
     fn from(body: &Ack) -> Self {
         let first = pb::AppendAnswer::from(&body.first);
+        let (whole, short) = match &body.receipt {
+            None => (None, None),
+            Some(AckReceipt::Whole(receipt)) => (Some(receipt.into()), None),
+            Some(AckReceipt::Short {
+                received_at,
+                signature,
+            }) => {
+                let short = pb::ShortReceipt {
+                    received_at_ms: received_at.0,
+                    signature: copy(signature),
+                };
+                (None, Some(short))
+            }
+        };
         Self {
             request: first.request,
             outcomes: first.outcomes,
-            receipt: body.receipt.as_ref().map(Into::into),
+            receipt: whole,
+            short_receipt: short,
             further: body.further.iter().map(Into::into).collect(),
         }
     }

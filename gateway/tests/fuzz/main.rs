@@ -1,0 +1,61 @@
+//! Any bytes, at every decoder of this crate: a value that encodes to the same bytes, or a
+//! typed error. How long, and with which engine: `crdt/tests/fuzzing`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+#[path = "../fixture/mod.rs"]
+mod fixture;
+#[path = "../../../crdt/tests/fuzzing/mod.rs"]
+mod fuzzing;
+mod journal;
+mod ledger;
+mod promptpay;
+#[path = "../promptpay/vectors.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod vectors;
+
+use fuzzing::fuzz;
+use khlong_gateway::domains::l10n::{Digits, Formats, Language, Satang};
+
+fuzz!(fuzz_l10n, 2_000, written(), l10n);
+
+fn written() -> Vec<Vec<u8>> {
+    let texts = [
+        "0",
+        "1.5",
+        "100.00",
+        "9999999999.99",
+        "29 Feb 2024",
+        "29 February 2024",
+        "29 ก.พ. 2567",
+        "29 กุมภาพันธ์ 2567",
+        "๒๙ ก.พ. ๒๕๖๗",
+    ];
+    texts.map(|text| text.as_bytes().to_vec()).to_vec()
+}
+
+/// Amounts and days as people write them.
+fn l10n(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(amount) = text.parse::<Satang>() {
+        assert_eq!(amount.to_string().parse::<Satang>().unwrap(), amount);
+    }
+    thread_local! {
+        // Loading the names of months costs a thousand times what reading a day does.
+        static FORMATS: [Formats; 2] = [Language::Thai, Language::English]
+            .map(|language| Formats::new(language, Digits::Western).unwrap());
+    }
+    FORMATS.with(|formats| {
+        for formats in formats {
+            if let Ok(day) = formats.parse_day(text) {
+                assert_eq!(formats.parse_day(&formats.day(day)).unwrap(), day);
+                assert_eq!(formats.parse_day(&formats.short_day(day)).unwrap(), day);
+            }
+        }
+    });
+}

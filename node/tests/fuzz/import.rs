@@ -1,0 +1,127 @@
+//! Exports of other programs.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use jiff::tz::Offset;
+use khlong_node::import::{
+    ChatChoice, IMPORT_BODY_BYTES_MAX, IMPORT_EXCERPT_BYTES_MAX, IMPORT_SENDER_BYTES_MAX,
+    IMPORT_TITLE_BYTES_MAX, Parsed, TELEGRAM_CHATS_MAX, parse_irc, parse_line, parse_telegram,
+};
+
+use crate::fuzzing::fuzz;
+
+/// The files below a folder of this crate, in the order of their names.
+fn files(folder: &str) -> Vec<Vec<u8>> {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    let mut paths = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                paths.insert(path);
+            }
+        }
+    }
+    paths
+        .iter()
+        .map(|path| std::fs::read(path).unwrap())
+        .collect()
+}
+
+/// What every parser promises of what it returns.
+fn keeps_promises(parsed: &Parsed) {
+    let keys: BTreeSet<_> = parsed.messages.iter().map(|m| m.import_key).collect();
+    assert_eq!(keys.len(), parsed.messages.len(), "a key of its own each");
+    assert!(parsed.skipped.is_sorted_by_key(|skipped| skipped.line));
+    assert!(parsed.messages.is_sorted_by_key(|message| message.line));
+    let title = parsed.title.as_deref().unwrap_or_default();
+    assert!(title.len() <= IMPORT_TITLE_BYTES_MAX);
+    for skipped in &parsed.skipped {
+        assert!(skipped.excerpt.len() <= IMPORT_EXCERPT_BYTES_MAX);
+        assert!(!skipped.excerpt.contains(char::is_control));
+    }
+    for message in &parsed.messages {
+        assert!(message.body.len() <= IMPORT_BODY_BYTES_MAX);
+        assert!((1..=IMPORT_SENDER_BYTES_MAX).contains(&message.sender.len()));
+        assert!(!message.sender.contains(char::is_control));
+        let obeyed = |letter: char| letter.is_control() && !matches!(letter, '\t' | '\n');
+        assert!(!message.body.contains(obeyed));
+        assert!(message.reply_to.is_none_or(|reply| keys.contains(&reply)));
+    }
+}
+
+fuzz!(fuzz_line, 500, line_files(), line);
+
+fn line_files() -> Vec<Vec<u8>> {
+    let folders = ["testdata/import", "tests/fixtures/import/line"];
+    let line = |sender: &str, body: &str| {
+        format!(
+            "2026/11/20
+10:00	{sender}	{body}
+"
+        )
+    };
+    [folders.map(files).concat(), at_limits(line).to_vec()].concat()
+}
+
+/// A sender and a body that are as long as they may be, and one byte longer.
+fn at_limits(line: impl Fn(&str, &str) -> String) -> [Vec<u8>; 3] {
+    let (sender, body) = (IMPORT_SENDER_BYTES_MAX, IMPORT_BODY_BYTES_MAX);
+    let sizes = [(sender, body), (sender + 1, 5), (5, body + 1)];
+    sizes.map(|(sender, body)| line(&"s".repeat(sender), &"b".repeat(body)).into_bytes())
+}
+
+fn line(bytes: &[u8]) {
+    let parsed = parse_line("chat.txt", bytes).ok();
+    assert_eq!(parsed, parse_line("chat.txt", bytes).ok(), "the same twice");
+    parsed.iter().for_each(keeps_promises);
+}
+
+fuzz!(fuzz_irc, 500, irc_files(), irc);
+
+fn irc_files() -> Vec<Vec<u8>> {
+    let folders = ["testdata/import", "tests/fixtures/import/irc"];
+    let line = |sender: &str, body: &str| {
+        format!(
+            "[10:00] <{sender}> {body}
+"
+        )
+    };
+    [folders.map(files).concat(), at_limits(line).to_vec()].concat()
+}
+
+fn irc(bytes: &[u8]) {
+    let parsed = parse_irc("2026-11-20.txt", bytes).ok();
+    assert_eq!(parsed, parse_irc("2026-11-20.txt", bytes).ok());
+    parsed.iter().for_each(keeps_promises);
+}
+
+fuzz!(
+    fuzz_telegram,
+    500,
+    files("tests/fixtures/import/telegram"),
+    telegram
+);
+
+fn telegram(bytes: &[u8]) {
+    let read = |choice: &ChatChoice| parse_telegram("result.json", bytes, Offset::UTC, choice);
+    let (lone, all) = (read(&ChatChoice::Lone), read(&ChatChoice::All));
+    if let Ok(lone) = lone {
+        // What is chosen decides what is kept, not what can be read.
+        let all = all.as_ref().unwrap();
+        assert_eq!(lone.is_account, all.is_account);
+        assert_eq!(lone.chats.len(), all.chats.len());
+    }
+    let Ok(all) = all else {
+        return;
+    };
+    assert!(all.chats.len() <= TELEGRAM_CHATS_MAX);
+    for chat in all.chats {
+        let parsed = chat.parsed.unwrap();
+        assert_eq!(parsed.messages.len(), chat.messages);
+        keeps_promises(&parsed);
+    }
+}

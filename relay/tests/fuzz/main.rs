@@ -1,0 +1,14 @@
+//! Any bytes, wherever a relay takes some: from clients, from its operator, from a backup.
+//! How long, and with which engine: `crdt/tests/fuzzing`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+#[path = "../../../crdt/tests/fuzzing/mod.rs"]
+mod fuzzing;
+mod hub;
+mod operator;
+#[path = "../support/mod.rs"]
+mod support;
