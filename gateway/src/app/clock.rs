@@ -1,8 +1,18 @@
 //! The one place of the gateway that asks clocks.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use khlong_crdt::time::{Monotonic, Now, UnixMillis};
+
+/// What the driver asks for the time of day.
+pub type WallClock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+
+/// The system's.
+pub(crate) fn system() -> WallClock {
+    let clock = Clock::start();
+    Arc::new(move || clock.now().wall)
+}
 
 /// Counts from its making.
 #[derive(Clone, Copy, Debug)]

@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 use khlong_crdt::time::UnixMillis;
 use khlong_store::error::{EngineError, StoreError};
 
-use super::clock::Clock;
-use super::handle::{AskError, Asked, Committed, Input, Job};
+use super::clock::WallClock;
+use super::handle::{AskError, Asked, Committed, Handle, Input, Job};
 use super::limits::{
-    BATCH_INPUTS_MAX, COMMIT_PAUSE, COMMIT_TRIES_MAX, DISK_HEADROOM_BYTES, DISK_LOOK_EVERY,
+    BATCH_INPUTS_MAX, COMMIT_PAUSE, COMMIT_WITHIN, DISK_HEADROOM_BYTES, DISK_LOOK_EVERY,
     EVICT_EVERY, TICK_EVERY,
 };
 use crate::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
 use crate::kernel::{
-    Command, Decided, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, Outcome, Ticket, oldest_key,
+    Command, Decided, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, Outcome, Proposal, Ticket,
+    oldest_key,
 };
 
 /// Who asks where the driver itself does. No key of the configuration can have this name.
@@ -32,11 +33,13 @@ enum Turn {
 pub(super) struct Driver {
     pub(super) kernel: Kernel,
     pub(super) queued: Receiver<Input>,
-    pub(super) clock: Clock,
+    pub(super) clock: WallClock,
     /// Below so much free space commands are refused.
     pub(super) reserve_bytes: u64,
     /// How long idempotency keys are kept.
     pub(super) keep_keys: Duration,
+    /// Where it is told whether writes are taken.
+    pub(super) handle: Handle,
 }
 
 /// What the loop remembers between two turns.
@@ -44,7 +47,6 @@ struct Due {
     evict: Instant,
     disk_look: Instant,
     is_disk_full: bool,
-    is_clock_refused: bool,
     /// No command of the driver's own before: the last one was rejected, as the next would be.
     own: Instant,
 }
@@ -59,7 +61,6 @@ impl Driver {
             evict: Instant::now(),
             disk_look: Instant::now(),
             is_disk_full: false,
-            is_clock_refused: false,
             own: Instant::now(),
         };
         loop {
@@ -80,11 +81,16 @@ impl Driver {
 
     /// Until something is due, and not longer than the clock may go unread.
     fn wait(&self, due: &Due) -> Result<Duration, KernelError> {
-        let is_held_up = due.is_disk_full || due.is_clock_refused || due.own > Instant::now();
-        let Some(at) = self.kernel.next_deadline()? else {
-            return Ok(TICK_EVERY);
+        let is_held_up = due.is_disk_full || due.own > Instant::now();
+        let most = if due.is_disk_full {
+            DISK_LOOK_EVERY
+        } else {
+            TICK_EVERY
         };
-        let now = self.clock.now().wall;
+        let Some(at) = self.kernel.next_deadline()? else {
+            return Ok(most);
+        };
+        let now = (self.clock)();
         let wait = Duration::from_millis(u64::try_from(at.0.saturating_sub(now.0)).unwrap_or(0));
         // What cannot be done now stays due: not at full speed.
         let least = if is_held_up {
@@ -92,15 +98,13 @@ impl Driver {
         } else {
             Duration::ZERO
         };
-        Ok(wait.clamp(least, TICK_EVERY))
+        Ok(wait.clamp(least, most))
     }
 
     fn turn(&mut self, inputs: Vec<Input>, due: &mut Due) -> Result<Turn, KernelError> {
-        let now = self.clock.now().wall;
+        let now = (self.clock)();
         if due.disk_look <= Instant::now() {
-            let least = self.reserve_bytes.saturating_add(DISK_HEADROOM_BYTES);
-            due.is_disk_full = self.kernel.store().stats().free_bytes < least;
-            due.disk_look = Instant::now() + DISK_LOOK_EVERY;
+            self.look_at_disk(due);
         }
         let mut waiting = BTreeMap::new();
         let mut jobs = Vec::new();
@@ -108,7 +112,6 @@ impl Driver {
         self.do_what_is_due(now, due)?;
         for input in inputs {
             match input {
-                Input::Write(asked) if due.is_disk_full => answer(*asked, Err(AskError::DiskFull)),
                 Input::Write(asked) => self.apply(*asked, now, &mut waiting, due)?,
                 Input::Read(job) => jobs.push(job),
                 Input::Stop => turn = Turn::Last,
@@ -119,6 +122,13 @@ impl Driver {
         Ok(turn)
     }
 
+    fn look_at_disk(&self, due: &mut Due) {
+        let least = self.reserve_bytes.saturating_add(DISK_HEADROOM_BYTES);
+        due.is_disk_full = self.kernel.store().stats().free_bytes < least;
+        due.disk_look = Instant::now() + DISK_LOOK_EVERY;
+        self.handle.set_disk_full(due.is_disk_full);
+    }
+
     fn apply(
         &mut self,
         mut asked: Asked,
@@ -126,10 +136,17 @@ impl Driver {
         waiting: &mut BTreeMap<Ticket, Asked>,
         due: &mut Due,
     ) -> Result<(), KernelError> {
+        if due.is_disk_full {
+            return self.answer_known(asked);
+        }
         asked.command.admitted_at = now;
         let mut applied = self.kernel.apply(&asked.command);
         if matches!(applied, Err(KernelError::GroupFull)) {
             self.commit_and_release(waiting, due)?;
+            self.look_at_disk(due);
+            if due.is_disk_full {
+                return self.answer_known(asked);
+            }
             applied = self.kernel.apply(&asked.command);
         }
         match applied {
@@ -142,6 +159,19 @@ impl Driver {
         Ok(())
     }
 
+    /// Takes nothing new; what stands in the journal is answered, or the retry of a payment
+    /// that happened would look like one that did not. All that was applied is committed.
+    fn answer_known(&self, asked: Asked) -> Result<(), KernelError> {
+        let with = match self.kernel.propose(&asked.command) {
+            Ok(Proposal::Known(decided)) => Ok(decided),
+            Ok(Proposal::Admitted) => Err(AskError::DiskFull),
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(error) => Err(refusal(&error)),
+        };
+        answer(asked, with);
+        Ok(())
+    }
+
     /// One sync for all. A commit that wrote nothing is tried again for a while, so that a
     /// short stall of the disk costs nobody an answer.
     fn commit_and_release(
@@ -149,13 +179,12 @@ impl Driver {
         waiting: &mut BTreeMap<Ticket, Asked>,
         due: &mut Due,
     ) -> Result<(), KernelError> {
-        let mut tries = 1;
+        let until = Instant::now() + COMMIT_WITHIN;
         while let Err(error) = self.kernel.commit() {
-            if error.is_fatal() || tries == COMMIT_TRIES_MAX {
+            if error.is_fatal() || until <= Instant::now() {
                 return Err(error);
             }
-            tracing::warn!(%error, tries, "a commit wrote nothing and is tried again");
-            tries += 1;
+            tracing::warn!(%error, "a commit wrote nothing and is tried again");
             std::thread::sleep(COMMIT_PAUSE);
         }
         for output in self.kernel.release() {
@@ -187,14 +216,10 @@ impl Driver {
 
     /// Reads the clock, lets holds expire whose time is over, and forgets old keys.
     fn do_what_is_due(&mut self, now: UnixMillis, due: &mut Due) -> Result<(), KernelError> {
-        let read = self.kernel.tick(now);
-        if let Err(error) = &read
-            && !due.is_clock_refused
-        {
-            tracing::error!(%error, "the clock is not believed");
-        }
-        due.is_clock_refused = read.is_err();
-        if due.is_clock_refused || due.is_disk_full || due.own > Instant::now() {
+        // A clock that is not believed: commands would be refused unseen, or time stand still.
+        // A start compares it with the journal anew, and a person may accept it.
+        self.kernel.tick(now)?;
+        if due.is_disk_full || due.own > Instant::now() {
             return Ok(());
         }
         if self.kernel.next_deadline()?.is_some_and(|at| at <= now) {
@@ -258,11 +283,11 @@ fn refusal(error: &KernelError) -> AskError {
         KernelError::Unfit { .. } | KernelError::KernelsName => AskError::Unfit {
             reason: error.to_string(),
         },
-        KernelError::Clock { .. } => AskError::Clock,
         KernelError::Store(StoreError::Engine(EngineError::DiskFull { .. })) => AskError::DiskFull,
         KernelError::GroupFull | KernelError::Store(_) => AskError::Full,
-        // Fatal: the driver has ended.
-        KernelError::Journal(_)
+        // The driver has ended; the clock was read with this very time before.
+        KernelError::Clock { .. }
+        | KernelError::Journal(_)
         | KernelError::Broken
         | KernelError::Behind { .. }
         | KernelError::OtherJournal { .. }

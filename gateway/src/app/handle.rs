@@ -1,7 +1,7 @@
 //! How the rest of the process reaches the driver: a bounded queue, and a way back for each answer.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -36,11 +36,8 @@ pub enum AskError {
         /// Which.
         reason: String,
     },
-    /// The clock cannot be right.
-    #[error("the gateway's clock cannot be right; its operator must look at it")]
-    Clock,
-    /// Free space is below the reserve.
-    #[error("the gateway's disk is full; nothing was written")]
+    /// Free space is below the reserve, and the key was not decided before.
+    #[error("the gateway's disk is full; its operator must make room")]
     DiskFull,
     /// The driver ended. Whether the command was decided is told by a retry under its key.
     #[error("the gateway stopped before it could answer; try again with the same idempotency key")]
@@ -59,6 +56,17 @@ pub enum State {
     Ready,
     /// It ends, or has ended.
     Stopping,
+}
+
+impl State {
+    /// In the order in which they come.
+    const fn number(self) -> u8 {
+        match self {
+            Self::Starting => 0,
+            Self::Ready => 1,
+            Self::Stopping => 2,
+        }
+    }
 }
 
 /// What reads see: everything that was answered before, and nothing that is not durable.
@@ -120,6 +128,7 @@ pub struct Handle {
     queue: SyncSender<Input>,
     under_way: Arc<UnderWay>,
     state: Arc<AtomicU8>,
+    is_disk_full: Arc<AtomicBool>,
 }
 
 impl Handle {
@@ -128,6 +137,7 @@ impl Handle {
             queue,
             under_way: Arc::default(),
             state: Arc::default(),
+            is_disk_full: Arc::default(),
         }
     }
 
@@ -141,14 +151,29 @@ impl Handle {
         }
     }
 
+    /// Whether writes are refused until there is room again.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        self.is_disk_full.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_disk_full(&self, is_full: bool) {
+        self.is_disk_full.store(is_full, Ordering::Release);
+    }
+
+    /// Stops a driver that takes nothing yet; false if it takes requests, or has ended.
+    pub(super) fn stop_starting(&self) -> bool {
+        let (starting, stopping) = (State::Starting.number(), State::Stopping.number());
+        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+        let changed = self
+            .state
+            .compare_exchange(starting, stopping, success, failure);
+        changed.is_ok()
+    }
+
     /// A driver that stops never becomes ready again.
     pub(super) fn set_state(&self, state: State) {
-        let number = match state {
-            State::Starting => 0,
-            State::Ready => 1,
-            State::Stopping => 2,
-        };
-        self.state.fetch_max(number, Ordering::AcqRel);
+        self.state.fetch_max(state.number(), Ordering::AcqRel);
     }
 
     /// Has a command decided; answers when that is durable. The driver says when it was

@@ -21,9 +21,11 @@ pub const TICK_EVERY: Duration = Duration::from_secs(60);
 /// How often old idempotency keys are looked for: 1 hour.
 pub const EVICT_EVERY: Duration = Duration::from_secs(3_600);
 
-/// How often a commit that wrote nothing is tried, and the pause between two tries.
-pub const COMMIT_TRIES_MAX: u32 = 10;
-/// See [`COMMIT_TRIES_MAX`].
+/// How long a commit that wrote nothing is tried again before the gateway ends: 1 minute, so
+/// that the stall of a disk ends nothing. Whoever waits goes on waiting.
+pub const COMMIT_WITHIN: Duration = Duration::from_secs(60);
+
+/// The pause between two tries of [`COMMIT_WITHIN`].
 pub const COMMIT_PAUSE: Duration = Duration::from_millis(200);
 
 /// How often free space is looked at.

@@ -31,6 +31,7 @@ use tokio::task::JoinHandle;
 pub use self::handle::{AskError, Committed, Handle, State};
 
 pub(crate) use self::clock::Clock;
+pub use self::clock::WallClock;
 use self::driver::Driver;
 use self::handle::Input;
 use self::limits::STOP_WITHIN;
@@ -131,14 +132,19 @@ impl App {
     pub async fn start(options: Options) -> Result<Self, AppError> {
         let fresh = Fresh::draw()?;
         let folder = options.clone();
-        Self::start_on(options, Box::new(move || open(&folder, fresh))).await
+        let open: Open = Box::new(move || open(&folder, fresh));
+        Self::start_on(options, open, clock::system()).await
     }
 
-    /// The same on a kernel that `open` makes, on the driver's thread.
+    /// The same on a kernel that `open` makes, on the driver's thread, which asks `clock`.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub async fn start_on(options: Options, open: Open) -> Result<Self, AppError> {
+    pub async fn start_on(
+        options: Options,
+        open: Open,
+        clock: WallClock,
+    ) -> Result<Self, AppError> {
         let listen = |source| AppError::Listen {
             address: options.http,
             source,
@@ -153,7 +159,7 @@ impl App {
             std::thread::Builder::new()
                 .name("kernel".to_owned())
                 .spawn(move || {
-                    let how = drive(&options, open, queued, &handle);
+                    let how = drive(&options, open, queued, &handle, clock);
                     handle.set_state(State::Stopping);
                     // The other end may be gone.
                     let _ = end.send(how);
@@ -191,7 +197,7 @@ impl App {
     }
 
     /// Serves until `stop` ends; then answers what is under way, within [`STOP_WITHIN`], and
-    /// closes the folder.
+    /// closes the folder. A stop while the journal is read is not waited for.
     ///
     /// # Errors
     /// Why the kernel did not start, or stopped: nothing is answered any more then.
@@ -215,6 +221,11 @@ impl App {
             }
             () = stop => None,
         };
+        if early.is_none() && handle.stop_starting() {
+            // Nothing was taken, so nobody waits; the folder is as a loss of power leaves it.
+            server.abort();
+            return Ok(());
+        }
         let _ = quit.send(());
         // Idle connections end at once; those that are slow to read their answer get a limit.
         if tokio::time::timeout(STOP_WITHIN, &mut server)
@@ -280,10 +291,10 @@ fn drive(
     open: Open,
     queued: Receiver<Input>,
     handle: &Handle,
+    clock: WallClock,
 ) -> Result<(), AppError> {
     let mut kernel = open()?;
-    let clock = Clock::start();
-    let now = clock.now().wall;
+    let now = clock();
     if options.accept_time {
         kernel.accept_time(now)
     } else {
@@ -297,7 +308,11 @@ fn drive(
         clock,
         reserve_bytes: options.sizes.reserve_bytes,
         keep_keys: options.keep_keys,
+        handle: handle.clone(),
     };
     handle.set_state(State::Ready);
+    if handle.state() == State::Stopping {
+        return Ok(());
+    }
     driver.run().map_err(AppError::Kernel)
 }

@@ -32,6 +32,7 @@ pub(super) async fn readyz(service: Shared) -> Response {
     match service.handle.state() {
         State::Starting => unready("starting\n"),
         State::Stopping => unready("stopping\n"),
+        State::Ready if service.handle.is_disk_full() => unready("disk full\n"),
         State::Ready => "ok\n".into_response(),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::{Bytes, to_bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use khlong_crdt::time::UnixMillis;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
@@ -14,8 +14,11 @@ use super::keys::{ApiKey, Caller, Keys, Role, Scheme};
 use super::limits::{BODIES_MAX, BODY_BYTES_MAX, BODY_WITHIN};
 use super::page::PageCache;
 use super::problem::{Problem, ProblemKind};
-use crate::app::{Clock, Committed, Handle};
+use crate::app::{AskError, Clock, Committed, Handle};
 use crate::kernel::{Command, Decided};
+
+/// Of a write that was turned away. It may be the retry of one that was not.
+const UNDECIDED: &str = "; this attempt was not decided, but an earlier one under this key may have been: keep the key and send it again";
 
 /// Shared by all requests.
 pub(crate) struct Service {
@@ -91,7 +94,14 @@ impl Service {
     }
 
     pub(super) async fn write(&self, command: Command) -> Result<Decided, Problem> {
-        Ok(self.handle.write(command).await?)
+        self.handle.write(command).await.map_err(|error| {
+            let is_undecided = !matches!(error, AskError::Stopped);
+            let mut problem = Problem::from(error);
+            if is_undecided && problem.kind.status() == StatusCode::SERVICE_UNAVAILABLE {
+                problem.detail += UNDECIDED;
+            }
+            problem
+        })
     }
 
     /// Runs `job` after the commit of what came before it.

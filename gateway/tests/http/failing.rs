@@ -1,9 +1,11 @@
 //! A kernel that stops: whoever waits is told so, and the process ends with its reason.
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, mpsc};
 
 use khlong_crdt::id::LogId;
-use khlong_gateway::app::AppError;
+use khlong_crdt::time::UnixMillis;
+use khlong_gateway::app::{AppError, WallClock};
 use khlong_gateway::domains::ledger::{Ledger, account};
 use khlong_gateway::kernel::{Kernel, KernelError, Logic};
 use khlong_store::engine::faults::Fault;
@@ -39,10 +41,22 @@ fn open(disk: &MemoryDisk) -> Kernel {
     .unwrap()
 }
 
+const NOW: i64 = 1_800_000_000_000;
+
+/// A clock that stands still.
+fn still() -> WallClock {
+    Arc::new(|| UnixMillis(NOW))
+}
+
 fn start(disk: &MemoryDisk) -> Server {
+    start_at(disk, still())
+}
+
+fn start_at(disk: &MemoryDisk, clock: WallClock) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let disk = disk.clone();
-    let server = Server::on(folder.path(), Box::new(move || Ok(open(&disk))));
+    let open = Box::new(move || Ok(open(&disk)));
+    let server = Server::on(folder.path(), open, clock);
     server.wait();
     server
 }
@@ -88,17 +102,81 @@ fn a_stalled_commit_is_tried_again() {
 }
 
 #[test]
-fn a_full_disk_refuses_writes_and_serves_reads() {
+fn a_full_disk_refuses_what_is_new_and_answers_what_was_decided() {
     let disk = MemoryDisk::new();
     let server = start(&disk);
+    set_up(server.address, 2);
+    let paid = server.send("k", json!([pay(1, 1, 2, 5)]));
+    assert_eq!(paid.results(), ["ok"]);
+    server.stop().unwrap();
     disk.set_free_bytes(Some(32 * 1024 * 1024));
-    let refused = server.send("k", json!([pay(1, 1, 2, 5)]));
+    let server = start(&disk);
+    let refused = server.send("new", json!([pay(2, 1, 2, 5)]));
     assert_eq!(
         (refused.status, refused.problem().as_str()),
         (503, "disk-full")
     );
+    // It may be the retry of one that was decided elsewhere: nothing else is claimed.
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("an earlier one"), "{detail}");
+    let again = server.send("k", json!([pay(1, 1, 2, 5)]));
+    assert_eq!((again.status, &again.body), (200, &paid.body));
+    let reused = server.send("k", json!([pay(1, 1, 2, 6)]));
+    assert_eq!(reused.problem(), "idempotency-key-reused");
     assert_eq!(server.get("/v1/journal/head").status, 200);
+    assert_eq!(server.get("/readyz").status, 503);
+    // There is room again: it is seen although nobody asks for anything.
+    disk.set_free_bytes(None);
+    server.wait();
+    let sent = server.send("new", json!([pay(2, 1, 2, 5)]));
+    assert_eq!(sent.results(), ["ok"]);
     server.stop().unwrap();
+}
+
+#[test]
+fn a_clock_that_is_not_believed_ends_the_process() {
+    for wrong in [NOW + 16 * 60_000, NOW - 16 * 60_000, -1] {
+        let disk = MemoryDisk::new();
+        let time = Arc::new(AtomicI64::new(NOW));
+        let read = Arc::clone(&time);
+        let clock: WallClock = Arc::new(move || UnixMillis(read.load(Ordering::SeqCst)));
+        let server = start_at(&disk, Arc::clone(&clock));
+        set_up(server.address, 2);
+        let paid = server.send("k", json!([pay(1, 1, 2, 5)]));
+        assert_eq!(paid.results(), ["ok"]);
+        time.store(wrong, Ordering::SeqCst);
+        // What is told leaves open whether it was decided.
+        let refused = server.send("k", json!([pay(1, 1, 2, 5)]));
+        assert_eq!(
+            (refused.status, refused.problem().as_str()),
+            (503, "stopped")
+        );
+        match server.ended() {
+            Err(error @ AppError::Kernel(KernelError::Clock { .. })) => {
+                assert_eq!(error.exit_code(), 3);
+            }
+            other => panic!("{other:?}"),
+        }
+        time.store(NOW, Ordering::SeqCst);
+        let server = start_at(&disk, clock);
+        let again = server.send("k", json!([pay(1, 1, 2, 5)]));
+        assert_eq!((again.status, &again.body), (200, &paid.body));
+        server.stop().unwrap();
+    }
+}
+
+#[test]
+fn a_stop_does_not_wait_until_the_journal_is_read() {
+    let disk = MemoryDisk::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (go, may_go) = mpsc::channel::<()>();
+    let slow = Box::new(move || {
+        may_go.recv().unwrap();
+        Ok(open(&disk))
+    });
+    let server = Server::on(folder.path(), slow, still());
+    server.stop().unwrap();
+    go.send(()).unwrap();
 }
 
 #[test]
@@ -124,6 +202,7 @@ fn who_comes_while_the_journal_is_read_is_told_to_wait() {
             may_go.recv().unwrap();
             Ok(open(&opened))
         }),
+        still(),
     );
     let status = |path| {
         try_call(server.address, "GET", path, &[], b"")
@@ -158,7 +237,7 @@ fn who_comes_while_the_journal_is_read_is_told_to_wait() {
 fn a_folder_that_is_not_to_be_opened_ends_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let damaged = || Err(AppError::Kernel(KernelError::NoJournal));
-    let server = Server::on(folder.path(), Box::new(damaged));
+    let server = Server::on(folder.path(), Box::new(damaged), still());
     let error = server.ended().unwrap_err();
     assert_eq!(error.exit_code(), 9);
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use khlong_gateway::app::{App, AppError, Handle, Open, Options};
+use khlong_gateway::app::{App, AppError, Handle, Open, Options, WallClock};
 use khlong_gateway::config::{Config, Environment, Flags};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -82,9 +82,12 @@ impl Server {
         server
     }
 
-    pub(crate) fn on(folder: &Path, open: Open) -> Self {
+    pub(crate) fn on(folder: &Path, open: Open, clock: WallClock) -> Self {
         let options = options(folder, "");
-        Self::launch(|runtime| runtime.block_on(App::start_on(options, open)).unwrap())
+        Self::launch(|runtime| {
+            let app = App::start_on(options, open, clock);
+            runtime.block_on(app).unwrap()
+        })
     }
 
     fn launch(start: impl FnOnce(&Runtime) -> App) -> Self {
