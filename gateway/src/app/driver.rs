@@ -44,7 +44,6 @@ struct Due {
     evict: Instant,
     disk_look: Instant,
     is_disk_full: bool,
-    is_clock_refused: bool,
     /// No command of the driver's own before: the last one was rejected, as the next would be.
     own: Instant,
 }
@@ -59,7 +58,6 @@ impl Driver {
             evict: Instant::now(),
             disk_look: Instant::now(),
             is_disk_full: false,
-            is_clock_refused: false,
             own: Instant::now(),
         };
         loop {
@@ -80,7 +78,7 @@ impl Driver {
 
     /// Until something is due, and not longer than the clock may go unread.
     fn wait(&self, due: &Due) -> Result<Duration, KernelError> {
-        let is_held_up = due.is_disk_full || due.is_clock_refused || due.own > Instant::now();
+        let is_held_up = due.is_disk_full || due.own > Instant::now();
         let Some(at) = self.kernel.next_deadline()? else {
             return Ok(TICK_EVERY);
         };
@@ -187,14 +185,10 @@ impl Driver {
 
     /// Reads the clock, lets holds expire whose time is over, and forgets old keys.
     fn do_what_is_due(&mut self, now: UnixMillis, due: &mut Due) -> Result<(), KernelError> {
-        let read = self.kernel.tick(now);
-        if let Err(error) = &read
-            && !due.is_clock_refused
-        {
-            tracing::error!(%error, "the clock is not believed");
-        }
-        due.is_clock_refused = read.is_err();
-        if due.is_clock_refused || due.is_disk_full || due.own > Instant::now() {
+        // A clock that is not believed: commands would be refused unseen, or time stand still.
+        // A start compares it with the journal anew, and a person may accept it.
+        self.kernel.tick(now)?;
+        if due.is_disk_full || due.own > Instant::now() {
             return Ok(());
         }
         if self.kernel.next_deadline()?.is_some_and(|at| at <= now) {
@@ -258,11 +252,11 @@ fn refusal(error: &KernelError) -> AskError {
         KernelError::Unfit { .. } | KernelError::KernelsName => AskError::Unfit {
             reason: error.to_string(),
         },
-        KernelError::Clock { .. } => AskError::Clock,
         KernelError::Store(StoreError::Engine(EngineError::DiskFull { .. })) => AskError::DiskFull,
         KernelError::GroupFull | KernelError::Store(_) => AskError::Full,
-        // Fatal: the driver has ended.
-        KernelError::Journal(_)
+        // The driver has ended; the clock was read with this very time before.
+        KernelError::Clock { .. }
+        | KernelError::Journal(_)
         | KernelError::Broken
         | KernelError::Behind { .. }
         | KernelError::OtherJournal { .. }

@@ -36,9 +36,6 @@ pub enum AskError {
         /// Which.
         reason: String,
     },
-    /// The clock cannot be right.
-    #[error("the gateway's clock cannot be right; its operator must look at it")]
-    Clock,
     /// Free space is below the reserve.
     #[error("the gateway's disk is full; nothing was written")]
     DiskFull,

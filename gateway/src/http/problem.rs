@@ -64,7 +64,6 @@ problems! {
     Busy SERVICE_UNAVAILABLE "busy" "Too many requests wait",
     Stopped SERVICE_UNAVAILABLE "stopped" "The gateway stopped before it could answer",
     DiskFull SERVICE_UNAVAILABLE "disk-full" "The gateway's disk is full",
-    Clock SERVICE_UNAVAILABLE "clock" "The gateway's clock cannot be right",
 }
 
 /// An answer that is an error.
@@ -146,7 +145,6 @@ impl From<AskError> for Problem {
             AskError::UnderWay => ProblemKind::KeyUnderWay,
             AskError::KeyReused { .. } => ProblemKind::KeyReused,
             AskError::Unfit { .. } => ProblemKind::MalformedRequest,
-            AskError::Clock => ProblemKind::Clock,
             AskError::DiskFull => ProblemKind::DiskFull,
             AskError::Stopped => ProblemKind::Stopped,
             AskError::ReadFailed => ProblemKind::Fault,
