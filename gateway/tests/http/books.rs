@@ -1,7 +1,14 @@
 //! Accounts, transfers, lines and the page: what is written is what is read.
 
 use std::collections::BTreeMap;
+use std::future::Future as _;
+use std::pin::pin;
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
 
+use khlong_crdt::time::UnixMillis;
+use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand, Transfer, transfer};
+use khlong_gateway::kernel::Command;
 use serde_json::{Value, json};
 
 use crate::server::{Server, WRITER, pay, try_post};
@@ -37,6 +44,46 @@ fn sixty_four_clients_spend_one_balance_once() {
     );
     assert_eq!(server.balance(2, "debits_posted"), "40");
     assert_eq!(server.balance(3, "credits_posted"), "40");
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_read_sees_what_was_asked_before_it_also_in_one_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    server.set_up(2);
+    let (go, may_go) = mpsc::channel::<()>();
+    let _blocked = server.handle.begin_read(move |_| may_go.recv()).unwrap();
+    let asked = Transfer {
+        id: 1,
+        debit_account_id: 1,
+        credit_account_id: 2,
+        amount: 5,
+        ledger: 764,
+        code: 1,
+        ..Transfer::default()
+    };
+    let handle = server.handle.clone();
+    let mut write = pin!(handle.write(Command {
+        caller: b"test".to_vec(),
+        scope: b"test".to_vec(),
+        key: b"k".to_vec(),
+        admitted_at: UnixMillis(0),
+        domain: LEDGER_DOMAIN,
+        body: LedgerCommand::CreateTransfers(vec![asked]).encode(),
+    }));
+    // Once is enough to put it into the queue, where the driver finds both.
+    let polled = write.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    let read = server
+        .handle
+        .begin_read(|committed| transfer(committed.store, 1).unwrap())
+        .unwrap();
+    go.send(()).unwrap();
+    assert_eq!(read.blocking_recv().unwrap().unwrap().0, asked);
+    // And the answer is out before the read.
+    let polled = write.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(polled, Poll::Ready(Ok(_))), "{polled:?}");
     server.stop().unwrap();
 }
 
