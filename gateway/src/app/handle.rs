@@ -212,10 +212,16 @@ impl Handle {
         job: impl FnOnce(&Committed<'_>) -> T + Send + 'static,
     ) -> Result<T, AskError> {
         let answered = self.begin_read(job)?;
-        answered.await.map_err(|_| match self.state() {
+        answered.await.map_err(|_| self.unread())
+    }
+
+    /// Why a read that was begun has no answer.
+    #[must_use]
+    pub fn unread(&self) -> AskError {
+        match self.state() {
             State::Ready => AskError::ReadFailed,
             State::Starting | State::Stopping => AskError::Stopped,
-        })
+        }
     }
 
     /// As [`Self::read`], without waiting for the answer.

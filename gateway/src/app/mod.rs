@@ -58,6 +58,8 @@ pub struct Options {
     pub http: SocketAddr,
     /// Connections at once.
     pub connections: usize,
+    /// How long a client may be silent where it is its turn.
+    pub silence_max: Duration,
     /// What each key may ask in a minute; a minute's worth may come at once.
     pub requests_per_minute: u32,
     /// Who may ask for what.
@@ -116,7 +118,7 @@ pub type Open = Box<dyn FnOnce() -> Result<Kernel, AppError> + Send>;
 pub struct App {
     handle: Handle,
     http: SocketAddr,
-    server: JoinHandle<io::Result<()>>,
+    server: JoinHandle<()>,
     quit: oneshot::Sender<()>,
     ended: oneshot::Receiver<Result<(), AppError>>,
     thread: std::thread::JoinHandle<()>,
@@ -172,6 +174,7 @@ impl App {
             listener,
             Arc::new(service),
             options.connections,
+            options.silence_max,
             quitting,
         ));
         Ok(Self {
@@ -213,9 +216,9 @@ impl App {
         let early = tokio::select! {
             how = &mut ended => Some(how.unwrap_or(Err(AppError::DriverGone))),
             served = &mut server => {
-                let error = served.map_err(io::Error::other).and_then(|served| served);
+                let error = served.err().map(io::Error::other);
                 stop_driver(&handle).await;
-                return Err(AppError::Serve(error.err().unwrap_or_else(|| {
+                return Err(AppError::Serve(error.unwrap_or_else(|| {
                     io::Error::other("the server returned")
                 })));
             }

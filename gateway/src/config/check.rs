@@ -110,6 +110,7 @@ impl Config {
             queue: self.limits.queue,
             http: self.listen.http,
             connections: self.limits.connections,
+            silence_max: SILENCE_MAX,
             requests_per_minute: self.limits.requests_per_minute,
             keys: self.api_keys()?,
         })

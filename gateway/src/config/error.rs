@@ -82,14 +82,16 @@ impl ConfigError {
                 Kind::InvalidValue(_, wanted) => format!("{wanted} is needed"),
                 Kind::MissingField(field) => format!("`{field}` is missing"),
                 Kind::UnknownVariant(_, known) => format!("one of {} is needed", known.join(", ")),
-                other @ (Kind::Message(_)
-                | Kind::InvalidLength(..)
+                // Of TOML's words the first line says where; those below it quote the file.
+                Kind::Message(text) => text.lines().next().unwrap_or_default().to_owned(),
+                Kind::Unsupported(_) | Kind::UnsupportedKey(..) => {
+                    "a value of this kind is not taken here".to_owned()
+                }
+                other @ (Kind::InvalidLength(..)
                 | Kind::UnknownField(..)
                 | Kind::DuplicateField(_)
                 | Kind::ISizeOutOfRange(_)
-                | Kind::USizeOutOfRange(_)
-                | Kind::Unsupported(_)
-                | Kind::UnsupportedKey(..)) => other.to_string(),
+                | Kind::USizeOutOfRange(_)) => other.to_string(),
             };
             let key = if path.is_empty() {
                 "(the whole)".to_owned()

@@ -21,6 +21,10 @@ pub const BODIES_MAX: usize = 32;
 /// How long a client may take to send a body: 30 seconds.
 pub const BODY_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long a client may be silent where it is its turn: before and within the head of each
+/// request, and while it takes nothing of its answer. 10 seconds.
+pub const SILENCE_MAX: Duration = Duration::from_secs(10);
+
 /// Connections at once. Default 256.
 pub const CONNECTIONS_DEFAULT: usize = 256;
 
@@ -42,6 +46,10 @@ pub const SECRET_BYTES_MAX: usize = 256;
 
 /// How old the sums of the page for people may be, since they read every account: 5 seconds.
 pub const PAGE_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// And at least so many times as long as it took to make them: no reader of the page takes
+/// more than a twentieth of the driver's time.
+pub const PAGE_REST: u32 = 20;
 
 /// What a client that is turned away waits before it tries again, in seconds.
 pub(super) const RETRY_AFTER_S: u64 = 1;

@@ -18,8 +18,8 @@ pub mod rate;
 mod router;
 mod service;
 
-use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -28,21 +28,14 @@ pub use self::keys::{ApiKey, Role};
 pub use self::problem::{ProblemKind, TYPE_PREFIX};
 pub(crate) use self::service::Service;
 
-use self::connections::Limited;
-
 /// Serves until `quitting` ends, and then answers what is under way.
 pub(crate) async fn serve(
     listener: TcpListener,
     service: Arc<Service>,
     connections: usize,
+    silence_max: Duration,
     quitting: oneshot::Receiver<()>,
-) -> io::Result<()> {
+) {
     let router = router::router(service);
-    let until = async {
-        // Also when the other end is gone.
-        let _ = quitting.await;
-    };
-    axum::serve(Limited::new(listener, connections), router)
-        .with_graceful_shutdown(until)
-        .await
+    connections::serve(listener, router, connections, silence_max, quitting).await;
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
@@ -14,25 +14,29 @@ use tokio::sync::Mutex;
 
 use super::keys::Scheme;
 use super::ledger::moment;
-use super::limits::PAGE_AGE_MAX;
-use super::problem::{Problem, ProblemBody};
-use super::service::{Service, Shared};
+use super::limits::{PAGE_AGE_MAX, PAGE_REST};
+use super::problem::{Problem, ProblemBody, ProblemKind};
+use super::service::{Service, Shared, unreadable};
 use crate::app::Committed;
 use crate::domains::ledger::{Asset, Sum, Totals, asset, totals};
 
-/// The last sums. They read every account, so one request at a time makes them.
+/// The last sums. They read every account, so they are made once at a time, for all who ask.
 #[derive(Default)]
-pub(super) struct PageCache(Mutex<Option<(Instant, Arc<Books>)>>);
+pub(super) struct PageCache(Arc<Mutex<Option<Arc<Books>>>>);
 
 /// The books at one entry of the journal.
 struct Books {
     head: Head,
     time: UnixMillis,
     assets: Vec<(u32, Option<Asset>, Totals)>,
+    read_at: Instant,
+    /// How long the driver did nothing else.
+    cost: Duration,
 }
 
 impl Books {
     fn read(committed: &Committed<'_>) -> Result<Self, StoreError> {
+        let began = Instant::now();
         let mut assets = Vec::new();
         for (ledger, totals) in totals(committed.store)? {
             assets.push((ledger, asset(committed.store, ledger)?, totals));
@@ -41,20 +45,34 @@ impl Books {
             head: committed.head,
             time: committed.time,
             assets,
+            read_at: Instant::now(),
+            cost: began.elapsed(),
         })
+    }
+
+    fn is_fresh(&self) -> bool {
+        let age_max = PAGE_AGE_MAX.max(self.cost.saturating_mul(PAGE_REST));
+        self.read_at.elapsed() < age_max
     }
 }
 
 async fn books(service: &Service) -> Result<Arc<Books>, Problem> {
-    let mut last = service.page.0.lock().await;
-    if let Some((read_at, books)) = last.as_ref()
-        && read_at.elapsed() < PAGE_AGE_MAX
-    {
+    let mut last = Arc::clone(&service.page.0).lock_owned().await;
+    if let Some(books) = last.as_ref().filter(|books| books.is_fresh()) {
         return Ok(Arc::clone(books));
     }
-    let books = Arc::new(service.read(Books::read).await?);
-    *last = Some((Instant::now(), Arc::clone(&books)));
-    Ok(books)
+    let handle = service.handle.clone();
+    let reading = handle.begin_read(Books::read)?;
+    // The driver reads whether or not the client waits. A task of its own holds the lock so
+    // long: clients that go away leave one read behind, not one each.
+    let made = tokio::spawn(async move {
+        let read = reading.await.map_err(|_| handle.unread())?;
+        let books = Arc::new(read.map_err(|error| unreadable(&error))?);
+        *last = Some(Arc::clone(&books));
+        Ok(books)
+    });
+    made.await
+        .unwrap_or_else(|_| Err(Problem::new(ProblemKind::Fault, "the page was not made")))
 }
 
 /// The books as a page for people. A browser asks for name (any) and password (the key's secret).

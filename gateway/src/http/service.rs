@@ -109,14 +109,18 @@ impl Service {
         &self,
         job: impl FnOnce(&Committed<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, Problem> {
-        self.handle.read(job).await?.map_err(|error| {
-            tracing::error!(%error, "a read failed");
-            Problem::new(
-                ProblemKind::Fault,
-                "the gateway cannot read its books; report it",
-            )
-        })
+        self.handle.read(job).await?.map_err(|error| unreadable(&error))
     }
+}
+
+/// A read that failed.
+pub(super) fn unreadable(error: &(impl std::error::Error + 'static)) -> Problem {
+    let error: &dyn std::error::Error = error;
+    tracing::error!(error, "a read failed");
+    Problem::new(
+        ProblemKind::Fault,
+        "the gateway cannot read its books; report it",
+    )
 }
 
 /// The service, as handlers get it.

@@ -103,7 +103,7 @@ fn holds_are_posted_voided_and_expire() {
     assert_eq!(held.results(), ["ok", "ok", "ok"]);
     let settled = json!([
         settle(4, 1, "post_pending_transfer", "60"),
-        settle(5, 2, "void_pending_transfer", "0"),
+        { "id": "5", "pending_id": "2", "flags": ["void_pending_transfer"] },
         settle(6, 2, "void_pending_transfer", "0"),
     ]);
     let results = server.send("settle", settled).results();

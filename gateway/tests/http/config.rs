@@ -73,6 +73,20 @@ fn slips_are_told_with_what_was_meant() {
 fn a_key_has_one_secret_of_its_own_and_nobody_sees_it() {
     let shown = format!("{:?}", parse(&config(""), &[]).unwrap());
     assert!(shown.contains("reader") && !shown.contains(READER));
+    for broken in [
+        format!("[keys.a]\nrole = 'reader'\nsecret = '{READER}"),
+        format!("[keys.a]\nrole = 'reader'\nsecret = {READER}"),
+        format!("[keys.a]\nrole = '{READER}'"),
+        format!("[keys.a]\nrole = 'reader'\nsecret = ['{READER}']"),
+        format!("keys = '{READER}'"),
+        format!("[limits]\nqueue = '{READER}'"),
+        format!("[listen]\nhttp = '{READER}'"),
+    ] {
+        let error = parse(&broken, &[]).unwrap_err();
+        assert!(!error.contains(READER), "{error}");
+    }
+    let error = parse("[keys.a]\nsecret = 'open\n", &[]).unwrap_err();
+    assert!(error.contains("line 2"), "{error}");
     let key = |lines: &str| format!("[keys.a]\nrole = 'reader'\n{lines}\n");
     let refused = |text: &str| {
         parse(text, &[])

@@ -1,14 +1,17 @@
 //! What is too much at once is turned away with words, and nothing of it is decided.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use khlong_crdt::time::Monotonic;
-use khlong_gateway::app::AskError;
+use khlong_gateway::app::{AskError, Options};
 use khlong_gateway::http::rate::Bucket;
 use serde_json::json;
 
 use crate::client::try_call;
-use crate::server::{READER, Server, pay};
+use crate::server::{READER, Server, options, pay};
 
 #[test]
 fn a_full_queue_answers_at_once() {
@@ -121,5 +124,81 @@ fn more_connections_than_allowed_wait_and_are_served() {
     for client in clients {
         assert_eq!(client.join().unwrap(), 200);
     }
+    server.stop().unwrap();
+}
+
+/// A server with one place, which a silent client loses soon.
+fn impatient(folder: &std::path::Path) -> Server {
+    Server::of(Options {
+        silence_max: Duration::from_millis(200),
+        ..options(folder, "[limits]\nconnections = 1\nqueue = 2")
+    })
+}
+
+fn livez(server: &Server) -> u16 {
+    let reply = try_call(server.address, "GET", "/livez", &[], b"");
+    reply.unwrap().status
+}
+
+#[test]
+fn a_silent_client_loses_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = impatient(folder.path());
+    let request = "GET /livez HTTP/1.1\r\nhost: test\r\n\r\n";
+    // Not a byte; half a head; and one that was answered and asks for nothing more.
+    for said in ["", "GET /livez HTTP/1.1\r\nhost", request] {
+        let mut silent = TcpStream::connect(server.address).unwrap();
+        silent.write_all(said.as_bytes()).unwrap();
+        assert_eq!(livez(&server), 200);
+        let mut heard = String::new();
+        silent.read_to_string(&mut heard).unwrap();
+        assert_eq!(heard.contains("200 OK"), said == request, "{said}: {heard}");
+    }
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_client_that_does_not_take_its_answers_loses_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = impatient(folder.path());
+    let mut deaf = TcpStream::connect(server.address).unwrap();
+    deaf.set_write_timeout(Some(Duration::from_millis(200)))
+        .unwrap();
+    // Far more answers than the system keeps for it.
+    let requests = "GET /openapi.json HTTP/1.1\r\nhost: test\r\n\r\n".repeat(1_000);
+    let _ = deaf.write_all(requests.as_bytes());
+    assert_eq!(livez(&server), 200);
+    server.stop().unwrap();
+}
+
+#[test]
+fn readers_of_the_page_who_go_away_leave_one_read_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = impatient(folder.path());
+    let (begun, has_begun) = mpsc::channel::<()>();
+    let (release, released) = mpsc::channel::<()>();
+    let job = move |_: &khlong_gateway::app::Committed<'_>| {
+        begun.send(()).unwrap();
+        released.recv().unwrap();
+    };
+    let blocked = server.handle.begin_read(job).unwrap();
+    has_begun.recv().unwrap();
+    for _ in 0..4 {
+        let mut gone = TcpStream::connect(server.address).unwrap();
+        let request = format!(
+            "GET /ledger HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {READER}\r\n\r\n"
+        );
+        gone.write_all(request.as_bytes()).unwrap();
+        drop(gone);
+        // There is one place: who is served now knows that the one before was let go.
+        assert_eq!(livez(&server), 200);
+    }
+    // Of the two places of the queue one is taken.
+    let beside = server.handle.begin_read(|_| ()).unwrap();
+    assert_eq!(server.handle.begin_read(|_| ()).unwrap_err(), AskError::Full);
+    release.send(()).unwrap();
+    blocked.blocking_recv().unwrap();
+    beside.blocking_recv().unwrap();
+    assert_eq!(server.get("/ledger").status, 200);
     server.stop().unwrap();
 }

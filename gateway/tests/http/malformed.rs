@@ -27,6 +27,10 @@ fn a_body_that_cannot_be_read_changes_nothing() {
         transfer[field] = value;
         json!({ "transfers": [transfer] }).to_string()
     };
+    let without_amount = |flags: &[&str]| {
+        let transfer = json!({ "id": "2", "pending_id": "1", "flags": flags });
+        json!({ "transfers": [transfer] }).to_string()
+    };
     let many = json!({ "transfers": vec![json!({ "id": "1" }); 8_191] }).to_string();
     let bodies = [
         String::new(),
@@ -40,6 +44,11 @@ fn a_body_that_cannot_be_read_changes_nothing() {
         json!({ "transfers": [{}] }).to_string(),
         with("amonut", json!("5")),
         with("amount", json!(5)),
+        with("amount", json!(null)),
+        without_amount(&[]),
+        without_amount(&["pending"]),
+        // The whole hold would be given back, and nobody paid.
+        without_amount(&["post_pending_transfer"]),
         with("amount", json!(-5)),
         with("amount", json!(5.0)),
         with("amount", json!("")),

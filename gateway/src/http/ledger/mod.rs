@@ -48,6 +48,10 @@ trait Batch: DeserializeOwned {
     const ROLE: Role;
     /// The command, and how many items it has.
     fn command(&self) -> (LedgerCommand, usize);
+    /// What a client is told to send otherwise.
+    fn check(&self) -> Result<(), Problem> {
+        Ok(())
+    }
     /// The name of a result.
     fn result(code: u8) -> Option<&'static str>;
 }
@@ -55,6 +59,7 @@ trait Batch: DeserializeOwned {
 /// Admits, decides, and tells what came of each item.
 async fn create<B: Batch>(service: &Service, request: Request) -> Result<Response, Problem> {
     let write = service.admit_write::<B>(request, B::ROLE).await?;
+    write.body.check()?;
     let (ledger, items) = write.body.command();
     let command = write.command(B::SCOPE, LEDGER_DOMAIN, ledger.encode());
     drop(write);

@@ -4,7 +4,7 @@ use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use khlong_crdt::time::UnixMillis;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::number::{Decimal, Decimal64, Decimal128, bounded, moment};
@@ -42,9 +42,10 @@ pub(in crate::http) struct TransferFields {
     #[schema(value_type = String)]
     credit_account_id: Decimal128,
     /// How much, in the asset's smallest unit. 2^128 − 1 in a post, 0 in a void: all of it.
-    #[serde(default)]
+    /// May be left out in a void alone: a post of 0 would give back all that is held.
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = String, example = "4975")]
-    amount: Decimal128,
+    amount: Option<Decimal128>,
     /// The pending transfer that this one posts or voids.
     #[serde(default)]
     #[schema(value_type = String)]
@@ -124,13 +125,22 @@ impl TransferFlag {
     }
 }
 
+/// A member that is there; `null` is none.
+fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
 impl From<&TransferFields> for Transfer {
     fn from(fields: &TransferFields) -> Self {
         Self {
             id: fields.id.0,
             debit_account_id: fields.debit_account_id.0,
             credit_account_id: fields.credit_account_id.0,
-            amount: fields.amount.0,
+            amount: fields.amount.unwrap_or_default().0,
             pending_id: fields.pending_id.0,
             user_data_128: fields.user_data_128.0,
             user_data_64: fields.user_data_64.0,
@@ -153,7 +163,7 @@ impl From<Transfer> for TransferFields {
             id: Decimal(transfer.id),
             debit_account_id: Decimal(transfer.debit_account_id),
             credit_account_id: Decimal(transfer.credit_account_id),
-            amount: Decimal(transfer.amount),
+            amount: Some(Decimal(transfer.amount)),
             pending_id: Decimal(transfer.pending_id),
             ledger: transfer.ledger,
             code: transfer.code,
@@ -174,6 +184,19 @@ impl Batch for CreateTransfers {
         let transfers: Vec<Transfer> = self.transfers.iter().map(Transfer::from).collect();
         let items = transfers.len();
         (LedgerCommand::CreateTransfers(transfers), items)
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        let is_open = |transfer: &TransferFields| {
+            transfer.amount.is_none() && !transfer.flags.contains(&TransferFlag::VoidPendingTransfer)
+        };
+        match self.transfers.iter().position(is_open) {
+            None => Ok(()),
+            Some(index) => Err(Problem::malformed(format!(
+                "transfer {index} has no `amount`; a post that is to take all that is held says \"{}\"",
+                u128::MAX
+            ))),
+        }
     }
 
     fn result(code: u8) -> Option<&'static str> {
