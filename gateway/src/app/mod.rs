@@ -22,7 +22,8 @@ use khlong_crdt::id::LogId;
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::error::StoreError;
 use khlong_store::identity::Role;
-use khlong_store::journal::JournalId;
+use khlong_store::folder::DATABASE_FOLDER;
+use khlong_store::journal::{self, JournalId};
 use khlong_store::store::{OpenOptions, Store};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -35,14 +36,14 @@ pub use self::clock::WallClock;
 use self::driver::Driver;
 use self::handle::Input;
 use self::limits::STOP_WITHIN;
-use crate::domains::ledger::Ledger;
+use crate::domains;
 use crate::http::{self, ApiKey, Service};
-use crate::kernel::{Domain, Kernel, KernelError, Logic};
+use crate::kernel::{Kernel, KernelError, Logic};
 
 /// What a gateway is started with; see [`crate::config::Config`].
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Its folder; made if it is not there.
+    /// Its folder, which `khlong-gateway init` makes.
     pub folder: PathBuf,
     /// Sizes of its store.
     pub sizes: RocksOptions,
@@ -84,6 +85,16 @@ pub enum AppError {
     /// No thread.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
+    /// The folder has no journal. A new one would be empty, as if nothing had ever happened: a
+    /// disk that is not mounted, or a slip in a path, must not look like that.
+    #[error(
+        "{path} is not the folder of a gateway; `khlong-gateway init {path}` makes one, if this is not a slip or a disk that is not mounted",
+        path = path.display()
+    )]
+    NoGateway {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// The folder is not to be opened.
     #[error("cannot open the folder of the gateway")]
     Store(#[source] StoreError),
@@ -104,7 +115,7 @@ impl AppError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Entropy(_) | Self::Thread(_) | Self::DriverGone | Self::Serve(_) => 1,
-            Self::Listen { .. } => 3,
+            Self::Listen { .. } | Self::NoGateway { .. } => 3,
             Self::Store(error) => error.exit_code(),
             Self::Kernel(error) => error.exit_code(),
         }
@@ -277,6 +288,13 @@ impl Fresh {
 }
 
 fn open(options: &Options, fresh: Fresh) -> Result<Kernel, AppError> {
+    let no_gateway = || AppError::NoGateway {
+        path: options.folder.clone(),
+    };
+    // Opening a store makes it.
+    if !options.folder.join(DATABASE_FOLDER).is_dir() {
+        return Err(no_gateway());
+    }
     let opening = OpenOptions {
         role: Role::Gateway,
         fresh_log_id: fresh.log,
@@ -284,8 +302,11 @@ fn open(options: &Options, fresh: Fresh) -> Result<Kernel, AppError> {
         sizes: options.sizes,
     };
     let store = Store::open(&options.folder, &opening).map_err(AppError::Store)?;
-    let domains: Vec<Box<dyn Domain>> = vec![Box::new(Ledger::new())];
-    Kernel::open(store, domains, Logic::CURRENT, fresh.journal).map_err(AppError::Kernel)
+    let head = journal::head(&store).map_err(|error| AppError::Kernel(error.into()))?;
+    if head.is_none() {
+        return Err(no_gateway());
+    }
+    Kernel::open(store, domains::all(), Logic::CURRENT, fresh.journal).map_err(AppError::Kernel)
 }
 
 /// The driver's thread, from the opening of the folder to its closing.

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::domains::l10n::Satang;
 use crate::domains::promptpay::{Mobile, OneTime, Reference, Wallet};
 
-/// The gateway of the Khlong network. Built so far: the ledger over HTTP, and Thai QR.
+/// The gateway of the Khlong network. Built so far: the ledger over HTTP with its journal, and Thai QR.
 #[derive(Debug, Parser)]
 #[command(name = "khlong-gateway", version, arg_required_else_help = true)]
 pub struct Arguments {
@@ -27,6 +27,29 @@ pub enum Command {
     /// Thai QR: make codes to be paid by, read them, and read those on slips. Nobody is asked or told anything.
     #[command(subcommand)]
     Promptpay(PromptPay),
+    /// Make the folder of a gateway with an empty journal, and print the journal's id.
+    Init {
+        /// The folder; made if it is not there, and it must be empty.
+        folder: PathBuf,
+    },
+    /// Read the whole journal and its hash chain, the views that follow from it, and whether debits equal credits.
+    Verify {
+        /// The folder of a gateway that does not run. Nothing in it is changed.
+        folder: PathBuf,
+    },
+    /// Rebuild all views from the journal into another folder, and compare them with those that are there.
+    Replay {
+        /// The folder of a gateway that does not run. Nothing in it is changed.
+        folder: PathBuf,
+        /// Where the rebuilt folder goes, under the same journal id; made if it is not there, and it must be empty.
+        #[arg(long, value_name = "FOLDER")]
+        into: PathBuf,
+    },
+    /// Print every entry of the journal as one line of JSON, its bytes in hexadecimal. It holds everything that was asked of the gateway.
+    Export {
+        /// The folder of a gateway that does not run. Nothing in it is changed.
+        folder: PathBuf,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.

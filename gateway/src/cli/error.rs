@@ -1,11 +1,14 @@
 //! What ends a command, and with which exit code.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use khlong_store::error::StoreError;
+use khlong_store::journal::JournalError;
 use thiserror::Error;
 
 use crate::domains::promptpay::{PayloadError, PictureError, RecipientError};
+use crate::kernel::KernelError;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -40,6 +43,82 @@ pub enum CliError {
         #[source]
         source: io::Error,
     },
+    /// A folder that cannot be looked at.
+    #[error("cannot read {path}", path = path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// A new folder would go where something is.
+    #[error("{path} has something in it; name an empty folder, or one that is not there", path = path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A new folder would go into the one that it is made from.
+    #[error("{path} lies in the folder that is replayed; name one elsewhere", path = path.display())]
+    Inside {
+        /// The folder that was to be made.
+        path: PathBuf,
+    },
+    /// No gateway was ever in the folder.
+    #[error("{path} is not the folder of a gateway; name another one, or make it with `khlong-gateway init`", path = path.display())]
+    NoGateway {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A gateway, or another command, has the folder.
+    #[error("{path} is in use by process {pid}; stop it, then try again", path = path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// The process; 0 if it did not write its number.
+        pid: u32,
+    },
+    /// What is in the folder, or what the disk says.
+    #[error("{path} is refused", path = path.display())]
+    Refused {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<KernelError>,
+    },
+    /// A damaged row, which whoever asks about the folder may see named.
+    #[error("{path} is refused: damage in {place}", path = path.display())]
+    Damaged {
+        /// The folder.
+        path: PathBuf,
+        /// Table and key.
+        place: String,
+        /// What is wrong with it.
+        #[source]
+        source: Box<KernelError>,
+    },
+    /// Debits and credits of an asset differ.
+    #[error(
+        "the books do not balance: asset {ledger} is out by {imbalance}; replay the journal into an empty folder, and report it"
+    )]
+    Unbalanced {
+        /// The asset.
+        ledger: u32,
+        /// By how many of its smallest units.
+        imbalance: u128,
+    },
+    /// The views do not follow from the journal.
+    #[error("the views in {folder} are not those of its journal; {into} has the rebuilt ones: keep both, and report it", folder = folder.display(), into = into.display())]
+    ViewsDiffer {
+        /// Where they are.
+        folder: PathBuf,
+        /// Where the rebuilt ones are.
+        into: PathBuf,
+    },
+    /// The operating system gives no random numbers.
+    #[error("the operating system gives no random numbers")]
+    Entropy(#[source] getrandom::Error),
     /// Standard input.
     #[error("cannot read a text of UTF-8 from standard input")]
     Input(#[source] io::Error),
@@ -49,16 +128,50 @@ pub enum CliError {
 }
 
 impl CliError {
+    pub(super) fn store(path: &Path, error: StoreError) -> Self {
+        Self::kernel(path, error.into())
+    }
+
+    pub(super) fn journal(path: &Path, error: JournalError) -> Self {
+        Self::kernel(path, KernelError::from_journal(error))
+    }
+
+    /// A failure of the store is the same whoever hands it on.
+    pub(super) fn kernel(path: &Path, source: KernelError) -> Self {
+        let path = path.to_owned();
+        if let KernelError::Store(error) = &source {
+            if let StoreError::Locked { pid, .. } = error {
+                return Self::InUse { path, pid: *pid };
+            }
+            if let Some(place) = error.place() {
+                return Self::Damaged {
+                    path,
+                    place,
+                    source: Box::new(source),
+                };
+            }
+        }
+        Self::Refused {
+            path,
+            source: Box::new(source),
+        }
+    }
+
     /// The exit code of the process.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Run(error) => error.exit_code(),
             Self::Recipient(_) | Self::Encode(_) => 2,
-            Self::Exists { .. } => 3,
-            Self::Decode(_) => 9,
+            Self::Exists { .. }
+            | Self::NotEmpty { .. }
+            | Self::Inside { .. }
+            | Self::NoGateway { .. }
+            | Self::InUse { .. } => 3,
+            Self::Refused { source, .. } | Self::Damaged { source, .. } => source.exit_code(),
+            Self::Decode(_) | Self::Unbalanced { .. } | Self::ViewsDiffer { .. } => 9,
             Self::File { source, .. } | Self::Output(source) => of_io(source),
-            Self::Picture(_) | Self::Input(_) => 1,
+            Self::Picture(_) | Self::Input(_) | Self::Unreadable { .. } | Self::Entropy(_) => 1,
         }
     }
 }

@@ -1,12 +1,15 @@
-//! `khlong-gateway run | promptpay | completions | man`.
+//! `khlong-gateway run | promptpay | init | verify | replay | export | completions | man`.
 //!
 //! Standard output is data only; words for people go to standard error. Exit codes are those of the
-//! whole network: 0 ok, 1 failure, 2 usage, 3 configuration or a file that is there
-//! already, 7 disk, 8 incompatible version, 9 integrity.
+//! whole network: 0 ok, 1 failure, 2 usage, 3 configuration, a file is there already, a folder is not
+//! a gateway's or is in use, 7 disk, 8 incompatible version, 9 integrity.
 
 mod args;
+mod books;
 mod encode;
 mod error;
+mod export;
+mod folder;
 mod manual;
 mod output;
 mod run;
@@ -31,6 +34,10 @@ impl Arguments {
             Command::Promptpay(PromptPay::Decode(decode)) => show::payment(output, &decode),
             Command::Promptpay(PromptPay::Slip(Slip::Encode(slip))) => encode::slip(output, &slip),
             Command::Promptpay(PromptPay::Slip(Slip::Decode(slip))) => show::slip(output, &slip),
+            Command::Init { folder } => books::init(output, &folder),
+            Command::Verify { folder } => books::verify(output, &folder),
+            Command::Replay { folder, into } => books::replay(output, &folder, &into),
+            Command::Export { folder } => export::entries(&folder),
             Command::Completions { shell } => manual::completions(output, shell),
             Command::Man { folder } => manual::pages(&folder),
         }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::CliError;
 
 /// Version of the machine-readable output.
-const SCHEMA_VERSION: u32 = 1;
+pub(super) const SCHEMA_VERSION: u32 = 1;
 
 /// How answers are written.
 #[derive(Clone, Copy, Debug)]
@@ -32,4 +32,15 @@ impl Output {
             written => written.map_err(CliError::Output),
         }
     }
+}
+
+/// Bytes in hexadecimal.
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        for half in [byte >> 4, byte & 0xf] {
+            text.extend(char::from_digit(half.into(), 16));
+        }
+    }
+    text
 }

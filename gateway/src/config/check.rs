@@ -9,7 +9,7 @@ use super::{Config, ConfigError, KeySection, SecretText};
 use crate::app::Options;
 use crate::app::limits::QUEUE_MAX;
 use crate::http::ApiKey;
-use crate::http::limits::{KEYS_MAX, SECRET_BYTES_MAX, SECRET_BYTES_MIN};
+use crate::http::limits::{KEYS_MAX, SECRET_BYTES_MAX, SECRET_BYTES_MIN, SILENCE_MAX};
 
 /// A key's name, which stands in the journal.
 const NAME_BYTES_MAX: usize = 64;

@@ -4,3 +4,11 @@
 pub mod l10n;
 pub mod ledger;
 pub mod promptpay;
+
+use crate::kernel::Domain;
+
+/// Every domain of this release that has tables: what a kernel is opened with.
+#[must_use]
+pub fn all() -> Vec<Box<dyn Domain>> {
+    vec![Box::new(ledger::Ledger::new())]
+}

@@ -21,6 +21,9 @@ pub const BODIES_MAX: usize = 32;
 /// How long a client may take to send a body: 30 seconds.
 pub const BODY_WITHIN: Duration = Duration::from_secs(30);
 
+/// Of what is said about a body that cannot be read: it may quote the body.
+pub const DETAIL_CHARS_MAX: usize = 200;
+
 /// How long a client may be silent where it is its turn: before and within the head of each
 /// request, and while it takes nothing of its answer. 10 seconds.
 pub const SILENCE_MAX: Duration = Duration::from_secs(10);

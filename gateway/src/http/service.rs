@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::idempotency;
 use super::keys::{ApiKey, Caller, Keys, Role, Scheme};
-use super::limits::{BODIES_MAX, BODY_BYTES_MAX, BODY_WITHIN};
+use super::limits::{BODIES_MAX, BODY_BYTES_MAX, BODY_WITHIN, DETAIL_CHARS_MAX};
 use super::page::PageCache;
 use super::problem::{Problem, ProblemKind};
 use crate::app::{AskError, Clock, Committed, Handle};
@@ -89,7 +89,7 @@ impl Service {
         let _place = self.bodies.acquire().await;
         let bytes = read_body(request).await?;
         let body = serde_json::from_slice(&bytes)
-            .map_err(|error| Problem::malformed(format!("the body: {error}")))?;
+            .map_err(|error| Problem::malformed(format!("the body: {}", cut(&error))))?;
         Ok(Write { caller, key, body })
     }
 
@@ -110,6 +110,21 @@ impl Service {
         job: impl FnOnce(&Committed<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, Problem> {
         self.handle.read(job).await?.map_err(|error| unreadable(&error))
+    }
+}
+
+/// What is wrong with a body, and where: its words hold at most so much of the body's own.
+fn cut(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    let short = words.chars().take(DETAIL_CHARS_MAX).collect::<String>();
+    if short.len() < words.len() {
+        format!(
+            "{short}… at line {} column {}",
+            error.line(),
+            error.column()
+        )
+    } else {
+        short
     }
 }
 

@@ -95,9 +95,9 @@ pub enum KernelError {
 }
 
 impl KernelError {
-    /// A failed append; what the store says of itself stays its own, so that a full or busy one
-    /// is tried again.
-    pub(super) fn from_journal(error: JournalError) -> Self {
+    /// A failure of the journal; what the store says of itself stays its own, so that a full or
+    /// busy one is tried again.
+    pub(crate) fn from_journal(error: JournalError) -> Self {
         match error {
             JournalError::Store(error) => Self::Store(error),
             error @ (JournalError::Exists

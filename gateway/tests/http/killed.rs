@@ -7,15 +7,20 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
+use khlong_crdt::id::LogId;
+use khlong_store::folder::DATABASE_FOLDER;
+use khlong_store::identity::Role;
+use khlong_store::store::{OpenOptions, Store};
 use serde_json::{Value, json};
 
-use crate::server::{TRANSFERS, WRITER, balance, config, get, pay, set_up, try_post, wait};
+use crate::server::{TRANSFERS, WRITER, balance, config, get, init, options, pay, set_up, try_post, wait};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_khlong-gateway");
 
 fn spawn(folder: &Path) -> (Child, SocketAddr) {
     let file = folder.join("gateway.toml");
     std::fs::write(&file, config("[log]\nlevel = \"error\"")).unwrap();
+    init(&options(folder, ""));
     let mut child = Command::new(PROGRAM)
         .args(["--json", "run", "--config"])
         .arg(&file)
@@ -145,8 +150,28 @@ fn what_is_not_to_be_used_ends_with_its_exit_code() {
     assert_eq!(code, Some(3));
     assert!(words.contains("did you mean `limits.queue`?"), "{words}");
     std::fs::write(&file, config("")).unwrap();
-    std::fs::write(folder.path().join("data"), "a file").unwrap();
-    let (code, words) = run();
-    assert_eq!(code, Some(1), "{words}");
-    assert!(words.contains("cannot open the folder"), "{words}");
+    // Where no journal is, none is begun: it would be an empty one.
+    let data = folder.path().join("data");
+    let nothing = || {
+        let (code, words) = run();
+        assert_eq!(code, Some(3), "{words}");
+        assert!(words.contains("khlong-gateway init"), "{words}");
+    };
+    nothing();
+    assert!(!data.exists());
+    std::fs::create_dir(&data).unwrap();
+    nothing();
+    assert_eq!(data.read_dir().unwrap().count(), 0);
+    // A store that a killed `init` left, without its journal.
+    let opening = OpenOptions {
+        role: Role::Gateway,
+        fresh_log_id: LogId::from_bytes([7; 16]),
+        accept_loss: false,
+        sizes: options(folder.path(), "").sizes,
+    };
+    drop(Store::open(&data, &opening).unwrap());
+    nothing();
+    std::fs::remove_dir_all(data.join(DATABASE_FOLDER)).unwrap();
+    std::fs::write(data.join(DATABASE_FOLDER), "a file").unwrap();
+    nothing();
 }

@@ -79,6 +79,10 @@ fn a_body_that_cannot_be_read_changes_nothing() {
             body
         );
     }
+    let long = with(&"x".repeat(1_000_000), json!(1));
+    let reply = send(&server, "long", "application/json", long.as_bytes());
+    assert_eq!(reply.problem(), "malformed-request");
+    assert!(reply.body.len() < 1_000, "{}", reply.body.len());
     let not_text = send(&server, "bytes", "application/json", &[0xff, 0xfe, 0x00]);
     assert_eq!(not_text.problem(), "malformed-request");
     let body = json!({ "transfers": [good] }).to_string();

@@ -3,8 +3,14 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use khlong_crdt::id::LogId;
 use khlong_gateway::app::{App, AppError, Handle, Open, Options, WallClock};
 use khlong_gateway::config::{Config, Environment, Flags};
+use khlong_gateway::domains;
+use khlong_gateway::kernel::{Kernel, Logic};
+use khlong_store::identity::Role;
+use khlong_store::journal::JournalId;
+use khlong_store::store::{OpenOptions, Store};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -58,6 +64,22 @@ pub(crate) fn options(folder: &Path, more: &str) -> Options {
     .unwrap()
 }
 
+/// Makes the folder, unless it is there.
+pub(crate) fn init(options: &Options) {
+    if options.folder.exists() {
+        return;
+    }
+    let opening = OpenOptions {
+        role: Role::Gateway,
+        fresh_log_id: LogId::from_bytes([7; 16]),
+        accept_loss: false,
+        sizes: options.sizes,
+    };
+    let store = Store::open(&options.folder, &opening).unwrap();
+    let journal = JournalId::from_bytes([9; 16]);
+    Kernel::open(store, domains::all(), Logic::CURRENT, journal).unwrap();
+}
+
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) handle: Handle,
@@ -77,6 +99,7 @@ impl Server {
     }
 
     pub(crate) fn of(options: Options) -> Self {
+        init(&options);
         let server = Self::launch(|runtime| runtime.block_on(App::start(options)).unwrap());
         server.wait();
         server

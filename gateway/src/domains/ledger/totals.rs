@@ -26,6 +26,17 @@ impl Sum {
         self.low = low;
         self.carries += u64::from(carried);
     }
+
+    /// How far both lie apart, at most 2¹²⁸ − 1.
+    fn apart(self, other: Self) -> u128 {
+        let (larger, smaller) = (self.max(other), self.min(other));
+        let (difference, borrowed) = larger.low.overflowing_sub(smaller.low);
+        if larger.carries == smaller.carries + u64::from(borrowed) {
+            difference
+        } else {
+            u128::MAX
+        }
+    }
 }
 
 /// What the accounts of one asset come to.
@@ -48,6 +59,14 @@ impl Totals {
     #[must_use]
     pub fn is_balanced(&self) -> bool {
         self.debits_posted == self.credits_posted && self.debits_pending == self.credits_pending
+    }
+
+    /// By how much debits and credits differ, posted and pending ones added: 0 if, and only
+    /// if, they balance. At most 2¹²⁸ − 1.
+    #[must_use]
+    pub fn imbalance(&self) -> u128 {
+        let posted = self.debits_posted.apart(self.credits_posted);
+        posted.saturating_add(self.debits_pending.apart(self.credits_pending))
     }
 }
 

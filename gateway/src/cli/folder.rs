@@ -1,0 +1,171 @@
+//! The folder of a gateway, as commands beside the gateway see it: one that is only read, and
+//! one that is made new.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use khlong_crdt::id::LogId;
+use khlong_store::engine::rocks::RocksOptions;
+use khlong_store::error::StoreError;
+use khlong_store::folder::{DATABASE_FOLDER, holder};
+use khlong_store::identity::Role;
+use khlong_store::journal::JournalId;
+use khlong_store::migrate::SCHEMA;
+use khlong_store::peek::Peek;
+use khlong_store::store::{OpenOptions, Store};
+
+use super::CliError;
+use crate::domains;
+use crate::kernel::{Kernel, Logic};
+
+/// Looks into the folder of a gateway that does not run; nothing in it changes. A gateway that
+/// starts meanwhile is not held up: what is read stays one moment of the past.
+pub(super) fn look(path: &Path) -> Result<Peek, CliError> {
+    if !path.join(DATABASE_FOLDER).is_dir() {
+        return Err(no_gateway(path));
+    }
+    let of_store = |error| CliError::store(path, error);
+    if let Some(pid) = holder(path).map_err(of_store)? {
+        return Err(CliError::InUse {
+            path: path.to_owned(),
+            pid,
+        });
+    }
+    let peek = Peek::open(path).map_err(of_store)?;
+    let found = peek.found();
+    let (Some(role), Some(schema)) = (&found.role, found.schema) else {
+        return Err(no_gateway(path));
+    };
+    if role != Role::Gateway.name() {
+        return Err(of_store(StoreError::WrongRole {
+            found: role.clone(),
+            wanted: Role::Gateway.name(),
+        }));
+    }
+    if schema > SCHEMA {
+        return Err(of_store(StoreError::SchemaTooNew {
+            found: schema,
+            supported: SCHEMA,
+        }));
+    }
+    if let Some(loss) = found.loss() {
+        return Err(of_store(loss));
+    }
+    Ok(peek)
+}
+
+fn no_gateway(path: &Path) -> CliError {
+    CliError::NoGateway {
+        path: path.to_owned(),
+    }
+}
+
+/// That nothing is at `path` but, perhaps, an empty folder.
+pub(super) fn refuse_used(path: &Path) -> Result<(), CliError> {
+    let unreadable = |source| CliError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(unreadable(error)),
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(Err(error)) => Err(unreadable(error)),
+            Some(Ok(_)) => Err(CliError::NotEmpty {
+                path: path.to_owned(),
+            }),
+        },
+    }
+}
+
+/// Makes a gateway's folder at `path`, where nothing is, with an empty journal.
+pub(super) fn make(path: &Path, journal: JournalId) -> Result<Kernel, CliError> {
+    let options = OpenOptions {
+        role: Role::Gateway,
+        fresh_log_id: LogId::from_bytes(random()?),
+        accept_loss: false,
+        sizes: RocksOptions::default(),
+    };
+    let store = Store::open(path, &options).map_err(|error| CliError::store(path, error))?;
+    Kernel::open(store, domains::all(), Logic::CURRENT, journal)
+        .map_err(|error| CliError::kernel(path, error))
+}
+
+/// From the operating system.
+pub(super) fn random() -> Result<[u8; 16], CliError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(CliError::Entropy)?;
+    Ok(bytes)
+}
+
+/// A folder that is made beside its place and moved there when it is whole: half of a journal
+/// would look like all of a shorter one.
+pub(super) struct Unfinished {
+    path: PathBuf,
+    target: PathBuf,
+    is_finished: bool,
+}
+
+impl Unfinished {
+    /// That of `target` is `TARGET.unfinished`, which is yet to be made; nothing may be made in
+    /// the folder `source`. Dropped without [`Self::finish`], it is removed.
+    pub(super) fn begin(target: &Path, source: &Path) -> Result<Self, CliError> {
+        refuse_used(target)?;
+        let failed = |source| CliError::File {
+            path: target.to_owned(),
+            source,
+        };
+        let target = std::path::absolute(target).map_err(failed)?;
+        let mut name: OsString = target
+            .file_name()
+            .ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?
+            .to_owned();
+        name.push(".unfinished");
+        let path = target.with_file_name(name);
+        refuse_used(&path)?;
+        let source = fs::canonicalize(source).map_err(failed)?;
+        // The first folder above it that is there says where it would lie.
+        let above = target.ancestors().find_map(|it| fs::canonicalize(it).ok());
+        if above.is_some_and(|above| above.starts_with(&source)) {
+            return Err(CliError::Inside { path: target });
+        }
+        Ok(Self {
+            path,
+            target,
+            is_finished: false,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Moves it to its place. Nothing may have it open.
+    pub(super) fn finish(mut self) -> Result<(), CliError> {
+        fs::rename(&self.path, &self.target)
+            .and_then(|()| {
+                self.is_finished = true;
+                self.target.parent().map_or(Ok(()), sync)
+            })
+            .map_err(|source| CliError::File {
+                path: self.target.clone(),
+                source,
+            })
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            // Best effort: the next try says what is in the way.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
