@@ -52,7 +52,7 @@ fn a_read_sees_what_was_asked_before_it_also_in_one_commit() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     server.set_up(2);
-    let (go, may_go) = mpsc::channel::<()>();
+    let (go, may_go) = mpsc::sync_channel::<()>(1);
     let _blocked = server.handle.begin_read(move |_| may_go.recv()).unwrap();
     let asked = Transfer {
         id: 1,

@@ -194,7 +194,7 @@ fn a_read_that_panics_hurts_nobody_else() {
 fn who_comes_while_the_journal_is_read_is_told_to_wait() {
     let disk = MemoryDisk::new();
     let folder = tempfile::tempdir().unwrap();
-    let (go, may_go) = mpsc::channel::<()>();
+    let (go, may_go) = mpsc::sync_channel::<()>(1);
     let opened = disk.clone();
     let server = Server::on(
         folder.path(),

@@ -125,9 +125,9 @@ fn the_same_key_at_the_same_time_is_a_conflict() {
     let server = Server::start(folder.path());
     server.set_up(2);
     // The driver waits in a read until it is let go: what is asked meanwhile stays undecided.
-    let (release, released) = mpsc::channel::<()>();
+    let (release, released) = mpsc::sync_channel::<()>(1);
     let blocked = server.handle.begin_read(move |_| released.recv()).unwrap();
-    let (tell, told) = mpsc::channel();
+    let (tell, told) = mpsc::sync_channel(64);
     for _ in 0..2 {
         let (tell, address) = (tell.clone(), server.address);
         std::thread::spawn(move || {

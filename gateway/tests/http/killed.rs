@@ -47,7 +47,7 @@ fn a_killed_process_loses_no_acknowledged_transfer() {
         if round == 0 {
             set_up(address, 2);
         }
-        let (tell, told) = mpsc::channel();
+        let (tell, told) = mpsc::sync_channel(64);
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
                 let tell = tell.clone();

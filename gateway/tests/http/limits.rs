@@ -18,8 +18,8 @@ fn a_full_queue_answers_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::with(folder.path(), "[limits]\nqueue = 2");
     server.set_up(2);
-    let (begun, has_begun) = mpsc::channel::<()>();
-    let (release, released) = mpsc::channel::<()>();
+    let (begun, has_begun) = mpsc::sync_channel::<()>(1);
+    let (release, released) = mpsc::sync_channel::<()>(1);
     let job = move |_: &khlong_gateway::app::Committed<'_>| {
         begun.send(()).unwrap();
         released.recv().unwrap();

@@ -62,7 +62,7 @@ fn a_body_that_cannot_be_read_changes_nothing() {
         with("code", json!(65_536)),
         with("flags", json!(["expired"])),
         with("flags", json!(vec!["linked"; 9])),
-        format!(r#"{{"transfers":[{{"id":"1","id":"2"}}]}}"#),
+        r#"{"transfers":[{"id":"1","id":"2"}]}"#.to_owned(),
         many,
     ];
     for (n, body) in bodies.iter().enumerate() {

@@ -225,8 +225,7 @@ pub(crate) fn set_up(address: SocketAddr, accounts: u32) {
 pub(crate) fn balance(address: SocketAddr, account: u32, field: &str) -> String {
     let reply = get(address, &format!("/v1/ledger/accounts/{account}"));
     assert_eq!(reply.status, 200, "{reply:?}");
-    let found = reply.json()["balances"][field].as_str().unwrap().to_owned();
-    found
+    reply.json()["balances"][field].as_str().unwrap().to_owned()
 }
 
 /// `amount` satang from one account to another.
