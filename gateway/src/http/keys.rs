@@ -8,7 +8,8 @@ use data_encoding::BASE64;
 use khlong_crdt::time::Monotonic;
 use serde::{Deserialize, Serialize};
 
-use super::limits::SECRET_BYTES_MAX;
+use super::bodies::Share;
+use super::limits::{BODIES_BYTES_MAX, KEY_BODIES_BYTES_MAX, SECRET_BYTES_MAX};
 use super::problem::{Problem, ProblemKind};
 use super::rate::Bucket;
 
@@ -54,9 +55,10 @@ pub struct ApiKey {
 }
 
 /// Who asks, and was found to be allowed to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Caller {
     pub(super) name: String,
+    pub(super) bodies: Share,
 }
 
 /// How a secret may be shown.
@@ -69,13 +71,25 @@ pub(super) enum Scheme {
     BearerOrBasic,
 }
 
-/// All keys, each with its bucket. At most [`super::limits::KEYS_MAX`].
-pub(super) struct Keys(Vec<(ApiKey, Mutex<Bucket>)>);
+/// A key with what it may ask, and send at once.
+struct Known {
+    key: ApiKey,
+    bucket: Mutex<Bucket>,
+    bodies: Share,
+}
+
+/// All keys. At most [`super::limits::KEYS_MAX`].
+pub(super) struct Keys(Vec<Known>);
 
 impl Keys {
     pub(super) fn new(keys: Vec<ApiKey>, per_minute: u32, now: Monotonic) -> Self {
-        let with_bucket = |key| (key, Mutex::new(Bucket::new(per_minute, now)));
-        Self(keys.into_iter().map(with_bucket).collect())
+        let shares = Share::divide(BODIES_BYTES_MAX, KEY_BODIES_BYTES_MAX);
+        let known = |(key, bodies)| Known {
+            key,
+            bucket: Mutex::new(Bucket::new(per_minute, now)),
+            bodies,
+        };
+        Self(keys.into_iter().zip(shares).map(known).collect())
     }
 
     /// Whose secret the request shows, if that may do what needs `role`, and not too often.
@@ -93,12 +107,16 @@ impl Keys {
         let hash = blake3::hash(&shown);
         // All are compared, whichever fits: `blake3::Hash` does so in constant time.
         let mut found = None;
-        for (key, bucket) in &self.0 {
-            if key.hash == hash {
-                found = Some((key, bucket));
+        for known in &self.0 {
+            if known.key.hash == hash {
+                found = Some(known);
             }
         }
-        let (key, bucket) = found.ok_or_else(|| unauthenticated(scheme))?;
+        let Known {
+            key,
+            bucket,
+            bodies,
+        } = found.ok_or_else(|| unauthenticated(scheme))?;
         // Before the role: whoever may not is not to ask without end either.
         let taken = bucket
             .lock()
@@ -120,6 +138,7 @@ impl Keys {
         }
         Ok(Caller {
             name: key.name.clone(),
+            bodies: bodies.clone(),
         })
     }
 }

@@ -15,8 +15,11 @@ const _: () = assert!(
     "the largest batch can be sent"
 );
 
-/// Bodies that are read and decoded at once; others wait for their turn.
-pub const BODIES_MAX: usize = 32;
+/// What all bodies that are being read hold: 160 MiB.
+pub const BODIES_BYTES_MAX: usize = 32 * BODY_BYTES_MAX;
+
+/// And those of one key: 40 MiB.
+pub const KEY_BODIES_BYTES_MAX: usize = BODIES_BYTES_MAX / 4;
 
 /// How long a client may take to send a body: 30 seconds.
 pub const BODY_WITHIN: Duration = Duration::from_secs(30);

@@ -5,6 +5,7 @@
 //! is made from what stands in the journal, so that a retry gets the same bytes also after a
 //! restart. `GET /openapi.json` describes the routes, from the same table that serves them.
 
+pub mod bodies;
 mod connections;
 mod health;
 mod idempotency;

@@ -1,17 +1,19 @@
 //! What every handler stands on: who may ask, bodies within limits, and the way to the driver.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::body::{Bytes, to_bytes};
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use khlong_crdt::time::UnixMillis;
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
 
+use super::bodies::Held;
 use super::idempotency;
 use super::keys::{ApiKey, Caller, Keys, Role, Scheme};
-use super::limits::{BODIES_MAX, BODY_BYTES_MAX, BODY_WITHIN, DETAIL_CHARS_MAX};
+use super::limits::{BODY_BYTES_MAX, BODY_WITHIN, DETAIL_CHARS_MAX};
 use super::page::PageCache;
 use super::problem::{Problem, ProblemKind};
 use crate::app::{AskError, Clock, Committed, Handle};
@@ -25,7 +27,6 @@ pub(crate) struct Service {
     pub(super) handle: Handle,
     pub(super) page: PageCache,
     keys: Keys,
-    bodies: Semaphore,
     clock: Clock,
 }
 
@@ -58,7 +59,6 @@ impl Service {
             handle,
             page: PageCache::default(),
             keys: Keys::new(keys, requests_per_minute, clock.now().monotonic),
-            bodies: Semaphore::new(BODIES_MAX),
             clock,
         }
     }
@@ -85,11 +85,11 @@ impl Service {
                 "send `Content-Type: application/json`",
             ));
         }
-        // Never closed.
-        let _place = self.bodies.acquire().await;
-        let bytes = read_body(request).await?;
+        let mut held = caller.bodies.begin();
+        let bytes = read_body(request, &mut held).await?;
         let body = serde_json::from_slice(&bytes)
             .map_err(|error| Problem::malformed(format!("the body: {}", cut(&error))))?;
+        drop(held);
         Ok(Write { caller, key, body })
     }
 
@@ -152,18 +152,39 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type.eq_ignore_ascii_case("application/json")
 }
 
-async fn read_body(request: Request) -> Result<Bytes, Problem> {
-    let reading = to_bytes(request.into_body(), BODY_BYTES_MAX);
-    match tokio::time::timeout(BODY_WITHIN, reading).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        // Or the connection broke, and nobody reads the answer.
-        Ok(Err(_)) => Err(Problem::new(
-            ProblemKind::BodyTooLarge,
-            format!("a body has at most {BODY_BYTES_MAX} bytes; send it in parts"),
-        )),
-        Err(_) => Err(Problem::new(
+async fn read_body(request: Request, held: &mut Held<'_>) -> Result<Vec<u8>, Problem> {
+    let reading = collect(request.into_body(), held);
+    let in_time = tokio::time::timeout(BODY_WITHIN, reading).await;
+    in_time.unwrap_or_else(|_| {
+        let within = BODY_WITHIN.as_secs();
+        Err(Problem::new(
             ProblemKind::BodyTooSlow,
-            "send it within 30 s",
-        )),
+            format!("send it within {within} s"),
+        ))
+    })
+}
+
+async fn collect(mut body: Body, held: &mut Held<'_>) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        // Nobody reads the answer.
+        let frame = frame.map_err(|_| Problem::malformed("the body breaks off"))?;
+        // Else they are trailers, which nobody asks for.
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if bytes.len() + data.len() > BODY_BYTES_MAX {
+            return Err(Problem::new(
+                ProblemKind::BodyTooLarge,
+                format!("a body has at most {BODY_BYTES_MAX} bytes; send it in parts"),
+            ));
+        }
+        if !held.grow(data.len()) {
+            let mut problem = Problem::new(ProblemKind::Busy, "too many bodies are being read");
+            problem.detail += UNDECIDED;
+            return Err(problem);
+        }
+        bytes.extend_from_slice(&data);
     }
+    Ok(bytes)
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use khlong_crdt::time::Monotonic;
 use khlong_gateway::app::{AskError, Options};
+use khlong_gateway::http::bodies::Share;
 use khlong_gateway::http::rate::Bucket;
 use serde_json::json;
 
 use crate::client::try_call;
-use crate::server::{READER, Server, options, pay};
+use crate::server::{OTHER, READER, Server, TRANSFERS, WRITER, options, pay};
 
 #[test]
 fn a_full_queue_answers_at_once() {
@@ -201,4 +202,58 @@ fn readers_of_the_page_who_go_away_leave_one_read_behind() {
     beside.blocking_recv().unwrap();
     assert_eq!(server.get("/ledger").status, 200);
     server.stop().unwrap();
+}
+
+#[test]
+fn slow_bodies_of_one_writer_keep_no_other_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    server.set_up(2);
+    let slow: Vec<_> = (0..40_u64)
+        .map(|n| {
+            let body = json!({ "transfers": [pay(1 + n, 1, 2, 1)] }).to_string();
+            let mut stream = TcpStream::connect(server.address).unwrap();
+            let head = format!(
+                "POST {TRANSFERS} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+                authorization: Bearer {WRITER}\r\nidempotency-key: slow-{n}\r\n\
+                content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            let (first, rest) = body.split_at(1);
+            stream.write_all((head + first).as_bytes()).unwrap();
+            (stream, rest.to_owned())
+        })
+        .collect();
+    let body = json!({ "transfers": [pay(1_000, 1, 2, 1)] });
+    let other = server.post(TRANSFERS, OTHER, "k", &body);
+    assert_eq!(other.results(), ["ok"]);
+    // None of them had to run out of time for that.
+    for (mut stream, rest) in slow {
+        stream.write_all(rest.as_bytes()).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+    }
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_key_holds_no_more_than_its_share_and_all_no_more_than_the_budget() {
+    let shares: Vec<Share> = Share::divide(25, 10).take(3).collect();
+    let mut first = shares[0].begin();
+    let mut second = shares[0].begin();
+    assert!(first.grow(4) && second.grow(5));
+    assert!(!first.grow(2), "the share is 10");
+    assert!(first.grow(1));
+    let mut other = shares[1].begin();
+    assert!(other.grow(10));
+    let mut last = shares[2].begin();
+    assert!(last.grow(5));
+    assert!(!last.grow(1), "the budget is 25");
+    drop(second);
+    assert!(last.grow(5) && !last.grow(1));
+    drop((first, other));
+    assert!(!last.grow(1), "the share is 10");
+    let mut again = shares[0].begin();
+    assert!(again.grow(10));
 }
