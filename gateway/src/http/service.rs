@@ -109,7 +109,10 @@ impl Service {
         &self,
         job: impl FnOnce(&Committed<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, Problem> {
-        self.handle.read(job).await?.map_err(|error| unreadable(&error))
+        self.handle
+            .read(job)
+            .await?
+            .map_err(|error| unreadable(&error))
     }
 }
 

@@ -169,7 +169,7 @@ fn a_clock_that_is_not_believed_ends_the_process() {
 fn a_stop_does_not_wait_until_the_journal_is_read() {
     let disk = MemoryDisk::new();
     let folder = tempfile::tempdir().unwrap();
-    let (go, may_go) = mpsc::channel::<()>();
+    let (go, may_go) = mpsc::sync_channel::<()>(1);
     let slow = Box::new(move || {
         may_go.recv().unwrap();
         Ok(open(&disk))

@@ -13,7 +13,9 @@ use khlong_store::identity::Role;
 use khlong_store::store::{OpenOptions, Store};
 use serde_json::{Value, json};
 
-use crate::server::{TRANSFERS, WRITER, balance, config, get, init, options, pay, set_up, try_post, wait};
+use crate::server::{
+    TRANSFERS, WRITER, balance, config, get, init, options, pay, set_up, try_post, wait,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_khlong-gateway");
 

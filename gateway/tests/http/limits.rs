@@ -176,8 +176,8 @@ fn a_client_that_does_not_take_its_answers_loses_its_place() {
 fn readers_of_the_page_who_go_away_leave_one_read_behind() {
     let folder = tempfile::tempdir().unwrap();
     let server = impatient(folder.path());
-    let (begun, has_begun) = mpsc::channel::<()>();
-    let (release, released) = mpsc::channel::<()>();
+    let (begun, has_begun) = mpsc::sync_channel::<()>(1);
+    let (release, released) = mpsc::sync_channel::<()>(1);
     let job = move |_: &khlong_gateway::app::Committed<'_>| {
         begun.send(()).unwrap();
         released.recv().unwrap();
@@ -186,9 +186,8 @@ fn readers_of_the_page_who_go_away_leave_one_read_behind() {
     has_begun.recv().unwrap();
     for _ in 0..4 {
         let mut gone = TcpStream::connect(server.address).unwrap();
-        let request = format!(
-            "GET /ledger HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {READER}\r\n\r\n"
-        );
+        let request =
+            format!("GET /ledger HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {READER}\r\n\r\n");
         gone.write_all(request.as_bytes()).unwrap();
         drop(gone);
         // There is one place: who is served now knows that the one before was let go.
@@ -196,7 +195,10 @@ fn readers_of_the_page_who_go_away_leave_one_read_behind() {
     }
     // Of the two places of the queue one is taken.
     let beside = server.handle.begin_read(|_| ()).unwrap();
-    assert_eq!(server.handle.begin_read(|_| ()).unwrap_err(), AskError::Full);
+    assert_eq!(
+        server.handle.begin_read(|_| ()).unwrap_err(),
+        AskError::Full
+    );
     release.send(()).unwrap();
     blocked.blocking_recv().unwrap();
     beside.blocking_recv().unwrap();

@@ -188,7 +188,8 @@ impl Batch for CreateTransfers {
 
     fn check(&self) -> Result<(), Problem> {
         let is_open = |transfer: &TransferFields| {
-            transfer.amount.is_none() && !transfer.flags.contains(&TransferFlag::VoidPendingTransfer)
+            transfer.amount.is_none()
+                && !transfer.flags.contains(&TransferFlag::VoidPendingTransfer)
         };
         match self.transfers.iter().position(is_open) {
             None => Ok(()),
