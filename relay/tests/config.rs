@@ -243,6 +243,29 @@ fn a_token_comes_from_its_key_its_file_or_the_environment_and_from_one_of_them_o
 }
 
 #[test]
+fn what_cannot_be_read_is_told_by_its_place_and_never_repeated() {
+    const SECRET: &str = "a-token-that-nobody-sees";
+    for broken in [
+        format!("[policy]\ntoken = '{SECRET}"),
+        format!("[policy]\ntoken = {SECRET}"),
+        format!("[policy]\ntoken = ['{SECRET}']"),
+        format!("[policy]\nopening = '{SECRET}'"),
+        format!("policy = '{SECRET}'"),
+    ] {
+        let error = parse(&broken, &[], &Flags::default()).unwrap_err();
+        let mut words = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(inner) = source {
+            words += &inner.to_string();
+            source = inner.source();
+        }
+        assert!(!words.contains(SECRET), "{words}");
+    }
+    let error = parse("[policy]\ntoken = 'open\n", &[], &Flags::default()).unwrap_err();
+    assert!(error.to_string().contains("line 2"), "{error}");
+}
+
+#[test]
 fn retention_is_days_or_keep_from_every_layer() {
     let retention = |text: &str, variables: &[(&str, &str)]| {
         parse(text, variables, &Flags::default()).map(|config| config.policy().retention)

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::domains::l10n::Satang;
 use crate::domains::promptpay::{Mobile, OneTime, Reference, Wallet};
 
-/// The gateway of the Khlong network. Built so far: Thai QR, and the journal with its ledger and books.
+/// The gateway of the Khlong network. Built so far: the ledger over HTTP with its journal, what tells of its folder, and Thai QR.
 #[derive(Debug, Parser)]
 #[command(name = "khlong-gateway", version, arg_required_else_help = true)]
 pub struct Arguments {
@@ -22,6 +22,8 @@ pub struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Serve the ledger over HTTP until a signal. GET /openapi.json describes it.
+    Run(super::Run),
     /// Thai QR: make codes to be paid by, read them, and read those on slips. Nobody is asked or told anything.
     #[command(subcommand)]
     Promptpay(PromptPay),

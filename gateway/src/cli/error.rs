@@ -14,6 +14,9 @@ use crate::kernel::KernelError;
 /// Why a command failed.
 #[derive(Debug, Error)]
 pub enum CliError {
+    /// `run`.
+    #[error(transparent)]
+    Run(#[from] super::RunError),
     /// What was typed names nobody.
     #[error("no such recipient")]
     Recipient(#[source] RecipientError),
@@ -162,6 +165,7 @@ impl CliError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Run(error) => error.exit_code(),
             Self::Recipient(_) | Self::Encode(_) => 2,
             Self::Exists { .. }
             | Self::NotEmpty { .. }

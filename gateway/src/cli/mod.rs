@@ -1,9 +1,9 @@
-//! `khlong-gateway promptpay | init | verify | replay | export | statement |
+//! `khlong-gateway run | promptpay | init | verify | replay | export | statement |
 //! reconcile | payout | audit | completions | man`.
 //!
 //! Standard output is data only; words for people go to standard error. Exit codes are those of the
-//! whole network: 0 ok, 1 failure, 2 usage, 3 a file is there already, a folder is not
-//! a gateway's or is in use, 7 disk, 8 a newer version wrote it, 9 integrity.
+//! whole network: 0 ok, 1 failure, 2 usage, 3 configuration, a file is there already, a folder is not
+//! a gateway's or is in use, 7 disk, 8 incompatible version, 9 integrity.
 
 mod args;
 pub mod books;
@@ -14,10 +14,12 @@ mod folder;
 mod journal;
 mod manual;
 mod output;
+mod run;
 mod show;
 
 pub use self::args::{Arguments, Command, Decode, Encode, PromptPay, Slip, SlipEncode};
 pub use self::error::CliError;
+pub use self::run::{Run, RunError};
 
 use self::output::Output;
 
@@ -29,6 +31,7 @@ impl Arguments {
     pub fn execute(self) -> Result<(), CliError> {
         let output = Output { json: self.json };
         match self.command {
+            Command::Run(run) => run::execute(output, &run),
             Command::Promptpay(PromptPay::Encode(encode)) => encode::payment(output, &encode),
             Command::Promptpay(PromptPay::Decode(decode)) => show::payment(output, &decode),
             Command::Promptpay(PromptPay::Slip(Slip::Encode(slip))) => encode::slip(output, &slip),

@@ -121,6 +121,28 @@ fn evict(context: &mut Context<'_, '_>, before: UnixMillis) -> Result<Vec<u8>, A
     Ok(Encoder::new().u32(count).finish())
 }
 
+/// When the oldest idempotency key that is still known was admitted.
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn oldest_key(rows: &dyn Rows) -> Result<Option<UnixMillis>, StoreError> {
+    let mut oldest = None;
+    rows.scan(
+        Table::IdempotencyAge,
+        &KeyRange::all(),
+        Direction::Forward,
+        &mut |key, row| {
+            let mut fields = Decoder::new(row);
+            let (Some(_), Some(admitted_at)) = (fields.fixed::<32>(), fields.i64()) else {
+                return Err(StoreError::corrupt(Table::IdempotencyAge, key, "not a key"));
+            };
+            oldest = Some(UnixMillis(admitted_at));
+            Ok(ControlFlow::Break(()))
+        },
+    )?;
+    Ok(oldest)
+}
+
 /// A side effect that waits for the outside world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SideEffect {

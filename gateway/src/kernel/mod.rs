@@ -30,7 +30,9 @@ pub use context::{
     OUTBOX_ROWS_MAX, WRITES_BYTES_MAX, WRITES_ROWS_MAX,
 };
 pub use error::KernelError;
-pub use housekeeping::{EVICTIONS_MAX, Housekeeping, KERNEL_DOMAIN, SideEffect, waiting_outbox};
+pub use housekeeping::{
+    EVICTIONS_MAX, Housekeeping, KERNEL_DOMAIN, SideEffect, oldest_key, waiting_outbox,
+};
 pub use outcome::{OUTCOME_BYTES_MAX, Outcome, Rejection};
 pub use replay::replay;
 pub use state_hash::state_hash;

@@ -72,7 +72,6 @@ pub enum ConfigError {
 
 impl ConfigError {
     pub(super) fn from_figment(error: &figment::Error) -> Self {
-        // Values of secrets are not repeated; figment names only their kind.
         let origin = error.metadata.as_ref().map_or_else(
             || "the configuration".to_owned(),
             |from| {
@@ -93,7 +92,7 @@ impl ConfigError {
             return Self::Value {
                 key,
                 origin,
-                reason: error.kind.to_string(),
+                reason: reason(&error.kind),
             };
         };
         // figment's path ends in the unknown name, or in its section.
@@ -111,6 +110,27 @@ impl ConfigError {
             origin,
             suggestion,
         }
+    }
+}
+
+/// A value may be a secret, and is not repeated: figment's words may hold it.
+fn reason(kind: &Kind) -> String {
+    match kind {
+        Kind::InvalidType(_, wanted) | Kind::InvalidValue(_, wanted) => {
+            format!("{wanted} is needed")
+        }
+        Kind::MissingField(field) => format!("`{field}` is missing"),
+        Kind::UnknownVariant(_, known) => format!("one of {} is needed", known.join(", ")),
+        // Of TOML's words the first line says where; those below it quote the file.
+        Kind::Message(text) => text.lines().next().unwrap_or_default().to_owned(),
+        Kind::Unsupported(_) | Kind::UnsupportedKey(..) => {
+            "a value of this kind is not taken here".to_owned()
+        }
+        Kind::InvalidLength(..)
+        | Kind::UnknownField(..)
+        | Kind::DuplicateField(_)
+        | Kind::ISizeOutOfRange(_)
+        | Kind::USizeOutOfRange(_) => kind.to_string(),
     }
 }
 

@@ -1,0 +1,40 @@
+//! The one place of the gateway that asks clocks.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use khlong_crdt::time::{Monotonic, Now, UnixMillis};
+
+/// What the driver asks for the time of day.
+pub type WallClock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+
+/// The system's.
+pub(crate) fn system() -> WallClock {
+    let clock = Clock::start();
+    Arc::new(move || clock.now().wall)
+}
+
+/// Counts from its making.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    began: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self {
+            began: Instant::now(),
+        }
+    }
+
+    pub(crate) fn now(self) -> Now {
+        let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Now {
+            monotonic: Monotonic(micros),
+            wall: UnixMillis(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)),
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The thread that owns the kernel: drain, apply, commit once, release, read.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use khlong_crdt::time::UnixMillis;
+use khlong_store::error::{EngineError, StoreError};
+
+use super::clock::WallClock;
+use super::handle::{AskError, Asked, Committed, Handle, Input, Job};
+use super::limits::{
+    BATCH_INPUTS_MAX, COMMIT_PAUSE, COMMIT_WITHIN, DISK_HEADROOM_BYTES, DISK_LOOK_EVERY,
+    EVICT_EVERY, TICK_EVERY,
+};
+use crate::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
+use crate::kernel::{
+    Command, Decided, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, Outcome, Proposal, Ticket,
+    oldest_key,
+};
+
+/// Who asks where the driver itself does. No key of the configuration can have this name.
+const DRIVER_CALLER: &[u8] = b"\0driver";
+
+/// Whether to go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Next,
+    Last,
+}
+
+pub(super) struct Driver {
+    pub(super) kernel: Kernel,
+    pub(super) queued: Receiver<Input>,
+    pub(super) clock: WallClock,
+    /// Below so much free space commands are refused.
+    pub(super) reserve_bytes: u64,
+    /// How long idempotency keys are kept.
+    pub(super) keep_keys: Duration,
+    /// Where it is told whether writes are taken.
+    pub(super) handle: Handle,
+}
+
+/// What the loop remembers between two turns.
+struct Due {
+    evict: Instant,
+    disk_look: Instant,
+    is_disk_full: bool,
+    /// No command of the driver's own before: the last one was rejected, as the next would be.
+    own: Instant,
+}
+
+impl Driver {
+    /// Until it is told to stop.
+    ///
+    /// # Errors
+    /// What stopped the kernel; whoever waits hears [`AskError::Stopped`].
+    pub(super) fn run(mut self) -> Result<(), KernelError> {
+        let mut due = Due {
+            evict: Instant::now(),
+            disk_look: Instant::now(),
+            is_disk_full: false,
+            own: Instant::now(),
+        };
+        loop {
+            let mut inputs = Vec::new();
+            match self.queued.recv_timeout(self.wait(&due)?) {
+                Ok(first) => {
+                    inputs.push(first);
+                    inputs.extend(self.queued.try_iter().take(BATCH_INPUTS_MAX - 1));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            if self.turn(inputs, &mut due)? == Turn::Last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Until something is due, and not longer than the clock may go unread.
+    fn wait(&self, due: &Due) -> Result<Duration, KernelError> {
+        let is_held_up = due.is_disk_full || due.own > Instant::now();
+        let most = if due.is_disk_full {
+            DISK_LOOK_EVERY
+        } else {
+            TICK_EVERY
+        };
+        let Some(at) = self.kernel.next_deadline()? else {
+            return Ok(most);
+        };
+        let now = (self.clock)();
+        let wait = Duration::from_millis(u64::try_from(at.0.saturating_sub(now.0)).unwrap_or(0));
+        // What cannot be done now stays due: not at full speed.
+        let least = if is_held_up {
+            DISK_LOOK_EVERY
+        } else {
+            Duration::ZERO
+        };
+        Ok(wait.clamp(least, most))
+    }
+
+    fn turn(&mut self, inputs: Vec<Input>, due: &mut Due) -> Result<Turn, KernelError> {
+        let now = (self.clock)();
+        if due.disk_look <= Instant::now() {
+            self.look_at_disk(due);
+        }
+        let mut waiting = BTreeMap::new();
+        let mut jobs = Vec::new();
+        let mut turn = Turn::Next;
+        self.do_what_is_due(now, due)?;
+        for input in inputs {
+            match input {
+                Input::Write(asked) => self.apply(*asked, now, &mut waiting, due)?,
+                Input::Read(job) => jobs.push(job),
+                Input::Stop => turn = Turn::Last,
+            }
+        }
+        self.commit_and_release(&mut waiting, due)?;
+        self.read(jobs);
+        Ok(turn)
+    }
+
+    fn look_at_disk(&self, due: &mut Due) {
+        let least = self.reserve_bytes.saturating_add(DISK_HEADROOM_BYTES);
+        due.is_disk_full = self.kernel.store().stats().free_bytes < least;
+        due.disk_look = Instant::now() + DISK_LOOK_EVERY;
+        self.handle.set_disk_full(due.is_disk_full);
+    }
+
+    fn apply(
+        &mut self,
+        mut asked: Asked,
+        now: UnixMillis,
+        waiting: &mut BTreeMap<Ticket, Asked>,
+        due: &mut Due,
+    ) -> Result<(), KernelError> {
+        if due.is_disk_full {
+            return self.answer_known(asked);
+        }
+        asked.command.admitted_at = now;
+        let mut applied = self.kernel.apply(&asked.command);
+        if matches!(applied, Err(KernelError::GroupFull)) {
+            self.commit_and_release(waiting, due)?;
+            self.look_at_disk(due);
+            if due.is_disk_full {
+                return self.answer_known(asked);
+            }
+            applied = self.kernel.apply(&asked.command);
+        }
+        match applied {
+            Ok(ticket) => {
+                waiting.insert(ticket, asked);
+            }
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(error) => answer(asked, Err(refusal(&error))),
+        }
+        Ok(())
+    }
+
+    /// Takes nothing new; what stands in the journal is answered, or the retry of a payment
+    /// that happened would look like one that did not. All that was applied is committed.
+    fn answer_known(&self, asked: Asked) -> Result<(), KernelError> {
+        let with = match self.kernel.propose(&asked.command) {
+            Ok(Proposal::Known(decided)) => Ok(decided),
+            Ok(Proposal::Admitted) => Err(AskError::DiskFull),
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(error) => Err(refusal(&error)),
+        };
+        answer(asked, with);
+        Ok(())
+    }
+
+    /// One sync for all. A commit that wrote nothing is tried again for a while, so that a
+    /// short stall of the disk costs nobody an answer.
+    fn commit_and_release(
+        &mut self,
+        waiting: &mut BTreeMap<Ticket, Asked>,
+        due: &mut Due,
+    ) -> Result<(), KernelError> {
+        let until = Instant::now() + COMMIT_WITHIN;
+        while let Err(error) = self.kernel.commit() {
+            if error.is_fatal() || until <= Instant::now() {
+                return Err(error);
+            }
+            tracing::warn!(%error, "a commit wrote nothing and is tried again");
+            std::thread::sleep(COMMIT_PAUSE);
+        }
+        for output in self.kernel.release() {
+            if let Some(asked) = waiting.remove(&output.ticket) {
+                answer(asked, Ok(output.decided));
+            } else if !matches!(output.decided.outcome(), Some(Outcome::Done(_))) {
+                // It would be so again, and each time an entry.
+                let entry = output.decided.seq.0;
+                tracing::error!(entry, "a command of the driver was rejected; report it");
+                due.own = Instant::now() + EVICT_EVERY;
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, jobs: Vec<Job>) {
+        let committed = Committed {
+            store: self.kernel.store(),
+            head: self.kernel.head(),
+            time: self.kernel.applied().time,
+        };
+        for job in jobs {
+            // Whoever waits for it hears that it failed; the books are not touched by it.
+            if catch_unwind(AssertUnwindSafe(|| job(&committed))).is_err() {
+                tracing::error!("a read panicked; this is a bug");
+            }
+        }
+    }
+
+    /// Reads the clock, lets holds expire whose time is over, and forgets old keys.
+    fn do_what_is_due(&mut self, now: UnixMillis, due: &mut Due) -> Result<(), KernelError> {
+        // A clock that is not believed: commands would be refused unseen, or time stand still.
+        // A start compares it with the journal anew, and a person may accept it.
+        self.kernel.tick(now)?;
+        if due.is_disk_full || due.own > Instant::now() {
+            return Ok(());
+        }
+        if self.kernel.next_deadline()?.is_some_and(|at| at <= now) {
+            self.do_own(now, b"due", LEDGER_DOMAIN, LedgerCommand::Sweep.encode())?;
+        }
+        if due.evict <= Instant::now() {
+            let keep = i64::try_from(self.keep_keys.as_millis()).unwrap_or(i64::MAX);
+            let before = UnixMillis(now.0.saturating_sub(keep));
+            let oldest = oldest_key(self.kernel.store())?;
+            if oldest.is_some_and(|oldest| oldest < before) {
+                // More than one command forgets: the next turn goes on.
+                let body = Housekeeping::Evict { before }.encode();
+                self.do_own(now, b"evict", KERNEL_DOMAIN, body)?;
+            } else {
+                due.evict = Instant::now() + EVICT_EVERY;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody waits for the answer.
+    fn do_own(
+        &mut self,
+        now: UnixMillis,
+        scope: &[u8],
+        domain: u8,
+        body: Vec<u8>,
+    ) -> Result<(), KernelError> {
+        let key = self.kernel.head().seq.next().0.to_be_bytes();
+        let command = Command {
+            caller: DRIVER_CALLER.to_vec(),
+            scope: scope.to_vec(),
+            key: key.to_vec(),
+            admitted_at: now,
+            domain,
+            body,
+        };
+        match self.kernel.apply(&command) {
+            Err(error) if error.is_fatal() => Err(error),
+            Err(error) => {
+                tracing::error!(%error, "a command of the driver is refused");
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+}
+
+fn answer(asked: Asked, with: Result<Decided, AskError>) {
+    // The key is free before the answer is out: whoever has it may ask again at once.
+    let Asked { answer, claim, .. } = asked;
+    drop(claim);
+    // Whoever asked may have gone away.
+    let _ = answer.send(with);
+}
+
+/// What a caller hears of an error after which the kernel goes on.
+fn refusal(error: &KernelError) -> AskError {
+    match error {
+        KernelError::KeyReused { seq } => AskError::KeyReused { seq: *seq },
+        KernelError::Unfit { .. } | KernelError::KernelsName => AskError::Unfit {
+            reason: error.to_string(),
+        },
+        KernelError::Store(StoreError::Engine(EngineError::DiskFull { .. })) => AskError::DiskFull,
+        KernelError::GroupFull | KernelError::Store(_) => AskError::Full,
+        // The driver has ended; the clock was read with this very time before.
+        KernelError::Clock { .. }
+        | KernelError::Journal(_)
+        | KernelError::Broken
+        | KernelError::Behind { .. }
+        | KernelError::OtherJournal { .. }
+        | KernelError::NoJournal
+        | KernelError::Domains { .. }
+        | KernelError::UnknownEntry { .. }
+        | KernelError::Diverged { .. } => AskError::Stopped,
+    }
+}

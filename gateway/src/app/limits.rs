@@ -1,0 +1,56 @@
+//! Every limit of the driver, with its arithmetic.
+
+use std::time::Duration;
+
+use khlong_store::limits::BATCH_BYTES_MAX;
+
+use crate::kernel::{BODY_BYTES_MAX, GROUP_COMMANDS_MAX, JUMP_MS_MAX};
+
+/// Commands and reads that wait for the driver. Default 256.
+pub const QUEUE_DEFAULT: usize = 256;
+
+/// The most that may be configured: what waits holds at most 1 GiB.
+pub const QUEUE_MAX: usize = 1_024;
+
+/// Inputs that share one commit.
+pub const BATCH_INPUTS_MAX: usize = 256;
+
+/// How often the driver reads its clock although nobody asks for anything: 1 minute.
+pub const TICK_EVERY: Duration = Duration::from_secs(60);
+
+/// How often old idempotency keys are looked for: 1 hour.
+pub const EVICT_EVERY: Duration = Duration::from_secs(3_600);
+
+/// How long a commit that wrote nothing is tried again before the gateway ends: 1 minute, so
+/// that the stall of a disk ends nothing. Whoever waits goes on waiting.
+pub const COMMIT_WITHIN: Duration = Duration::from_secs(60);
+
+/// The pause between two tries of [`COMMIT_WITHIN`].
+pub const COMMIT_PAUSE: Duration = Duration::from_millis(200);
+
+/// How often free space is looked at.
+pub const DISK_LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Commands are refused so far above the reserve, below which the store refuses commits: what
+/// is written between two looks fits into it.
+pub const DISK_HEADROOM_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How long a server that stops waits for answers that are under way: 10 seconds.
+pub const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+const _: () = assert!(
+    QUEUE_MAX * BODY_BYTES_MAX <= 1024 * 1024 * 1024,
+    "what waits has a bound in memory"
+);
+const _: () = assert!(
+    DISK_HEADROOM_BYTES >= 2 * BATCH_BYTES_MAX as u64,
+    "a look that is a little old costs no commit"
+);
+const _: () = assert!(
+    BATCH_INPUTS_MAX < GROUP_COMMANDS_MAX,
+    "a turn of the driver is one group, with room for what is due"
+);
+const _: () = assert!(
+    (TICK_EVERY.as_millis() as i64) < JUMP_MS_MAX / 10,
+    "an idle gateway takes its own clock"
+);

@@ -1,0 +1,342 @@
+//! The gateway as a process: one thread owns the kernel, and an HTTP server sends it what is asked.
+//!
+//! An answer leaves only after the commit that made it durable; a read waits in the same
+//! queue, so that it sees whatever was answered before it. When the kernel stops, everybody
+//! who waits is told so, and the process ends: what was not answered is told by a retry under
+//! the same idempotency key.
+
+mod clock;
+mod driver;
+mod handle;
+pub mod limits;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+use khlong_crdt::id::LogId;
+use khlong_store::engine::rocks::RocksOptions;
+use khlong_store::error::StoreError;
+use khlong_store::folder::DATABASE_FOLDER;
+use khlong_store::identity::Role;
+use khlong_store::journal::{self, JournalId};
+use khlong_store::store::{OpenOptions, Store};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+pub use self::handle::{AskError, Committed, Handle, State};
+
+pub(crate) use self::clock::Clock;
+pub use self::clock::WallClock;
+use self::driver::Driver;
+use self::handle::Input;
+use self::limits::STOP_WITHIN;
+use crate::domains;
+use crate::http::{self, ApiKey, Service};
+use crate::kernel::{Kernel, KernelError, Logic};
+
+/// What a gateway is started with; see [`crate::config::Config`].
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its folder, which `khlong-gateway init` makes.
+    pub folder: PathBuf,
+    /// Sizes of its store.
+    pub sizes: RocksOptions,
+    /// Start although acknowledged commits are gone.
+    pub accept_loss: bool,
+    /// Start although the clock seems wrong: a person has looked at it.
+    pub accept_time: bool,
+    /// How long idempotency keys are kept.
+    pub keep_keys: Duration,
+    /// Commands and reads that may wait.
+    pub queue: usize,
+    /// Where HTTP is served.
+    pub http: SocketAddr,
+    /// Connections at once.
+    pub connections: usize,
+    /// How long a client may be silent where it is its turn.
+    pub silence_max: Duration,
+    /// What each key may ask in a minute; a minute's worth may come at once.
+    pub requests_per_minute: u32,
+    /// Who may ask for what.
+    pub keys: Vec<ApiKey>,
+}
+
+/// Why a gateway does not start, or ends.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// No random numbers for the name of a new journal.
+    #[error("the system gives no random numbers")]
+    Entropy(#[source] getrandom::Error),
+    /// The address is not to be had.
+    #[error("cannot serve HTTP on {address}; another process may have the port")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// No thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// The folder has no journal. A new one would be empty, as if nothing had ever happened: a
+    /// disk that is not mounted, or a slip in a path, must not look like that.
+    #[error(
+        "{path} is not the folder of a gateway; `khlong-gateway init {path}` makes one, if this is not a slip or a disk that is not mounted",
+        path = path.display()
+    )]
+    NoGateway {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The folder is not to be opened.
+    #[error("cannot open the folder of the gateway")]
+    Store(#[source] StoreError),
+    /// The kernel does not start, or has stopped.
+    #[error("the kernel stopped")]
+    Kernel(#[source] KernelError),
+    /// The driver's thread panicked.
+    #[error("the gateway's driver failed; this is a bug, report it")]
+    DriverGone,
+    /// The HTTP server ended by itself.
+    #[error("HTTP is no longer served")]
+    Serve(#[source] io::Error),
+}
+
+impl AppError {
+    /// The exit code of a program that ends with it.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Entropy(_) | Self::Thread(_) | Self::DriverGone | Self::Serve(_) => 1,
+            Self::Listen { .. } | Self::NoGateway { .. } => 3,
+            Self::Store(error) => error.exit_code(),
+            Self::Kernel(error) => error.exit_code(),
+        }
+    }
+}
+
+/// Makes the kernel, before anything is answered.
+pub type Open = Box<dyn FnOnce() -> Result<Kernel, AppError> + Send>;
+
+/// A gateway that serves.
+pub struct App {
+    handle: Handle,
+    http: SocketAddr,
+    server: JoinHandle<()>,
+    quit: oneshot::Sender<()>,
+    ended: oneshot::Receiver<Result<(), AppError>>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl App {
+    /// Listens, and begins to read the journal on the driver's thread. Until that is done,
+    /// `/startupz` and every request are answered with 503.
+    ///
+    /// # Errors
+    /// [`AppError::Listen`], [`AppError::Entropy`], [`AppError::Thread`]; what the folder
+    /// holds is told by [`Self::run`].
+    pub async fn start(options: Options) -> Result<Self, AppError> {
+        let fresh = Fresh::draw()?;
+        let folder = options.clone();
+        let open: Open = Box::new(move || open(&folder, fresh));
+        Self::start_on(options, open, clock::system()).await
+    }
+
+    /// The same on a kernel that `open` makes, on the driver's thread, which asks `clock`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_on(
+        options: Options,
+        open: Open,
+        clock: WallClock,
+    ) -> Result<Self, AppError> {
+        let listen = |source| AppError::Listen {
+            address: options.http,
+            source,
+        };
+        let listener = TcpListener::bind(options.http).await.map_err(listen)?;
+        let http = listener.local_addr().map_err(listen)?;
+        let (queue, queued) = sync_channel(options.queue);
+        let handle = Handle::new(queue);
+        let (end, ended) = oneshot::channel();
+        let thread = {
+            let (options, handle) = (options.clone(), handle.clone());
+            std::thread::Builder::new()
+                .name("kernel".to_owned())
+                .spawn(move || {
+                    let how = drive(&options, open, queued, &handle, clock);
+                    handle.set_state(State::Stopping);
+                    // The other end may be gone.
+                    let _ = end.send(how);
+                })
+                .map_err(AppError::Thread)?
+        };
+        let (quit, quitting) = oneshot::channel();
+        let service = Service::new(handle.clone(), options.keys, options.requests_per_minute);
+        let server = tokio::spawn(http::serve(
+            listener,
+            Arc::new(service),
+            options.connections,
+            options.silence_max,
+            quitting,
+        ));
+        Ok(Self {
+            handle,
+            http,
+            server,
+            quit,
+            ended,
+            thread,
+        })
+    }
+
+    /// Where HTTP is served: the port that was taken if 0 was asked for.
+    #[must_use]
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The way to the driver.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until `stop` ends; then answers what is under way, within [`STOP_WITHIN`], and
+    /// closes the folder. A stop while the journal is read is not waited for.
+    ///
+    /// # Errors
+    /// Why the kernel did not start, or stopped: nothing is answered any more then.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
+        let Self {
+            handle,
+            mut server,
+            quit,
+            mut ended,
+            thread,
+            ..
+        } = self;
+        let early = tokio::select! {
+            how = &mut ended => Some(how.unwrap_or(Err(AppError::DriverGone))),
+            served = &mut server => {
+                let error = served.err().map(io::Error::other);
+                stop_driver(&handle).await;
+                return Err(AppError::Serve(error.unwrap_or_else(|| {
+                    io::Error::other("the server returned")
+                })));
+            }
+            () = stop => None,
+        };
+        if early.is_none() && handle.stop_starting() {
+            // Nothing was taken, so nobody waits; the folder is as a loss of power leaves it.
+            server.abort();
+            return Ok(());
+        }
+        let _ = quit.send(());
+        // Idle connections end at once; those that are slow to read their answer get a limit.
+        if tokio::time::timeout(STOP_WITHIN, &mut server)
+            .await
+            .is_err()
+        {
+            tracing::warn!("answers were still under way; their connections are cut");
+            server.abort();
+        }
+        let how = match early {
+            Some(how) => how,
+            None => {
+                stop_driver(&handle).await;
+                ended.await.unwrap_or(Err(AppError::DriverGone))
+            }
+        };
+        // It has sent its last word, or unwound.
+        let _ = thread.join();
+        how
+    }
+}
+
+async fn stop_driver(handle: &Handle) {
+    let handle = handle.clone();
+    // Waits for a place in the queue, which no async thread may do.
+    let _ = tokio::task::spawn_blocking(move || handle.stop_blocking()).await;
+}
+
+/// Random names for a folder that is new.
+#[derive(Clone, Copy)]
+struct Fresh {
+    log: LogId,
+    journal: JournalId,
+}
+
+impl Fresh {
+    fn draw() -> Result<Self, AppError> {
+        let (mut log, mut journal) = ([0; 16], [0; 16]);
+        getrandom::fill(&mut log).map_err(AppError::Entropy)?;
+        getrandom::fill(&mut journal).map_err(AppError::Entropy)?;
+        Ok(Self {
+            log: LogId::from_bytes(log),
+            journal: JournalId::from_bytes(journal),
+        })
+    }
+}
+
+fn open(options: &Options, fresh: Fresh) -> Result<Kernel, AppError> {
+    let no_gateway = || AppError::NoGateway {
+        path: options.folder.clone(),
+    };
+    // Opening a store makes it.
+    if !options.folder.join(DATABASE_FOLDER).is_dir() {
+        return Err(no_gateway());
+    }
+    let opening = OpenOptions {
+        role: Role::Gateway,
+        fresh_log_id: fresh.log,
+        accept_loss: options.accept_loss,
+        sizes: options.sizes,
+    };
+    let store = Store::open(&options.folder, &opening).map_err(AppError::Store)?;
+    let head = journal::head(&store).map_err(|error| AppError::Kernel(error.into()))?;
+    if head.is_none() {
+        return Err(no_gateway());
+    }
+    Kernel::open(store, domains::all(), Logic::CURRENT, fresh.journal).map_err(AppError::Kernel)
+}
+
+/// The driver's thread, from the opening of the folder to its closing.
+fn drive(
+    options: &Options,
+    open: Open,
+    queued: Receiver<Input>,
+    handle: &Handle,
+    clock: WallClock,
+) -> Result<(), AppError> {
+    let mut kernel = open()?;
+    let now = clock();
+    if options.accept_time {
+        kernel.accept_time(now)
+    } else {
+        kernel.tick(now)
+    }
+    .map_err(AppError::Kernel)?;
+    tracing::info!(entry = kernel.head().seq.0, "the kernel is ready");
+    let driver = Driver {
+        kernel,
+        queued,
+        clock,
+        reserve_bytes: options.sizes.reserve_bytes,
+        keep_keys: options.keep_keys,
+        handle: handle.clone(),
+    };
+    handle.set_state(State::Ready);
+    if handle.state() == State::Stopping {
+        return Ok(());
+    }
+    driver.run().map_err(AppError::Kernel)
+}

@@ -1,0 +1,152 @@
+//! The sections of the file: what each key is, and its default.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::app::limits::QUEUE_DEFAULT;
+use crate::http::Role;
+use crate::http::limits::{CONNECTIONS_DEFAULT, REQUESTS_PER_MINUTE_DEFAULT};
+
+/// Section `listen`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// TCP address of HTTP. There is no TLS: beyond this machine, put a proxy with TLS in
+    /// front. Default `127.0.0.1:8474`.
+    pub http: SocketAddr,
+}
+
+/// Section `store`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSection {
+    /// The folder of the journal and the books. Default `data`.
+    pub folder: PathBuf,
+    /// Below this much free space writes are refused and reads go on. Default 256.
+    pub reserve_mib: u32,
+    /// Memory for cached blocks. Default 64.
+    pub block_cache_mib: u32,
+    /// Memory for one table's newest rows. Default 16.
+    pub write_buffer_mib: u32,
+}
+
+/// Section `limits`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections at once. Default 256.
+    pub connections: usize,
+    /// Requests that may wait to be decided; at most 1,024. Default 256.
+    pub queue: usize,
+    /// Requests of each key in a minute; a minute's worth may come at once. Default 6,000.
+    pub requests_per_minute: u32,
+}
+
+/// Section `idempotency`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Idempotency {
+    /// How long a key stands for its request. Default 30.
+    pub keep_days: u32,
+}
+
+/// Section `log`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug`, or a filter such as `info,khlong_gateway=debug`. A
+    /// level alone is one of Khlong's own parts. Default `info`.
+    pub level: String,
+    /// `text` for people, `json` for programs: one object a line. Default `text`.
+    pub format: LogFormat,
+}
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// A section `keys.NAME`: exactly one of `hash`, `secret` and `secret_file`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeySection {
+    /// What it may do: `reader`, `writer` or `admin`, each also what those before it may.
+    pub role: Role,
+    /// BLAKE3 of the secret, in hexadecimal: what `b3sum` prints.
+    pub hash: Option<String>,
+    /// The secret itself.
+    pub secret: Option<SecretText>,
+    /// A file that holds it.
+    pub secret_file: Option<PathBuf>,
+}
+
+/// Text that is never shown.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// The text. Named so that each place that shows it is found by its name.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(…)")
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            http: SocketAddr::from(([127, 0, 0, 1], 8474)),
+        }
+    }
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        Self {
+            folder: PathBuf::from("data"),
+            reserve_mib: 256,
+            block_cache_mib: 64,
+            write_buffer_mib: 16,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: CONNECTIONS_DEFAULT,
+            queue: QUEUE_DEFAULT,
+            requests_per_minute: REQUESTS_PER_MINUTE_DEFAULT,
+        }
+    }
+}
+
+impl Default for Idempotency {
+    fn default() -> Self {
+        Self { keep_days: 30 }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}

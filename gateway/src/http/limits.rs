@@ -1,0 +1,61 @@
+//! Every limit of the HTTP surface, with its arithmetic.
+
+use std::time::Duration;
+
+use crate::domains::ledger::limits::BATCH_ITEMS_MAX;
+
+/// The body of a request: 5 MiB.
+pub const BODY_BYTES_MAX: usize = 5 * 1024 * 1024;
+
+/// What one transfer takes in JSON with every field at its longest, without blanks.
+const TRANSFER_JSON_BYTES: usize = 640;
+
+const _: () = assert!(
+    BATCH_ITEMS_MAX * TRANSFER_JSON_BYTES <= BODY_BYTES_MAX,
+    "the largest batch can be sent"
+);
+
+/// What all bodies that are being read hold: 160 MiB.
+pub const BODIES_BYTES_MAX: usize = 32 * BODY_BYTES_MAX;
+
+/// And those of one key: 40 MiB.
+pub const KEY_BODIES_BYTES_MAX: usize = BODIES_BYTES_MAX / 4;
+
+/// How long a client may take to send a body: 30 seconds.
+pub const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Of what is said about a body that cannot be read: it may quote the body.
+pub const DETAIL_CHARS_MAX: usize = 200;
+
+/// How long a client may be silent where it is its turn: before and within the head of each
+/// request, and while it takes nothing of its answer. 10 seconds.
+pub const SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// Connections at once. Default 256.
+pub const CONNECTIONS_DEFAULT: usize = 256;
+
+/// Requests of one key in a minute. Default 6,000.
+pub const REQUESTS_PER_MINUTE_DEFAULT: u32 = 6_000;
+
+/// Lines of one page: 100 unless asked for, at most 1,000.
+pub const LINES_DEFAULT: usize = 100;
+/// See [`LINES_DEFAULT`].
+pub const LINES_MAX: usize = 1_000;
+
+/// Keys that may be configured.
+pub const KEYS_MAX: usize = 1_024;
+
+/// A secret shorter than this could be guessed: 32 characters.
+pub const SECRET_BYTES_MIN: usize = 32;
+/// And a longer one is a mistake.
+pub const SECRET_BYTES_MAX: usize = 256;
+
+/// How old the sums of the page for people may be, since they read every account: 5 seconds.
+pub const PAGE_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// And at least so many times as long as it took to make them: no reader of the page takes
+/// more than a twentieth of the driver's time.
+pub const PAGE_REST: u32 = 20;
+
+/// What a client that is turned away waits before it tries again, in seconds.
+pub(super) const RETRY_AFTER_S: u64 = 1;

@@ -1,0 +1,18 @@
+//! The gateway over HTTP: a real server on a port of this machine, a real folder, real
+//! connections; and for what only a failing disk shows, an imaginary one.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod books;
+mod client;
+mod config;
+mod failing;
+mod idempotency;
+mod killed;
+mod limits;
+mod malformed;
+mod routes;
+mod server;

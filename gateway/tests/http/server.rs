@@ -1,0 +1,241 @@
+//! A server of this test's own, and words for what is asked of it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use khlong_crdt::id::LogId;
+use khlong_gateway::app::{App, AppError, Handle, Open, Options, WallClock};
+use khlong_gateway::config::{Config, Environment, Flags};
+use khlong_gateway::domains;
+use khlong_gateway::kernel::{Kernel, Logic};
+use khlong_store::identity::Role;
+use khlong_store::journal::JournalId;
+use khlong_store::store::{OpenOptions, Store};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::client::{Reply, try_call};
+
+pub(crate) const READER: &str = "reader-secret-0123456789abcdefghijkl";
+pub(crate) const WRITER: &str = "writer-secret-0123456789abcdefghijkl";
+pub(crate) const OTHER: &str = "other-secret-00123456789abcdefghijkl";
+pub(crate) const ADMIN: &str = "admin-secret-00123456789abcdefghijkl";
+
+pub(crate) const TRANSFERS: &str = "/v1/ledger/transfers";
+
+/// A configuration with a key of each role, and one more writer.
+pub(crate) fn config(more: &str) -> String {
+    format!(
+        r#"{more}
+[listen]
+http = "127.0.0.1:0"
+[store]
+reserve_mib = 1
+block_cache_mib = 1
+write_buffer_mib = 1
+[keys.reader]
+role = "reader"
+secret = "{READER}"
+[keys.shop]
+role = "writer"
+hash = "{}"
+[keys.other]
+role = "writer"
+secret = "{OTHER}"
+[keys.boss]
+role = "admin"
+secret = "{ADMIN}"
+"#,
+        blake3::hash(WRITER.as_bytes()).to_hex()
+    )
+}
+
+pub(crate) fn options(folder: &Path, more: &str) -> Options {
+    Config::parse(
+        &config(more),
+        folder,
+        Environment::default(),
+        &Flags::default(),
+    )
+    .unwrap()
+    .options()
+    .unwrap()
+}
+
+/// Makes the folder, unless it is there.
+pub(crate) fn init(options: &Options) {
+    if options.folder.exists() {
+        return;
+    }
+    let opening = OpenOptions {
+        role: Role::Gateway,
+        fresh_log_id: LogId::from_bytes([7; 16]),
+        accept_loss: false,
+        sizes: options.sizes,
+    };
+    let store = Store::open(&options.folder, &opening).unwrap();
+    let journal = JournalId::from_bytes([9; 16]);
+    Kernel::open(store, domains::all(), Logic::CURRENT, journal).unwrap();
+}
+
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) handle: Handle,
+    runtime: Runtime,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<Result<(), AppError>>,
+}
+
+impl Server {
+    pub(crate) fn start(folder: &Path) -> Self {
+        Self::with(folder, "")
+    }
+
+    /// `more`: lines of the configuration before its sections.
+    pub(crate) fn with(folder: &Path, more: &str) -> Self {
+        Self::of(options(folder, more))
+    }
+
+    pub(crate) fn of(options: Options) -> Self {
+        init(&options);
+        let server = Self::launch(|runtime| runtime.block_on(App::start(options)).unwrap());
+        server.wait();
+        server
+    }
+
+    pub(crate) fn on(folder: &Path, open: Open, clock: WallClock) -> Self {
+        let options = options(folder, "");
+        Self::launch(|runtime| {
+            let app = App::start_on(options, open, clock);
+            runtime.block_on(app).unwrap()
+        })
+    }
+
+    fn launch(start: impl FnOnce(&Runtime) -> App) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let app = start(&runtime);
+        let (stop, stopped) = oneshot::channel();
+        let (address, handle) = (app.http_addr(), app.handle());
+        let running = runtime.spawn(app.run(async {
+            let _ = stopped.await;
+        }));
+        Self {
+            address,
+            handle,
+            runtime,
+            stop,
+            running,
+        }
+    }
+
+    /// Until the journal is read.
+    pub(crate) fn wait(&self) {
+        wait(self.address);
+    }
+
+    /// As a signal would.
+    pub(crate) fn stop(self) -> Result<(), AppError> {
+        let _ = self.stop.send(());
+        self.runtime.block_on(self.running).unwrap()
+    }
+
+    /// Until it ends by itself.
+    pub(crate) fn ended(self) -> Result<(), AppError> {
+        self.runtime.block_on(self.running).unwrap()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Reply {
+        get(self.address, path)
+    }
+
+    pub(crate) fn post(&self, path: &str, secret: &str, key: &str, body: &Value) -> Reply {
+        try_post(self.address, path, secret, key, body).unwrap()
+    }
+
+    /// As the shop.
+    pub(crate) fn send(&self, key: &str, transfers: Value) -> Reply {
+        self.post(TRANSFERS, WRITER, key, &json!({ "transfers": transfers }))
+    }
+
+    /// The baht; account 1 without rules, and 2 to `accounts` that cannot be overdrawn.
+    pub(crate) fn set_up(&self, accounts: u32) {
+        set_up(self.address, accounts);
+    }
+
+    pub(crate) fn balance(&self, account: u32, field: &str) -> String {
+        balance(self.address, account, field)
+    }
+}
+
+pub(crate) fn wait(address: SocketAddr) {
+    while try_call(address, "GET", "/readyz", &[], b"")
+        .unwrap()
+        .status
+        != 200
+    {
+        std::thread::yield_now();
+    }
+}
+
+pub(crate) fn get(address: SocketAddr, path: &str) -> Reply {
+    let bearer = format!("Bearer {READER}");
+    try_call(address, "GET", path, &[("authorization", &bearer)], b"").unwrap()
+}
+
+pub(crate) fn try_post(
+    address: SocketAddr,
+    path: &str,
+    secret: &str,
+    key: &str,
+    body: &Value,
+) -> std::io::Result<Reply> {
+    let (bearer, key) = (format!("Bearer {secret}"), format!("\"{key}\""));
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("idempotency-key", &key),
+        ("content-type", "application/json"),
+    ];
+    try_call(address, "POST", path, &headers, body.to_string().as_bytes())
+}
+
+pub(crate) fn set_up(address: SocketAddr, accounts: u32) {
+    let assets = json!({ "assets": [{ "ledger": 764, "scale": 2, "symbol": "THB" }] });
+    let made = try_post(address, "/v1/ledger/assets", ADMIN, "set up", &assets).unwrap();
+    assert_eq!(made.results(), ["ok"]);
+    let account = |id: u32| {
+        let rules: &[&str] = if id == 1 {
+            &[]
+        } else {
+            &["debits_must_not_exceed_credits"]
+        };
+        json!({ "id": id.to_string(), "ledger": 764, "code": 1, "flags": rules })
+    };
+    let all: Vec<Value> = (1..=accounts).map(account).collect();
+    let body = json!({ "accounts": all });
+    let made = try_post(address, "/v1/ledger/accounts", WRITER, "set up", &body).unwrap();
+    assert!(made.results().iter().all(|result| result == "ok"));
+}
+
+pub(crate) fn balance(address: SocketAddr, account: u32, field: &str) -> String {
+    let reply = get(address, &format!("/v1/ledger/accounts/{account}"));
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply.json()["balances"][field].as_str().unwrap().to_owned()
+}
+
+/// `amount` satang from one account to another.
+pub(crate) fn pay(id: u64, debit: u32, credit: u32, amount: u64) -> Value {
+    json!({
+        "id": id.to_string(),
+        "debit_account_id": debit.to_string(),
+        "credit_account_id": credit.to_string(),
+        "amount": amount.to_string(),
+        "ledger": 764,
+        "code": 1,
+    })
+}
