@@ -7,11 +7,11 @@
 )]
 
 mod fixture;
+mod program;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
 use fixture::{JOURNAL, command, decide, hold, options, pay};
 use khlong_crdt::time::UnixMillis;
@@ -24,7 +24,7 @@ use khlong_gateway::kernel::{Kernel, Logic};
 use khlong_store::identity::Role;
 use khlong_store::peek::Peek;
 use khlong_store::store::{OpenOptions, Store};
-use serde_json::Value;
+use program::{object, refused, said};
 
 const TODAY: Day = Day(20_784);
 const ID_1: &str = "00000000000000000000000000000001";
@@ -109,38 +109,6 @@ fn batch(kernel: &Kernel) -> PayoutBatch {
         vec![(8, creditor)],
     )
     .unwrap()
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_khlong-gateway"))
-        .current_dir(folder)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
-}
-
-fn said(folder: &Path, arguments: &[&str]) -> String {
-    let done = run(folder, arguments);
-    let stderr = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{arguments:?}: {stderr}");
-    String::from_utf8(done.stdout).unwrap()
-}
-
-fn object(folder: &Path, arguments: &[&str]) -> Value {
-    let object: Value = serde_json::from_str(&said(folder, arguments)).unwrap();
-    assert_eq!(object["schema_version"], 1);
-    object
-}
-
-/// The exit code and what was said on standard error, when nothing was said on standard output.
-fn refused(folder: &Path, arguments: &[&str]) -> (i32, String) {
-    let done = run(folder, arguments);
-    assert_eq!(done.stdout, b"", "{arguments:?}");
-    (
-        done.status.code().unwrap(),
-        String::from_utf8(done.stderr).unwrap(),
-    )
 }
 
 /// Every file and its bytes.

@@ -6,10 +6,11 @@
 )]
 
 mod fixture;
+mod program;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use fixture::{JOURNAL, THB, command, decide, domains, options, pay};
 use khlong_gateway::domains::ledger::{Account, AccountFlags, Asset, LEDGER_DOMAIN, LedgerCommand};
@@ -31,22 +32,15 @@ use tempfile::TempDir;
 const ENTRIES: u64 = 400;
 
 fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_khlong-gateway"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    program::run(Path::new("."), arguments)
 }
 
 fn said(arguments: &[&str]) -> String {
-    let done = run(arguments);
-    let stderr = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{arguments:?}: {stderr}");
-    String::from_utf8(done.stdout).unwrap()
+    program::said(Path::new("."), arguments)
 }
 
 fn object(arguments: &[&str]) -> Value {
-    serde_json::from_str(&said(arguments)).unwrap()
+    program::object(Path::new("."), arguments)
 }
 
 /// Ends with that exit code and these words, and nothing on standard output.

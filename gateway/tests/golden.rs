@@ -10,63 +10,31 @@
 )]
 
 mod fixture;
+mod golden_file;
 
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
-use fixture::{Bank, JOURNAL, domains, hold, kernel, options, pay, post, store, void, with};
+use fixture::{Bank, JOURNAL, domains, hold, kernel, options, pay, post, void, with};
+use golden_file::{appended, hex};
 use khlong_gateway::domains::ledger::{
     AccountFlags, LedgerCommand, Transfer, TransferFlags, TransferResult as R,
 };
 use khlong_gateway::kernel::{Kernel, Logic, replay, state_hash};
-use khlong_store::engine::Durability;
 use khlong_store::engine::memory::MemoryDisk;
-use khlong_store::journal::{self, Entry, JournalError, JournalSeq};
+use khlong_store::journal::{self, JournalError, JournalSeq};
 use khlong_store::store::Store;
 
 const GOLDEN: &str = include_str!("../testdata/journal-1.txt");
 const HEAD: &str = "cf0b4a96c9af1a3ab28282ce4700670c37ffc76c47d2727936b96b0c737bdba5";
 const STATE: &str = "c7576f008c2817f4364c069a86b9a3b6ea08ecdb77cf65f4e3b1d59a14c0c329";
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len() / 2)
-        .map(|n| u8::from_str_radix(&text[2 * n..2 * n + 2], 16).unwrap())
-        .collect()
-}
-
-/// The golden journal, appended to an empty store as it stands.
-fn golden() -> Store {
-    let disk = MemoryDisk::new();
-    let mut store = store(&disk);
-    let mut batch = store.batch();
-    let mut head = journal::create(&mut batch, JOURNAL).unwrap();
-    for line in GOLDEN.lines() {
-        let fields: Vec<_> = line.split(' ').map(unhex).collect();
-        let entry = Entry {
-            header: fields[0].clone(),
-            command: fields[1].clone(),
-            outcome: fields[2].clone(),
-        };
-        head = journal::append(&mut batch, head.seq, &[entry]).unwrap();
-    }
-    let writes = batch.into_writes();
-    store.commit(writes, Durability::Synced).unwrap();
-    store
-}
-
 #[test]
 fn the_golden_journal_replays_to_a_fixed_state() {
-    let golden = golden();
+    let (golden, head) = appended(GOLDEN);
     let disk = MemoryDisk::new();
     let mut again = kernel(&disk, Logic::CURRENT);
-    let head = replay(&golden, &mut again).unwrap();
+    assert_eq!(replay(&golden, &mut again).unwrap(), head);
     assert_eq!(hex(&head.hash), HEAD);
     assert_eq!(hex(&state_hash(again.store()).unwrap()), STATE);
     // On a disk it is the same.

@@ -380,21 +380,37 @@ fn lanes_and_directions_have_slots_of_their_own() {
 }
 
 #[test]
-fn a_frame_that_was_dropped_before_it_was_encoded_moves_no_slot() {
-    let (mut client, mut server) = ends(2);
-    let append = |seq| {
+fn a_frame_may_be_dropped_before_it_is_encoded_and_not_after() {
+    let first = change(1, 1, 1);
+    let second = following(&first, 1, 3, |_| {});
+    let third = following(&second, 1, 4, |_| {});
+    let append = |envelope: &VerifiedEnvelope| {
         Frame::Append(Append {
-            request: seq,
-            envelopes: vec![change(1, 1, seq)],
+            request: envelope.seq().get(),
+            envelopes: vec![envelope.clone()],
         })
     };
-    for seq in [1, 2] {
-        let bytes = client.encode(&append(seq));
-        server.decode(TEXT, &bytes).unwrap();
-    }
-    drop(append(3));
-    let bytes = client.encode(&append(4));
-    assert_eq!(server.decode(TEXT, &bytes).unwrap(), append(4));
+    let (mut client, mut server) = ends(2);
+    let bytes = client.encode(&append(&first));
+    server.decode(TEXT, &bytes).unwrap();
+    // The second was dropped: what the slots have in step is the first.
+    let bytes = client.encode(&append(&third));
+    assert_eq!(server.decode(TEXT, &bytes).unwrap(), append(&third));
+
+    let (mut client, mut server) = ends(2);
+    let bytes = client.encode(&append(&first));
+    server.decode(TEXT, &bytes).unwrap();
+    // Encoded, and lost on its way: the third would have been a shadow of it.
+    let _ = client.encode(&append(&second));
+    let bytes = client.encode(&append(&third));
+    let refused = server.decode(TEXT, &bytes).unwrap_err();
+    assert!(matches!(
+        refused,
+        WireError::Envelope {
+            source: EnvelopeError::Signature(_),
+            ..
+        }
+    ));
 }
 
 #[test]

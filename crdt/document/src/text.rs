@@ -56,25 +56,11 @@ pub fn encode(text: &str) -> Vec<u8> {
     out
 }
 
-/// The text that `bytes` code, of at most `utf8_bytes_max` bytes in UTF-8.
-///
-/// # Errors
-/// [`TextError`]; nothing longer than allowed is ever held.
-pub fn decode(bytes: &[u8], utf8_bytes_max: usize) -> Result<String, TextError> {
-    let mut text = String::new();
-    let mut rest = bytes;
-    while let Some((lead, behind)) = rest.split_first() {
-        rest = behind;
-        push(&mut text, *lead, &mut rest, utf8_bytes_max)?;
-    }
-    Ok(text)
-}
-
 /// The first of several texts in a row, and takes it and its [`END`] off `bytes`. Within a
 /// character the value of [`END`] is a byte as any other, so it cannot be looked for.
 ///
 /// # Errors
-/// As [`decode`]; also where no [`END`] comes.
+/// [`TextError`]; also where no [`END`] comes. Nothing longer than `utf8_bytes_max` is ever held.
 pub fn take(bytes: &mut &[u8], utf8_bytes_max: usize) -> Result<String, TextError> {
     let mut text = String::new();
     loop {

@@ -1,10 +1,19 @@
 //! The coding of text: one coding for each text, and nothing else is read.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use khlong_document::text::{END, TextError, decode, encode, take};
+use khlong_document::text::{END, TextError, encode, take};
 use proptest::prelude::*;
 
 const MANY: usize = 1 << 20;
+
+/// The text of which `coding` is all.
+fn decode(coding: &[u8], utf8_bytes_max: usize) -> Result<String, TextError> {
+    let ended = [coding, &[END]].concat();
+    let mut rest = ended.as_slice();
+    let text = take(&mut rest, utf8_bytes_max)?;
+    let is_all = rest.is_empty();
+    is_all.then_some(text).ok_or(TextError::Coding)
+}
 
 #[test]
 fn the_table_is_the_one_of_the_specification() {

@@ -14,7 +14,6 @@ use super::limits::{
     BATCH_INPUTS_MAX, COMMIT_PAUSE, COMMIT_WITHIN, DISK_HEADROOM_BYTES, DISK_LOOK_EVERY,
     EVICT_EVERY, TICK_EVERY,
 };
-use crate::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
 use crate::kernel::{
     Command, Decided, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, Outcome, Proposal, Ticket,
     oldest_key,
@@ -222,8 +221,8 @@ impl Driver {
         if due.is_disk_full || due.own > Instant::now() {
             return Ok(());
         }
-        if self.kernel.next_deadline()?.is_some_and(|at| at <= now) {
-            self.do_own(now, b"due", LEDGER_DOMAIN, LedgerCommand::Sweep.encode())?;
+        if let Some((domain, body)) = self.kernel.due(now)? {
+            self.do_own(now, b"due", domain, body)?;
         }
         if due.evict <= Instant::now() {
             let keep = i64::try_from(self.keep_keys.as_millis()).unwrap_or(i64::MAX);

@@ -377,7 +377,7 @@ impl Kernel {
     }
 
     /// The earliest time at which a domain wants a command of its own; the driver then
-    /// submits what [`Domain::due`] gives.
+    /// submits what [`Self::due`] gives.
     ///
     /// # Errors
     /// From the disk; [`KernelError::Broken`].
@@ -392,6 +392,26 @@ impl Kernel {
             }
         }
         Ok(earliest)
+    }
+
+    /// The first domain whose deadline is not after `now`, and the body of the command that it
+    /// wants.
+    ///
+    /// # Errors
+    /// From the disk; [`KernelError::Broken`].
+    pub fn due(&self, now: UnixMillis) -> Result<Option<(u8, Vec<u8>)>, KernelError> {
+        if self.broken {
+            return Err(KernelError::Broken);
+        }
+        for domain in &self.domains {
+            let deadline = domain.next_deadline(&self.store)?;
+            if deadline.is_some_and(|at| at <= now)
+                && let Some(body) = domain.due()
+            {
+                return Ok(Some((domain.number(), body)));
+            }
+        }
+        Ok(None)
     }
 
     /// How far the views go, uncommitted commands included.

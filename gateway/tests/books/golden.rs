@@ -13,11 +13,11 @@ use khlong_gateway::domains::books::reconciliation::{BankFile, reconcile, refere
 use khlong_gateway::domains::books::{BooksCommand, Day, verify_closes};
 use khlong_gateway::domains::ledger::Transfer;
 use khlong_gateway::kernel::{replay, state_hash};
-use khlong_store::engine::Durability;
 use khlong_store::engine::memory::MemoryDisk;
-use khlong_store::journal::{self, Entry, JournalError, JournalSeq};
+use khlong_store::journal::{self, JournalError, JournalSeq};
 
-use crate::fixture::{JOURNAL, hold, pay, post, store};
+use crate::fixture::{hold, pay, post};
+use crate::golden_file::{appended, hex};
 use crate::office::{HOUR, Office, TODAY, kernel};
 
 const GOLDEN: &str = include_str!("../../testdata/journal-2.txt");
@@ -25,36 +25,9 @@ const HEAD: &str = "8e2c02bfee3b61f45d89d8034015d61190ddcf1ea87c6456ed64b19187b5
 const STATE: &str = "15fceda293fa56bcc2534d0b9954c93dce69ffee0a7f971b0514e257449c1a0b";
 const CLOSE: &str = "c45410a5eb718f2ac3b2a23e4bfdbdbe7422eafe5c187ba5dcc9367ae9e53d82";
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len() / 2)
-        .map(|n| u8::from_str_radix(&text[2 * n..2 * n + 2], 16).unwrap())
-        .collect()
-}
-
 #[test]
 fn the_golden_journal_replays_to_a_fixed_state() {
-    let disk = MemoryDisk::new();
-    let mut golden = store(&disk);
-    let mut batch = golden.batch();
-    let mut head = journal::create(&mut batch, JOURNAL).unwrap();
-    for line in GOLDEN.lines() {
-        let fields: Vec<_> = line.split(' ').map(unhex).collect();
-        let entry = Entry {
-            header: fields[0].clone(),
-            command: fields[1].clone(),
-            outcome: fields[2].clone(),
-        };
-        head = journal::append(&mut batch, head.seq, &[entry]).unwrap();
-    }
-    let writes = batch.into_writes();
-    golden.commit(writes, Durability::Synced).unwrap();
+    let (golden, head) = appended(GOLDEN);
     let again = MemoryDisk::new();
     let mut again = kernel(&again);
     assert_eq!(replay(&golden, &mut again).unwrap(), head);

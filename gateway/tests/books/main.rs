@@ -12,6 +12,8 @@ mod audit;
 mod bank_file;
 mod close;
 mod golden;
+#[path = "../golden_file/mod.rs"]
+mod golden_file;
 mod office;
 mod pain002;
 mod payout;

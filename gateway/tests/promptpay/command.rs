@@ -3,44 +3,35 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 
 use crate::picture::{read_png, read_svg, read_terminal};
+use crate::program;
 use crate::vectors::{PUBLISHED, WRONG_CHECKSUM, sealed};
 
 const ONCE_50_BAHT: &str =
     "00020101021229370016A000000677010111011300668123456785303764540550.005802TH63045197";
 
-fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_khlong-gateway"))
-        .arg("promptpay")
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+const HERE: &str = ".";
+
+fn promptpay<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    [&["promptpay"], arguments].concat()
 }
 
 fn said(arguments: &[&str]) -> String {
-    let done = run(arguments);
-    let stderr = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{arguments:?}: {stderr}");
-    String::from_utf8(done.stdout).unwrap()
+    program::said(Path::new(HERE), &promptpay(arguments))
 }
 
 fn object(arguments: &[&str]) -> Value {
-    serde_json::from_str(&said(arguments)).unwrap()
+    program::object(Path::new(HERE), &promptpay(arguments))
 }
 
-/// The exit code and what was said on standard error, when nothing was said on standard output.
 fn refused(arguments: &[&str]) -> (i32, String) {
-    let done = run(arguments);
-    assert_eq!(done.stdout, b"", "{arguments:?}");
-    let stderr = String::from_utf8(done.stderr).unwrap();
-    (done.status.code().unwrap(), stderr)
+    program::refused(Path::new(HERE), &promptpay(arguments))
 }
 
 #[test]

@@ -5,5 +5,7 @@ mod command;
 mod corruption;
 mod payload;
 mod picture;
+#[path = "../program/mod.rs"]
+mod program;
 mod slip;
 mod vectors;

@@ -1,0 +1,40 @@
+//! `khlong-gateway` as people run it.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// What it does in `folder`, with nothing on standard input.
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_khlong-gateway"))
+        .current_dir(folder)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+/// What it says when it succeeds.
+pub(crate) fn said(folder: &Path, arguments: &[&str]) -> String {
+    let done = run(folder, arguments);
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{arguments:?}: {stderr}");
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// The same, as JSON.
+pub(crate) fn object(folder: &Path, arguments: &[&str]) -> Value {
+    let object: Value = serde_json::from_str(&said(folder, arguments)).unwrap();
+    assert_eq!(object.get("schema_version"), Some(&1.into()));
+    object
+}
+
+/// The exit code and what was said on standard error, when nothing was said on standard output.
+pub(crate) fn refused(folder: &Path, arguments: &[&str]) -> (i32, String) {
+    let done = run(folder, arguments);
+    assert_eq!(done.stdout, b"", "{arguments:?}");
+    let stderr = String::from_utf8(done.stderr).unwrap();
+    (done.status.code().unwrap(), stderr)
+}
