@@ -32,9 +32,8 @@ use khlong_store::store::{OpenOptions, Store};
 use khlong_store::table::Table;
 use khlong_store::tables::timelines::{append, head};
 use khlong_store::tables::{cursors as cursor_table, quotas};
+use khlong_sync::limits::FRAME_BYTES_MAX;
 use khlong_sync::wire::code::ErrorCode;
-use khlong_sync::wire::encode;
-use khlong_sync::wire::frame::{Frame, Ping};
 
 const WHO: Entity = Entity(0);
 const OTHER: Entity = Entity(1);
@@ -440,11 +439,12 @@ fn an_account_that_does_not_balance() {
 
 #[test]
 fn limits_that_are_passed() {
-    let ping = encode(&Frame::Ping(Ping { nonce: 1 }));
-    assert_clean(|findings| limits::check_frame(WHO, &ping, findings));
-    assert_found("limits", "nobody takes", |findings| {
-        limits::check_frame(WHO, &[0xff; 9], findings);
-    });
+    assert_clean(|findings| limits::check_frame(WHO, &Ok(FRAME_BYTES_MAX), findings));
+    for sent in [Ok(FRAME_BYTES_MAX + 1), Err("no frame".to_owned())] {
+        assert_found("limits", "nobody takes", |findings| {
+            limits::check_frame(WHO, &sent, findings);
+        });
+    }
     let stats = HubStats {
         connections: 3,
         ..HubStats::default()

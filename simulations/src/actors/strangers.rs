@@ -18,8 +18,10 @@ pub struct Overheard {
     pub from: Entity,
     /// For whom.
     pub to: Entity,
-    /// Without the length before it.
+    /// What it says, in the form that needs no connection to be read; without the length before it.
     pub bytes: Vec<u8>,
+    /// How many bytes left the machine, or why nobody who reads this lane takes them.
+    pub sent: Result<usize, String>,
 }
 
 impl World {

@@ -178,12 +178,12 @@ impl World {
         let (who, to) = (wire.at(from), wire.at(from.other()));
         let facts = wire.observe(from, &frame);
         if self.options.capture {
-            // What it says, in the form that needs no connection to be read.
-            let bytes = encode(&frame);
+            let sent = wire.tap(from, &frame, &encoded);
             self.captured.frames.push(Overheard {
                 from: who,
                 to,
-                bytes,
+                bytes: encode(&frame),
+                sent,
             });
             match &frame {
                 Frame::Append(append) => self.captured.append = Some(append.clone()),

@@ -109,6 +109,7 @@ pub struct Wire {
     pub launched: u64,
     lost: [Vec<Lost>; 2],
     lanes: [Lanes; 2],
+    taps: [Lanes; 2],
 }
 
 impl Wire {
@@ -142,6 +143,7 @@ impl Wire {
             launched: 0,
             lost: Default::default(),
             lanes: [lane::End::Client, lane::End::Server].map(Lanes::new),
+            taps: [lane::End::Client; 2].map(Lanes::new),
         }
     }
 
@@ -151,6 +153,29 @@ impl Wire {
         match end {
             End::Node => node,
             End::Relay => relay,
+        }
+    }
+
+    /// Reads what an end has just encoded, as its receiver will.
+    pub(super) fn tap(
+        &mut self,
+        from: End,
+        frame: &Frame,
+        encoded: &[u8],
+    ) -> Result<usize, String> {
+        let [of_node, of_relay] = &mut self.taps;
+        // The relay's Hello is in both directions' terms.
+        if from == End::Relay {
+            of_node.heard(frame);
+        }
+        let tap = match from {
+            End::Node => of_node,
+            End::Relay => of_relay,
+        };
+        match tap.decode(frame.lane(), encoded) {
+            Ok(read) if read == *frame => Ok(encoded.len()),
+            Ok(_) => Err("it reads as another frame".to_owned()),
+            Err(error) => Err(error.to_string()),
         }
     }
 

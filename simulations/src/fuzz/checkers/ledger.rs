@@ -102,7 +102,7 @@ impl Ledger {
     /// Takes in what went over the wires, as bytes.
     pub fn overhear(&mut self, world: &mut World) {
         for frame in world.take_overheard() {
-            limits::check_frame(frame.from, &frame.bytes, &mut self.findings);
+            limits::check_frame(frame.from, &frame.sent, &mut self.findings);
             self.secrets
                 .check_frame(frame.from, frame.to, &frame.bytes, &mut self.findings);
         }

@@ -13,7 +13,6 @@ use khlong_store::store::Store;
 use khlong_store::tables::receipts::RECEIPTS_PER_ENVELOPE_MAX;
 use khlong_store::tables::{outbox, quotas, receipts, timelines};
 use khlong_sync::limits::FRAME_BYTES_MAX;
-use khlong_sync::wire::decode;
 
 use super::equality::Shown;
 use super::{Findings, each_envelope};
@@ -94,11 +93,13 @@ fn stored_by_timeline(rows: &dyn Rows) -> Result<BTreeMap<TimelineId, quotas::Us
     Ok(stored)
 }
 
-/// A frame is within the limits that its receiver checks.
-pub fn check_frame(from: Entity, bytes: &[u8], findings: &mut Findings) {
-    let refused = (bytes.len() > FRAME_BYTES_MAX)
-        .then(|| format!("{} bytes", bytes.len()))
-        .or_else(|| decode(bytes).err().map(|error| error.to_string()));
+/// A frame is within the limits that its receiver checks; `sent` is its length, or why the
+/// receiver refuses it.
+pub fn check_frame(from: Entity, sent: &Result<usize, String>, findings: &mut Findings) {
+    let refused = match sent {
+        Ok(bytes) => (*bytes > FRAME_BYTES_MAX).then(|| format!("{bytes} bytes")),
+        Err(why) => Some(why.clone()),
+    };
     if let Some(why) = refused {
         findings.violated(
             NAME,
