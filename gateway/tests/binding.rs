@@ -8,21 +8,19 @@
 
 mod fixture;
 
-use std::sync::{Arc, Mutex};
-
+use fixture::elsewhere::Elsewhere;
 use fixture::{Bank, JOURNAL, command, decide, domains, kernel, pay, store};
 use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
 use khlong_gateway::kernel::{Command, Kernel, KernelError, Logic, state_hash};
 use khlong_store::engine::faults::{Fault, FaultKind};
 use khlong_store::engine::memory::{MemoryDisk, MemoryEngine};
-use khlong_store::engine::{CommitReceipt, Durability, Engine as _};
+use khlong_store::engine::{Durability, Engine as _};
 use khlong_store::journal::{
-    self, Append, Head, Journal, JournalError, JournalId, JournalSeq, LocalJournal, Stored,
+    self, Head, Journal as _, JournalError, JournalId, JournalSeq, LocalJournal,
 };
 use khlong_store::key::Encoder;
 use khlong_store::record;
 use khlong_store::rows::Rows as _;
-use khlong_store::store::Store;
 use khlong_store::table::Table;
 use khlong_store::write_set::WriteSet;
 
@@ -197,64 +195,6 @@ fn a_torn_commit_takes_entry_and_views_together() {
         assert_eq!(decide(&mut kernel, &again).seq, JournalSeq(5));
     }
     assert!(torn > 50, "commits were torn: {torn}");
-}
-
-/// A journal elsewhere: in a store of its own, which several kernels reach.
-#[derive(Clone)]
-struct Elsewhere(Arc<Mutex<(Store, bool)>>);
-
-impl Elsewhere {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new((store(&MemoryDisk::new()), false))))
-    }
-
-    /// The next append is made, and its answer lost.
-    fn lose_an_answer(&self) {
-        self.0.lock().unwrap().1 = true;
-    }
-}
-
-impl Journal for Elsewhere {
-    fn head(&mut self, _: &Store) -> Result<Option<Head>, JournalError> {
-        Ok(journal::head(&self.0.lock().unwrap().0)?)
-    }
-
-    fn create(&mut self, id: JournalId) -> Result<(), JournalError> {
-        let store = &mut self.0.lock().unwrap().0;
-        let mut batch = store.batch();
-        journal::create(&mut batch, id)?;
-        let writes = batch.into_writes();
-        store.commit(writes, Durability::Synced)?;
-        Ok(())
-    }
-
-    fn read(&mut self, _: &Store, from: JournalSeq) -> Result<Vec<Stored>, JournalError> {
-        let mut part = LocalJournal.read(&self.0.lock().unwrap().0, from)?;
-        // Small parts, so that there are several.
-        part.truncate(3);
-        Ok(part)
-    }
-
-    fn append(
-        &mut self,
-        views: &mut Store,
-        append: Append<'_>,
-    ) -> Result<CommitReceipt, JournalError> {
-        let (store, loses) = &mut *self.0.lock().unwrap();
-        let entries: Vec<_> = append.entries()?.into_iter().map(|it| it.entry).collect();
-        let mut batch = store.batch();
-        journal::append(&mut batch, append.expected.seq, &entries)?;
-        let overlay = batch.into_overlay();
-        let here = Append {
-            expected: append.expected,
-            batch: &overlay,
-        };
-        LocalJournal.append(store, here)?;
-        if std::mem::take(loses) {
-            return Err(JournalError::Missing);
-        }
-        append.keep(views)
-    }
 }
 
 fn open_with(journal: &Elsewhere, disk: &MemoryDisk) -> Result<Kernel, KernelError> {

@@ -79,7 +79,7 @@ fn the_golden_journal_is_what_its_commands_make() {
     act(&mut bank, 100);
     let nothing = with(pay(200, 1, 2, 9), TransferFlags::BALANCING_DEBIT);
     assert_eq!(bank.send_one(nothing), R::ExceedsCredits);
-    let mut bank = bank.restart();
+    let mut bank = bank.restart_under(Logic::V2);
     act(&mut bank, 300);
     assert_eq!(bank.send_one(Transfer { id: 201, ..nothing }), R::Ok);
     let mut made = String::new();

@@ -12,7 +12,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use khlong_relay::backup::{self, BackupError, MANIFEST_FILE, Restore};
+use khlong_relay::backup::{self, BackupError, Restore};
+use khlong_store::backup::{BackupError as FolderError, MANIFEST_FILE};
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_sync::transport::quic::dialer::Dialer;
 use khlong_sync::transport::quic::limits::QuicLimits;
@@ -294,7 +295,10 @@ fn a_clock_before_the_backup_begins_no_epoch() {
         epoch: 5,
     };
     let error = backup::restore(&what).unwrap_err();
-    assert!(matches!(error, BackupError::ClockBehind { .. }), "{error}");
+    assert!(
+        matches!(error, BackupError::Folder(FolderError::ClockBehind { .. })),
+        "{error}"
+    );
     assert!(!restored.join("RESTORING").exists());
 }
 

@@ -11,6 +11,7 @@
 //! [`catalog`] (every table), [`tables`] (what rows mean), [`store`] (start-up and
 //! commit). `KEYSPACE.md` is the specification of the bytes.
 
+pub mod backup;
 pub mod batch;
 mod cache;
 pub mod catalog;

@@ -76,6 +76,8 @@ pub enum Table {
     BooksPayout = 32,
     /// In which batch a payout is.
     BooksPayoutItem = 33,
+    /// What the gateway's kernel knows of itself.
+    GatewayKernel = 34,
 }
 
 /// How an engine merges the files of a table.

@@ -132,12 +132,13 @@ fn put_gateway_rows(batch: &mut Batch<'_>) {
         (Table::BooksReconciliation, vec![0x88; 32]),
         (Table::BooksPayout, vec![0x99; 16]),
         (Table::BooksPayoutItem, transfer.to_vec()),
+        (Table::GatewayKernel, Encoder::new().u8(2).u64(1).finish()),
     ] {
         batch.put(table, key, Vec::new()).unwrap();
     }
 }
 
-fn gateway_golden(one: &str) -> [(&'static str, Vec<String>); 15] {
+fn gateway_golden(one: &str) -> [(&'static str, Vec<String>); 16] {
     [
         ("journal", vec![one.to_owned()]),
         ("idempotency", vec!["44".repeat(32)]),
@@ -154,6 +155,7 @@ fn gateway_golden(one: &str) -> [(&'static str, Vec<String>); 15] {
         ("books_reconciliation", vec!["88".repeat(32)]),
         ("books_payout", vec!["99".repeat(16)]),
         ("books_payout_item", vec!["66".repeat(16)]),
+        ("gateway_kernel", vec![format!("02{one}")]),
     ]
 }
 

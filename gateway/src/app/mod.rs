@@ -39,6 +39,7 @@ use self::limits::STOP_WITHIN;
 use crate::domains;
 use crate::http::{self, ApiKey, Service};
 use crate::kernel::{Kernel, KernelError, Logic};
+use crate::outbox;
 
 /// What a gateway is started with; see [`crate::config::Config`].
 #[derive(Debug, Clone)]
@@ -65,6 +66,8 @@ pub struct Options {
     pub requests_per_minute: u32,
     /// Who may ask for what.
     pub keys: Vec<ApiKey>,
+    /// Where goes what commands leave for the outside.
+    pub outbox: outbox::Options,
 }
 
 /// Why a gateway does not start, or ends.
@@ -130,6 +133,7 @@ pub struct App {
     handle: Handle,
     http: SocketAddr,
     server: JoinHandle<()>,
+    sender: JoinHandle<()>,
     quit: oneshot::Sender<()>,
     ended: oneshot::Receiver<Result<(), AppError>>,
     thread: std::thread::JoinHandle<()>,
@@ -162,13 +166,15 @@ impl App {
             address: options.http,
             source,
         };
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(AppError::Entropy)?;
         let listener = TcpListener::bind(options.http).await.map_err(listen)?;
         let http = listener.local_addr().map_err(listen)?;
         let (queue, queued) = sync_channel(options.queue);
         let handle = Handle::new(queue);
         let (end, ended) = oneshot::channel();
         let thread = {
-            let (options, handle) = (options.clone(), handle.clone());
+            let (options, handle, clock) = (options.clone(), handle.clone(), clock.clone());
             std::thread::Builder::new()
                 .name("kernel".to_owned())
                 .spawn(move || {
@@ -179,8 +185,15 @@ impl App {
                 })
                 .map_err(AppError::Thread)?
         };
+        let sender = outbox::Worker::new(handle.clone(), options.outbox, clock, seed);
+        let sender = tokio::spawn(sender.run());
         let (quit, quitting) = oneshot::channel();
-        let service = Service::new(handle.clone(), options.keys, options.requests_per_minute);
+        let service = Service::new(
+            handle.clone(),
+            options.folder,
+            options.keys,
+            options.requests_per_minute,
+        );
         let server = tokio::spawn(http::serve(
             listener,
             Arc::new(service),
@@ -192,6 +205,7 @@ impl App {
             handle,
             http,
             server,
+            sender,
             quit,
             ended,
             thread,
@@ -219,11 +233,14 @@ impl App {
         let Self {
             handle,
             mut server,
+            sender,
             quit,
             mut ended,
             thread,
             ..
         } = self;
+        // What it sends is sent again, under the same key, by the next start.
+        let _sender = AbortOnDrop(sender);
         let early = tokio::select! {
             how = &mut ended => Some(how.unwrap_or(Err(AppError::DriverGone))),
             served = &mut server => {
@@ -259,6 +276,15 @@ impl App {
         // It has sent its last word, or unwound.
         let _ = thread.join();
         how
+    }
+}
+
+/// Ends a task with its owner.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

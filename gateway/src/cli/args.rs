@@ -1,6 +1,7 @@
 //! What may be typed.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -31,11 +32,23 @@ pub enum Command {
     Init {
         /// The folder; made if it is not there, and it must be empty.
         folder: PathBuf,
+        /// Also write a configuration with comments, for its owner alone; it must not be there.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Say whether a configuration is one that `run` takes, its secrets, certificates and the environment included. Nothing is started.
+    Check {
+        /// The configuration.
+        #[arg(long, value_name = "FILE", default_value = "gateway.toml")]
+        config: PathBuf,
     },
     /// Read the whole journal and its hash chain, the views that follow from it, and whether debits equal credits.
     Verify {
         /// The folder of a gateway that does not run. Nothing in it is changed.
         folder: PathBuf,
+        /// An entry and the journal's hash there, as somebody noted or was told them; the journal must still have both.
+        #[arg(long, value_name = "ENTRY:HASH")]
+        published: Vec<Published>,
     },
     /// Rebuild all views from the journal into another folder, and compare them with those that are there.
     Replay {
@@ -50,6 +63,9 @@ pub enum Command {
         /// The folder of a gateway that does not run. Nothing in it is changed.
         folder: PathBuf,
     },
+    /// Keep the folder of a gateway elsewhere, check such a copy, and make a gateway from it.
+    #[command(subcommand)]
+    Backup(super::backup::Backup),
     /// What an account did from one day to another, as CSV, or as JSON with --json.
     Statement(super::books::Statement),
     /// Compare an account with a bank's file over days that are closed. Nothing is moved.
@@ -69,6 +85,27 @@ pub enum Command {
         /// The folder; made if it is not there.
         folder: PathBuf,
     },
+}
+
+/// An entry and its hash, as somebody noted them.
+#[derive(Clone, Copy, Debug)]
+pub struct Published {
+    /// Which entry.
+    pub entry: u64,
+    /// The journal's hash there.
+    pub hash: blake3::Hash,
+}
+
+impl FromStr for Published {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (entry, hash) = text.split_once(':').ok_or("ENTRY:HASH is needed")?;
+        Ok(Self {
+            entry: entry.parse().map_err(|_| "the entry is a number")?,
+            hash: blake3::Hash::from_hex(hash).map_err(|_| "the hash has 64 hexadecimal digits")?,
+        })
+    }
 }
 
 /// What to do with codes.

@@ -7,6 +7,7 @@ use khlong_store::error::StoreError;
 use khlong_store::journal::JournalError;
 use thiserror::Error;
 
+use super::backup::CopyError;
 use super::books::BooksError;
 use crate::domains::promptpay::{PayloadError, PictureError, RecipientError};
 use crate::kernel::KernelError;
@@ -109,6 +110,14 @@ pub enum CliError {
         /// By how many of its smallest units.
         imbalance: u128,
     },
+    /// What was published is not in the journal.
+    #[error("the journal does not have entry {entry} with the hash that was published: {why}")]
+    OtherHistory {
+        /// Which entry.
+        entry: u64,
+        /// What it has instead, and since when.
+        why: String,
+    },
     /// The views do not follow from the journal.
     #[error("the views in {folder} are not those of its journal; {into} has the rebuilt ones: keep both, and report it", folder = folder.display(), into = into.display())]
     ViewsDiffer {
@@ -123,6 +132,9 @@ pub enum CliError {
     /// The books; their own words say what to do.
     #[error(transparent)]
     Books(#[from] BooksError),
+    /// Backups; their own words say what to do.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
     /// Standard input.
     #[error("cannot read a text of UTF-8 from standard input")]
     Input(#[source] io::Error),
@@ -173,9 +185,13 @@ impl CliError {
             | Self::NoGateway { .. }
             | Self::InUse { .. } => 3,
             Self::Refused { source, .. } | Self::Damaged { source, .. } => source.exit_code(),
-            Self::Decode(_) | Self::Unbalanced { .. } | Self::ViewsDiffer { .. } => 9,
+            Self::Decode(_)
+            | Self::Unbalanced { .. }
+            | Self::OtherHistory { .. }
+            | Self::ViewsDiffer { .. } => 9,
             Self::File { source, .. } | Self::Output(source) => of_io(source),
             Self::Books(error) => error.exit_code(),
+            Self::Copy(error) => error.exit_code(),
             Self::Picture(_) | Self::Input(_) | Self::Unreadable { .. } | Self::Entropy(_) => 1,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use khlong_crdt::id::LogId;
@@ -56,7 +56,7 @@ pub(super) fn look(path: &Path) -> Result<Peek, CliError> {
     Ok(peek)
 }
 
-fn no_gateway(path: &Path) -> CliError {
+pub(super) fn no_gateway(path: &Path) -> CliError {
     CliError::NoGateway {
         path: path.to_owned(),
     }
@@ -79,6 +79,30 @@ pub(super) fn refuse_used(path: &Path) -> Result<(), CliError> {
             }),
         },
     }
+}
+
+/// A file that was not there, for its owner alone.
+pub(super) fn write_private(path: &Path, text: &str) -> Result<(), CliError> {
+    let failed = |source| CliError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(CliError::Exists {
+                path: path.to_owned(),
+            });
+        }
+        opened => opened.map_err(failed)?,
+    };
+    file.write_all(text.as_bytes()).map_err(|source| {
+        let _ = fs::remove_file(path);
+        failed(source)
+    })
 }
 
 /// Makes a gateway's folder at `path`, where nothing is, with an empty journal.

@@ -4,20 +4,39 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use khlong_store::error::StoreError;
-use khlong_store::journal::{self, Head, JournalId};
+use khlong_store::journal::{self, Head, JournalId, JournalSeq};
 use khlong_store::peek::Peek;
 use serde_json::{Value, json};
 
 use super::CliError;
+use super::args::Published;
 use super::folder::{self, Unfinished};
 use super::output::{Output, hexadecimal};
 use super::show::Object;
+use crate::config::example;
 use crate::domains::ledger::{Totals, asset, totals};
-use crate::kernel::{check_views, replay as replay_journal, state_hash};
+use crate::kernel::{Epoch, check_views, epochs, replay as replay_journal, state_hash};
 
-pub(super) fn init(output: Output, path: &Path) -> Result<(), CliError> {
+pub(super) fn init(output: Output, path: &Path, config: Option<&Path>) -> Result<(), CliError> {
     folder::refuse_used(path)?;
-    let kernel = folder::make(path, JournalId::from_bytes(folder::random()?))?;
+    // First: a folder is never made for a configuration that cannot be written.
+    if let Some(file) = config {
+        let failed = |source| CliError::File {
+            path: path.to_owned(),
+            source,
+        };
+        // Wherever the file is moved, it names this folder.
+        let folder = std::path::absolute(path).map_err(failed)?;
+        folder::write_private(file, &example(&folder))?;
+    }
+    let kernel = folder::random()
+        .and_then(|id| folder::make(path, JournalId::from_bytes(id)))
+        .inspect_err(|_| {
+            // This call made it: left behind it would stop the next try.
+            if let Some(file) = config {
+                let _ = std::fs::remove_file(file);
+            }
+        })?;
     let id = hexadecimal(kernel.head().id.as_bytes());
     if output.json {
         return output.object(object(json!({ "kind": "journal", "id": id })));
@@ -25,7 +44,7 @@ pub(super) fn init(output: Output, path: &Path) -> Result<(), CliError> {
     output.text(&format!("{id}\n"))
 }
 
-pub(super) fn verify(output: Output, path: &Path) -> Result<(), CliError> {
+pub(super) fn verify(output: Output, path: &Path, published: &[Published]) -> Result<(), CliError> {
     let peek = folder::look(path)?;
     let head = journal::verify(&peek).map_err(|error| CliError::journal(path, error))?;
     check_views(&peek, Some(&head)).map_err(|error| CliError::kernel(path, error))?;
@@ -33,6 +52,8 @@ pub(super) fn verify(output: Output, path: &Path) -> Result<(), CliError> {
     let state = state_hash(&peek).map_err(of_store)?;
     let mut fields = head_fields("verified_journal", &head);
     fields.insert("state".to_owned(), hexadecimal(&state).into());
+    let epochs = epochs(&peek).map_err(of_store)?;
+    fields.insert("epochs".to_owned(), told(&epochs));
     let totals = totals(&peek).map_err(of_store)?;
     let assets = assets(&peek, &totals).map_err(of_store)?;
     fields.insert("assets".to_owned(), assets.into());
@@ -43,7 +64,41 @@ pub(super) fn verify(output: Output, path: &Path) -> Result<(), CliError> {
             return Err(CliError::Unbalanced { ledger, imbalance });
         }
     }
+    for noted in published {
+        still_there(path, &peek, &epochs, noted)?;
+    }
     Ok(())
+}
+
+fn told(epochs: &[Epoch]) -> Value {
+    let one = |epoch: &Epoch| json!({ "entry": epoch.seq.0, "number": epoch.number });
+    epochs.iter().map(one).collect()
+}
+
+/// Whether the journal is one that goes on from what somebody noted.
+fn still_there(
+    path: &Path,
+    peek: &Peek,
+    epochs: &[Epoch],
+    noted: &Published,
+) -> Result<(), CliError> {
+    let Published { entry, hash } = *noted;
+    let found = journal::get(peek, JournalSeq(entry));
+    let why = match found.map_err(|error| CliError::journal(path, error))? {
+        Some(stored) if *hash.as_bytes() == stored.hash => return Ok(()),
+        Some(stored) => format!("there it is {}", hexadecimal(&stored.hash)),
+        None => "it ends before".to_owned(),
+    };
+    // The earliest that could have replaced it.
+    let replaced = epochs.iter().rev().find(|epoch| epoch.seq.0 <= entry);
+    let why = match replaced.or(epochs.first()) {
+        Some(epoch) => format!(
+            "{why}; it was restored from a backup at entry {}, in epoch {}",
+            epoch.seq.0, epoch.number
+        ),
+        None => format!("{why}; it is the journal of another gateway, or was changed"),
+    };
+    Err(CliError::OtherHistory { entry, why })
 }
 
 /// Each asset with its imbalance.
@@ -104,7 +159,7 @@ fn head_fields(kind: &str, head: &Head) -> Object {
     }))
 }
 
-fn object(fields: Value) -> Object {
+pub(super) fn object(fields: Value) -> Object {
     match fields {
         Value::Object(fields) => fields,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
@@ -126,6 +181,19 @@ fn print(output: Output, fields: Object) -> Result<(), CliError> {
             Some(value) => lines.push_str(&format!("{name}: {value}\n")),
             None => {}
         }
+    }
+    for epoch in fields
+        .get("epochs")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let number = |name: &str| epoch.get(name).map(ToString::to_string).unwrap_or_default();
+        lines.push_str(&format!(
+            "restored at entry {}: epoch {}\n",
+            number("entry"),
+            number("number")
+        ));
     }
     for asset in fields
         .get("assets")

@@ -1,11 +1,12 @@
-//! `khlong-gateway run | promptpay | init | verify | replay | export | statement |
+//! `khlong-gateway run | promptpay | init | check | verify | replay | export | backup | statement |
 //! reconcile | payout | audit | completions | man`.
 //!
 //! Standard output is data only; words for people go to standard error. Exit codes are those of the
 //! whole network: 0 ok, 1 failure, 2 usage, 3 configuration, a file is there already, a folder is not
-//! a gateway's or is in use, 7 disk, 8 incompatible version, 9 integrity.
+//! a gateway's or is in use, 4 not allowed, 7 disk, 8 incompatible version, 9 integrity.
 
 mod args;
+pub mod backup;
 pub mod books;
 mod encode;
 mod error;
@@ -17,7 +18,7 @@ mod output;
 mod run;
 mod show;
 
-pub use self::args::{Arguments, Command, Decode, Encode, PromptPay, Slip, SlipEncode};
+pub use self::args::{Arguments, Command, Decode, Encode, PromptPay, Published, Slip, SlipEncode};
 pub use self::error::CliError;
 pub use self::run::{Run, RunError};
 
@@ -36,10 +37,12 @@ impl Arguments {
             Command::Promptpay(PromptPay::Decode(decode)) => show::payment(output, &decode),
             Command::Promptpay(PromptPay::Slip(Slip::Encode(slip))) => encode::slip(output, &slip),
             Command::Promptpay(PromptPay::Slip(Slip::Decode(slip))) => show::slip(output, &slip),
-            Command::Init { folder } => journal::init(output, &folder),
-            Command::Verify { folder } => journal::verify(output, &folder),
+            Command::Init { folder, config } => journal::init(output, &folder, config.as_deref()),
+            Command::Check { config } => run::check(output, &config),
+            Command::Verify { folder, published } => journal::verify(output, &folder, &published),
             Command::Replay { folder, into } => journal::replay(output, &folder, &into),
             Command::Export { folder } => export::entries(&folder),
+            Command::Backup(what) => backup::execute(output, &what),
             Command::Statement(asked) => books::statement(output, &asked),
             Command::Reconcile(asked) => books::reconcile(output, &asked),
             Command::Payout(asked) => books::payout(output, &asked),

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value};
@@ -86,6 +86,30 @@ pub(super) fn execute(output: Output, run: &Run) -> Result<(), CliError> {
     runtime.block_on(serve(output, options))
 }
 
+/// The configuration alone, as `run` would take it.
+pub(super) fn check(output: Output, path: &Path) -> Result<(), CliError> {
+    let config = Config::load(path, Environment::of_process(), &Flags::default())
+        .map_err(RunError::Config)?;
+    filter(&config.log)?;
+    let options = config.options().map_err(RunError::Config)?;
+    if output.json {
+        let fields = [
+            ("config", Value::from(path.display().to_string())),
+            ("valid", Value::from(true)),
+            ("keys", Value::from(options.keys.len())),
+            ("targets", Value::from(options.outbox.targets.len())),
+        ];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value));
+        return output.object(Map::from_iter(fields));
+    }
+    output.text(&format!(
+        "{} is valid: {} keys, {} targets of the outbox\n",
+        path.display(),
+        options.keys.len(),
+        options.outbox.targets.len()
+    ))
+}
+
 async fn serve(output: Output, options: Options) -> Result<(), CliError> {
     // Before anything is open, so that no signal is missed.
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Process)?;
@@ -119,22 +143,10 @@ async fn serve(output: Output, options: Options) -> Result<(), CliError> {
     Ok(())
 }
 
-/// From here on events go to standard error. A level alone is one of our own crates: what
-/// others log in detail is to be asked for by name.
+/// From here on events go to standard error.
 fn start_log(log: &Log) -> Result<(), RunError> {
-    let directives = match log.level.parse::<LevelFilter>() {
-        Ok(level) => {
-            let others = level.min(LevelFilter::WARN);
-            let ours = OURS.map(|name| format!("{name}={level}"));
-            format!("{others},{}", ours.join(","))
-        }
-        Err(_) => log.level.clone(),
-    };
-    let filter = EnvFilter::try_new(directives).map_err(|_| RunError::LogLevel {
-        level: log.level.clone(),
-    })?;
     let events = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(log)?)
         .with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => {
@@ -151,4 +163,19 @@ fn start_log(log: &Log) -> Result<(), RunError> {
             .init(),
     }
     Ok(())
+}
+
+/// A level alone is one of our own crates: what others log in detail is to be asked for by name.
+fn filter(log: &Log) -> Result<EnvFilter, RunError> {
+    let directives = match log.level.parse::<LevelFilter>() {
+        Ok(level) => {
+            let others = level.min(LevelFilter::WARN);
+            let ours = OURS.map(|name| format!("{name}={level}"));
+            format!("{others},{}", ours.join(","))
+        }
+        Err(_) => log.level.clone(),
+    };
+    EnvFilter::try_new(directives).map_err(|_| RunError::LogLevel {
+        level: log.level.clone(),
+    })
 }

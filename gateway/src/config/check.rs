@@ -10,6 +10,8 @@ use crate::app::Options;
 use crate::app::limits::QUEUE_MAX;
 use crate::http::ApiKey;
 use crate::http::limits::{KEYS_MAX, SECRET_BYTES_MAX, SECRET_BYTES_MIN, SILENCE_MAX};
+use crate::outbox;
+use crate::outbox::schedule::Policy;
 
 /// A key's name, which stands in the journal.
 const NAME_BYTES_MAX: usize = 64;
@@ -113,6 +115,10 @@ impl Config {
             silence_max: SILENCE_MAX,
             requests_per_minute: self.limits.requests_per_minute,
             keys: self.api_keys()?,
+            outbox: outbox::Options {
+                targets: self.targets()?,
+                policy: Policy::default(),
+            },
         })
     }
 }
@@ -139,7 +145,7 @@ fn hash(name: &str, section: &KeySection) -> Result<blake3::Hash, ConfigError> {
     }
 }
 
-fn read(key: &str, path: &Path) -> Result<String, ConfigError> {
+pub(super) fn read(key: &str, path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::SecretFile {
         key: key.to_owned(),
         path: path.to_path_buf(),

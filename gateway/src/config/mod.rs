@@ -7,7 +7,9 @@
 mod check;
 mod environment;
 mod error;
+mod example;
 mod section;
+mod targets;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,8 +21,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::environment::Environment;
 pub use self::error::ConfigError;
+pub use self::example::example;
 pub use self::section::{
-    Idempotency, KeySection, Limits, Listen, Log, LogFormat, SecretText, StoreSection,
+    Idempotency, KeySection, Limits, Listen, Log, LogFormat, OutboxSection, SecretText,
+    StoreSection, TargetSection,
 };
 
 /// Everything that can be configured.
@@ -37,6 +41,8 @@ pub struct Config {
     pub idempotency: Idempotency,
     /// What it says about itself.
     pub log: Log,
+    /// Where goes what is told to the outside.
+    pub outbox: OutboxSection,
     /// Who may ask for what, by name.
     pub keys: BTreeMap<String, KeySection>,
 }
@@ -90,6 +96,11 @@ impl Config {
         config.store.folder = folder.join(&config.store.folder);
         for key in config.keys.values_mut() {
             key.secret_file = key.secret_file.as_ref().map(|file| folder.join(file));
+        }
+        for target in &mut config.outbox.target {
+            for file in [&mut target.secret_file, &mut target.ca_file] {
+                *file = file.as_ref().map(|file| folder.join(file));
+            }
         }
         config.check()?;
         Ok(config)

@@ -88,6 +88,32 @@ pub struct KeySection {
     pub secret_file: Option<PathBuf>,
 }
 
+/// Section `outbox`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutboxSection {
+    /// Where notices go: sections `[[outbox.target]]`.
+    pub target: Vec<TargetSection>,
+}
+
+/// A section `outbox.target`: exactly one of `secret` and `secret_file`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetSection {
+    /// Names it for people; each its own.
+    pub name: String,
+    /// Its address, `https://HOST/PATH`; plain HTTP is for a network that you trust.
+    pub url: String,
+    /// What it wants to hear of, such as `books.day_closed`.
+    pub topics: Vec<String>,
+    /// What signs for it: `whsec_` and 24 to 64 bytes in Base64 (Standard Webhooks).
+    pub secret: Option<SecretText>,
+    /// A file that holds it.
+    pub secret_file: Option<PathBuf>,
+    /// Certificates by which it is believed, PEM. Default: those that the system trusts.
+    pub ca_file: Option<PathBuf>,
+}
+
 /// Text that is never shown.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]

@@ -3,6 +3,7 @@
 use axum::http::HeaderMap;
 use axum::response::Response;
 use data_encoding::HEXLOWER;
+use khlong_store::error::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,6 +11,7 @@ use super::keys::Scheme;
 use super::ledger::{answer, moment};
 use super::problem::{Problem, ProblemBody};
 use super::service::Shared;
+use crate::kernel::epochs;
 
 /// The last entry of the journal.
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,6 +24,19 @@ pub(super) struct JournalHead {
     hash: String,
     /// The time of the last one, RFC 3339.
     time: String,
+    /// Since which entry the journal is that of a restored backup; absent if it never was. Entries
+    /// from it on are others than those that were told of before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<JournalEpoch>,
+}
+
+/// An epoch of the journal, which a restore began.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct JournalEpoch {
+    /// Its first entry.
+    entry: u64,
+    /// Its number: when it was restored, in seconds since 1970.
+    number: u32,
 }
 
 /// The head of the journal.
@@ -33,11 +48,16 @@ pub(super) async fn head(service: Shared, headers: HeaderMap) -> Result<Response
     service.admit(&headers, Scheme::Bearer)?;
     let told = service
         .read(|committed| {
-            Ok::<_, std::convert::Infallible>(JournalHead {
+            let latest = epochs(committed.store)?.into_iter().next();
+            Ok::<_, StoreError>(JournalHead {
                 journal: HEXLOWER.encode(committed.head.id.as_bytes()),
                 entry: committed.head.seq.0,
                 hash: HEXLOWER.encode(&committed.head.hash),
                 time: moment(committed.time),
+                epoch: latest.map(|epoch| JournalEpoch {
+                    entry: epoch.seq.0,
+                    number: epoch.number,
+                }),
             })
         })
         .await?;

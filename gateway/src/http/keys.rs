@@ -21,7 +21,7 @@ pub enum Role {
     Reader,
     /// Makes accounts and transfers.
     Writer,
-    /// Makes assets.
+    /// Makes assets and checkpoints.
     Admin,
 }
 

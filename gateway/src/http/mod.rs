@@ -6,6 +6,7 @@
 //! restart. `GET /openapi.json` describes the routes, from the same table that serves them.
 
 pub mod bodies;
+mod checkpoint;
 mod connections;
 mod health;
 mod idempotency;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+pub(crate) use self::checkpoint::{Checkpoint, PATH as CHECKPOINT_PATH};
 pub use self::keys::{ApiKey, Role};
 pub use self::problem::{ProblemKind, TYPE_PREFIX};
 pub(crate) use self::service::Service;

@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 use super::ledger::{accounts, assets, transfers};
 use super::problem::{Problem, ProblemKind};
 use super::service::Service;
-use super::{health, journal, page};
+use super::{checkpoint, health, journal, page};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -43,6 +43,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .routes(routes!(transfers::create))
         .routes(routes!(transfers::get))
         .routes(routes!(journal::head))
+        .routes(routes!(checkpoint::make))
         .routes(routes!(page::page))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

@@ -1,6 +1,7 @@
 //! What every handler stands on: who may ask, bodies within limits, and the way to the driver.
 
 use std::future::poll_fn;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ const UNDECIDED: &str = "; this attempt was not decided, but an earlier one unde
 pub(crate) struct Service {
     pub(super) handle: Handle,
     pub(super) page: PageCache,
+    /// The gateway's own.
+    pub(super) folder: PathBuf,
     keys: Keys,
     clock: Clock,
 }
@@ -53,11 +56,17 @@ impl<T> Write<T> {
 }
 
 impl Service {
-    pub(crate) fn new(handle: Handle, keys: Vec<ApiKey>, requests_per_minute: u32) -> Self {
+    pub(crate) fn new(
+        handle: Handle,
+        folder: PathBuf,
+        keys: Vec<ApiKey>,
+        requests_per_minute: u32,
+    ) -> Self {
         let clock = Clock::start();
         Self {
             handle,
             page: PageCache::default(),
+            folder,
             keys: Keys::new(keys, requests_per_minute, clock.now().monotonic),
             clock,
         }
@@ -67,6 +76,12 @@ impl Service {
     pub(super) fn admit(&self, headers: &HeaderMap, scheme: Scheme) -> Result<Caller, Problem> {
         let now = self.clock.now().monotonic;
         self.keys.admit(headers, scheme, Role::Reader, now)
+    }
+
+    /// Lets in whoever has that role.
+    pub(super) fn admit_as(&self, headers: &HeaderMap, role: Role) -> Result<Caller, Problem> {
+        let now = self.clock.now().monotonic;
+        self.keys.admit(headers, Scheme::Bearer, role, now)
     }
 
     /// Lets in whoever may write, with a key and a body of type `T`.

@@ -35,11 +35,13 @@ pub enum Logic {
     V1,
     /// A balancing transfer that finds nothing to move moves nothing and succeeds.
     V2,
+    /// The close of a day leaves a notice in the outbox.
+    V3,
 }
 
 impl Logic {
     /// The rules of this release.
-    pub const CURRENT: Self = Self::V2;
+    pub const CURRENT: Self = Self::V3;
 
     /// As it stands in the journal.
     #[must_use]
@@ -47,6 +49,7 @@ impl Logic {
         match self {
             Self::V1 => 1,
             Self::V2 => 2,
+            Self::V3 => 3,
         }
     }
 
@@ -56,6 +59,7 @@ impl Logic {
         match number {
             1 => Some(Self::V1),
             2 => Some(Self::V2),
+            3 => Some(Self::V3),
             _ => None,
         }
     }

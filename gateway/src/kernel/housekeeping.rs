@@ -12,16 +12,19 @@ use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
 use super::context::{ApplyError, Context};
+use super::epochs;
+use super::outbox::{self, Holder};
 use super::outcome::Rejection;
 
 /// The kernel's number among the domains.
 pub const KERNEL_DOMAIN: u8 = 0;
 
 /// What the kernel writes for its own commands.
-pub(super) const KERNEL_TABLES: [Table; 3] = [
+pub(super) const KERNEL_TABLES: [Table; 4] = [
     Table::Idempotency,
     Table::IdempotencyAge,
     Table::GatewayOutbox,
+    Table::GatewayKernel,
 ];
 
 /// Keys that one command forgets.
@@ -43,11 +46,41 @@ pub enum Housekeeping {
         /// Which of its side effects.
         n: u32,
     },
+    /// Kind 3, `seq 8 ‖ n 4 ‖ delivered 2 ‖ failed 2`: what came of a side effect, which is over
+    /// now; answers as kind 2. Neither delivered nor failed: nobody wanted it.
+    Report {
+        /// The command that left it.
+        seq: JournalSeq,
+        /// Which of its side effects.
+        n: u32,
+        /// How many targets took it.
+        delivered: u16,
+        /// How many were given up.
+        failed: u16,
+    },
+    /// Kind 4, `holder 20 ‖ lease_ms 4`: who may send what is in the outbox, until the command's
+    /// time and the lease; answers `granted 1 ‖ until 8`, of whoever holds it then. Refused while
+    /// somebody else holds it; a lease has at most [`LEASE_MS_MAX`](super::LEASE_MS_MAX).
+    Lead {
+        /// Who asks.
+        holder: Holder,
+        /// For how long.
+        lease_ms: u32,
+    },
+    /// Kind 5, `epoch 4`: the folder was restored from a backup, and what was acknowledged behind
+    /// the entry before this one may be gone; answers the seq of that entry, 8 bytes.
+    Restored {
+        /// The log epoch that the restore began: seconds since 1970.
+        epoch: u32,
+    },
 }
 
 const VERSION: u8 = 1;
 const EVICT: u8 = 1;
 const SETTLE: u8 = 2;
+const REPORT: u8 = 3;
+const LEAD: u8 = 4;
+const RESTORED: u8 = 5;
 
 impl Housekeeping {
     /// As the body of a command.
@@ -57,6 +90,24 @@ impl Housekeeping {
         match self {
             Self::Evict { before } => body.u8(EVICT).i64(before.0).finish(),
             Self::Settle { seq, n } => body.u8(SETTLE).u64(seq.0).u32(*n).finish(),
+            Self::Report {
+                seq,
+                n,
+                delivered,
+                failed,
+            } => body
+                .u8(REPORT)
+                .u64(seq.0)
+                .u32(*n)
+                .fixed(&delivered.to_be_bytes())
+                .fixed(&failed.to_be_bytes())
+                .finish(),
+            Self::Lead { holder, lease_ms } => body
+                .u8(LEAD)
+                .fixed(holder.as_bytes())
+                .u32(*lease_ms)
+                .finish(),
+            Self::Restored { epoch } => body.u8(RESTORED).u32(*epoch).finish(),
         }
     }
 
@@ -72,6 +123,19 @@ impl Housekeeping {
                 seq: JournalSeq(fields.u64()?),
                 n: fields.u32()?,
             },
+            (VERSION, REPORT) => Self::Report {
+                seq: JournalSeq(fields.u64()?),
+                n: fields.u32()?,
+                delivered: u16::from_be_bytes(fields.fixed()?),
+                failed: u16::from_be_bytes(fields.fixed()?),
+            },
+            (VERSION, LEAD) => Self::Lead {
+                holder: Holder::from_bytes(fields.fixed()?),
+                lease_ms: fields.u32()?,
+            },
+            (VERSION, RESTORED) => Self::Restored {
+                epoch: fields.u32()?,
+            },
             _ => return None,
         };
         fields.end()?;
@@ -82,14 +146,11 @@ impl Housekeeping {
 pub(super) fn apply(context: &mut Context<'_, '_>, body: &[u8]) -> Result<Vec<u8>, ApplyError> {
     match Housekeeping::decode(body) {
         Some(Housekeeping::Evict { before }) => evict(context, before),
-        Some(Housekeeping::Settle { seq, n }) => {
-            let key = Encoder::new().u64(seq.0).u32(n).finish();
-            let waited = context.rows().get(Table::GatewayOutbox, &key)?.is_some();
-            if waited {
-                context.delete(Table::GatewayOutbox, key)?;
-            }
-            Ok(vec![u8::from(waited)])
+        Some(Housekeeping::Settle { seq, n } | Housekeeping::Report { seq, n, .. }) => {
+            outbox::settle(context, seq, n)
         }
+        Some(Housekeeping::Lead { holder, lease_ms }) => outbox::lead(context, holder, lease_ms),
+        Some(Housekeeping::Restored { epoch }) => epochs::begin(context, epoch),
         None => Err(ApplyError::Rejected(Rejection::Malformed)),
     }
 }
@@ -141,53 +202,4 @@ pub fn oldest_key(rows: &dyn Rows) -> Result<Option<UnixMillis>, StoreError> {
         },
     )?;
     Ok(oldest)
-}
-
-/// A side effect that waits for the outside world.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SideEffect {
-    /// The command that left it.
-    pub seq: JournalSeq,
-    /// Which of its side effects; with `seq` its stable key.
-    pub n: u32,
-    /// The domain that left it.
-    pub domain: u8,
-    /// What to do, in the encoding of that domain.
-    pub message: Vec<u8>,
-}
-
-/// Side effects that wait, the oldest first, at most `max`.
-///
-/// # Errors
-/// From the disk, or a damaged row.
-pub fn waiting_outbox(rows: &dyn Rows, max: usize) -> Result<Vec<SideEffect>, StoreError> {
-    let mut found = Vec::new();
-    rows.scan(
-        Table::GatewayOutbox,
-        &KeyRange::all(),
-        Direction::Forward,
-        &mut |key, row| {
-            if found.len() >= max {
-                return Ok(ControlFlow::Break(()));
-            }
-            let mut place = Decoder::new(key);
-            let (Some(seq), Some(n), Some((domain, message))) =
-                (place.u64(), place.u32(), row.split_first())
-            else {
-                return Err(StoreError::corrupt(
-                    Table::GatewayOutbox,
-                    key,
-                    "not a side effect",
-                ));
-            };
-            found.push(SideEffect {
-                seq: JournalSeq(seq),
-                n,
-                domain: *domain,
-                message: message.to_vec(),
-            });
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
-    Ok(found)
 }

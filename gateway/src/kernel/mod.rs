@@ -13,9 +13,11 @@ mod clock;
 mod command;
 mod context;
 mod decide;
+mod epochs;
 mod error;
 mod housekeeping;
 mod idempotency;
+mod outbox;
 mod outcome;
 mod replay;
 mod state_hash;
@@ -29,9 +31,12 @@ pub use context::{
     ApplyError, Context, Domain, EVENTS_BYTES_MAX, EVENTS_MAX, Event, OUTBOX_MESSAGE_BYTES_MAX,
     OUTBOX_ROWS_MAX, WRITES_BYTES_MAX, WRITES_ROWS_MAX,
 };
+pub use epochs::{EPOCHS_MAX, Epoch, epochs};
 pub use error::KernelError;
-pub use housekeeping::{
-    EVICTIONS_MAX, Housekeeping, KERNEL_DOMAIN, SideEffect, oldest_key, waiting_outbox,
+pub use housekeeping::{EVICTIONS_MAX, Housekeeping, KERNEL_DOMAIN, oldest_key};
+pub use outbox::{
+    Holder, LEASE_MS_MAX, Notice, SideEffect, TOPIC_BYTES_MAX, is_topic, leader, left_at, waiting,
+    waiting_behind, waiting_outbox,
 };
 pub use outcome::{OUTCOME_BYTES_MAX, Outcome, Rejection};
 pub use replay::replay;

@@ -23,7 +23,7 @@ pub(super) const META_APPLIED: &[u8] = b"applied";
 const UNBOUND_BYTES: usize = 16;
 
 /// The views, by number. A new one goes to the end.
-pub(super) const VIEWS: [Table; 14] = [
+pub(super) const VIEWS: [Table; 15] = [
     Table::Idempotency,
     Table::IdempotencyAge,
     Table::GatewayOutbox,
@@ -38,6 +38,7 @@ pub(super) const VIEWS: [Table; 14] = [
     Table::BooksReconciliation,
     Table::BooksPayout,
     Table::BooksPayoutItem,
+    Table::GatewayKernel,
 ];
 
 /// How far the views go.

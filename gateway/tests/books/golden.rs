@@ -12,7 +12,7 @@ use khlong_gateway::domains::books::payout::{
 use khlong_gateway::domains::books::reconciliation::{BankFile, reconcile, reference_key};
 use khlong_gateway::domains::books::{BooksCommand, Day, verify_closes};
 use khlong_gateway::domains::ledger::Transfer;
-use khlong_gateway::kernel::{replay, state_hash};
+use khlong_gateway::kernel::{Logic, replay, state_hash};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::journal::{self, JournalError, JournalSeq};
 
@@ -39,7 +39,7 @@ fn the_golden_journal_replays_to_a_fixed_state() {
 
 /// Two days with payments, a comparison with the bank, and a batch of payouts that the bank answers.
 fn act() -> Office {
-    let mut office = Office::new();
+    let mut office = Office::under(Logic::V2);
     let received = Transfer {
         user_data_128: reference_key("INV-1"),
         ..pay(1, 6, 3, 12_345)

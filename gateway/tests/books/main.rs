@@ -14,6 +14,7 @@ mod close;
 mod golden;
 #[path = "../golden_file/mod.rs"]
 mod golden_file;
+mod golden_notices;
 mod office;
 mod pain002;
 mod payout;

@@ -21,14 +21,23 @@ pub(crate) fn domains() -> Vec<Box<dyn Domain>> {
 }
 
 pub(crate) fn kernel(disk: &MemoryDisk) -> Kernel {
-    Kernel::open(store(disk), domains(), Logic::CURRENT, JOURNAL).unwrap()
+    kernel_under(disk, Logic::CURRENT)
+}
+
+fn kernel_under(disk: &MemoryDisk, logic: Logic) -> Kernel {
+    Kernel::open(store(disk), domains(), logic, JOURNAL).unwrap()
 }
 
 /// The process ends, and starts again with books.
 pub(crate) fn start_again(bank: &mut Bank) {
+    start_under(bank, Logic::CURRENT);
+}
+
+/// The same with a release of these rules.
+pub(crate) fn start_under(bank: &mut Bank, logic: Logic) {
     // A disk is open once: another kernel stands in until the old one is gone.
     bank.kernel = kernel(&MemoryDisk::new());
-    bank.kernel = kernel(&bank.disk);
+    bank.kernel = kernel_under(&bank.disk, logic);
 }
 
 pub(crate) struct Office {
@@ -39,8 +48,12 @@ pub(crate) struct Office {
 impl Office {
     /// At noon of today, with accounts 1 to 6.
     pub(crate) fn new() -> Self {
-        let mut bank = Bank::new(0);
-        start_again(&mut bank);
+        Self::under(Logic::CURRENT)
+    }
+
+    pub(crate) fn under(logic: Logic) -> Self {
+        let mut bank = Bank::under(logic, 0);
+        start_under(&mut bank, logic);
         bank.now = TODAY.start().0 + 12 * HOUR;
         let accounts = (1..)
             .zip(CODES)

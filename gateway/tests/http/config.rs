@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use khlong_gateway::config::{Config, Environment, Flags, ListenFlags};
+use khlong_gateway::config::{Config, Environment, Flags, ListenFlags, example};
 
+use crate::program;
 use crate::server::{READER, config};
 
 fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
@@ -126,4 +127,117 @@ fn a_key_has_one_secret_of_its_own_and_nobody_sees_it() {
         config.api_keys().unwrap()[0].hash,
         blake3::hash(digits.as_bytes())
     );
+}
+
+/// A target of the outbox with these lines.
+fn target(lines: &str) -> String {
+    format!("[[outbox.target]]\nname = 'a'\ntopics = ['books.day_closed']\n{lines}\n")
+}
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+#[test]
+fn a_target_of_the_outbox_has_an_address_and_one_secret() {
+    let url = "url = 'https://auditor.example/khlong'";
+    let whole = target(&format!("{url}\nsecret = '{SECRET}'"));
+    let config = parse(&whole, &[]).unwrap();
+    assert!(!format!("{config:?}").contains(SECRET));
+    let targets = config.targets().unwrap();
+    assert_eq!(targets[0].url.host(), Some("auditor.example"));
+    assert!(!format!("{targets:?}").contains("MfKQ"));
+    let refused = |text: &str| match parse(text, &[]) {
+        Ok(config) => config.targets().unwrap_err().to_string(),
+        Err(error) => error,
+    };
+    for (text, told) in [
+        (target(&format!("secret = '{SECRET}'")), "`url` is missing"),
+        (target(url), "exactly one"),
+        (
+            target(&format!("{url}\nsecret = 'whsec_short'")),
+            "24 to 64",
+        ),
+        (
+            target(&format!("{url}\nsecret_file = 'no'")),
+            "/etc/khlong/no",
+        ),
+        (
+            target(&format!("{url}\nsecret = '{SECRET}'\nca_file = 'no'")),
+            "/etc/khlong/no",
+        ),
+        (format!("{whole}{whole}"), "two targets"),
+        (whole.replace("'a'", "'a b'"), "64 letters"),
+        (whole.replace("books.day_closed", "Books"), "topic"),
+        (whole.repeat(17), "at most 16"),
+    ] {
+        let error = refused(&text);
+        assert!(error.contains(told), "{text}: {error}");
+    }
+    for address in ["ftp://a/", "auditor.example", "https://me:pass@a/", "/path"] {
+        let text = whole.replace("https://auditor.example/khlong", address);
+        assert!(refused(&text).contains("url"), "{address}");
+    }
+}
+
+#[test]
+fn the_example_is_the_defaults_with_every_section() {
+    let text = example(Path::new("/srv/books"));
+    let config = parse(&text, &[]).unwrap();
+    assert_eq!(config.store.folder, Path::new("/srv/books"));
+    // What is commented out is what would be without it.
+    let line = |line: &str| line.strip_prefix("# ").unwrap_or(line).to_owned() + "\n";
+    let is_setting = |line: &&str| line.starts_with("# ") && line.contains(" = ");
+    let (mut all, mut said) = (String::new(), 0);
+    for block in text.split("\n\n") {
+        for one in block
+            .lines()
+            .filter(|one| !one.starts_with("# ") || is_setting(one))
+        {
+            all += &line(one);
+            said += 1;
+        }
+        if block.contains("# [") {
+            break;
+        }
+    }
+    assert!(said > 15, "{all}");
+    let defaults = all.split("role").next().unwrap();
+    let same = parse(defaults, &[]).unwrap();
+    assert_eq!(format!("{same:?}"), format!("{config:?}"));
+    // The examples have the right form, but for the files that they name.
+    let examples = text
+        .lines()
+        .map(|line| line.strip_prefix("# ").unwrap_or(line))
+        .skip_while(|line| !line.starts_with("[keys"))
+        .filter(|line| line.starts_with('[') || line.contains(" = "))
+        .fold(String::new(), |text, line| text + line + "\n");
+    let config = parse(&examples, &[]).unwrap();
+    assert_eq!((config.keys.len(), config.outbox.target.len()), (1, 1));
+}
+
+#[test]
+fn init_writes_a_configuration_that_check_takes() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = tempfile::tempdir().unwrap();
+    let init = ["init", "books", "--config", "gateway.toml"];
+    program::said(place.path(), &init);
+    let file = place.path().join("gateway.toml");
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0);
+    let checked = program::object(place.path(), &["--json", "check"]);
+    assert_eq!(
+        (&checked["valid"], &checked["keys"]),
+        (&true.into(), &0.into())
+    );
+    let loaded = Config::load(&file, Environment::default(), &Flags::default()).unwrap();
+    assert!(loaded.store.folder.join("db").is_dir());
+    // Nothing is overwritten, and nothing made halfway.
+    let (code, _) = program::refused(place.path(), &["init", "more", "--config", "gateway.toml"]);
+    assert_eq!(code, 3);
+    assert!(!place.path().join("more").exists());
+    std::fs::write(&file, target("url = 'https://a/'")).unwrap();
+    let (code, told) = program::refused(place.path(), &["check"]);
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("exactly one"), "{told}");
+    std::fs::write(&file, "[log]\nlevel = 'no=such=filter'").unwrap();
+    let (code, told) = program::refused(place.path(), &["check"]);
+    assert_eq!(code, 3, "{told}");
 }

@@ -6,6 +6,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod backup;
 mod books;
 mod client;
 mod config;
@@ -14,5 +15,7 @@ mod idempotency;
 mod killed;
 mod limits;
 mod malformed;
+#[path = "../program/mod.rs"]
+mod program;
 mod routes;
 mod server;

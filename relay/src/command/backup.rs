@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use khlong_store::backup::{
+    BackupError as FolderError, Damage, Draft, Origin, Staging, refuse_inside, take_checkpoint,
+};
 use khlong_store::error::StoreError;
 use khlong_store::identity::Committed;
 use serde_json::{Value, json};
@@ -12,7 +15,7 @@ use super::{
     tell,
 };
 use crate::admin::Operator;
-use crate::backup::{self, BackupError, Damage, Draft, Manifest, Origin, Restore, Staging};
+use crate::backup::{self, BackupError, Manifest, Owner, Restore};
 use crate::config::{Config, Flags};
 use crate::identity;
 use crate::server::{self, ServerError};
@@ -30,10 +33,11 @@ fn create(arguments: &Arguments, flags: &BackupCreate) -> Result<(), CommandErro
     let key = identity::parse_configured(&config.relay).map_err(CommandError::Key)?;
     arguments.check_folder(&config)?;
     let folder = &config.store.folder;
-    refuse_inside(folder, &flags.target)?;
+    let failed = |error: FolderError| CommandError::Backup(error.into());
+    refuse_inside(folder, &flags.target).map_err(failed)?;
     // First: whoever makes another backup of this store touches no draft.
-    let staging = Staging::begin(folder).map_err(CommandError::Backup)?;
-    let draft = Draft::begin(&flags.target).map_err(CommandError::Backup)?;
+    let staging = Staging::begin(folder).map_err(failed)?;
+    let draft = Draft::begin(&flags.target).map_err(failed)?;
     let committed = match checkpoint_of_a_stopped_relay(&config) {
         Err(CommandError::Server(ServerError::Store(StoreError::Locked { .. }))) => {
             let address = flags.admin.unwrap_or(config.listen.admin);
@@ -42,30 +46,20 @@ fn create(arguments: &Arguments, flags: &BackupCreate) -> Result<(), CommandErro
         made => made?,
     };
     let origin = Origin {
-        relay: identity::public(&key),
+        program: concat!("khlong-relay ", env!("CARGO_PKG_VERSION")),
         created_at: jiff::Timestamp::now().to_string(),
         reserve_bytes: config.store.reserve.0,
     };
     let manifest = draft
-        .finish(folder, committed, &origin)
-        .map_err(CommandError::Backup)?;
+        .finish(folder, committed, &origin, |_| {
+            Ok(Owner {
+                relay: identity::public(&key).to_string(),
+                includes_key: false,
+            })
+        })
+        .map_err(failed)?;
     drop(staging);
     say(arguments, &flags.target, &manifest, "backed up");
-    Ok(())
-}
-
-/// A backup in the folder that it is of would go with it.
-fn refuse_inside(store: &Path, target: &Path) -> Result<(), CommandError> {
-    let parent = target.parent().filter(|path| *path != Path::new(""));
-    let parent = parent.unwrap_or_else(|| Path::new("."));
-    let (Ok(store), Ok(parent)) = (store.canonicalize(), parent.canonicalize()) else {
-        // What is not there is said by what needs it.
-        return Ok(());
-    };
-    if parent.starts_with(&store) {
-        let inside = BackupError::InsideStore(target.to_path_buf());
-        return Err(CommandError::Backup(inside));
-    }
     Ok(())
 }
 
@@ -73,8 +67,7 @@ fn checkpoint_of_a_stopped_relay(config: &Config) -> Result<Committed, CommandEr
     let folder = &config.store.folder;
     let store =
         server::open_store(folder, config.rocks_options(), false).map_err(CommandError::Server)?;
-    backup::take_checkpoint(&store, folder)
-        .map_err(|error| CommandError::Server(ServerError::Store(error)))
+    take_checkpoint(&store, folder).map_err(|error| CommandError::Server(ServerError::Store(error)))
 }
 
 fn verify(arguments: &Arguments, backup: &Path) -> Result<(), CommandError> {
@@ -84,7 +77,9 @@ fn verify(arguments: &Arguments, backup: &Path) -> Result<(), CommandError> {
             Ok(())
         }
         Err(error) => {
-            if let (BackupError::Damaged { damages, .. }, true) = (&error, arguments.json) {
+            if let (BackupError::Folder(FolderError::Damaged { damages, .. }), true) =
+                (&error, arguments.json)
+            {
                 let damages: Vec<Value> = damages
                     .iter()
                     .map(|Damage { path, reason }| json!({ "path": path, "reason": reason }))
@@ -143,8 +138,8 @@ fn described(backup: &Path, manifest: &Manifest) -> Value {
         "schema_version": SCHEMA_VERSION,
         "backup": backup,
         "created_at": manifest.created_at,
-        "relay": manifest.relay,
-        "includes_key": manifest.includes_key,
+        "relay": manifest.owner.relay,
+        "includes_key": manifest.owner.includes_key,
         "log": manifest.log,
         "log_epoch": manifest.log_epoch,
         "seq": manifest.seq,

@@ -140,7 +140,7 @@ impl CommandError {
                 507 => 7,
                 _other => 1,
             },
-            Self::Backup(error) => of_backup(error),
+            Self::Backup(error) => error.exit_code(),
             Self::Key(KeyError::Write { source, .. }) | Self::File { source, .. } => of_io(source),
             Self::Key(KeyError::Entropy(_)) | Self::Process(_) => 1,
             Self::Check(error) | Self::Server(ServerError::Store(error)) => error.exit_code(),
@@ -153,24 +153,6 @@ impl CommandError {
                 | ServerError::DriverGone,
             ) => 1,
         }
-    }
-}
-
-fn of_backup(error: &BackupError) -> u8 {
-    match error {
-        BackupError::Exists(_)
-        | BackupError::InsideStore(_)
-        | BackupError::ClockBehind { .. }
-        | BackupError::NoName(_)
-        | BackupError::NotEmpty(_) => 3,
-        BackupError::OtherKey { .. } => 4,
-        BackupError::NoRoom { .. } => 7,
-        BackupError::TooNew { .. } => 8,
-        BackupError::Incomplete { .. }
-        | BackupError::Damaged { .. }
-        | BackupError::OtherCommit { .. } => 9,
-        BackupError::Store(error) => error.exit_code(),
-        BackupError::Io { source, .. } => of_io(source),
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
+use khlong_store::backup;
 use khlong_store::error::StoreError;
 use khlong_store::identity::Committed;
 use khlong_store::store::Store;
 use tokio::sync::{mpsc, oneshot};
 
 use super::driver::DriverInput;
-use crate::backup;
 
 /// What the driver is asked for.
 #[derive(Debug)]

@@ -6,9 +6,10 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use khlong_relay::backup::{self, MANIFEST_FILE, MANIFEST_SUM_FILE, Restore};
+use khlong_relay::backup::{self, Restore};
 use khlong_relay::config::{Config, Environment, Flags, SecretText};
 use khlong_relay::identity;
+use khlong_store::backup::{MANIFEST_FILE, MANIFEST_SUM_FILE};
 use khlong_store::engine::rocks::RocksOptions;
 
 use crate::fuzzing::fuzz;
@@ -174,7 +175,10 @@ fn manifest() -> (Vec<Vec<u8>>, impl Fn(&[u8])) {
 
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("store");
-        let relay = verified.as_ref().ok().and_then(|list| list.relay_key());
+        let relay = verified
+            .as_ref()
+            .ok()
+            .and_then(|list| list.owner.relay.parse().ok());
         let restored = backup::restore(&Restore {
             backup: &backup,
             folder: &folder,

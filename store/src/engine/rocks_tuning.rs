@@ -82,7 +82,8 @@ pub(super) fn table_options(row: &TableRow, sizes: RocksOptions, cache: &Cache) 
         | Table::BooksCloseTotal
         | Table::BooksReconciliation
         | Table::BooksPayout
-        | Table::BooksPayoutItem => DBCompressionType::Lz4,
+        | Table::BooksPayoutItem
+        | Table::GatewayKernel => DBCompressionType::Lz4,
     });
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);

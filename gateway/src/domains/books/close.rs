@@ -7,6 +7,7 @@
 
 use std::ops::ControlFlow;
 
+use data_encoding::HEXLOWER;
 use khlong_store::error::StoreError;
 use khlong_store::journal::{self, JournalError, JournalId, JournalSeq};
 use khlong_store::table::Table;
@@ -18,7 +19,10 @@ use super::limits::close_records;
 use super::tables::{self, Close, DayRow, Progress};
 use super::totals::{Adder, DayTotals};
 use crate::domains::ledger::{Place, Transfer, last_records_before, records};
-use crate::kernel::{ApplyError, Context, Rejection};
+use crate::kernel::{ApplyError, Context, Logic, Notice, Rejection};
+
+/// The topic of the notice that a close leaves.
+pub const DAY_CLOSED: &str = "books.day_closed";
 
 /// Closes `asked`, or the day that is next; adds up at most [`close_records`].
 pub(super) fn close(
@@ -49,6 +53,7 @@ pub(super) fn close(
     let (progress, is_whole) = step(context, day, begun)?;
     let (row, answer) = if is_whole {
         let close = finish(context, day, &progress)?;
+        tell(context, &close)?;
         (DayRow::Closed(close), CloseAnswer::Closed(close))
     } else {
         let records = progress.records;
@@ -132,6 +137,24 @@ fn finish(context: &Context<'_, '_>, day: Day, progress: &Progress) -> Result<Cl
     };
     close.hash = hash(id, &close, &totals);
     Ok(close)
+}
+
+/// For whoever keeps heads outside, so that no history can be changed unseen. Whether anybody
+/// does is not for a domain to know.
+fn tell(context: &mut Context<'_, '_>, close: &Close) -> Result<(), ApplyError> {
+    if context.logic() < Logic::V3 {
+        return Ok(());
+    }
+    let data = format!(
+        r#"{{"day":"{}","seq":"{}","journal_hash":"{}","hash":"{}"}}"#,
+        close.day,
+        close.last.0,
+        HEXLOWER.encode(&close.journal_hash),
+        HEXLOWER.encode(&close.hash),
+    );
+    let topic = DAY_CLOSED.to_owned();
+    context.send(&Notice { topic, data }.encode())?;
+    Ok(())
 }
 
 /// The journal's id, and its hash at a command.

@@ -20,6 +20,7 @@ mod tables;
 mod totals;
 
 pub use amount::decimal;
+pub use close::DAY_CLOSED;
 pub use closes::{CloseError, close_of, close_totals, closes, due_day, last_close, verify_closes};
 pub use commands::{BooksCommand, CloseAnswer};
 pub use day::Day;

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use khlong_crdt::id::RelayKey;
-use khlong_store::error::StoreError;
-use khlong_store::folder::{Folder, LOCK_FILE};
-use khlong_store::identity::Committed;
-use khlong_store::peek::Peek;
-use khlong_store::store::Store;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::files;
 use super::{BackupError, FileEntry, MANIFEST_VERSION, Manifest, STORE_FOLDER};
+use crate::error::StoreError;
+use crate::folder::{Folder, LOCK_FILE};
+use crate::identity::Committed;
+use crate::peek::Peek;
+use crate::store::Store;
 
 /// Beside the store, so that a checkpoint is made of links and takes no time.
 const STAGING_FOLDER: &str = "BACKUP";
@@ -46,6 +47,22 @@ impl Drop for Staging {
     }
 }
 
+/// A backup in the folder `store` that it is of would go with it.
+///
+/// # Errors
+/// [`BackupError::InsideStore`]. That something is not there is said by what needs it.
+pub fn refuse_inside(store: &Path, target: &Path) -> Result<(), BackupError> {
+    let parent = target.parent().filter(|path| *path != Path::new(""));
+    let parent = parent.unwrap_or_else(|| Path::new("."));
+    let (Ok(store), Ok(parent)) = (store.canonicalize(), parent.canonicalize()) else {
+        return Ok(());
+    };
+    if parent.starts_with(&store) {
+        return Err(BackupError::InsideStore(target.to_path_buf()));
+    }
+    Ok(())
+}
+
 /// Makes a checkpoint of `store`, whose folder is `folder`, where [`Draft::finish`] takes it
 /// from. Of an earlier backup that was cut off nothing stays.
 ///
@@ -70,14 +87,14 @@ pub fn forget_checkpoint(folder: &Path) {
     let _ = files::remove(&folder.join(STAGING_FOLDER).join(CHECKPOINT_FOLDER));
 }
 
-/// What a manifest says about the origin.
+/// What the command that makes a backup knows of its origin.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// The relay's public key.
-    pub relay: RelayKey,
+    /// Name and version of the program.
+    pub program: &'static str,
     /// RFC 3339 in UTC.
     pub created_at: String,
-    /// What the relay keeps free on its own disk.
+    /// What the store keeps free on its own disk.
     pub reserve_bytes: u64,
 }
 
@@ -125,16 +142,18 @@ impl Draft {
     }
 
     /// Copies the checkpoint that [`take_checkpoint`] made in `folder`, looks whether it holds
-    /// `wanted`, and gives the backup its name.
+    /// `wanted`, and gives the backup its name. `owner` says whose the copy is, once every row
+    /// of it was read.
     ///
     /// # Errors
     /// [`BackupError`]; nothing is left then.
-    pub fn finish(
+    pub fn finish<O: Serialize + DeserializeOwned>(
         mut self,
         folder: &Path,
         wanted: Committed,
         origin: &Origin,
-    ) -> Result<Manifest, BackupError> {
+        owner: impl FnOnce(&Peek) -> Result<O, BackupError>,
+    ) -> Result<Manifest<O>, BackupError> {
         let checkpoint = folder.join(STAGING_FOLDER).join(CHECKPOINT_FOLDER);
         let names = files::list(&checkpoint)?;
         self.check_room(&checkpoint, &names, origin.reserve_bytes)?;
@@ -152,13 +171,13 @@ impl Draft {
             };
             entries.insert(inside, entry);
         }
-        let manifest = self.describe(entries, wanted, origin)?;
+        let manifest = self.describe(entries, wanted, origin, owner)?;
         manifest.write(&self.partial)?;
         self.take_its_name()?;
         Ok(manifest)
     }
 
-    /// A backup that fills the relay's own disk would stop the relay.
+    /// A backup that fills the store's own disk would stop whoever uses it.
     fn check_room(
         &self,
         checkpoint: &Path,
@@ -185,15 +204,16 @@ impl Draft {
         Ok(())
     }
 
-    fn describe(
+    fn describe<O>(
         &self,
         files: BTreeMap<String, FileEntry>,
         wanted: Committed,
         origin: &Origin,
-    ) -> Result<Manifest, BackupError> {
-        // What the copy says, not what the relay said: it is opened before anybody relies on it.
+        owner: impl FnOnce(&Peek) -> Result<O, BackupError>,
+    ) -> Result<Manifest<O>, BackupError> {
+        // What the copy says, not what its origin said: it is opened before anybody relies on it.
         let peek = Peek::open(&self.partial.join(STORE_FOLDER)).map_err(BackupError::Store)?;
-        // A checksum of what has rotted on the relay's disk would be right for ever.
+        // A checksum of what has rotted on the origin's disk would be right for ever.
         peek.read_all().map_err(BackupError::Store)?;
         let found = peek.found();
         if found.committed != wanted {
@@ -205,10 +225,9 @@ impl Draft {
         let identity = found.identity.unwrap_or_default();
         Ok(Manifest {
             schema_version: MANIFEST_VERSION,
-            program: concat!("khlong-relay ", env!("CARGO_PKG_VERSION")).to_owned(),
+            program: origin.program.to_owned(),
             created_at: origin.created_at.clone(),
-            relay: origin.relay.to_string(),
-            includes_key: false,
+            owner: owner(&peek)?,
             log: identity.log.to_string(),
             log_epoch: identity.epoch,
             seq: wanted.seq,

@@ -3,24 +3,30 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use khlong_store::error::StoreError;
-use khlong_store::identity::Role;
-use khlong_store::migrate::SCHEMA;
-use khlong_store::peek::Peek;
-use khlong_store::side_file::SideState;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::files;
 use super::{
     BackupError, Damage, FileEntry, MANIFEST_FILE, MANIFEST_SUM_FILE, Manifest, STORE_FOLDER,
 };
+use crate::error::StoreError;
+use crate::identity::Role;
+use crate::migrate::SCHEMA;
+use crate::peek::Peek;
+use crate::side_file::SideState;
 
 /// Reads every file, compares the checksums, opens the store for reading, and compares its
-/// last commit.
+/// last commit. `deeper` is what only its owner can check; it says what is wrong.
 ///
 /// # Errors
 /// [`BackupError::Incomplete`], [`BackupError::Damaged`] with everything that was found,
 /// [`BackupError::TooNew`], or [`BackupError::Io`].
-pub fn verify(backup: &Path) -> Result<Manifest, BackupError> {
+pub fn verify<O: Serialize + DeserializeOwned>(
+    backup: &Path,
+    role: Role,
+    deeper: impl FnOnce(&Peek, &Manifest<O>) -> Option<String>,
+) -> Result<Manifest<O>, BackupError> {
     let manifest = Manifest::read(backup)?;
     let mut damages = Vec::new();
     for (path, entry) in &manifest.files {
@@ -35,7 +41,7 @@ pub fn verify(backup: &Path) -> Result<Manifest, BackupError> {
     }
     if damages.is_empty() {
         // Only what is byte for byte right is given to the engine.
-        damages.extend(opens(&backup.join(STORE_FOLDER), &manifest)?);
+        damages.extend(opens(&backup.join(STORE_FOLDER), role, &manifest, deeper)?);
     }
     if damages.is_empty() {
         return Ok(manifest);
@@ -71,7 +77,12 @@ fn differs(backup: &Path, path: &str, entry: &FileEntry) -> Result<Option<Damage
     Ok((hash != entry.blake3).then(|| Damage::new(path, reason)))
 }
 
-fn opens(store: &Path, manifest: &Manifest) -> Result<Option<Damage>, BackupError> {
+fn opens<O: Serialize + DeserializeOwned>(
+    store: &Path,
+    role: Role,
+    manifest: &Manifest<O>,
+    deeper: impl FnOnce(&Peek, &Manifest<O>) -> Option<String>,
+) -> Result<Option<Damage>, BackupError> {
     let damaged = |reason: String| Ok(Some(Damage::new(STORE_FOLDER, reason)));
     let peek = match Peek::open(store) {
         Ok(peek) => peek,
@@ -85,8 +96,8 @@ fn opens(store: &Path, manifest: &Manifest) -> Result<Option<Damage>, BackupErro
             supported: SCHEMA,
         }));
     }
-    if found.role.as_deref() != Some(Role::Relay.name()) {
-        return damaged("it is no relay's".to_owned());
+    if found.role.as_deref() != Some(role.name()) {
+        return damaged(format!("it is no {}'s", role.name()));
     }
     let Some(committed) = manifest.committed() else {
         return damaged(format!("{MANIFEST_FILE} names no commit"));
@@ -103,8 +114,11 @@ fn opens(store: &Path, manifest: &Manifest) -> Result<Option<Damage>, BackupErro
     if found.side != SideState::Acknowledged(committed) {
         return damaged("its side file names another commit".to_owned());
     }
-    match peek.read_all() {
-        Ok(_) => Ok(None),
-        Err(error) => damaged(error.to_string()),
+    if let Err(error) = peek.read_all() {
+        return damaged(error.to_string());
+    }
+    match deeper(&peek, manifest) {
+        Some(reason) => damaged(reason),
+        None => Ok(None),
     }
 }

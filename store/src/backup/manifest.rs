@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Component, Path};
 
-use khlong_crdt::id::{LogId, RelayKey};
-use khlong_store::identity::{Committed, LogIdentity};
+use khlong_crdt::id::LogId;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::files;
 use super::{BackupError, Damage};
+use crate::identity::{Committed, LogIdentity};
 
 /// Name of the list.
 pub const MANIFEST_FILE: &str = "MANIFEST.json";
@@ -26,19 +27,18 @@ const SUM_BYTES_MAX: u64 = 256;
 /// Longest path inside a backup.
 const PATH_BYTES_MAX: usize = 256;
 
-/// What a backup holds.
+/// What a backup holds; `O` is what its owner says of itself, as members among the others.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct Manifest {
+pub struct Manifest<O> {
     /// [`MANIFEST_VERSION`].
     pub schema_version: u32,
     /// The program that wrote it.
     pub program: String,
     /// When, RFC 3339 in UTC.
     pub created_at: String,
-    /// Public key of the relay, in text form. The secret half is not in a backup.
-    pub relay: String,
-    /// Whether the relay's key is in it. Version 1 never has it.
-    pub includes_key: bool,
+    /// Whose it is.
+    #[serde(flatten)]
+    pub owner: O,
     /// The log's name, in text form.
     pub log: String,
     /// The epoch of the log.
@@ -62,17 +62,11 @@ pub struct FileEntry {
     pub blake3: String,
 }
 
-impl Manifest {
+impl<O: Serialize + DeserializeOwned> Manifest<O> {
     /// Bytes of all files in the list.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.files.values().map(|file| file.bytes).sum()
-    }
-
-    /// The relay it is of.
-    #[must_use]
-    pub fn relay_key(&self) -> Option<RelayKey> {
-        self.relay.parse().ok()
     }
 
     /// The log it is of.

@@ -4,10 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use khlong_crdt::id::RelayKey;
-use khlong_store::error::StoreError;
-
 use super::MANIFEST_VERSION;
+use crate::error::StoreError;
 
 /// Damages that are spelled out for people; `--json` has all of them.
 const DAMAGES_SHOWN: usize = 16;
@@ -40,7 +38,7 @@ pub enum BackupError {
     #[error("{path} is no name for a new folder", path = .0.display())]
     NoName(PathBuf),
     /// The target lies in the folder that is backed up.
-    #[error("{path} lies in the folder of the relay's store; name a folder elsewhere, best on another disk", path = .0.display())]
+    #[error("{path} lies in the folder of the store; name a folder elsewhere, best on another disk", path = .0.display())]
     InsideStore(PathBuf),
     /// The machine's clock stands before the backup was made.
     #[error(
@@ -51,7 +49,7 @@ pub enum BackupError {
         created_at: String,
     },
     /// A restore never mixes with what is there.
-    #[error("{path} is not empty; stop the relay, move what is there aside, and restore again", path = .0.display())]
+    #[error("{path} is not empty; stop what uses it, move what is there aside, and restore again", path = .0.display())]
     NotEmpty(PathBuf),
     /// Not made by `backup create`, or not to its end.
     #[error("{folder} is not a complete backup: {reason}; take another one", folder = folder.display())]
@@ -77,24 +75,14 @@ pub enum BackupError {
         /// All that was found; at least one.
         damages: Vec<Damage>,
     },
-    /// The configuration has the key of another relay.
-    #[error(
-        "the backup is of relay {backed_up}, and the configuration has the key of {configured}; put the right key file back, or go on under the other name with --other-key: clients then have to add that relay anew"
-    )]
-    OtherKey {
-        /// Of the backup.
-        backed_up: RelayKey,
-        /// Of the configuration.
-        configured: RelayKey,
-    },
     /// It would not fit; nothing was copied.
     #[error(
-        "the backup needs {wanted} bytes at {path} (what the relay keeps in reserve included) and {free} are free; free some space, or name a folder on another disk", path = path.display()
+        "the backup needs {wanted} bytes at {path} (what the store keeps in reserve included) and {free} are free; free some space, or name a folder on another disk", path = path.display()
     )]
     NoRoom {
         /// Where.
         path: PathBuf,
-        /// Bytes of the checkpoint, and the reserve if it is the relay's own disk.
+        /// Bytes of the checkpoint, and the reserve if it is the store's own disk.
         wanted: u64,
         /// Bytes that are free.
         free: u64,
@@ -106,9 +94,12 @@ pub enum BackupError {
     OtherCommit {
         /// In the copy.
         copied: u64,
-        /// Promised by the relay.
+        /// Promised by its origin.
         wanted: u64,
     },
+    /// The store in the copy is whole, and not what its owner can go on with.
+    #[error("the copy does not check: {0}; nothing was kept")]
+    Unfit(String),
     /// Opening a store.
     #[error("the store does not open")]
     Store(#[source] StoreError),
@@ -126,6 +117,29 @@ pub enum BackupError {
 }
 
 impl BackupError {
+    /// The exit code of a program that ends with this error.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Exists(_)
+            | Self::InsideStore(_)
+            | Self::ClockBehind { .. }
+            | Self::NoName(_)
+            | Self::NotEmpty(_) => 3,
+            Self::NoRoom { .. } => 7,
+            Self::TooNew { .. } => 8,
+            Self::Incomplete { .. }
+            | Self::Damaged { .. }
+            | Self::OtherCommit { .. }
+            | Self::Unfit(_) => 9,
+            Self::Store(error) => error.exit_code(),
+            Self::Io { source, .. } => {
+                let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+                if full.contains(&source.kind()) { 7 } else { 1 }
+            }
+        }
+    }
+
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io {

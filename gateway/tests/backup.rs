@@ -1,0 +1,227 @@
+//! `khlong-gateway backup` on folders of gateways that do not run.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod fixture;
+mod program;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use fixture::{JOURNAL, THB, command, decide, domains, options};
+use khlong_gateway::domains::ledger::{Account, Asset, LEDGER_DOMAIN, LedgerCommand};
+use khlong_gateway::kernel::{Kernel, Logic};
+use khlong_store::store::Store;
+use program::{object, refused, run};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A place with the folder `books` in it.
+fn books() -> TempDir {
+    let place = tempfile::tempdir().unwrap();
+    let store = Store::open(&place.path().join("books"), &options()).unwrap();
+    let mut kernel = Kernel::open(store, domains(), Logic::CURRENT, JOURNAL).unwrap();
+    let baht = Asset {
+        ledger: THB,
+        scale: 2,
+        symbol: *b"THB\0\0\0\0\0",
+    };
+    let account = |id| Account {
+        id,
+        ledger: THB,
+        code: 1,
+        ..Account::default()
+    };
+    for (n, body) in [
+        LedgerCommand::CreateAssets(vec![baht]),
+        LedgerCommand::CreateAccounts((1..50).map(account).collect()),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let command = command(&n.to_string(), 1_000, LEDGER_DOMAIN, body.encode());
+        decide(&mut kernel, &command);
+    }
+    place
+}
+
+fn backed_up() -> (TempDir, Value) {
+    let place = books();
+    let made = object(
+        place.path(),
+        &["--json", "backup", "create", "books", "backup"],
+    );
+    (place, made)
+}
+
+fn files(folder: &Path, inside: &str, found: &mut BTreeMap<String, PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{inside}{}", entry.file_name().to_str().unwrap());
+        if entry.path().is_dir() {
+            files(&entry.path(), &format!("{name}/"), found);
+        } else {
+            found.insert(name, entry.path());
+        }
+    }
+}
+
+#[test]
+fn a_restored_folder_goes_on_and_says_from_where() {
+    let (place, made) = backed_up();
+    let before = object(place.path(), &["--json", "verify", "books"]);
+    assert_eq!(made["entries"], 2);
+    for field in ["head", "state", "journal", "entries"] {
+        assert_eq!(made[field], before[field], "{field}");
+    }
+    assert_eq!(before["epochs"], serde_json::json!([]));
+    let restored = object(
+        place.path(),
+        &["--json", "backup", "restore", "backup", "restored"],
+    );
+    assert_eq!(restored["epoch_entry"], 3);
+    let after = object(place.path(), &["--json", "verify", "restored"]);
+    assert_eq!(
+        (&after["journal"], &after["entries"]),
+        (&made["journal"], &3.into())
+    );
+    assert_eq!(after["head"], restored["epoch_head"]);
+    assert_eq!(after["epochs"][0]["entry"], 3);
+    // On another machine the journal decides the same again, the restore included.
+    let replayed = object(
+        place.path(),
+        &["--json", "replay", "restored", "--into", "elsewhere"],
+    );
+    assert_eq!(replayed["replayed_state"], after["state"]);
+    let elsewhere = object(place.path(), &["--json", "verify", "elsewhere"]);
+    assert_eq!(elsewhere["epochs"], after["epochs"]);
+}
+
+#[test]
+fn a_flipped_byte_in_any_file_is_named() {
+    let (place, _) = backed_up();
+    let backup = place.path().join("backup");
+    let mut found = BTreeMap::new();
+    files(&backup, "", &mut found);
+    let mut kinds = BTreeSet::new();
+    for (name, path) in &found {
+        let bytes = std::fs::read(path).unwrap();
+        if bytes.is_empty() {
+            continue;
+        }
+        kinds.insert(name.replace(|letter: char| letter.is_ascii_digit(), ""));
+        let mut rotten = bytes.clone();
+        rotten[bytes.len() / 2] ^= 1;
+        std::fs::write(path, rotten).unwrap();
+        let (code, told) = refused(place.path(), &["backup", "verify", "backup"]);
+        assert_eq!(code, 9, "{name}: {told}");
+        assert!(told.contains(name.as_str()), "{name}: {told}");
+        std::fs::write(path, bytes).unwrap();
+    }
+    assert!(kinds.len() >= 6, "{kinds:?}");
+    // In JSON too.
+    std::fs::remove_file(backup.join("store/COMMITTED")).unwrap();
+    let told = run(place.path(), &["--json", "backup", "verify", "backup"]);
+    assert_eq!(told.status.code(), Some(9));
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told["damages"][0]["path"], "store/COMMITTED");
+}
+
+/// Right checksums over a list that says something else than the store.
+#[test]
+fn a_list_that_was_changed_with_its_checksum_is_found_out_by_the_state() {
+    let (place, made) = backed_up();
+    let backup = place.path().join("backup");
+    let list = backup.join("MANIFEST.json");
+    let text = std::fs::read_to_string(&list).unwrap();
+    let state = made["state"].as_str().unwrap();
+    let other = text.replace(state, &"0".repeat(64));
+    assert_ne!(text, other);
+    std::fs::write(&list, &other).unwrap();
+    let sum = format!(
+        "{}  MANIFEST.json\n",
+        blake3::hash(other.as_bytes()).to_hex()
+    );
+    std::fs::write(backup.join("MANIFEST.blake3"), sum).unwrap();
+    let (code, told) = refused(place.path(), &["backup", "verify", "backup"]);
+    assert_eq!(code, 9, "{told}");
+    assert!(told.contains(state), "{told}");
+    let (code, _) = refused(place.path(), &["backup", "restore", "backup", "restored"]);
+    assert_eq!(code, 9);
+    assert!(!place.path().join("restored").exists());
+}
+
+#[test]
+fn nothing_that_is_there_is_overwritten_or_mixed_with() {
+    let (place, _) = backed_up();
+    let (code, told) = refused(place.path(), &["backup", "create", "books", "backup"]);
+    assert_eq!(code, 3, "{told}");
+    let (code, told) = refused(place.path(), &["backup", "create", "books", "books/inside"]);
+    assert_eq!(code, 3, "{told}");
+    let (code, told) = refused(place.path(), &["backup", "restore", "backup", "books"]);
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("is not empty"), "{told}");
+    let other = place.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("letter"), "kept").unwrap();
+    let (code, told) = refused(place.path(), &["backup", "restore", "backup", "other"]);
+    assert_eq!(code, 3, "{told}");
+    assert_eq!(std::fs::read_dir(&other).unwrap().count(), 1);
+    let (code, told) = refused(place.path(), &["backup", "create", "nowhere", "new"]);
+    assert_eq!(code, 3, "{told}");
+    object(place.path(), &["--json", "verify", "books"]);
+}
+
+#[test]
+fn killed_in_the_middle_it_is_not_taken_for_a_whole_one() {
+    let place = books();
+    let (target, partial) = (
+        place.path().join("backup"),
+        place.path().join("backup.partial"),
+    );
+    let count = || std::fs::read_dir(partial.join("store/db")).map_or(0, Iterator::count);
+    let mut cut_off = 0;
+    // A backup that is faster than we is no kill in the middle: another try.
+    for files_before in (1..6).cycle().take(50) {
+        if cut_off == 4 {
+            break;
+        }
+        let mut child = Command::new(env!("CARGO_BIN_EXE_khlong-gateway"))
+            .current_dir(place.path())
+            .args(["backup", "create", "books", "backup"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        while count() < files_before && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if target.exists() {
+            object(place.path(), &["--json", "backup", "verify", "backup"]);
+            std::fs::remove_dir_all(&target).unwrap();
+            continue;
+        }
+        cut_off += 1;
+        let (code, told) = refused(place.path(), &["backup", "verify", "backup.partial"]);
+        assert_eq!(code, 9, "{told}");
+        let (code, _) = refused(
+            place.path(),
+            &["backup", "restore", "backup.partial", "new"],
+        );
+        assert_eq!(code, 9);
+        assert!(!place.path().join("new").exists());
+    }
+    assert!(cut_off > 0, "it was never killed in the middle");
+    // What the killed ones left is in nobody's way.
+    object(
+        place.path(),
+        &["--json", "backup", "create", "books", "backup"],
+    );
+    object(place.path(), &["--json", "backup", "verify", "backup"]);
+    assert!(!partial.exists() && !place.path().join("books/BACKUP").exists());
+}

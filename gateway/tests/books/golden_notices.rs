@@ -1,0 +1,108 @@
+//! A journal across the change from which on a close leaves a notice, and what became of it: it
+//! was written once, and replays to the same state in every later release. `testdata/journal-3.txt`
+//! has an entry on each line, as `journal-1.txt` has.
+
+use std::fmt::Write as _;
+use std::ops::ControlFlow;
+
+use khlong_crdt::time::UnixMillis;
+use khlong_gateway::domains::books::BooksCommand;
+use khlong_gateway::kernel::{
+    Epoch, Holder, Housekeeping, KERNEL_DOMAIN, Logic, Notice, epochs, leader, replay, state_hash,
+    waiting_outbox,
+};
+use khlong_store::engine::memory::MemoryDisk;
+use khlong_store::journal::{self, JournalError, JournalSeq};
+
+use crate::fixture::{command, decide, pay};
+use crate::golden_file::{appended, hex};
+use crate::office::{Office, TODAY, kernel, start_under};
+
+const GOLDEN: &str = include_str!("../../testdata/journal-3.txt");
+const HEAD: &str = "HEAD3";
+const STATE: &str = "STATE3";
+
+#[test]
+fn the_golden_journal_replays_to_a_fixed_state() {
+    let (golden, head) = appended(GOLDEN);
+    let again = MemoryDisk::new();
+    let mut again = kernel(&again);
+    assert_eq!(replay(&golden, &mut again).unwrap(), head);
+    // Of three closes the first was decided by rules without notices, and one notice was settled.
+    let left = waiting_outbox(again.store(), 10).unwrap();
+    assert_eq!(left.len(), 1, "{left:?}");
+    let notice = Notice::decode(&left[0].message).unwrap();
+    assert_eq!(notice.topic, "books.day_closed");
+    assert!(notice.data.starts_with(r#"{"day":"2026-11-29","seq":"#));
+    assert_eq!(
+        leader(again.store()).unwrap().unwrap().0,
+        Holder::from_bytes([5; 20])
+    );
+    let epoch = Epoch {
+        seq: JournalSeq(head.seq.0 - 1),
+        number: 1_795_800_000,
+    };
+    assert_eq!(epochs(again.store()).unwrap(), [epoch]);
+    assert_eq!(hex(&head.hash), HEAD);
+    assert_eq!(hex(&state_hash(again.store()).unwrap()), STATE);
+}
+
+fn keep_house(office: &mut Office, key: &str, what: &Housekeeping) -> Vec<u8> {
+    let command = command(key, office.bank.now, KERNEL_DOMAIN, what.encode());
+    let decided = decide(&mut office.bank.kernel, &command);
+    decided.outcome[1..].to_vec()
+}
+
+fn act() -> Office {
+    let mut office = Office::under(Logic::V2);
+    office.pay(&[pay(1, 1, 2, 50)]);
+    office.at(TODAY.next(), 1);
+    office.ask(&BooksCommand::CloseNext);
+    start_under(&mut office.bank, Logic::V3);
+    office.pay(&[pay(2, 2, 1, 7)]);
+    office.at(TODAY.next().next(), 1);
+    office.ask(&BooksCommand::CloseNext);
+    let (holder, lease_ms) = (Holder::from_bytes([5; 20]), 60_000);
+    let until = UnixMillis(office.bank.now + 60_000).0.to_be_bytes();
+    let granted = keep_house(&mut office, "a", &Housekeeping::Lead { holder, lease_ms });
+    assert_eq!(granted, [&[1][..], &until].concat());
+    let other = Housekeeping::Lead {
+        holder: Holder::from_bytes([6; 20]),
+        lease_ms,
+    };
+    assert_eq!(
+        keep_house(&mut office, "b", &other),
+        [&[0][..], &until].concat()
+    );
+    let left = waiting_outbox(office.store(), 10).unwrap().remove(0);
+    let report = Housekeeping::Report {
+        seq: left.seq,
+        n: left.n,
+        delivered: 1,
+        failed: 0,
+    };
+    assert_eq!(keep_house(&mut office, "c", &report), [1]);
+    office.bank.kernel.begin_epoch(1_795_800_000).unwrap();
+    office.at(TODAY.next().next().next(), 1);
+    office.ask(&BooksCommand::CloseNext);
+    office
+}
+
+/// The same commands make the same journal: what is written today is what was written then.
+#[test]
+fn the_golden_journal_is_what_its_commands_make() {
+    let office = act();
+    let mut made = String::new();
+    journal::read::<JournalError>(office.store(), JournalSeq(1), &mut |stored| {
+        let entry = stored.entry;
+        let (header, command) = (hex(&entry.header), hex(&entry.command));
+        writeln!(made, "{header} {command} {}", hex(&entry.outcome)).unwrap();
+        Ok(ControlFlow::Continue(()))
+    })
+    .unwrap();
+    if made != GOLDEN {
+        let beside = format!("{}/journal-3.txt", env!("CARGO_TARGET_TMPDIR"));
+        std::fs::write(&beside, &made).unwrap();
+        panic!("another journal, written to {beside}");
+    }
+}

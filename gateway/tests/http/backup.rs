@@ -1,0 +1,214 @@
+//! A backup of a gateway that serves.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use khlong_gateway::domains;
+use khlong_gateway::domains::ledger::account;
+use khlong_gateway::kernel::{Kernel, Logic, epochs, replay, state_hash};
+use khlong_store::engine::Durability;
+use khlong_store::engine::memory::MemoryDisk;
+use khlong_store::identity::Role;
+use khlong_store::journal::{self, JournalError, JournalId, JournalSeq};
+use khlong_store::peek::Peek;
+use khlong_store::rows::Rows;
+use khlong_store::store::{OpenOptions, Store};
+use serde_json::{Value, json};
+
+use crate::client::try_call;
+use crate::program;
+use crate::server::{ADMIN, READER, Server, TRANSFERS, WRITER, options, pay, try_post};
+
+const CLIENTS: u64 = 16;
+
+fn create(place: &Path, server: &Server, secret: &str) -> (Option<i32>, String, String) {
+    let file = place.join("secret");
+    std::fs::write(&file, format!("{secret}\n")).unwrap();
+    let http = server.address.to_string();
+    let arguments = [
+        "--json",
+        "backup",
+        "create",
+        "data",
+        "backup",
+        "--secret-file",
+        "secret",
+        "--http",
+        &http,
+    ];
+    let done = program::run(place, &arguments);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (done.status.code(), text(done.stdout), text(done.stderr))
+}
+
+/// The state that the journal in `rows` comes to at entry `last`, decided again from its start.
+fn state_at(rows: &dyn Rows, last: u64) -> [u8; 32] {
+    let in_memory = || {
+        let options = OpenOptions {
+            role: Role::Gateway,
+            fresh_log_id: khlong_crdt::id::LogId::from_bytes([1; 16]),
+            accept_loss: false,
+            sizes: options(Path::new("."), "").sizes,
+        };
+        Store::in_memory(&MemoryDisk::new(), &options).unwrap()
+    };
+    let id = JournalId::from_bytes([9; 16]);
+    let mut source = in_memory();
+    let mut batch = source.batch();
+    journal::create(&mut batch, id).unwrap();
+    journal::read::<JournalError>(rows, JournalSeq(1), &mut |stored| {
+        let before = JournalSeq(stored.seq.0 - 1);
+        journal::append(&mut batch, before, &[stored.entry])?;
+        Ok(if stored.seq.0 < last {
+            std::ops::ControlFlow::Continue(())
+        } else {
+            std::ops::ControlFlow::Break(())
+        })
+    })
+    .unwrap();
+    let writes = batch.into_writes();
+    source.commit(writes, Durability::Synced).unwrap();
+    let mut kernel = Kernel::open(in_memory(), domains::all(), Logic::CURRENT, id).unwrap();
+    assert_eq!(replay(&source, &mut kernel).unwrap().seq.0, last);
+    state_hash(kernel.store()).unwrap()
+}
+
+#[test]
+fn a_backup_while_clients_pay_is_one_point_of_the_journal() {
+    let place = tempfile::tempdir().unwrap();
+    let server = Server::start(place.path());
+    server.set_up(2);
+    let (address, is_over) = (server.address, Arc::new(AtomicBool::new(false)));
+    let paid = Arc::new(AtomicU64::new(0));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            let (is_over, paid) = (Arc::clone(&is_over), Arc::clone(&paid));
+            std::thread::spawn(move || {
+                for n in 0.. {
+                    if is_over.load(Ordering::Acquire) {
+                        break;
+                    }
+                    let id = 1 + client * 1_000_000 + n;
+                    let body = json!({ "transfers": [pay(id, 1, 2, 1)] });
+                    let reply = try_post(address, TRANSFERS, WRITER, &id.to_string(), &body);
+                    assert_eq!(reply.unwrap().results(), ["ok"]);
+                    paid.fetch_add(1, Ordering::AcqRel);
+                }
+            })
+        })
+        .collect();
+    while paid.load(Ordering::Acquire) < 3 * CLIENTS {
+        std::thread::yield_now();
+    }
+    let before = paid.load(Ordering::Acquire);
+    let (code, said, told) = create(place.path(), &server, ADMIN);
+    assert_eq!(code, Some(0), "{told}");
+    let after = paid.load(Ordering::Acquire);
+    assert!(after > before, "clients go on meanwhile");
+    is_over.store(true, Ordering::Release);
+    for client in clients {
+        client.join().unwrap();
+    }
+    server.stop().unwrap();
+    assert!(!place.path().join("data/BACKUP").exists());
+
+    let made: Value = serde_json::from_str(&said).unwrap();
+    let verified = program::object(place.path(), &["--json", "backup", "verify", "backup"]);
+    for field in ["entries", "head", "state", "journal"] {
+        assert_eq!(verified[field], made[field], "{field}");
+    }
+    let entries = made["entries"].as_u64().unwrap();
+    let peek = Peek::open(&place.path().join("data")).unwrap();
+    let state = data_encoding::HEXLOWER.encode(&state_at(&peek, entries));
+    assert_eq!(
+        made["state"], state,
+        "as the journal decides it up to there"
+    );
+
+    // A gateway goes on from it, and says so.
+    let restore = ["--json", "backup", "restore", "backup", "again/data"];
+    let restored = program::object(place.path(), &restore);
+    assert_eq!(restored["epoch_entry"].as_u64(), Some(entries + 1));
+    let again = place.path().join("again");
+    let folder = Peek::open(&again.join("data")).unwrap();
+    let has = account(&folder, 2)
+        .unwrap()
+        .unwrap()
+        .balances
+        .credits_posted;
+    assert!(
+        u128::from(before) <= has,
+        "what was answered before is in it"
+    );
+    assert!(has <= u128::from(after) + u128::from(CLIENTS));
+    assert_eq!(epochs(&folder).unwrap()[0].seq.0, entries + 1);
+    drop(folder);
+    let server = Server::start(&again);
+    let head = server.get("/v1/journal/head").json();
+    assert_eq!(head["epoch"]["entry"].as_u64(), Some(entries + 1));
+    assert_eq!(head["entry"].as_u64(), Some(entries + 1));
+    let transfer = pay(77_000_000, 1, 2, 1);
+    assert_eq!(server.send("goes on", json!([transfer])).results(), ["ok"]);
+    server.stop().unwrap();
+
+    // Who noted the head of then, or one of before, sees what happened.
+    let published = |entry: u64| {
+        let hash = journal::get(&peek, JournalSeq(entry))
+            .unwrap()
+            .unwrap()
+            .hash;
+        format!("{entry}:{}", data_encoding::HEXLOWER.encode(&hash))
+    };
+    let verify = |noted: &str| {
+        program::run(
+            place.path(),
+            &["verify", "again/data", "--published", noted],
+        )
+    };
+    assert!(verify(&published(entries)).status.success());
+    let lost = verify(&published(entries + 1));
+    assert_eq!(lost.status.code(), Some(9));
+    let told = String::from_utf8(lost.stderr).unwrap();
+    let words = format!("restored from a backup at entry {}", entries + 1);
+    assert!(told.contains(&words), "{told}");
+}
+
+#[test]
+fn only_an_administrator_gets_a_checkpoint() {
+    let place = tempfile::tempdir().unwrap();
+    let server = Server::start(place.path());
+    for secret in [READER, WRITER, "nobody-secret-0123456789abcdefghijkl"] {
+        let (code, said, told) = create(place.path(), &server, secret);
+        assert_eq!((code, said.as_str()), (Some(4), ""), "{told}");
+    }
+    let without = ["backup", "create", "data", "backup"];
+    let (code, told) = program::refused(place.path(), &without);
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("--secret-file"), "{told}");
+    let elsewhere = [
+        "backup",
+        "create",
+        "data",
+        "backup",
+        "--secret-file",
+        "secret",
+        "--http",
+        "127.0.0.1:9",
+    ];
+    let (code, told) = program::refused(place.path(), &elsewhere);
+    assert_eq!(code, 3, "{told}");
+    for left in ["backup", "backup.partial", "data/BACKUP"] {
+        assert!(!place.path().join(left).exists(), "{left}");
+    }
+    // A checkpoint that is asked for by hand lies at one place only, once.
+    let bearer = format!("Bearer {ADMIN}");
+    for _ in 0..2 {
+        let headers = [("authorization", bearer.as_str())];
+        let made = try_call(server.address, "POST", "/v1/checkpoint", &headers, b"").unwrap();
+        assert_eq!(made.status, 200, "{made:?}");
+        let copies = std::fs::read_dir(place.path().join("data/BACKUP")).unwrap();
+        assert_eq!(copies.count(), 1);
+    }
+    server.stop().unwrap();
+}

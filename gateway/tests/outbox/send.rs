@@ -1,0 +1,134 @@
+//! Sent for real.
+
+use std::time::Duration;
+
+use khlong_gateway::kernel::{Housekeeping, KERNEL_DOMAIN, replay, state_hash};
+use khlong_gateway::outbox::schedule::Policy;
+use khlong_store::engine::memory::MemoryDisk;
+use khlong_store::journal::{self, JournalSeq};
+use khlong_store::store::Store;
+
+use crate::fixture::store;
+use crate::office::kernel;
+use crate::receiver::{Answer, Receiver};
+use crate::sender::{Sender, closed_day, quick};
+
+/// The outcome of the one notice: delivered, failed.
+fn outcome(store: &Store) -> (u16, u16) {
+    let head = journal::head(store).unwrap().unwrap().seq.0;
+    for seq in (1..=head).rev() {
+        let stored = journal::get(store, JournalSeq(seq)).unwrap().unwrap();
+        let (domain, body) = stored.entry.command.split_first().unwrap();
+        if *domain == KERNEL_DOMAIN
+            && let Some(Housekeeping::Report {
+                delivered, failed, ..
+            }) = Housekeeping::decode(body)
+        {
+            assert_eq!(stored.entry.outcome, [0, 1], "it was waiting");
+            return (delivered, failed);
+        }
+    }
+    panic!("no outcome stands in the journal");
+}
+
+#[test]
+fn the_head_of_a_closed_day_reaches_whoever_wants_it_and_is_not_sent_again() {
+    let (disk, now) = closed_day();
+    let receiver = Receiver::start(&[]);
+    let sender = Sender::start(&disk, now, &[receiver.url()], quick());
+    sender.settle();
+    sender.stop();
+    let got = receiver.got();
+    assert_eq!(got.len(), 1, "{got:?}");
+    let body: serde_json::Value = serde_json::from_str(&got[0].body).unwrap();
+    assert_eq!(body["type"], "books.day_closed");
+    assert_eq!(body["timestamp"], "2026-11-27T17:01:00Z");
+    assert_eq!(body["data"]["day"], "2026-11-27");
+    assert_eq!(body["data"]["hash"].as_str().unwrap().len(), 64);
+    assert_eq!(outcome(&store(&disk)), (1, 0));
+    // A start after it, and a replay elsewhere, know that it is done.
+    let again = Sender::start(&disk, now + 1_000, &[receiver.url()], quick());
+    assert_eq!(again.waiting(), 0);
+    again.stop();
+    let journal = store(&disk);
+    let elsewhere = MemoryDisk::new();
+    let mut kernel = kernel(&elsewhere);
+    replay(&journal, &mut kernel).unwrap();
+    assert_eq!(
+        state_hash(kernel.store()).unwrap(),
+        state_hash(&journal).unwrap()
+    );
+    drop(kernel);
+    let replayed = Sender::start(&elsewhere, now + 2_000, &[receiver.url()], quick());
+    assert_eq!(replayed.waiting(), 0);
+    replayed.stop();
+    assert_eq!(receiver.got(), got, "nothing was sent again");
+}
+
+#[test]
+fn a_target_that_fails_gets_it_until_it_takes_it_and_others_do_not_wait() {
+    let (disk, now) = closed_day();
+    let well = Receiver::start(&[]);
+    let badly = Receiver::start(&[
+        Answer::Status(500),
+        Answer::Status(429),
+        Answer::Status(400),
+        Answer::Redirects,
+        Answer::Hangs,
+        Answer::Endless,
+    ]);
+    let sender = Sender::start(&disk, now, &[badly.url(), well.url()], quick());
+    sender.settle();
+    sender.stop();
+    assert_eq!(well.got().len(), 1);
+    let got = badly.got();
+    assert_eq!(got.len(), 7, "{got:?}");
+    assert!(got.iter().all(|it| *it == got[0]), "one key, one body");
+    assert_eq!(outcome(&store(&disk)), (2, 0));
+}
+
+#[test]
+fn a_target_that_is_never_there_is_given_up_and_the_outcome_says_so() {
+    let (disk, now) = closed_day();
+    let policy = Policy {
+        give_up_after: Duration::from_millis(60),
+        ..quick()
+    };
+    let nowhere = "http://127.0.0.1:9/hook".to_owned();
+    let sender = Sender::start(&disk, now, &[nowhere], policy);
+    sender.settle();
+    sender.stop();
+    assert_eq!(outcome(&store(&disk)), (0, 1));
+}
+
+#[test]
+fn without_a_target_the_outcome_is_that_nobody_wanted_it() {
+    let (disk, now) = closed_day();
+    let sender = Sender::start(&disk, now, &[], quick());
+    sender.settle();
+    sender.stop();
+    assert_eq!(outcome(&store(&disk)), (0, 0));
+}
+
+/// The process ends when the target has it and the journal does not know: it comes again under
+/// its key, and whoever received it drops it.
+#[test]
+fn between_sending_and_the_outcome_a_crash_loses_nothing() {
+    let (disk, now) = closed_day();
+    let receiver = Receiver::start(&[Answer::Hangs]);
+    let patient = Policy {
+        send_within: Duration::from_secs(60),
+        ..quick()
+    };
+    let sender = Sender::start(&disk, now, &[receiver.url()], patient);
+    let first = receiver.wait_for(1);
+    assert_eq!(sender.waiting(), 1);
+    sender.stop();
+    let sender = Sender::start(&disk, now + 1_000, &[receiver.url()], quick());
+    sender.settle();
+    sender.stop();
+    let got = receiver.got();
+    assert_eq!(got, [first[0].clone(), first[0].clone()]);
+    assert_eq!(receiver.known().len(), 1);
+    assert_eq!(outcome(&store(&disk)), (1, 0));
+}

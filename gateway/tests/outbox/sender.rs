@@ -1,0 +1,129 @@
+//! A gateway with books that sends, on an imaginary disk.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use khlong_crdt::time::UnixMillis;
+use khlong_gateway::app::{App, AppError, Handle, Open};
+use khlong_gateway::config::{Config, Environment, Flags};
+use khlong_gateway::domains::books::BooksCommand;
+use khlong_gateway::kernel::{Kernel, Logic, waiting_outbox};
+use khlong_gateway::outbox::schedule::Policy;
+use khlong_store::engine::memory::MemoryDisk;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::fixture::{JOURNAL, pay, store};
+use crate::office::{Office, TODAY, domains};
+use crate::receiver::SECRET;
+
+/// A minute after midnight, with a day that was closed and a notice that waits.
+pub(crate) fn closed_day() -> (MemoryDisk, i64) {
+    let mut office = Office::new();
+    office.pay(&[pay(1, 1, 2, 50)]);
+    office.at(TODAY.next(), 60_000);
+    office.ask(&BooksCommand::CloseNext);
+    (office.bank.disk.clone(), office.bank.now)
+}
+
+/// Quick: what a test waits for is not the pauses.
+pub(crate) fn quick() -> Policy {
+    Policy {
+        backoff_first: Duration::from_millis(4),
+        backoff_max: Duration::from_millis(20),
+        send_within: Duration::from_millis(200),
+        look_every: Duration::from_millis(5),
+        ..Policy::default()
+    }
+}
+
+/// A section for each address.
+pub(crate) fn targets(urls: &[String]) -> String {
+    let target = |(n, url): (usize, &String)| {
+        format!(
+            "[[outbox.target]]\nname = \"target-{n}\"\nurl = \"{url}\"\n\
+             topics = [\"books.day_closed\"]\nsecret = \"{SECRET}\"\n"
+        )
+    };
+    urls.iter().enumerate().map(target).collect()
+}
+
+pub(crate) fn open(disk: &MemoryDisk) -> Open {
+    let disk = disk.clone();
+    Box::new(move || {
+        Kernel::open(store(&disk), domains(), Logic::CURRENT, JOURNAL).map_err(AppError::Kernel)
+    })
+}
+
+pub(crate) struct Sender {
+    pub(crate) handle: Handle,
+    runtime: Runtime,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<Result<(), AppError>>,
+}
+
+impl Sender {
+    pub(crate) fn start(disk: &MemoryDisk, now: i64, urls: &[String], policy: Policy) -> Self {
+        Self::on(open(disk), now, &targets(urls), policy)
+    }
+
+    pub(crate) fn on(open: Open, now: i64, targets: &str, policy: Policy) -> Self {
+        let text = format!("[listen]\nhttp = \"127.0.0.1:0\"\n[store]\nreserve_mib = 1\n{targets}");
+        let config = Config::parse(
+            &text,
+            Path::new("."),
+            Environment::default(),
+            &Flags::default(),
+        );
+        let mut options = config.unwrap().options().unwrap();
+        options.outbox.policy = policy;
+        let began = Instant::now();
+        let clock = Arc::new(move || {
+            let passed = i64::try_from(began.elapsed().as_millis()).unwrap();
+            UnixMillis(now + passed)
+        });
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let app = runtime
+            .block_on(App::start_on(options, open, clock))
+            .unwrap();
+        let handle = app.handle();
+        let (stop, stopped) = oneshot::channel();
+        let running = runtime.spawn(app.run(async {
+            let _ = stopped.await;
+        }));
+        Self {
+            handle,
+            runtime,
+            stop,
+            running,
+        }
+    }
+
+    /// How many notices wait.
+    pub(crate) fn waiting(&self) -> usize {
+        let read = self
+            .handle
+            .read(|committed| waiting_outbox(committed.store, 100).unwrap().len());
+        self.runtime.block_on(read).unwrap_or(usize::MAX)
+    }
+
+    /// Until every outcome stands in the journal.
+    pub(crate) fn settle(&self) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while self.waiting() > 0 {
+            assert!(Instant::now() < until, "notices still wait");
+            std::thread::yield_now();
+        }
+    }
+
+    pub(crate) fn stop(self) {
+        let _ = self.stop.send(());
+        self.runtime.block_on(self.running).unwrap().unwrap();
+    }
+}
