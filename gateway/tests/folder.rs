@@ -189,7 +189,7 @@ fn verify_tells_head_state_and_imbalance_and_changes_nothing() {
     let before = files(Path::new(&folder));
     let expected = json!({
         "schema_version": 1, "kind": "verified_journal", "journal": hex(JOURNAL.as_bytes()),
-        "entries": ENTRIES, "head": hex(&head.hash), "state": hex(&state),
+        "entries": ENTRIES, "head": hex(&head.hash), "state": hex(&state), "epochs": [],
         "assets": [{"ledger": THB, "symbol": "THB", "accounts": 2, "imbalance": "0"}],
     });
     assert_eq!(object(&["verify", &folder, "--json"]), expected);

@@ -57,13 +57,12 @@ impl Drop for Made {
     }
 }
 
-/// A consistent copy of the store in the gateway's own folder, where `khlong-gateway backup
-/// create` takes it from.
+/// Makes a copy of the store beside it, where `khlong-gateway backup create` takes it from.
 #[utoipa::path(post, path = PATH, tag = "journal",
     responses((status = 200, description = "The copy", body = Checkpoint),
         (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")),
     security(("key" = [])), extensions(("x-khlong-role" = json!("admin"))))]
-pub(super) async fn make(service: Shared, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn checkpoint(service: Shared, headers: HeaderMap) -> Result<Response, Problem> {
     service.admit_as(&headers, Role::Admin)?;
     let folder = service.folder.clone();
     let mut made = service

@@ -43,7 +43,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .routes(routes!(transfers::create))
         .routes(routes!(transfers::get))
         .routes(routes!(journal::head))
-        .routes(routes!(checkpoint::make))
+        .routes(routes!(checkpoint::checkpoint))
         .routes(routes!(page::page))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

@@ -1,15 +1,18 @@
 //! What a target gets: a body that never changes, its key, and a signature (Standard Webhooks,
-//! standardwebhooks.com, symmetric signatures).
+//! standardwebhooks.com, symmetric signatures); and what its answer means.
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use data_encoding::{BASE64, HEXLOWER};
 use jiff::Timestamp;
 use khlong_crdt::time::UnixMillis;
 use khlong_store::journal::JournalId;
 
-use super::schedule::Key;
+use super::Target;
+use super::schedule::{Heard, Key};
 use crate::kernel::Notice;
 
 const ID_CONTEXT: &str = "khlong.network 2026-11 gateway outbox key v1";
@@ -78,4 +81,88 @@ pub fn signature(secret: &Secret, id: &str, seconds: i64, body: &[u8]) -> String
     context.update(format!("{id}.{seconds}.").as_bytes());
     context.update(body);
     format!("v1,{}", BASE64.encode(context.sign().as_ref()))
+}
+
+/// One notice with all that it is sent with.
+pub(super) struct Letter {
+    pub(super) id: String,
+    pub(super) body: Vec<u8>,
+    pub(super) topic: String,
+}
+
+impl Letter {
+    /// Sends it once, at `seconds` since 1970, and says what came of it.
+    pub(super) async fn deliver(
+        self,
+        target: &Target,
+        attempt: u32,
+        seconds: i64,
+        within: Duration,
+    ) -> Heard {
+        let Self { id, body, topic } = self;
+        let Some(headers) = headers(target, &id, seconds, &body) else {
+            return Heard::Refused { pause: None };
+        };
+        let name = &target.name;
+        match target.client.post(&target.url, headers, body, within).await {
+            Ok(answer) if answer.status.is_success() => {
+                tracing::info!(to = name, topic, id, attempt, "a notice was delivered");
+                Heard::Taken
+            }
+            Ok(answer) => {
+                let status = answer.status.as_u16();
+                tracing::warn!(
+                    to = name,
+                    topic,
+                    id,
+                    attempt,
+                    status,
+                    "a notice was refused"
+                );
+                Heard::Refused {
+                    pause: pause(&answer.headers),
+                }
+            }
+            Err(error) => {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                tracing::warn!(
+                    to = name,
+                    topic,
+                    id,
+                    attempt,
+                    error,
+                    "a notice got no answer"
+                );
+                Heard::Refused { pause: None }
+            }
+        }
+    }
+}
+
+fn headers(target: &Target, id: &str, seconds: i64, body: &[u8]) -> Option<HeaderMap> {
+    let signed = signature(&target.secret, id, seconds, body);
+    let pairs = [
+        (header::CONTENT_TYPE, "application/json".to_owned()),
+        (
+            HeaderName::from_static("idempotency-key"),
+            format!("\"{id}\""),
+        ),
+        (HeaderName::from_static("webhook-id"), id.to_owned()),
+        (
+            HeaderName::from_static("webhook-timestamp"),
+            seconds.to_string(),
+        ),
+        (HeaderName::from_static("webhook-signature"), signed),
+    ];
+    let value = |(name, text): (HeaderName, String)| {
+        let value = HeaderValue::from_str(&text).ok()?;
+        Some((name, value))
+    };
+    pairs.into_iter().map(value).collect()
+}
+
+/// `Retry-After` in seconds; a date is not read.
+fn pause(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    text.trim().parse().ok().map(Duration::from_secs)
 }

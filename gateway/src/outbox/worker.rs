@@ -6,13 +6,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use khlong_crdt::time::{Monotonic, Now, UnixMillis};
 use khlong_store::journal::{JournalId, JournalSeq};
 use tokio::task::JoinSet;
 
 use super::limits::{LEASE, LEASE_LEFT_MIN, LOOK_NOTICES_MAX};
-use super::message::{delivery_id, payload, signature};
+use super::message::{Letter, delivery_id, payload};
 use super::schedule::{Found, Heard, Key, Output, Policy, Schedule};
 use super::{Options, Target};
 use crate::app::{AskError, Committed, Handle, WallClock};
@@ -36,13 +35,6 @@ struct Looked {
     holder: Holder,
     leader: Option<(Holder, UnixMillis)>,
     found: Vec<Found>,
-}
-
-/// One notice with all that it is sent with.
-struct Letter {
-    id: String,
-    body: Vec<u8>,
-    topic: String,
 }
 
 pub(crate) struct Worker {
@@ -210,7 +202,7 @@ impl Worker {
         let seconds = now.wall.0.div_euclid(1_000);
         self.sends.spawn(async move {
             let heard = match targets.get(target) {
-                Some(target) => deliver(target, letter, attempt, seconds, within).await,
+                Some(target) => letter.deliver(target, attempt, seconds, within).await,
                 None => Heard::Refused { pause: None },
             };
             (key, target, heard)
@@ -317,80 +309,6 @@ fn letter(
 fn unreadable(error: KernelError) -> AskError {
     tracing::error!(%error, "the outbox cannot be read");
     AskError::ReadFailed
-}
-
-async fn deliver(
-    target: &Target,
-    letter: Letter,
-    attempt: u32,
-    seconds: i64,
-    within: Duration,
-) -> Heard {
-    let Letter { id, body, topic } = letter;
-    let Some(headers) = headers(target, &id, seconds, &body) else {
-        return Heard::Refused { pause: None };
-    };
-    let name = &target.name;
-    match target.client.post(&target.url, headers, body, within).await {
-        Ok(answer) if answer.status.is_success() => {
-            tracing::info!(to = name, topic, id, attempt, "a notice was delivered");
-            Heard::Taken
-        }
-        Ok(answer) => {
-            let status = answer.status.as_u16();
-            tracing::warn!(
-                to = name,
-                topic,
-                id,
-                attempt,
-                status,
-                "a notice was refused"
-            );
-            Heard::Refused {
-                pause: pause(&answer.headers),
-            }
-        }
-        Err(error) => {
-            let error: &(dyn std::error::Error + 'static) = &error;
-            tracing::warn!(
-                to = name,
-                topic,
-                id,
-                attempt,
-                error,
-                "a notice got no answer"
-            );
-            Heard::Refused { pause: None }
-        }
-    }
-}
-
-fn headers(target: &Target, id: &str, seconds: i64, body: &[u8]) -> Option<HeaderMap> {
-    let signed = signature(&target.secret, id, seconds, body);
-    let pairs = [
-        (header::CONTENT_TYPE, "application/json".to_owned()),
-        (
-            HeaderName::from_static("idempotency-key"),
-            format!("\"{id}\""),
-        ),
-        (HeaderName::from_static("webhook-id"), id.to_owned()),
-        (
-            HeaderName::from_static("webhook-timestamp"),
-            seconds.to_string(),
-        ),
-        (HeaderName::from_static("webhook-signature"), signed),
-    ];
-    let value = |(name, text): (HeaderName, String)| {
-        let value = HeaderValue::from_str(&text).ok()?;
-        Some((name, value))
-    };
-    pairs.into_iter().map(value).collect()
-}
-
-/// `Retry-After` in seconds; a date is not read.
-fn pause(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    text.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn millis(duration: Duration) -> i64 {

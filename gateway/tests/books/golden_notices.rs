@@ -19,8 +19,8 @@ use crate::golden_file::{appended, hex};
 use crate::office::{Office, TODAY, kernel, start_under};
 
 const GOLDEN: &str = include_str!("../../testdata/journal-3.txt");
-const HEAD: &str = "HEAD3";
-const STATE: &str = "STATE3";
+const HEAD: &str = "2f3d80352e25b27251fb9af4d256d9e814ef8e8962419ac31312e35e60dd1d50";
+const STATE: &str = "e4182b691a02453b50dcef10d0129b104b3be6441c7661420acefffe47dc907e";
 
 #[test]
 fn the_golden_journal_replays_to_a_fixed_state() {
@@ -43,8 +43,8 @@ fn the_golden_journal_replays_to_a_fixed_state() {
         number: 1_795_800_000,
     };
     assert_eq!(epochs(again.store()).unwrap(), [epoch]);
-    assert_eq!(hex(&head.hash), HEAD);
-    assert_eq!(hex(&state_hash(again.store()).unwrap()), STATE);
+    let state = hex(&state_hash(again.store()).unwrap());
+    assert_eq!((hex(&head.hash).as_str(), state.as_str()), (HEAD, STATE));
 }
 
 fn keep_house(office: &mut Office, key: &str, what: &Housekeeping) -> Vec<u8> {

@@ -169,7 +169,7 @@ fn a_target_that_asks_for_a_pause_gets_it_up_to_the_longest_one() {
 fn one_that_hangs_keeps_no_other_waiting_and_is_not_flooded() {
     let mut world = World::new(&[&["a"], &["a"]], 1);
     let keys: Vec<Key> = (1..=20).map(|seq| world.found(seq, Some("a"))).collect();
-    let mut sent = vec![0; 2];
+    let mut sent = [0; 2];
     let mut delivered = 0;
     loop {
         let outputs = world.drain();
