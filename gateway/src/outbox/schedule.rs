@@ -66,7 +66,7 @@ pub enum Output {
         key: Key,
         /// Where: the place of the target in the configuration.
         target: usize,
-        /// The how manieth time, from 1.
+        /// Which attempt it is, from 1.
         attempt: u32,
     },
     /// Give the outcome as a command, and tell [`Schedule::reported`].

@@ -57,7 +57,14 @@ fn start_at(disk: &MemoryDisk, clock: WallClock) -> Server {
     let disk = disk.clone();
     let open = Box::new(move || Ok(open(&disk)));
     let server = Server::on(folder.path(), open, clock);
-    server.wait();
+    // Not `/readyz`: a disk may be full from the start.
+    while try_call(server.address, "GET", "/startupz", &[], b"")
+        .unwrap()
+        .status
+        != 200
+    {
+        std::thread::yield_now();
+    }
     server
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use khlong_crdt::id::LogId;
 use khlong_gateway::app::{App, AppError, Handle, Open, Options, WallClock};
@@ -106,7 +107,9 @@ impl Server {
     }
 
     pub(crate) fn on(folder: &Path, open: Open, clock: WallClock) -> Self {
-        let options = options(folder, "");
+        let mut options = options(folder, "");
+        // What these tests watch is what requests make the driver do.
+        options.outbox.policy.look_every = Duration::from_secs(3_600);
         Self::launch(|runtime| {
             let app = App::start_on(options, open, clock);
             runtime.block_on(app).unwrap()

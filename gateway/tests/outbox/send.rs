@@ -48,7 +48,7 @@ fn the_head_of_a_closed_day_reaches_whoever_wants_it_and_is_not_sent_again() {
     assert_eq!(outcome(&store(&disk)), (1, 0));
     // A start after it, and a replay elsewhere, know that it is done.
     let again = Sender::start(&disk, now + 1_000, &[receiver.url()], quick());
-    assert_eq!(again.waiting(), 0);
+    again.settle();
     again.stop();
     let journal = store(&disk);
     let elsewhere = MemoryDisk::new();
@@ -60,7 +60,7 @@ fn the_head_of_a_closed_day_reaches_whoever_wants_it_and_is_not_sent_again() {
     );
     drop(kernel);
     let replayed = Sender::start(&elsewhere, now + 2_000, &[receiver.url()], quick());
-    assert_eq!(replayed.waiting(), 0);
+    replayed.settle();
     replayed.stop();
     assert_eq!(receiver.got(), got, "nothing was sent again");
 }
