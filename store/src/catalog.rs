@@ -239,6 +239,13 @@ pub static CATALOG: &[TableRow] = &[
         0,
     ),
     leveled(
+        Table::Snapshot,
+        "snapshot",
+        "[timeline:32], [timeline:32][page:37]",
+        "sealed bytes",
+        32,
+    ),
+    leveled(
         Table::GatewayKernel,
         "gateway_kernel",
         "[kind:1][seq:8]",

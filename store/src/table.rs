@@ -76,8 +76,10 @@ pub enum Table {
     BooksPayout = 32,
     /// In which batch a payout is.
     BooksPayoutItem = 33,
+    /// What timelines had become, sealed, so that a node starts sooner.
+    Snapshot = 34,
     /// What the gateway's kernel knows of itself.
-    GatewayKernel = 34,
+    GatewayKernel = 35,
 }
 
 /// How an engine merges the files of a table.

@@ -205,6 +205,8 @@ fn golden_keys() {
     retention::note_receipt(&mut batch, &expiring(), &envelope.id()).unwrap();
     retention::put_noted(&mut batch, Noted::default()).unwrap();
     blocked::put(&mut batch, &blocked_in(timeline)).unwrap();
+    let snapshot = timeline.as_bytes().to_vec();
+    batch.put(Table::Snapshot, snapshot, vec![]).unwrap();
     put_gateway_rows(&mut batch);
     let writes = batch.into_writes();
     store.commit(writes, Durability::Synced).unwrap();
@@ -259,6 +261,7 @@ fn golden_keys() {
             vec!["0300000000000005060000000000000708".to_owned()],
         ),
         ("blocked", vec![format!("{t}{}", "33".repeat(32))]),
+        ("snapshot", vec![t.clone()]),
     ]);
     golden.extend(gateway_golden(one));
     assert_eq!(found, golden);

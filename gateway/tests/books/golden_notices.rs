@@ -20,7 +20,7 @@ use crate::office::{Office, TODAY, kernel, start_under};
 
 const GOLDEN: &str = include_str!("../../testdata/journal-3.txt");
 const HEAD: &str = "2f3d80352e25b27251fb9af4d256d9e814ef8e8962419ac31312e35e60dd1d50";
-const STATE: &str = "e4182b691a02453b50dcef10d0129b104b3be6441c7661420acefffe47dc907e";
+const STATE: &str = "b34385a191046f8ad8e52ea41a3b68df04e363b060d5c16eb5928b0c4a7feb77";
 
 #[test]
 fn the_golden_journal_replays_to_a_fixed_state() {
