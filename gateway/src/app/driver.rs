@@ -39,6 +39,9 @@ pub(super) struct Driver {
     pub(super) keep_keys: Duration,
     /// Where it is told whether writes are taken.
     pub(super) handle: Handle,
+    /// Whether another gateway may be the one that serves: the last entry is not this one's, in
+    /// a journal that is shared.
+    pub(super) follows: bool,
 }
 
 /// What the loop remembers between two turns.
@@ -179,12 +182,18 @@ impl Driver {
         due: &mut Due,
     ) -> Result<(), KernelError> {
         let until = Instant::now() + COMMIT_WITHIN;
-        while let Err(error) = self.kernel.commit() {
-            if error.is_fatal() || until <= Instant::now() {
-                return Err(error);
+        loop {
+            match self.kernel.commit() {
+                Ok(appended) => {
+                    self.follows &= appended.is_none();
+                    break;
+                }
+                Err(error) if error.is_fatal() || until <= Instant::now() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, "a commit wrote nothing and is tried again");
+                    std::thread::sleep(COMMIT_PAUSE);
+                }
             }
-            tracing::warn!(%error, "a commit wrote nothing and is tried again");
-            std::thread::sleep(COMMIT_PAUSE);
         }
         for output in self.kernel.release() {
             if let Some(asked) = waiting.remove(&output.ticket) {
@@ -204,6 +213,7 @@ impl Driver {
             store: self.kernel.store(),
             head: self.kernel.head(),
             time: self.kernel.applied().time,
+            follows: self.follows,
         };
         for job in jobs {
             // Whoever waits for it hears that it failed; the books are not touched by it.
@@ -224,7 +234,7 @@ impl Driver {
         if let Some((domain, body)) = self.kernel.due(now)? {
             self.do_own(now, b"due", domain, body)?;
         }
-        if due.evict <= Instant::now() {
+        if due.evict <= Instant::now() && !self.follows {
             let keep = i64::try_from(self.keep_keys.as_millis()).unwrap_or(i64::MAX);
             let before = UnixMillis(now.0.saturating_sub(keep));
             let oldest = oldest_key(self.kernel.store())?;

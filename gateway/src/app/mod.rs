@@ -332,7 +332,10 @@ fn open(options: &Options, fresh: Fresh) -> Result<Kernel, AppError> {
     if head.is_none() {
         return Err(no_gateway());
     }
-    Kernel::open(store, domains::all(), Logic::CURRENT, fresh.journal).map_err(AppError::Kernel)
+    let mut kernel = Kernel::open(store, domains::all(), Logic::CURRENT, fresh.journal)
+        .map_err(AppError::Kernel)?;
+    kernel.declare_epoch().map_err(AppError::Kernel)?;
+    Ok(kernel)
 }
 
 /// The driver's thread, from the opening of the folder to its closing.
@@ -353,6 +356,7 @@ fn drive(
     .map_err(AppError::Kernel)?;
     tracing::info!(entry = kernel.head().seq.0, "the kernel is ready");
     let driver = Driver {
+        follows: kernel.shares_journal(),
         kernel,
         queued,
         clock,

@@ -91,9 +91,9 @@ fn still_there(
     };
     // The earliest that could have replaced it.
     let replaced = epochs.iter().rev().find(|epoch| epoch.seq.0 <= entry);
-    let why = match replaced.or(epochs.first()) {
+    let why = match replaced {
         Some(epoch) => format!(
-            "{why}; it was restored from a backup at entry {}, in epoch {}",
+            "{why}; it went on at entry {} in epoch {}, from a backup or after a loss",
             epoch.seq.0, epoch.number
         ),
         None => format!("{why}; it is the journal of another gateway, or was changed"),
@@ -190,7 +190,7 @@ fn print(output: Output, fields: Object) -> Result<(), CliError> {
     {
         let number = |name: &str| epoch.get(name).map(ToString::to_string).unwrap_or_default();
         lines.push_str(&format!(
-            "restored at entry {}: epoch {}\n",
+            "went on at entry {} in epoch {}\n",
             number("entry"),
             number("number")
         ));

@@ -11,7 +11,7 @@ use super::keys::Scheme;
 use super::ledger::{answer, moment};
 use super::problem::{Problem, ProblemBody};
 use super::service::Shared;
-use crate::kernel::epochs;
+use crate::kernel::latest_epoch;
 
 /// The last entry of the journal.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,18 +24,18 @@ pub(super) struct JournalHead {
     hash: String,
     /// The time of the last one, RFC 3339.
     time: String,
-    /// Since which entry the journal is that of a restored backup; absent if it never was. Entries
-    /// from it on are others than those that were told of before.
+    /// Since which entry the journal goes on from a backup, or after a loss; absent if it never did.
+    /// Entries from it on are others than those that were told of before.
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<JournalEpoch>,
 }
 
-/// An epoch of the journal, which a restore began.
+/// An epoch of the journal, which a restore or an accepted loss began.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct JournalEpoch {
     /// Its first entry.
     entry: u64,
-    /// Its number: when it was restored, in seconds since 1970.
+    /// Its number: of a restore its time in seconds since 1970, and one more for each loss.
     number: u32,
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn head(service: Shared, headers: HeaderMap) -> Result<Response
     service.admit(&headers, Scheme::Bearer)?;
     let told = service
         .read(|committed| {
-            let latest = epochs(committed.store)?.into_iter().next();
+            let latest = latest_epoch(committed.store)?;
             Ok::<_, StoreError>(JournalHead {
                 journal: HEXLOWER.encode(committed.head.id.as_bytes()),
                 entry: committed.head.seq.0,

@@ -1,7 +1,7 @@
-//! Where the journal went on from a backup.
+//! Where the journal went on without entries that were acknowledged.
 //!
 //! What was acknowledged behind a backup is lost with the folder, and a restored gateway decides
-//! other entries under the same numbers. The first of them says so, in the chain, for ever:
+//! other entries under the same numbers; so does one whose disk lost its last entries. The first of them says so, in the chain, for ever:
 //! whoever holds a hash of the lost ones sees at which entry, and why, the journal is another one.
 
 use std::ops::ControlFlow;
@@ -25,20 +25,33 @@ const EPOCH: u8 = 2;
 /// Epochs that are told; more restores than that keep only the latest ones in sight.
 pub const EPOCHS_MAX: usize = 1_000;
 
-/// An epoch of the journal that a restore began.
+/// An epoch of the journal that a restore began, or a loss that a person accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Epoch {
     /// Its first entry, which says so.
     pub seq: JournalSeq,
-    /// Its number: seconds since 1970, when it was restored.
+    /// Its number, that of the folder's log: seconds since 1970, when it was restored; one more
+    /// for each loss.
     pub number: u32,
 }
 
-/// The epochs that restores began, the latest first, at most [`EPOCHS_MAX`].
+/// The epochs that were begun, the latest first, at most [`EPOCHS_MAX`].
 ///
 /// # Errors
 /// From the disk, or a damaged row.
 pub fn epochs(rows: &dyn Rows) -> Result<Vec<Epoch>, StoreError> {
+    latest(rows, EPOCHS_MAX)
+}
+
+/// The latest of them.
+///
+/// # Errors
+/// As [`epochs`].
+pub fn latest_epoch(rows: &dyn Rows) -> Result<Option<Epoch>, StoreError> {
+    Ok(latest(rows, 1)?.pop())
+}
+
+fn latest(rows: &dyn Rows, max: usize) -> Result<Vec<Epoch>, StoreError> {
     let mut found = Vec::new();
     rows.scan(
         Table::GatewayKernel,
@@ -59,7 +72,7 @@ pub fn epochs(rows: &dyn Rows) -> Result<Vec<Epoch>, StoreError> {
                 seq: JournalSeq(seq),
                 number,
             });
-            Ok(if found.len() < EPOCHS_MAX {
+            Ok(if found.len() < max {
                 ControlFlow::Continue(())
             } else {
                 ControlFlow::Break(())
@@ -70,6 +83,21 @@ pub fn epochs(rows: &dyn Rows) -> Result<Vec<Epoch>, StoreError> {
 }
 
 impl Kernel {
+    /// Begins the epoch of its folder's log in the journal, unless that was done: the folder was
+    /// restored, or a person accepted that its last commits are gone. A journal elsewhere lost
+    /// nothing with the folder.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn declare_epoch(&mut self) -> Result<(), KernelError> {
+        let number = self.store.identity().epoch;
+        let told = latest_epoch(&self.store)?.is_some_and(|epoch| epoch.number == number);
+        if number <= 1 || told || self.shares_journal() {
+            return Ok(());
+        }
+        self.begin_epoch(number)
+    }
+
     /// Begins an epoch in a folder that was restored, as an entry of the kernel's own at the
     /// time of the last one, and commits: nothing is asked of a clock.
     ///

@@ -67,10 +67,10 @@ pub enum Housekeeping {
         /// For how long.
         lease_ms: u32,
     },
-    /// Kind 5, `epoch 4`: the folder was restored from a backup, and what was acknowledged behind
+    /// Kind 5, `epoch 4`: the folder was restored, or lost commits, and what was acknowledged behind
     /// the entry before this one may be gone; answers the seq of that entry, 8 bytes.
     Restored {
-        /// The log epoch that the restore began: seconds since 1970.
+        /// The log epoch that began then: see [`Epoch::number`](super::Epoch::number).
         epoch: u32,
     },
 }

@@ -31,7 +31,7 @@ pub use context::{
     ApplyError, Context, Domain, EVENTS_BYTES_MAX, EVENTS_MAX, Event, OUTBOX_MESSAGE_BYTES_MAX,
     OUTBOX_ROWS_MAX, WRITES_BYTES_MAX, WRITES_ROWS_MAX,
 };
-pub use epochs::{EPOCHS_MAX, Epoch, epochs};
+pub use epochs::{EPOCHS_MAX, Epoch, epochs, latest_epoch};
 pub use error::KernelError;
 pub use housekeeping::{EVICTIONS_MAX, Housekeeping, KERNEL_DOMAIN, oldest_key};
 pub use outbox::{
@@ -183,6 +183,12 @@ impl Kernel {
         };
         replay::catch_up(&mut kernel)?;
         Ok(kernel)
+    }
+
+    /// Whether other kernels append to its journal too.
+    #[must_use]
+    pub fn shares_journal(&self) -> bool {
+        self.journal.is_shared()
     }
 
     /// Cheap checks against what is applied; nothing is decided for good.

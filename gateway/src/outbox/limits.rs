@@ -29,7 +29,8 @@ pub const BACKOFF_FACTOR: u32 = 4;
 /// The longest pause: between 2 and 4 hours.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(4 * 3_600);
 
-/// A notice that could not be delivered so long after its command is given up: 3 days.
+/// A notice that could not be delivered so long after its command, or after the first attempt since
+/// the start if that was later, is given up: 3 days.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(3 * 24 * 3_600);
 
 /// How often the outbox is looked at: 1 second.
@@ -40,6 +41,13 @@ pub const LEASE: Duration = Duration::from_secs(120);
 
 /// A claim that ends sooner than this is renewed before anything is sent.
 pub const LEASE_LEFT_MIN: Duration = Duration::from_secs(60);
+
+/// How old the last entry of a shared journal is before a gateway claims that did not append it:
+/// the one that did sends meanwhile, or has died, and its claim has ended.
+pub const FOLLOWER_WAITS: Duration = Duration::from_secs(LEASE.as_secs() + 10);
+
+/// And so much more, drawn by each gateway, so that two that wait do not append at once.
+pub const FOLLOWER_DRAW: Duration = Duration::from_secs(30);
 
 const _: () = assert!(
     CONNECT_WITHIN.as_secs() < SEND_WITHIN.as_secs()

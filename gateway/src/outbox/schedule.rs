@@ -26,7 +26,7 @@ pub struct Policy {
     pub backoff_first: Duration,
     /// The longest pause.
     pub backoff_max: Duration,
-    /// From the command to giving up.
+    /// From the command to giving up, or from the first attempt since the start if that was later.
     pub give_up_after: Duration,
     /// A target's whole answer.
     pub send_within: Duration,
@@ -105,6 +105,8 @@ enum Stage {
 struct Leg {
     target: usize,
     attempts: u32,
+    /// When the first of them was. While nobody could try, no time to give up runs.
+    first: Option<UnixMillis>,
     stage: Stage,
 }
 
@@ -176,6 +178,7 @@ impl Schedule {
             .map(|(target, _)| Leg {
                 target,
                 attempts: 0,
+                first: None,
                 stage: Stage::Due,
             })
             .collect();
@@ -203,6 +206,7 @@ impl Schedule {
         let leg = self.leg(key, target)?;
         leg.stage = Stage::UnderWay;
         leg.attempts = leg.attempts.saturating_add(1);
+        leg.first.get_or_insert(now.wall);
         let attempt = leg.attempts;
         *self.under_way.get_mut(target)? += 1;
         Some(Output::Send {
@@ -245,7 +249,8 @@ impl Schedule {
             Heard::Refused { pause } => {
                 let asked = pause.unwrap_or_default().min(policy.backoff_max);
                 let pause = backoff(&policy, &seed, key, target, leg.attempts).max(asked);
-                if after(now.wall, pause) > after(left_at, policy.give_up_after) {
+                let since = leg.first.map_or(left_at, |first| first.max(left_at));
+                if after(now.wall, pause) > after(since, policy.give_up_after) {
                     leg.stage = Stage::GivenUp;
                 } else {
                     leg.stage = Stage::Due;

@@ -10,7 +10,7 @@ use khlong_crdt::time::{Monotonic, Now, UnixMillis};
 use khlong_store::journal::{JournalId, JournalSeq};
 use tokio::task::JoinSet;
 
-use super::limits::{LEASE, LEASE_LEFT_MIN, LOOK_NOTICES_MAX};
+use super::limits::{FOLLOWER_DRAW, FOLLOWER_WAITS, LEASE, LEASE_LEFT_MIN, LOOK_NOTICES_MAX};
 use super::message::{Letter, delivery_id, payload};
 use super::schedule::{Found, Heard, Key, Output, Policy, Schedule};
 use super::{Options, Target};
@@ -34,6 +34,10 @@ enum Turn {
 struct Looked {
     holder: Holder,
     leader: Option<(Holder, UnixMillis)>,
+    /// See [`Committed::follows`].
+    follows: bool,
+    /// The time of the last entry.
+    last: UnixMillis,
     found: Vec<Found>,
 }
 
@@ -46,6 +50,8 @@ pub(crate) struct Worker {
     began: Instant,
     /// Of the system's entropy, for keys of claims.
     seed: [u8; 32],
+    /// How old the last entry is before one that follows claims, in milliseconds.
+    follower_waits: i64,
     claims: u64,
     sends: JoinSet<(Key, usize, Heard)>,
 }
@@ -61,6 +67,7 @@ impl Worker {
             clock,
             began: Instant::now(),
             seed,
+            follower_waits: millis(FOLLOWER_WAITS).saturating_add(draw(&seed)),
             claims: 0,
             sends: JoinSet::new(),
         }
@@ -123,10 +130,11 @@ impl Worker {
             .await?
             .map_err(unreadable)?;
         let now = self.now();
-        for found in looked.found {
-            self.schedule.found(now, found);
+        let holder = looked.holder;
+        for found in &looked.found {
+            self.schedule.found(now, found.clone());
         }
-        if !self.schedule.has_output(now) || !self.leads(looked.holder, looked.leader).await? {
+        if !self.schedule.has_output(now) || !self.leads(&looked).await? {
             return Ok(());
         }
         while let Some(output) = self.schedule.poll_output(self.now()) {
@@ -135,7 +143,7 @@ impl Worker {
                     key,
                     target,
                     attempt,
-                } => self.send(looked.holder, key, target, attempt).await?,
+                } => self.send(holder, key, target, attempt).await?,
                 Output::Report {
                     key,
                     delivered,
@@ -146,13 +154,14 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether this gateway may send now; claims it, if nobody else does.
-    async fn leads(
-        &mut self,
-        holder: Holder,
-        leader: Option<(Holder, UnixMillis)>,
-    ) -> Result<bool, AskError> {
+    /// Whether this gateway may send now; claims it, if nobody else does. One that follows
+    /// appends nothing beside the one that serves: two that append at once stop one of them.
+    async fn leads(&mut self, looked: &Looked) -> Result<bool, AskError> {
         let now = (self.clock)();
+        if looked.follows && now.0.saturating_sub(looked.last.0) < self.follower_waits {
+            return Ok(false);
+        }
+        let (holder, leader) = (looked.holder, looked.leader);
         let is_long = |until: UnixMillis| until.0.saturating_sub(now.0) > millis(LEASE_LEFT_MIN);
         match leader {
             Some((other, until)) if other != holder && until > now => return Ok(false),
@@ -178,10 +187,11 @@ impl Worker {
         target: usize,
         attempt: u32,
     ) -> Result<(), AskError> {
-        let now = self.now();
+        let (now, within) = (self.now(), self.policy.send_within);
+        let ends = UnixMillis(now.wall.0.saturating_add(millis(within)));
         let read = self
             .handle
-            .read(move |committed| letter(committed, holder, key, now.wall))
+            .read(move |committed| letter(committed, holder, key, ends))
             .await;
         let letter = match read.and_then(|read| read.map_err(unreadable)) {
             Err(error) => {
@@ -198,7 +208,7 @@ impl Worker {
             }
             Ok(Letters::Here(letter)) => letter,
         };
-        let (targets, within) = (Arc::clone(&self.targets), self.policy.send_within);
+        let targets = Arc::clone(&self.targets);
         let seconds = now.wall.0.div_euclid(1_000);
         self.sends.spawn(async move {
             let heard = match targets.get(target) {
@@ -266,6 +276,8 @@ fn look(committed: &Committed<'_>, behind: Option<Key>, max: usize) -> Result<Lo
     Ok(Looked {
         holder: Holder::of(rows.identity()),
         leader: leader(rows)?,
+        follows: committed.follows,
+        last: committed.time,
         found,
     })
 }
@@ -279,15 +291,15 @@ enum Letters {
     Deposed,
 }
 
-/// Read together: who may send, and what.
+/// Read together: who may send until `ends`, when the last answer is in, and what.
 fn letter(
     committed: &Committed<'_>,
     holder: Holder,
     key: Key,
-    now: UnixMillis,
+    ends: UnixMillis,
 ) -> Result<Letters, KernelError> {
     let rows = committed.store;
-    let leads = leader(rows)?.is_some_and(|(leader, until)| leader == holder && until > now);
+    let leads = leader(rows)?.is_some_and(|(leader, until)| leader == holder && until > ends);
     if !leads {
         return Ok(Letters::Deposed);
     }
@@ -309,6 +321,17 @@ fn letter(
 fn unreadable(error: KernelError) -> AskError {
     tracing::error!(%error, "the outbox cannot be read");
     AskError::ReadFailed
+}
+
+/// Up to [`FOLLOWER_DRAW`], in milliseconds.
+fn draw(seed: &[u8; 32]) -> i64 {
+    let mut drawn = [0; 8];
+    blake3::Hasher::new_keyed(seed)
+        .update(b"follower")
+        .finalize_xof()
+        .fill(&mut drawn);
+    let most = FOLLOWER_DRAW.as_millis().max(1);
+    i64::try_from(u128::from(u64::from_be_bytes(drawn)) % most).unwrap_or(0)
 }
 
 fn millis(duration: Duration) -> i64 {

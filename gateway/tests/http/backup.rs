@@ -4,11 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use khlong_crdt::id::LogId;
+use khlong_gateway::app::Options;
 use khlong_gateway::domains;
 use khlong_gateway::domains::ledger::account;
 use khlong_gateway::kernel::{Kernel, Logic, epochs, replay, state_hash};
 use khlong_store::engine::Durability;
 use khlong_store::engine::memory::MemoryDisk;
+use khlong_store::folder::DATABASE_FOLDER;
 use khlong_store::identity::Role;
 use khlong_store::journal::{self, JournalError, JournalId, JournalSeq};
 use khlong_store::peek::Peek;
@@ -170,8 +173,56 @@ fn a_backup_while_clients_pay_is_one_point_of_the_journal() {
     let lost = verify(&published(entries + 1));
     assert_eq!(lost.status.code(), Some(9));
     let told = String::from_utf8(lost.stderr).unwrap();
-    let words = format!("restored from a backup at entry {}", entries + 1);
+    let words = format!("went on at entry {} in epoch", entries + 1);
     assert!(told.contains(&words), "{told}");
+    // A restore explains nothing that lies before it.
+    let changed = verify(&format!("{entries}:{}", "0".repeat(64)));
+    assert_eq!(changed.status.code(), Some(9));
+    let told = String::from_utf8(changed.stderr).unwrap();
+    assert!(told.contains("another gateway, or was changed"), "{told}");
+    assert!(!told.contains("went on at entry"), "{told}");
+}
+
+/// The disk has lost the last entries, and a person accepts it: others come under their numbers.
+#[test]
+fn an_accepted_loss_is_told_by_the_journal_too_and_once() {
+    let place = tempfile::tempdir().unwrap();
+    let (folder, copy) = (place.path().join("data"), place.path().join("copy"));
+    let server = Server::start(place.path());
+    server.send("kept", json!([pay(1, 1, 2, 1)]));
+    server.stop().unwrap();
+    let opening = OpenOptions {
+        role: Role::Gateway,
+        fresh_log_id: LogId::from_bytes([7; 16]),
+        accept_loss: false,
+        sizes: options(place.path(), "").sizes,
+    };
+    let store = Store::open(&folder, &opening).unwrap();
+    store.checkpoint(&copy).unwrap();
+    drop(store);
+    let server = Server::start(place.path());
+    server.send("lost", json!([pay(2, 1, 2, 1)]));
+    let lost = server.get("/v1/journal/head").json();
+    assert!(lost["epoch"].is_null(), "{lost}");
+    server.stop().unwrap();
+    let database = folder.join(DATABASE_FOLDER);
+    std::fs::remove_dir_all(&database).unwrap();
+    std::fs::rename(copy.join(DATABASE_FOLDER), &database).unwrap();
+    let accepting = Options {
+        accept_loss: true,
+        ..options(place.path(), "")
+    };
+    let server = Server::of(accepting);
+    let head = server.get("/v1/journal/head").json();
+    assert_eq!(
+        head["epoch"],
+        json!({ "entry": lost["entry"], "number": 2 })
+    );
+    server.stop().unwrap();
+    let server = Server::start(place.path());
+    let again = server.get("/v1/journal/head").json();
+    assert_eq!(again["entry"], head["entry"], "it says so once");
+    server.stop().unwrap();
 }
 
 #[test]

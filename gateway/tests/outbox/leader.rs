@@ -1,5 +1,7 @@
 //! Of several gateways on one journal only one sends.
 
+use std::time::Duration;
+
 use khlong_crdt::id::LogId;
 use khlong_gateway::app::AppError;
 use khlong_gateway::kernel::{
@@ -7,7 +9,7 @@ use khlong_gateway::kernel::{
 };
 use khlong_gateway::outbox::schedule::Policy;
 use khlong_store::engine::memory::MemoryDisk;
-use khlong_store::journal::Journal as _;
+use khlong_store::journal::{Head, Journal as _};
 use khlong_store::store::{OpenOptions, Store};
 
 use crate::fixture::elsewhere::Elsewhere;
@@ -75,36 +77,71 @@ fn open(journal: &Elsewhere, log: u8) -> khlong_gateway::app::Open {
     })
 }
 
+fn head(journal: &Elsewhere) -> Option<Head> {
+    let mut journal = journal.clone();
+    journal.head(&store(&MemoryDisk::new())).unwrap()
+}
+
 #[test]
 fn a_gateway_that_does_not_lead_sends_nothing() {
     let (disk, now) = closed_day();
     let journal = shared(&disk);
     let receiver = Receiver::start(&[Answer::Hangs, Answer::Hangs]);
     let patient = Policy {
-        send_within: std::time::Duration::from_secs(60),
+        send_within: Duration::from_secs(50),
         ..quick()
     };
     let text = targets(&[receiver.url()]);
     let first = Sender::on(open(&journal, 1), now, &text, patient);
+    first.append("first");
     receiver.wait_for(1);
-    // The second one has the notice, sees who leads, and looks again and again.
+    // The second one has the notice, appends too, sees who leads, and looks again and again.
     let second = Sender::on(open(&journal, 2), now, &text, patient);
-    while second.waiting() != 1 {
-        std::thread::yield_now();
-    }
-    for _ in 0..2_000 {
-        assert_eq!(second.waiting(), 1);
-    }
-    let entries = |journal: &mut Elsewhere| journal.head(&store(&MemoryDisk::new())).unwrap();
-    let mut journal = journal;
-    let before = entries(&mut journal);
+    second.append("second");
+    let before = head(&journal);
+    second.looks_on();
+    assert_eq!(second.waiting(), 1);
     assert_eq!(receiver.got().len(), 1, "{:?}", receiver.got());
     second.stop();
     first.stop();
-    assert_eq!(entries(&mut journal), before, "nor does it claim");
+    assert_eq!(head(&journal), before, "nor does it claim");
     // When the first one's claim is over, another one sends.
-    let third = Sender::on(open(&journal, 3), now + 130_000, &text, patient);
+    let third = Sender::on(open(&journal, 3), now + 200_000, &text, patient);
     receiver.wait_for(2);
     third.stop();
     assert_eq!(receiver.got()[0], receiver.got()[1]);
+}
+
+/// Two that append at once stop one of them: the one that waits keeps still while another serves.
+#[test]
+fn a_gateway_that_follows_claims_only_where_nobody_has_appended_for_long() {
+    let (disk, now) = closed_day();
+    let journal = shared(&disk);
+    let receiver = Receiver::start(&[Answer::Status(500), Answer::Hangs]);
+    let text = targets(&[receiver.url()]);
+    let before = head(&journal);
+    // Nobody holds the outbox, and the last entry is two minutes old.
+    let idle = Sender::on(open(&journal, 1), now + 120_000, &text, quick());
+    while idle.waiting() != 1 {
+        std::thread::yield_now();
+    }
+    idle.looks_on();
+    assert_eq!((head(&journal), receiver.got().len()), (before, 0));
+    // It serves, so it leads: it sends, again and again.
+    idle.append("serves");
+    receiver.wait_for(2);
+    idle.stop();
+    // The one that served has died. Its claim is over, and then the journal is quiet for long.
+    let before = head(&journal);
+    let later = Sender::on(open(&journal, 2), now + 245_000, &text, quick());
+    while later.waiting() != 1 {
+        std::thread::yield_now();
+    }
+    later.looks_on();
+    assert_eq!((head(&journal), receiver.got().len()), (before, 2));
+    later.stop();
+    let last = Sender::on(open(&journal, 3), now + 400_000, &text, quick());
+    last.settle();
+    last.stop();
+    assert_eq!(receiver.known().len(), 1);
 }

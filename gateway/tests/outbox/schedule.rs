@@ -152,6 +152,25 @@ fn pauses_grow_to_a_limit_with_a_draw_and_end_after_three_days() {
     assert_ne!(pauses(2), drawn);
 }
 
+/// The gateway was down, or without a network, for longer than the time to give up.
+#[test]
+fn no_time_to_give_up_runs_before_the_first_attempt() {
+    let mut world = World::new(&[&["a"]], 1);
+    let key = world.found(1, Some("a"));
+    world.now = 2 * GIVE_UP_AFTER;
+    assert_eq!(world.drain(), [send(key, 0, 1)]);
+    world.heard(key, 0, REFUSED);
+    world.wait();
+    assert_eq!(
+        world.drain(),
+        [send(key, 0, 2)],
+        "the first failure ends nothing"
+    );
+    world.now += GIVE_UP_AFTER;
+    world.heard(key, 0, REFUSED);
+    assert_eq!(world.drain(), [report(key, 0, 1)]);
+}
+
 #[test]
 fn a_target_that_asks_for_a_pause_gets_it_up_to_the_longest_one() {
     for (asked, least, most) in [(600, 600, 600), (10_000_000, 4 * 3_600, 4 * 3_600)] {

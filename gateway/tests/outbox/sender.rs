@@ -2,20 +2,22 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use khlong_crdt::time::UnixMillis;
-use khlong_gateway::app::{App, AppError, Handle, Open};
+use khlong_gateway::app::{App, AppError, AskError, Handle, Open};
 use khlong_gateway::config::{Config, Environment, Flags};
 use khlong_gateway::domains::books::BooksCommand;
-use khlong_gateway::kernel::{Kernel, Logic, waiting_outbox};
+use khlong_gateway::kernel::{Housekeeping, KERNEL_DOMAIN, Kernel, Logic, waiting_outbox};
 use khlong_gateway::outbox::schedule::Policy;
 use khlong_store::engine::memory::MemoryDisk;
+use khlong_store::journal::JournalSeq;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::fixture::{JOURNAL, pay, store};
+use crate::fixture::{JOURNAL, command, pay, store};
 use crate::office::{Office, TODAY, domains};
 use crate::receiver::SECRET;
 
@@ -33,7 +35,8 @@ pub(crate) fn quick() -> Policy {
     Policy {
         backoff_first: Duration::from_millis(4),
         backoff_max: Duration::from_millis(20),
-        send_within: Duration::from_millis(200),
+        // Ample: a slow machine must not make a second request of one that was answered.
+        send_within: Duration::from_secs(20),
         look_every: Duration::from_millis(5),
         ..Policy::default()
     }
@@ -59,6 +62,7 @@ pub(crate) fn open(disk: &MemoryDisk) -> Open {
 
 pub(crate) struct Sender {
     pub(crate) handle: Handle,
+    readings: Arc<AtomicU64>,
     runtime: Runtime,
     stop: oneshot::Sender<()>,
     running: JoinHandle<Result<(), AppError>>,
@@ -80,7 +84,10 @@ impl Sender {
         let mut options = config.unwrap().options().unwrap();
         options.outbox.policy = policy;
         let began = Instant::now();
+        let readings = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&readings);
         let clock = Arc::new(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
             let passed = i64::try_from(began.elapsed().as_millis()).unwrap();
             UnixMillis(now + passed)
         });
@@ -99,6 +106,7 @@ impl Sender {
         }));
         Self {
             handle,
+            readings,
             runtime,
             stop,
             running,
@@ -111,6 +119,37 @@ impl Sender {
             .handle
             .read(|committed| waiting_outbox(committed.store, 100).unwrap().len());
         self.runtime.block_on(read).unwrap_or(usize::MAX)
+    }
+
+    /// Until its worker has looked into the outbox some dozens of times: at each look the clock is
+    /// read at least once, and at most four times.
+    pub(crate) fn looks_on(&self) {
+        let enough = self.readings.load(Ordering::Relaxed) + 200;
+        let until = Instant::now() + Duration::from_secs(60);
+        while self.readings.load(Ordering::Relaxed) < enough {
+            assert!(Instant::now() < until, "it does not look");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Has a command decided that moves nothing: this gateway is the one that appended last.
+    pub(crate) fn append(&self, key: &str) {
+        let nothing = Housekeeping::Settle {
+            seq: JournalSeq(1),
+            n: 0,
+        };
+        let command = command(key, 0, KERNEL_DOMAIN, nothing.encode());
+        let until = Instant::now() + Duration::from_secs(60);
+        loop {
+            match self.runtime.block_on(self.handle.write(command.clone())) {
+                Err(AskError::Starting) => std::thread::yield_now(),
+                decided => {
+                    decided.unwrap();
+                    return;
+                }
+            }
+            assert!(Instant::now() < until, "it does not start");
+        }
     }
 
     /// Until every outcome stands in the journal.

@@ -83,6 +83,11 @@ pub trait Journal: Send {
         store: &mut Store,
         append: Append<'_>,
     ) -> Result<CommitReceipt, JournalError>;
+
+    /// Whether others append to it too.
+    fn is_shared(&self) -> bool {
+        false
+    }
 }
 
 /// The journal in the kernel's own store.
