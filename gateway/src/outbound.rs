@@ -53,6 +53,11 @@ pub enum OutboundError {
     /// The file of certificates.
     #[error("{path} is no file of certificates in PEM", path = .0.display())]
     Certificates(std::path::PathBuf),
+    /// Nobody would be believed.
+    #[error(
+        "the system trusts no certificates; install them (the package is often called ca-certificates), or name a file of them (ca_file)"
+    )]
+    NoCertificates,
 }
 
 /// An answer, whatever it says.
@@ -76,7 +81,7 @@ impl Client {
     /// Trusts the certificates of the file, or, without one, those that the system trusts.
     ///
     /// # Errors
-    /// [`OutboundError::Certificates`], [`OutboundError::Tls`].
+    /// [`OutboundError::Certificates`], [`OutboundError::NoCertificates`], [`OutboundError::Tls`].
     pub fn new(certificates: Option<&std::path::Path>) -> Result<Self, OutboundError> {
         let mut roots = RootCertStore::empty();
         match certificates {
@@ -94,8 +99,23 @@ impl Client {
             None => {
                 // One that this release does not read is one that is not trusted.
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                if roots.is_empty() {
+                    return Err(OutboundError::NoCertificates);
+                }
             }
         }
+        Self::trusting(roots)
+    }
+
+    /// For http alone: believes no certificate, and so reads none.
+    ///
+    /// # Errors
+    /// [`OutboundError::Tls`].
+    pub fn without_tls() -> Result<Self, OutboundError> {
+        Self::trusting(RootCertStore::empty())
+    }
+
+    fn trusting(roots: RootCertStore) -> Result<Self, OutboundError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

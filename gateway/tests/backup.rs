@@ -16,7 +16,7 @@ use fixture::{JOURNAL, THB, command, decide, domains, options};
 use khlong_gateway::domains::ledger::{Account, Asset, LEDGER_DOMAIN, LedgerCommand};
 use khlong_gateway::kernel::{Kernel, Logic};
 use khlong_store::store::Store;
-use program::{object, refused, run};
+use program::{object, refused, run, said};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -84,6 +84,11 @@ fn a_restored_folder_goes_on_and_says_from_where() {
         &["--json", "backup", "restore", "backup", "restored"],
     );
     assert_eq!(restored["epoch_entry"], 3);
+    let told = said(place.path(), &["backup", "restore", "backup", "other"]);
+    assert!(
+        told.contains("Before the first export of payouts"),
+        "{told}"
+    );
     let after = object(place.path(), &["--json", "verify", "restored"]);
     assert_eq!(
         (&after["journal"], &after["entries"]),
@@ -174,6 +179,26 @@ fn nothing_that_is_there_is_overwritten_or_mixed_with() {
     let (code, told) = refused(place.path(), &["backup", "create", "nowhere", "new"]);
     assert_eq!(code, 3, "{told}");
     object(place.path(), &["--json", "verify", "books"]);
+}
+
+/// On the gateway's own disk a backup must leave what the gateway keeps free.
+#[test]
+fn without_room_nothing_is_begun_and_nothing_stays() {
+    let place = books();
+    let reserve = u32::MAX.to_string();
+    let create = [
+        "backup",
+        "create",
+        "books",
+        "backup",
+        "--reserve-mib",
+        &reserve,
+    ];
+    let (code, told) = refused(place.path(), &create);
+    assert_eq!(code, 7, "{told}");
+    for left in ["backup", "backup.partial", "books/BACKUP"] {
+        assert!(!place.path().join(left).exists(), "{left}");
+    }
 }
 
 #[test]

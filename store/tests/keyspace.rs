@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use fixture::{Author, hex, options};
 use khlong_crdt::class::{Class, Cursor};
-use khlong_crdt::envelope::{Expiry, Kind};
+use khlong_crdt::envelope::{Expiry, Kind, VerifiedEnvelope};
 use khlong_crdt::id::{ArrivalSeq, EnvelopeId, LogId, PrincipalKey, RelayKey, TimelineId};
 use khlong_crdt::receipt::StoredReceipt;
 use khlong_crdt::time::UnixMillis;
@@ -159,6 +159,21 @@ fn gateway_golden(one: &str) -> [(&'static str, Vec<String>); 16] {
     ]
 }
 
+fn put_retention(batch: &mut Batch<'_>, timeline: TimelineId, envelope: &VerifiedEnvelope) {
+    let mut row = TimelineRetention::default();
+    row.raise(Expiry::Week, UnixMillis(5));
+    retention::put(batch, &timeline, &row).unwrap();
+    retention::note_receipt(batch, &expiring(), &envelope.id()).unwrap();
+    retention::put_noted(batch, Noted::default()).unwrap();
+}
+
+/// What only nodes keep beside envelopes and secrets.
+fn put_views(batch: &mut Batch<'_>, timeline: TimelineId) {
+    blocked::put(batch, &blocked_in(timeline)).unwrap();
+    let snapshot = timeline.as_bytes().to_vec();
+    batch.put(Table::Snapshot, snapshot, vec![]).unwrap();
+}
+
 /// One row of every table, written through its typed table, and the keys that must come of it.
 #[test]
 fn golden_keys() {
@@ -199,14 +214,8 @@ fn golden_keys() {
         Use { bytes: 4, count: 1 },
     )
     .unwrap();
-    let mut row = TimelineRetention::default();
-    row.raise(Expiry::Week, UnixMillis(5));
-    retention::put(&mut batch, &timeline, &row).unwrap();
-    retention::note_receipt(&mut batch, &expiring(), &envelope.id()).unwrap();
-    retention::put_noted(&mut batch, Noted::default()).unwrap();
-    blocked::put(&mut batch, &blocked_in(timeline)).unwrap();
-    let snapshot = timeline.as_bytes().to_vec();
-    batch.put(Table::Snapshot, snapshot, vec![]).unwrap();
+    put_retention(&mut batch, timeline, &envelope);
+    put_views(&mut batch, timeline);
     put_gateway_rows(&mut batch);
     let writes = batch.into_writes();
     store.commit(writes, Durability::Synced).unwrap();

@@ -22,12 +22,19 @@ use super::journal::object;
 use super::output::{Output, hexadecimal};
 use super::show::Object;
 use super::{CliError, folder};
+use crate::app::limits::DISK_HEADROOM_BYTES;
 use crate::backup::{self, Manifest, RestoreError};
+use crate::config::StoreSection;
 use crate::http::{CHECKPOINT_PATH, Checkpoint};
 use crate::outbound::{Answer, Client, OutboundError};
 
 /// A checkpoint writes what is in memory, and links the rest: seconds on a slow disk.
 const ANSWER_WITHIN: Duration = Duration::from_secs(600);
+
+const MIB: u64 = 1024 * 1024;
+
+/// What a restore cannot know.
+const RESTORED: &str = "Before the first export of payouts compare with the bank what was sent since created_at: those holds are in no batch again, and would be sent a second time.\n";
 
 /// What to do with backups.
 #[derive(Debug, Subcommand)]
@@ -61,6 +68,13 @@ pub struct Create {
     /// The file with the secret of a key with role admin, if it runs.
     #[arg(long, value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
+    /// What the gateway keeps free on its disk (`store.reserve_mib`): a backup on the same disk leaves it free.
+    #[arg(long, value_name = "MIB", default_value_t = default_reserve_mib())]
+    pub reserve_mib: u32,
+}
+
+fn default_reserve_mib() -> u32 {
+    StoreSection::default().reserve_mib
 }
 
 /// Why a backup is not made or used.
@@ -150,7 +164,8 @@ fn create(output: Output, flags: &Create) -> Result<(), CliError> {
     let origin = Origin {
         program: concat!("khlong-gateway ", env!("CARGO_PKG_VERSION")),
         created_at: jiff::Timestamp::now().to_string(),
-        reserve_bytes: RocksOptions::default().reserve_bytes,
+        // Below the sum of both the gateway takes no commands.
+        reserve_bytes: u64::from(flags.reserve_mib) * MIB + DISK_HEADROOM_BYTES,
     };
     let manifest = draft
         .finish(folder, committed, &origin, backup::describe)
@@ -184,7 +199,7 @@ fn of_a_running_gateway(flags: &Create, pid: u32) -> Result<Committed, CopyError
         .map_err(CopyError::Process)?;
     let Answer { status, body, .. } = runtime
         .block_on(async {
-            let client = Client::new(None)?;
+            let client = Client::without_tls()?;
             client.post(&url, headers, Vec::new(), ANSWER_WITHIN).await
         })
         .map_err(failed)?;
@@ -254,7 +269,11 @@ fn restore(output: Output, from: &Path, folder: &Path) -> Result<(), CliError> {
     let mut fields = fields("backup_restored", &manifest);
     fields.insert("epoch_entry".to_owned(), head.seq.0.into());
     fields.insert("epoch_head".to_owned(), hexadecimal(&head.hash).into());
-    print(output, fields)
+    print(output, fields)?;
+    if !output.json {
+        output.text(RESTORED)?;
+    }
+    Ok(())
 }
 
 fn say(output: Output, kind: &str, manifest: &Manifest) -> Result<(), CliError> {

@@ -1,11 +1,12 @@
 //! Section `outbox`: where notices go, and with which secret.
 
 use axum::http::Uri;
+use axum::http::uri::Scheme;
 
 use super::check::read;
 use super::{Config, ConfigError, SecretText, TargetSection};
 use crate::kernel::is_topic;
-use crate::outbound::{Client, is_address};
+use crate::outbound::{Client, OutboundError, is_address};
 use crate::outbox::limits::TARGETS_MAX;
 use crate::outbox::{Secret, Target};
 
@@ -26,8 +27,9 @@ impl Config {
             ));
         }
         let mut targets: Vec<Target> = Vec::new();
+        let mut system = None;
         for section in sections {
-            let target = target(section)?;
+            let target = target(section, &mut system)?;
             if targets.iter().any(|known| known.name == target.name) {
                 return Err(ConfigError::value(
                     format!("outbox.target {}", target.name),
@@ -40,7 +42,8 @@ impl Config {
     }
 }
 
-fn target(section: &TargetSection) -> Result<Target, ConfigError> {
+/// `system`: the client that trusts what the system trusts, once it is made.
+fn target(section: &TargetSection, system: &mut Option<Client>) -> Result<Target, ConfigError> {
     let name = &section.name;
     let key = |field: &str| format!("outbox.target {name}.{field}");
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
@@ -63,7 +66,7 @@ fn target(section: &TargetSection) -> Result<Target, ConfigError> {
             "at least one topic is needed, such as books.day_closed",
         ));
     }
-    let client = Client::new(section.ca_file.as_deref())
+    let client = client(section, &url, system)
         .map_err(|error| ConfigError::value(key("ca_file"), error.to_string()))?;
     Ok(Target {
         name: name.clone(),
@@ -72,6 +75,24 @@ fn target(section: &TargetSection) -> Result<Target, ConfigError> {
         secret: secret(section, &key)?,
         client,
     })
+}
+
+fn client(
+    section: &TargetSection,
+    url: &Uri,
+    system: &mut Option<Client>,
+) -> Result<Client, OutboundError> {
+    if let Some(file) = &section.ca_file {
+        return Client::new(Some(file));
+    }
+    if url.scheme() != Some(&Scheme::HTTPS) {
+        return Client::without_tls();
+    }
+    if let Some(known) = system {
+        return Ok(known.clone());
+    }
+    let made = Client::new(None)?;
+    Ok(system.insert(made).clone())
 }
 
 fn secret(section: &TargetSection, key: &impl Fn(&str) -> String) -> Result<Secret, ConfigError> {

@@ -138,7 +138,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 #[test]
 fn a_target_of_the_outbox_has_an_address_and_one_secret() {
-    let url = "url = 'https://auditor.example/khlong'";
+    let url = "url = 'http://auditor.example/khlong'";
     let whole = target(&format!("{url}\nsecret = '{SECRET}'"));
     let config = parse(&whole, &[]).unwrap();
     assert!(!format!("{config:?}").contains(SECRET));
@@ -173,7 +173,7 @@ fn a_target_of_the_outbox_has_an_address_and_one_secret() {
         assert!(error.contains(told), "{text}: {error}");
     }
     for address in ["ftp://a/", "auditor.example", "https://me:pass@a/", "/path"] {
-        let text = whole.replace("https://auditor.example/khlong", address);
+        let text = whole.replace("http://auditor.example/khlong", address);
         assert!(refused(&text).contains("url"), "{address}");
     }
 }
@@ -240,4 +240,33 @@ fn init_writes_a_configuration_that_check_takes() {
     std::fs::write(&file, "[log]\nlevel = 'no=such=filter'").unwrap();
     let (code, told) = program::refused(place.path(), &["check"]);
     assert_eq!(code, 3, "{told}");
+}
+
+/// A machine without certificates would deliver nothing over https, and say so three days later.
+#[test]
+fn https_where_the_system_trusts_nobody_is_refused_at_the_check() {
+    let place = tempfile::tempdir().unwrap();
+    program::said(place.path(), &["init", "books", "--config", "gateway.toml"]);
+    let file = place.path().join("gateway.toml");
+    let written = std::fs::read_to_string(&file).unwrap();
+    let check = |scheme: &str| {
+        let section = target(&format!(
+            "url = '{scheme}://a.example/'\nsecret = '{SECRET}'"
+        ));
+        std::fs::write(&file, format!("{written}\n{section}")).unwrap();
+        let done = std::process::Command::new(env!("CARGO_BIN_EXE_khlong-gateway"))
+            .current_dir(place.path())
+            .arg("check")
+            .env("SSL_CERT_FILE", place.path().join("nothing.pem"))
+            .env("SSL_CERT_DIR", place.path().join("books"))
+            .output()
+            .unwrap();
+        let told = String::from_utf8(done.stderr).unwrap();
+        (done.status.code().unwrap(), told)
+    };
+    let (code, told) = check("http");
+    assert_eq!(code, 0, "{told}");
+    let (code, told) = check("https");
+    assert_eq!(code, 3, "{told}");
+    assert!(told.contains("ca-certificates"), "{told}");
 }

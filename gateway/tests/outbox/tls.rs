@@ -73,8 +73,12 @@ fn a_target_behind_tls_is_believed_by_its_own_certificates_alone() {
         give_up_after: Duration::from_millis(60),
         ..quick()
     };
-    // The system trusts it as little as anybody's.
-    let sender = Sender::start(&disk, now, std::slice::from_ref(&url), impatient);
+    // Another one's certificate, by the same name.
+    let other = tempfile::tempdir().unwrap();
+    let (_other, _, others, _) = serve(other.path());
+    let section = targets(std::slice::from_ref(&url));
+    let text = format!("{section}ca_file = {others:?}\n");
+    let sender = Sender::on(open(&disk), now, &text, impatient);
     sender.settle();
     sender.stop();
     assert_eq!(requests.load(Ordering::Acquire), 0);
