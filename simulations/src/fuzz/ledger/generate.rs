@@ -1,0 +1,404 @@
+//! From a seed to a plan: as in the search among nodes and relays, each seed leaves most
+//! kinds of trouble out and does much of the others.
+
+use std::ops::RangeInclusive;
+
+use khlong_gateway::domains::ledger::{AccountFlags, TransferFlags as F};
+use rand::RngExt as _;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::meaning::ASSETS;
+use super::plan::{
+    Doing, LedgerPlan, Moved, Opened, RemoteFault, SCHEMA_VERSION, Step, Swarm, WORKLOAD,
+};
+use crate::fuzz::plan::DiskFault;
+use crate::kernel::seeds::Seeds;
+use crate::kernel::{MINUTE, SECOND};
+use crate::units::Span;
+
+/// Kinds of trouble that a seed has or leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    Crash,
+    CrashAfterCommit,
+    Disk,
+    Full,
+    Slow,
+    Clock,
+    Cut,
+    Remote,
+}
+
+const TROUBLES: [Trouble; 8] = [
+    Trouble::Crash,
+    Trouble::CrashAfterCommit,
+    Trouble::Disk,
+    Trouble::Full,
+    Trouble::Slow,
+    Trouble::Clock,
+    Trouble::Cut,
+    Trouble::Remote,
+];
+
+/// Accounts that a plan opens, and one that nobody does.
+const ACCOUNTS: RangeInclusive<u16> = 1..=8;
+/// Accounts of the first asset; the others are of the second one.
+const FIRST_ASSET: RangeInclusive<u16> = 1..=6;
+/// Ids of transfers, few enough to meet.
+const IDS: RangeInclusive<u16> = 1..=220;
+/// Until there are accounts, if nothing is lost.
+const OPENING: u64 = 5 * SECOND;
+
+/// The plan of a seed.
+#[must_use]
+pub fn generate(seed: u64) -> LedgerPlan {
+    let mut random = Seeds::new(seed).stream("ledger plan", "");
+    let remote = random.random_bool(0.5);
+    let gateways = if remote && random.random_bool(0.7) {
+        2
+    } else {
+        1
+    };
+    let clients = random.random_range(1..=6);
+    let mut plan = LedgerPlan {
+        schema_version: SCHEMA_VERSION,
+        workload: WORKLOAD.to_owned(),
+        seed,
+        violations: Vec::new(),
+        gateways,
+        remote,
+        clients,
+        swarm: swarm(&mut random),
+        steps: Vec::new(),
+    };
+    let span_us = random.random_range(MINUTE / 2..=3 * MINUTE);
+    opening(&mut plan, &mut random);
+    business(&mut plan, &mut random, span_us);
+    let mut troubles = TROUBLES;
+    troubles.shuffle(&mut random);
+    let chosen = random.random_range(1..=4);
+    for trouble in troubles.into_iter().take(chosen) {
+        torment(&mut plan, &mut random, span_us, trouble);
+    }
+    plan.steps.sort_by_key(|step| step.at);
+    plan
+}
+
+fn pick<T: Copy>(random: &mut ChaCha8Rng, from: &[T], otherwise: T) -> T {
+    from.choose(random).copied().unwrap_or(otherwise)
+}
+
+fn swarm(random: &mut ChaCha8Rng) -> Swarm {
+    Swarm {
+        loss: pick(random, &[0.0, 0.0, 0.05, 0.2], 0.0),
+        duplication: pick(random, &[0.0, 0.05, 0.3], 0.0),
+        propagation: Span(pick(random, &[1_000, 20_000, 150_000], 1_000)),
+        jitter: Span(pick(random, &[0, 10_000, 3 * SECOND], 0)),
+        commit: Span(pick(random, &[200, 5_000, 60_000], 200)),
+        shuffled: random.random_bool(0.7),
+    }
+}
+
+/// Assets and accounts first, and money on the accounts that may not owe any.
+fn opening(plan: &mut LedgerPlan, random: &mut ChaCha8Rng) {
+    let mut then = |at, what| plan.steps.push(Step { at: Span(at), what });
+    then(0, Doing::Assets { client: 0 });
+    let rules = [
+        AccountFlags::default(),
+        AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS,
+        AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS,
+        AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS,
+    ];
+    let [(first, _), (second, _)] = ASSETS;
+    let accounts: Vec<Opened> = ACCOUNTS
+        .filter(|id| id != ACCOUNTS.end())
+        .map(|id| Opened {
+            id,
+            ledger: if FIRST_ASSET.contains(&id) {
+                first
+            } else {
+                second
+            },
+            flags: if id == 1 {
+                0
+            } else {
+                pick(random, &rules, AccountFlags::default()).0
+            },
+        })
+        .collect();
+    then(
+        OPENING / 2,
+        Doing::Accounts {
+            client: 0,
+            accounts,
+        },
+    );
+    let funds = FIRST_ASSET.filter(|id| *id != 1).map(|credit| Moved {
+        id: IDS.end() + credit,
+        debit: 1,
+        credit,
+        amount: Some(random.random_range(20..400)),
+        pending_id: 0,
+        timeout_s: 0,
+        ledger: first,
+        flags: 0,
+    });
+    let transfers = funds.collect();
+    then(
+        OPENING,
+        Doing::Transfers {
+            client: 0,
+            transfers,
+        },
+    );
+}
+
+fn business(plan: &mut LedgerPlan, random: &mut ChaCha8Rng, span_us: u64) {
+    let asks = random.random_range(30..=140);
+    for _ in 0..asks {
+        let client = random.random_range(0..plan.clients);
+        let what = match random.random_range(0..20) {
+            0 => Doing::Again {
+                client,
+                nth: random.random(),
+            },
+            1 => Doing::Reuse {
+                client,
+                nth: random.random(),
+            },
+            2..=5 => Doing::Read {
+                client,
+                account: random.random_range(ACCOUNTS),
+            },
+            6 => accounts(random, client),
+            7 if random.random_bool(0.3) => Doing::Garbage {
+                client,
+                bytes: random.random_range(0..300),
+            },
+            _ => Doing::Transfers {
+                client,
+                transfers: transfers(random),
+            },
+        };
+        let at = Span(random.random_range(OPENING..OPENING + span_us));
+        plan.steps.push(Step { at, what });
+    }
+}
+
+/// An account that is there already, with the same rules or others.
+fn accounts(random: &mut ChaCha8Rng, client: u8) -> Doing {
+    let [(first, _), (second, _)] = ASSETS;
+    // The last one is seldom opened, so that most transfers to it find nobody.
+    let is_last = random.random_bool(0.04);
+    let id = if is_last {
+        *ACCOUNTS.end()
+    } else {
+        random.random_range(FIRST_ASSET)
+    };
+    let rules = [0, AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS.0, 6];
+    let accounts = vec![Opened {
+        id,
+        ledger: pick(random, &[first, first, second], first),
+        flags: pick(random, &rules, 0),
+    }];
+    Doing::Accounts { client, accounts }
+}
+
+fn transfers(random: &mut ChaCha8Rng) -> Vec<Moved> {
+    let count = random.random_range(1..=6);
+    let is_chain = count > 1 && random.random_bool(0.3);
+    (0..count)
+        .map(|place| {
+            let mut moved = transfer(random);
+            // The end of a chain is rarely left open.
+            if is_chain && (place + 1 < count || random.random_bool(0.05)) {
+                moved.flags |= F::LINKED.0;
+            }
+            moved
+        })
+        .collect()
+}
+
+fn transfer(random: &mut ChaCha8Rng) -> Moved {
+    let kinds = [
+        (8, F::default()),
+        (6, F::PENDING),
+        (5, F::POST_PENDING_TRANSFER),
+        (2, F::VOID_PENDING_TRANSFER),
+        (1, F::BALANCING_DEBIT),
+        (1, F::BALANCING_CREDIT),
+        (1, F::PENDING.with(F::BALANCING_DEBIT)),
+    ];
+    let closing = [F::CLOSING_DEBIT, F::CLOSING_CREDIT];
+    let flags = if random.random_bool(0.01) {
+        F::PENDING.with(pick(random, &closing, F::CLOSING_DEBIT))
+    } else {
+        let kind = kinds.choose_weighted(random, |(weight, _)| *weight);
+        kind.map_or(F::default(), |(_, flags)| *flags)
+    };
+    let settles = flags.has_any(F::POST_PENDING_TRANSFER.with(F::VOID_PENDING_TRANSFER));
+    let balancing = flags.has_any(F::BALANCING_DEBIT.with(F::BALANCING_CREDIT));
+    let is_pending = flags.has(F::PENDING);
+    let is_closing = flags.has_any(F::CLOSING_DEBIT.with(F::CLOSING_CREDIT));
+    let all = (settles && random.random_bool(0.4)) || (balancing && random.random_bool(0.3));
+    let amount = if settles && flags.has(F::VOID_PENDING_TRANSFER) && random.random_bool(0.8) {
+        Some(0)
+    } else {
+        (!all).then(|| random.random_range(0..60))
+    };
+    let side = |random: &mut ChaCha8Rng| {
+        let is_usual = random.random_bool(0.9);
+        random.random_range(if is_usual { FIRST_ASSET } else { ACCOUNTS })
+    };
+    // What closes an account does so for a while only, or little would happen after it.
+    let timeout_s = if is_closing {
+        random.random_range(1..=5)
+    } else if is_pending {
+        pick(random, &[0, 0, 1, 3, 10, 45], 0)
+    } else {
+        0
+    };
+    let [(first, _), (second, _)] = ASSETS;
+    let is_first = random.random_bool(0.95);
+    let (debit, credit) = (side(random), side(random));
+    let pending_id = random.random_range(IDS);
+    let open = Moved {
+        id: random.random_range(IDS),
+        debit: 0,
+        credit: 0,
+        amount,
+        pending_id: 0,
+        timeout_s,
+        ledger: 0,
+        flags: flags.0,
+    };
+    if settles {
+        return Moved { pending_id, ..open };
+    }
+    Moved {
+        debit,
+        credit,
+        ledger: if is_first { first } else { second },
+        ..open
+    }
+}
+
+fn torment(plan: &mut LedgerPlan, random: &mut ChaCha8Rng, span_us: u64, trouble: Trouble) {
+    let times = random.random_range(1..=10);
+    for _ in 0..times {
+        let gateway = random.random_range(0..plan.gateways);
+        let from = random.random_range(0..OPENING + span_us);
+        let until = from + random.random_range(1..=30 * SECOND);
+        let mut then = |at, what| plan.steps.push(Step { at: Span(at), what });
+        match trouble {
+            Trouble::Crash | Trouble::CrashAfterCommit => {
+                let torn = random.random_bool(0.5);
+                let kept_bytes = if torn {
+                    random.random_range(0..4_000)
+                } else {
+                    0
+                };
+                let after_commit = trouble == Trouble::CrashAfterCommit;
+                let what = Doing::Crash {
+                    gateway,
+                    kept_bytes,
+                    after_commit,
+                };
+                then(from, what);
+            }
+            Trouble::Disk => then(
+                from,
+                Doing::Disk {
+                    gateway,
+                    fault: pick(random, &DISK_FAULTS, DiskFault::Torn),
+                    after: random.random_range(0..6),
+                },
+            ),
+            Trouble::Full => {
+                then(
+                    from,
+                    Doing::Full {
+                        gateway,
+                        full: true,
+                    },
+                );
+                then(
+                    until,
+                    Doing::Full {
+                        gateway,
+                        full: false,
+                    },
+                );
+            }
+            Trouble::Slow => {
+                let by = Span(random.random_range(SECOND / 10..=5 * SECOND));
+                then(from, Doing::Slow { gateway, by });
+                then(
+                    until,
+                    Doing::Slow {
+                        gateway,
+                        by: Span(0),
+                    },
+                );
+            }
+            Trouble::Clock => then(
+                from,
+                Doing::Clock {
+                    gateway,
+                    by_ms: jump(random),
+                },
+            ),
+            Trouble::Cut => {
+                then(from, Doing::Cut { gateway, cut: true });
+                then(
+                    until,
+                    Doing::Cut {
+                        gateway,
+                        cut: false,
+                    },
+                );
+            }
+            Trouble::Remote => then(
+                from,
+                Doing::Remote {
+                    fault: pick(random, &REMOTE_FAULTS, RemoteFault::Lost),
+                    after: random.random_range(0..4),
+                },
+            ),
+        }
+    }
+}
+
+const DISK_FAULTS: [DiskFault; 6] = [
+    DiskFault::SyncLost,
+    DiskFault::SyncKept,
+    DiskFault::Torn,
+    DiskFault::NoSpace,
+    DiskFault::Stall,
+    DiskFault::Read,
+];
+
+const REMOTE_FAULTS: [RemoteFault; 5] = [
+    RemoteFault::AnswerLost,
+    RemoteFault::Lost,
+    RemoteFault::Late,
+    RemoteFault::Busy,
+    RemoteFault::Unread,
+];
+
+/// Of a wall clock, in ms: small ones that a gateway takes, and others that it refuses.
+fn jump(random: &mut ChaCha8Rng) -> i64 {
+    const MINUTE_MS: i64 = 60_000;
+    let most = pick(
+        random,
+        &[
+            MINUTE_MS,
+            10 * MINUTE_MS,
+            60 * MINUTE_MS,
+            72 * 60 * MINUTE_MS,
+        ],
+        MINUTE_MS,
+    );
+    random.random_range(-most..=most)
+}
