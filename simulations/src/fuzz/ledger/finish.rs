@@ -19,7 +19,12 @@ pub(super) fn finish(run: &mut Run<'_>) {
     // Whoever comes first ends what is held; the others follow the journal.
     for place in 0..run.gateways.len() {
         if let Err(stop) = end_holds(run, place) {
-            run.findings().violated("end", format_args!("{stop:?}"));
+            let words = match stop {
+                Stop::Fault(what) => what.to_owned(),
+                Stop::Clock => "the clock is refused".to_owned(),
+                Stop::Wrong(words) => words,
+            };
+            run.findings().violated("end", words);
             return;
         }
     }

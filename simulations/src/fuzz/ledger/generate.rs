@@ -176,6 +176,11 @@ fn business(plan: &mut LedgerPlan, random: &mut ChaCha8Rng, span_us: u64) {
                 client,
                 bytes: random.random_range(0..300),
             },
+            // What was asked for already, under another key.
+            8 => Doing::Transfers {
+                client,
+                transfers: asked_before(plan, random),
+            },
             _ => Doing::Transfers {
                 client,
                 transfers: transfers(random),
@@ -203,6 +208,13 @@ fn accounts(random: &mut ChaCha8Rng, client: u8) -> Doing {
         flags: pick(random, &rules, 0),
     }];
     Doing::Accounts { client, accounts }
+}
+
+fn asked_before(plan: &LedgerPlan, random: &mut ChaCha8Rng) -> Vec<Moved> {
+    match plan.steps.choose(random).map(|step| &step.what) {
+        Some(Doing::Transfers { transfers, .. }) => transfers.clone(),
+        Some(_) | None => transfers(random),
+    }
 }
 
 fn transfers(random: &mut ChaCha8Rng) -> Vec<Moved> {
