@@ -8,9 +8,8 @@ use std::process::Command as Program;
 
 use khlong_crdt::id::LogId;
 use khlong_crdt::time::UnixMillis;
-use khlong_gateway::domains;
 use khlong_gateway::domains::ledger::{
-    Account, AccountFlags, AccountState, Asset, LEDGER_DOMAIN, LedgerCommand, Transfer,
+    Account, AccountFlags, AccountState, Asset, LEDGER_DOMAIN, Ledger, LedgerCommand, Transfer,
     TransferFlags, account,
 };
 use khlong_gateway::kernel::{Command, Decided, Kernel, Logic};
@@ -129,7 +128,13 @@ fn kernel() -> Kernel {
         },
     };
     let store = Store::in_memory(&MemoryDisk::new(), &options).unwrap();
-    Kernel::open(store, domains::all(), Logic::CURRENT, JOURNAL).unwrap()
+    Kernel::open(
+        store,
+        vec![Box::new(Ledger::new())],
+        Logic::CURRENT,
+        JOURNAL,
+    )
+    .unwrap()
 }
 
 /// From account 1 to account 2.

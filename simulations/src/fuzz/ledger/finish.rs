@@ -1,14 +1,13 @@
 //! When everything is over: holds have ended, gateways agree, and the journal replays to the
 //! same state.
 
-use khlong_gateway::domains;
 use khlong_gateway::kernel::{Kernel, KernelError, Logic, replay, state_hash};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::journal::Head;
 use khlong_store::rows::Rows;
 use khlong_store::store::Store;
 
-use super::gateway::{Committed, Gateway, JOURNAL, Stop, options};
+use super::gateway::{Committed, Gateway, JOURNAL, Stop, options, parts};
 use super::plan::TIMEOUT_S_MAX;
 use super::run::Run;
 
@@ -98,7 +97,7 @@ fn ends_of(kernel: &Kernel) -> Result<Ends, KernelError> {
 /// What the journal comes to in an empty folder.
 fn replayed(journal: &dyn Rows) -> Result<Ends, KernelError> {
     let store = Store::in_memory(&MemoryDisk::new(), &options())?;
-    let mut kernel = Kernel::open(store, domains::all(), Logic::CURRENT, JOURNAL)?;
+    let mut kernel = Kernel::open(store, parts(), Logic::CURRENT, JOURNAL)?;
     replay(journal, &mut kernel)?;
     ends_of(&kernel)
 }

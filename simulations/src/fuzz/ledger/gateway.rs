@@ -7,10 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use khlong_crdt::id::LogId;
 use khlong_crdt::time::UnixMillis;
-use khlong_gateway::domains;
-use khlong_gateway::domains::ledger::{self, AccountState};
+use khlong_gateway::domains::ledger::{self, AccountState, Ledger};
 use khlong_gateway::kernel::{
-    Command, Decided, Kernel, KernelError, Logic, Outcome, Proposal, Ticket,
+    Command, Decided, Domain, Kernel, KernelError, Logic, Outcome, Proposal, Ticket,
 };
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::engine::rocks::RocksOptions;
@@ -43,6 +42,11 @@ pub(super) fn options() -> OpenOptions {
             reserve_bytes: RESERVE_BYTES,
         },
     }
+}
+
+/// What decides: the ledger alone, which is what the auditor has a model of.
+pub(super) fn parts() -> Vec<Box<dyn Domain>> {
+    vec![Box::new(Ledger::new())]
 }
 
 /// What a client wants.
@@ -151,7 +155,7 @@ impl Gateway {
     /// gateway sets a clock right that it refuses, and accepts the time if it still does.
     pub(super) fn start(&mut self, truly: i64, findings: &mut Findings) -> Result<(), Stop> {
         let store = Store::in_memory(&self.disk, &options()).map_err(|e| stop(e.into()))?;
-        let (parts, logic) = (domains::all(), Logic::CURRENT);
+        let (parts, logic) = (parts(), Logic::CURRENT);
         let opened = match &self.line {
             None => Kernel::open(store, parts, logic, JOURNAL),
             Some(line) => Kernel::open_with(Box::new(line.clone()), store, parts, logic, JOURNAL),

@@ -9,44 +9,20 @@ use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::meaning::ASSETS;
-use super::plan::{
-    Doing, LedgerPlan, Moved, Opened, RemoteFault, SCHEMA_VERSION, Step, Swarm, WORKLOAD,
-};
-use crate::fuzz::plan::DiskFault;
+use super::plan::{Doing, LedgerPlan, Moved, Opened, SCHEMA_VERSION, Step, Swarm, WORKLOAD};
+use super::trouble::{TROUBLES, torment};
 use crate::kernel::seeds::Seeds;
 use crate::kernel::{MINUTE, SECOND};
 use crate::units::Span;
-
-/// Kinds of trouble that a seed has or leaves out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trouble {
-    Crash,
-    CrashAfterCommit,
-    Disk,
-    Full,
-    Slow,
-    Clock,
-    Cut,
-    Remote,
-}
-
-const TROUBLES: [Trouble; 8] = [
-    Trouble::Crash,
-    Trouble::CrashAfterCommit,
-    Trouble::Disk,
-    Trouble::Full,
-    Trouble::Slow,
-    Trouble::Clock,
-    Trouble::Cut,
-    Trouble::Remote,
-];
 
 /// Accounts that a plan opens, and one that nobody does.
 const ACCOUNTS: RangeInclusive<u16> = 1..=8;
 /// Accounts of the first asset; the others are of the second one.
 const FIRST_ASSET: RangeInclusive<u16> = 1..=6;
 /// Ids of transfers, few enough to meet.
-const IDS: RangeInclusive<u16> = 1..=220;
+const IDS: RangeInclusive<u16> = 1..=400;
+/// Among so many steps a hold is looked for that is settled then.
+const HELD_STEPS: usize = 20;
 /// Until there are accounts, if nothing is lost.
 const OPENING: u64 = 5 * SECOND;
 
@@ -79,13 +55,13 @@ pub fn generate(seed: u64) -> LedgerPlan {
     troubles.shuffle(&mut random);
     let chosen = random.random_range(1..=4);
     for trouble in troubles.into_iter().take(chosen) {
-        torment(&mut plan, &mut random, span_us, trouble);
+        torment(&mut plan, &mut random, OPENING + span_us, trouble);
     }
     plan.steps.sort_by_key(|step| step.at);
     plan
 }
 
-fn pick<T: Copy>(random: &mut ChaCha8Rng, from: &[T], otherwise: T) -> T {
+pub(super) fn pick<T: Copy>(random: &mut ChaCha8Rng, from: &[T], otherwise: T) -> T {
     from.choose(random).copied().unwrap_or(otherwise)
 }
 
@@ -156,7 +132,11 @@ fn opening(plan: &mut LedgerPlan, random: &mut ChaCha8Rng) {
 
 fn business(plan: &mut LedgerPlan, random: &mut ChaCha8Rng, span_us: u64) {
     let asks = random.random_range(30..=140);
-    for _ in 0..asks {
+    let mut times: Vec<u64> = (0..asks)
+        .map(|_| random.random_range(OPENING..OPENING + span_us))
+        .collect();
+    times.sort_unstable();
+    for at in times {
         let client = random.random_range(0..plan.clients);
         let what = match random.random_range(0..20) {
             0 => Doing::Again {
@@ -183,11 +163,10 @@ fn business(plan: &mut LedgerPlan, random: &mut ChaCha8Rng, span_us: u64) {
             },
             _ => Doing::Transfers {
                 client,
-                transfers: transfers(random),
+                transfers: transfers(plan, random),
             },
         };
-        let at = Span(random.random_range(OPENING..OPENING + span_us));
-        plan.steps.push(Step { at, what });
+        plan.steps.push(Step { at: Span(at), what });
     }
 }
 
@@ -213,16 +192,30 @@ fn accounts(random: &mut ChaCha8Rng, client: u8) -> Doing {
 fn asked_before(plan: &LedgerPlan, random: &mut ChaCha8Rng) -> Vec<Moved> {
     match plan.steps.choose(random).map(|step| &step.what) {
         Some(Doing::Transfers { transfers, .. }) => transfers.clone(),
-        Some(_) | None => transfers(random),
+        Some(_) | None => transfers(plan, random),
     }
 }
 
-fn transfers(random: &mut ChaCha8Rng) -> Vec<Moved> {
+/// What a post or void settles: mostly a hold that was asked for before.
+fn held(plan: &LedgerPlan, random: &mut ChaCha8Rng) -> u16 {
+    let asked = plan.steps.iter().rev().take(HELD_STEPS);
+    let holds: Vec<u16> = asked
+        .flat_map(|step| step.what.transfers())
+        .filter(|moved| F(moved.flags).has(F::PENDING))
+        .map(|moved| moved.id)
+        .collect();
+    match holds.choose(random) {
+        Some(id) if random.random_bool(0.8) => *id,
+        Some(_) | None => random.random_range(IDS),
+    }
+}
+
+fn transfers(plan: &LedgerPlan, random: &mut ChaCha8Rng) -> Vec<Moved> {
     let count = random.random_range(1..=6);
     let is_chain = count > 1 && random.random_bool(0.3);
     (0..count)
         .map(|place| {
-            let mut moved = transfer(random);
+            let mut moved = transfer(plan, random);
             // The end of a chain is rarely left open.
             if is_chain && (place + 1 < count || random.random_bool(0.05)) {
                 moved.flags |= F::LINKED.0;
@@ -232,7 +225,7 @@ fn transfers(random: &mut ChaCha8Rng) -> Vec<Moved> {
         .collect()
 }
 
-fn transfer(random: &mut ChaCha8Rng) -> Moved {
+fn transfer(plan: &LedgerPlan, random: &mut ChaCha8Rng) -> Moved {
     let kinds = [
         (8, F::default()),
         (6, F::PENDING),
@@ -274,7 +267,7 @@ fn transfer(random: &mut ChaCha8Rng) -> Moved {
     let [(first, _), (second, _)] = ASSETS;
     let is_first = random.random_bool(0.95);
     let (debit, credit) = (side(random), side(random));
-    let pending_id = random.random_range(IDS);
+    let pending_id = held(plan, random);
     let open = Moved {
         id: random.random_range(IDS),
         debit: 0,
@@ -294,123 +287,4 @@ fn transfer(random: &mut ChaCha8Rng) -> Moved {
         ledger: if is_first { first } else { second },
         ..open
     }
-}
-
-fn torment(plan: &mut LedgerPlan, random: &mut ChaCha8Rng, span_us: u64, trouble: Trouble) {
-    let times = random.random_range(1..=10);
-    for _ in 0..times {
-        let gateway = random.random_range(0..plan.gateways);
-        let from = random.random_range(0..OPENING + span_us);
-        let until = from + random.random_range(1..=30 * SECOND);
-        let mut then = |at, what| plan.steps.push(Step { at: Span(at), what });
-        match trouble {
-            Trouble::Crash | Trouble::CrashAfterCommit => {
-                let torn = random.random_bool(0.5);
-                let kept_bytes = if torn {
-                    random.random_range(0..4_000)
-                } else {
-                    0
-                };
-                let after_commit = trouble == Trouble::CrashAfterCommit;
-                let what = Doing::Crash {
-                    gateway,
-                    kept_bytes,
-                    after_commit,
-                };
-                then(from, what);
-            }
-            Trouble::Disk => then(
-                from,
-                Doing::Disk {
-                    gateway,
-                    fault: pick(random, &DISK_FAULTS, DiskFault::Torn),
-                    after: random.random_range(0..6),
-                },
-            ),
-            Trouble::Full => {
-                then(
-                    from,
-                    Doing::Full {
-                        gateway,
-                        full: true,
-                    },
-                );
-                then(
-                    until,
-                    Doing::Full {
-                        gateway,
-                        full: false,
-                    },
-                );
-            }
-            Trouble::Slow => {
-                let by = Span(random.random_range(SECOND / 10..=5 * SECOND));
-                then(from, Doing::Slow { gateway, by });
-                then(
-                    until,
-                    Doing::Slow {
-                        gateway,
-                        by: Span(0),
-                    },
-                );
-            }
-            Trouble::Clock => then(
-                from,
-                Doing::Clock {
-                    gateway,
-                    by_ms: jump(random),
-                },
-            ),
-            Trouble::Cut => {
-                then(from, Doing::Cut { gateway, cut: true });
-                then(
-                    until,
-                    Doing::Cut {
-                        gateway,
-                        cut: false,
-                    },
-                );
-            }
-            Trouble::Remote => then(
-                from,
-                Doing::Remote {
-                    fault: pick(random, &REMOTE_FAULTS, RemoteFault::Lost),
-                    after: random.random_range(0..4),
-                },
-            ),
-        }
-    }
-}
-
-const DISK_FAULTS: [DiskFault; 6] = [
-    DiskFault::SyncLost,
-    DiskFault::SyncKept,
-    DiskFault::Torn,
-    DiskFault::NoSpace,
-    DiskFault::Stall,
-    DiskFault::Read,
-];
-
-const REMOTE_FAULTS: [RemoteFault; 5] = [
-    RemoteFault::AnswerLost,
-    RemoteFault::Lost,
-    RemoteFault::Late,
-    RemoteFault::Busy,
-    RemoteFault::Unread,
-];
-
-/// Of a wall clock, in ms: small ones that a gateway takes, and others that it refuses.
-fn jump(random: &mut ChaCha8Rng) -> i64 {
-    const MINUTE_MS: i64 = 60_000;
-    let most = pick(
-        random,
-        &[
-            MINUTE_MS,
-            10 * MINUTE_MS,
-            60 * MINUTE_MS,
-            72 * 60 * MINUTE_MS,
-        ],
-        MINUTE_MS,
-    );
-    random.random_range(-most..=most)
 }

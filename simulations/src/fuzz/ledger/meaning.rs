@@ -10,6 +10,16 @@ use super::plan::{Doing, Moved, Opened, TIMEOUT_S_MAX, TRANSFERS_MAX};
 pub const ASSETS: [(u32, [u8; 8]); 2] = [(764, *b"THB\0\0\0\0\0"), (840, *b"USD\0\0\0\0\0")];
 
 impl Doing {
+    /// The transfers that it asks for, if it does.
+    #[must_use]
+    pub fn transfers(&self) -> &[Moved] {
+        if let Self::Transfers { transfers, .. } = self {
+            transfers
+        } else {
+            &[]
+        }
+    }
+
     /// As a command of the ledger, if it is one.
     #[must_use]
     pub fn command(&self) -> Option<LedgerCommand> {

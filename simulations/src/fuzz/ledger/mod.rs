@@ -3,7 +3,7 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | [`plan`], [`meaning`], [`generate`] | what a seed does |
+//! | [`plan`], [`meaning`], [`generate`], `trouble` | what a seed does |
 //! | `gateway` | the real kernel and ledger on an imaginary disk, driven as the program does |
 //! | `remote` | a journal elsewhere, for one gateway or for two that both believe to lead |
 //! | `clients`, `network` | who ask until they are answered, and what carries it |
@@ -25,6 +25,7 @@ mod network;
 pub mod plan;
 mod remote;
 pub mod run;
+mod trouble;
 mod words;
 
 use std::ops::Range;
