@@ -318,11 +318,13 @@ impl Gateway {
 
 /// What a client hears of an error after which the kernel goes on.
 fn refusal(error: KernelError) -> Result<Answer, Stop> {
-    match error {
-        KernelError::KeyReused { .. } => Ok(Answer::KeyReused),
-        KernelError::GroupFull => Ok(Answer::Busy),
-        other => Err(stop(other)),
+    if let KernelError::KeyReused { .. } = error {
+        return Ok(Answer::KeyReused);
     }
+    if let KernelError::GroupFull = error {
+        return Ok(Answer::Busy);
+    }
+    Err(stop(error))
 }
 
 /// Whether an error is one of those that disks and networks may cause.

@@ -110,7 +110,7 @@ impl<'p> Run<'p> {
         self.advance(Monotonic(self.plan.span().0));
         self.heal();
         let end = self.queue.now().after_micros(DRAIN);
-        while self.queue.now() < end && !(self.calls.are_done() && !self.is_landing) {
+        while self.queue.now() < end && (self.is_landing || !self.calls.are_done()) {
             let pause = self.queue.now().after_micros(SECOND);
             self.advance(pause);
         }
