@@ -339,6 +339,7 @@ fn the_command_line_searches_gateways_and_replays_what_it_wrote() {
     let list = folder.path().join("seeds.txt");
     std::fs::write(&list, "1\n2 # two\n").unwrap();
     let list = list.to_str().unwrap();
+    let out = folder.path().to_str().unwrap();
     let done = sim(&[
         "--json",
         "fuzz",
@@ -346,6 +347,8 @@ fn the_command_line_searches_gateways_and_replays_what_it_wrote() {
         "ledger",
         "--seeds-file",
         list,
+        "--out",
+        out,
     ]);
     let told: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!((done.status.code(), &told["seeds"]), (Some(0), &2.into()));

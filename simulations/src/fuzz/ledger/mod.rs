@@ -3,7 +3,7 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | [`plan`], [`meaning`], [`generate`], `trouble` | what a seed does |
+//! | [`plan`], [`meaning`], [`mod@generate`], `trouble` | what a seed does |
 //! | `gateway` | the real kernel and ledger on an imaginary disk, driven as the program does |
 //! | `remote` | a journal elsewhere, for one gateway or for two that both believe to lead |
 //! | `clients`, `network` | who ask until they are answered, and what carries it |
