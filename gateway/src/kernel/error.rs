@@ -103,6 +103,7 @@ impl KernelError {
             error @ (JournalError::Exists
             | JournalError::Missing
             | JournalError::NotKept(_)
+            | JournalError::Elsewhere { .. }
             | JournalError::Moved { .. }
             | JournalError::TooLarge { .. }
             | JournalError::Broken { .. }) => Self::Journal(error),
