@@ -82,8 +82,8 @@ impl Cluster {
 
     pub(crate) fn text_of(&self, database: &str) -> String {
         let folder = self.folder().display();
-        let ports = self.more.iter().filter_map(|it| it.strip_prefix("port="));
-        let port = ports.last().unwrap_or("5432");
+        let mut ports = self.more.iter().filter_map(|it| it.strip_prefix("port="));
+        let port = ports.next_back().unwrap_or("5432");
         format!("host={folder} port={port} user=khlong dbname={database}")
     }
 
@@ -127,10 +127,6 @@ impl Cluster {
         let asked = "SELECT pid FROM pg_stat_activity WHERE application_name = 'khlong-gateway'";
         let pids = self.try_sql(asked).unwrap_or_default();
         pids.lines().map(|pid| pid.parse().unwrap()).collect()
-    }
-
-    pub(crate) fn postmaster(&self) -> u32 {
-        self.postmaster.id()
     }
 
     /// Kill −9 of the server.

@@ -14,23 +14,19 @@ use std::time::Duration;
 
 /// The setting that is refused, of a journal and of a kernel on it.
 fn refused(error: &PostgresError) -> &'static str {
-    match error {
-        PostgresError::Unsafe { setting, .. } => {
-            assert_eq!(error.exit_code(), 3);
-            setting
-        }
-        other => panic!("{other}"),
-    }
+    let PostgresError::Unsafe { setting, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(error.exit_code(), 3);
+    setting
 }
 
 fn refused_of(error: &KernelError) -> &'static str {
-    match error {
-        KernelError::Journal(JournalError::Elsewhere { source, .. }) => {
-            assert!(error.is_fatal() && error.exit_code() == 3);
-            refused(source.downcast_ref().unwrap())
-        }
-        other => panic!("{other}"),
-    }
+    let KernelError::Journal(JournalError::Elsewhere { source, .. }) = error else {
+        panic!("{error}");
+    };
+    assert!(error.is_fatal() && error.exit_code() == 3);
+    refused(source.downcast_ref().unwrap())
 }
 
 fn set(cluster: &Cluster, setting: &str) {
@@ -76,6 +72,7 @@ fn a_server_that_forgets_what_it_acknowledged_is_refused() {
         let error = running.commit().unwrap_err();
         assert_eq!(refused_of(&error), name);
         assert!(running.release().is_empty());
+        drop(running);
         set(&cluster, name);
         let running = cluster.open(&disk).unwrap();
         assert_eq!(cluster.journal().verify().unwrap(), running.head());
