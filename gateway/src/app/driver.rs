@@ -9,7 +9,7 @@ use khlong_crdt::time::UnixMillis;
 use khlong_store::error::{EngineError, StoreError};
 
 use super::clock::WallClock;
-use super::handle::{AskError, Asked, Committed, Handle, Input, Job};
+use super::handle::{AskError, Asked, Committed, Handle, Input, Job, State};
 use super::limits::{
     BATCH_INPUTS_MAX, COMMIT_PAUSE, COMMIT_WITHIN, DISK_HEADROOM_BYTES, DISK_LOOK_EVERY,
     EVICT_EVERY, FOLLOW_EVERY, FOLLOWER_WAITS, TICK_EVERY,
@@ -78,7 +78,13 @@ impl Driver {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
-            if self.turn(inputs, &mut due)? == Turn::Last {
+            let mut jobs = Vec::new();
+            let turn = self.turn(inputs, &mut jobs, &mut due);
+            if turn.is_err() {
+                // Before the reads that wait are dropped: they hear why.
+                self.handle.set_state(State::Stopping);
+            }
+            if turn? == Turn::Last {
                 return Ok(());
             }
         }
@@ -116,31 +122,40 @@ impl Driver {
         UnixMillis(now.0.saturating_sub(leaves))
     }
 
-    fn turn(&mut self, inputs: Vec<Input>, due: &mut Due) -> Result<Turn, KernelError> {
+    /// Reads that were not answered stay in `jobs`.
+    fn turn(
+        &mut self,
+        inputs: Vec<Input>,
+        jobs: &mut Vec<Job>,
+        due: &mut Due,
+    ) -> Result<Turn, KernelError> {
         let now = (self.clock)();
         if due.disk_look <= Instant::now() {
             self.look_at_disk(due);
         }
         let mut waiting = BTreeMap::new();
-        let mut jobs = Vec::new();
+        let mut writes = Vec::new();
         let mut turn = Turn::Next;
+        for input in inputs {
+            match input {
+                Input::Write(asked) => writes.push(*asked),
+                Input::Read(job) => jobs.push(job),
+                Input::Stop => turn = Turn::Last,
+            }
+        }
         // One that waits behind another gateway would else decide on an old state, and be refused.
         if due.follow <= Instant::now() {
             self.follow(due)?;
         }
         self.do_what_is_due(now, due)?;
-        for input in inputs {
-            match input {
-                Input::Write(asked) => self.apply(*asked, now, &mut waiting, due)?,
-                Input::Read(job) => jobs.push(job),
-                Input::Stop => turn = Turn::Last,
-            }
+        for asked in writes {
+            self.apply(asked, now, &mut waiting, due)?;
         }
         self.commit_and_release(&mut waiting, due)?;
         if !jobs.is_empty() {
             // Once for all of them: another gateway may have appended, and this one not know.
             self.follow(due)?;
-            self.read(jobs);
+            self.read(std::mem::take(jobs));
         }
         Ok(turn)
     }

@@ -24,7 +24,7 @@ use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::error::StoreError;
 use khlong_store::folder::DATABASE_FOLDER;
 use khlong_store::identity::Role;
-use khlong_store::journal::{self, Journal, JournalId, LocalJournal};
+use khlong_store::journal::{self, Head, Journal, JournalId, LocalJournal};
 use khlong_store::store::{OpenOptions, Store};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -328,10 +328,8 @@ fn open(options: &Options, fresh: Fresh) -> Result<Kernel, AppError> {
     };
     let mut store = Store::open(&options.folder, &opening).map_err(AppError::Store)?;
     let head = journal::head(&store).map_err(|error| AppError::Kernel(error.into()))?;
-    if head.is_none() {
-        return Err(no_gateway());
-    }
-    let journal = journal_of(options, &mut store)?;
+    let copy = head.ok_or_else(no_gateway)?;
+    let journal = journal_of(options, &mut store, &copy)?;
     Kernel::open_with(
         journal,
         store,
@@ -342,7 +340,11 @@ fn open(options: &Options, fresh: Fresh) -> Result<Kernel, AppError> {
     .map_err(AppError::Kernel)
 }
 
-fn journal_of(options: &Options, store: &mut Store) -> Result<Box<dyn Journal>, AppError> {
+fn journal_of(
+    options: &Options,
+    store: &mut Store,
+    copy: &Head,
+) -> Result<Box<dyn Journal>, AppError> {
     let Some(database) = &options.journal else {
         if postgres::is_copy(store).map_err(AppError::Store)? {
             return Err(AppError::JournalElsewhere {
@@ -352,9 +354,10 @@ fn journal_of(options: &Options, store: &mut Store) -> Result<Box<dyn Journal>, 
         return Ok(Box::new(LocalJournal));
     };
     let mut journal = PostgresJournal::new(database.clone()).map_err(AppError::Postgres)?;
-    if journal.tail().map_err(AppError::Postgres)?.is_none() {
-        return Err(AppError::NoJournalThere);
-    }
+    let beside = journal.beside(copy).map_err(AppError::Postgres)?;
+    let beside = beside.ok_or(AppError::NoJournalThere)?;
+    // Before the mark: another database's name in the configuration may be a slip.
+    beside.holds(copy).map_err(AppError::Kernel)?;
     postgres::mark_copy(store).map_err(AppError::Store)?;
     Ok(Box::new(journal))
 }

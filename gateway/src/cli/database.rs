@@ -7,7 +7,6 @@ use khlong_store::journal::{Head, JournalError};
 use super::{CliError, RunError};
 use crate::app::postgres::{PostgresError, PostgresJournal};
 use crate::config::{Config, Environment, Flags};
-use crate::kernel::KernelError;
 
 /// The one that the configuration names; `None` without a configuration.
 pub(super) fn of(config: Option<&Path>) -> Result<Option<PostgresJournal>, CliError> {
@@ -31,34 +30,12 @@ pub(super) fn compare(
     path: &Path,
     copy: &Head,
 ) -> Result<Head, CliError> {
-    let head = database.tail().map_err(CliError::Postgres)?;
-    let head = head.ok_or_else(|| CliError::journal(path, JournalError::Missing))?;
-    let applied = copy.seq.0;
-    if head.id != copy.id {
-        return Err(CliError::kernel(
-            path,
-            KernelError::OtherJournal { applied },
-        ));
-    }
-    if head.seq < copy.seq {
-        return Err(CliError::kernel(
-            path,
-            KernelError::Behind {
-                applied,
-                head: head.seq.0,
-            },
-        ));
-    }
-    if applied > 0 {
-        let hash = database.hash(copy.seq).map_err(CliError::Postgres)?;
-        if hash.is_none_or(|hash| hash != copy.hash) {
-            return Err(CliError::kernel(
-                path,
-                KernelError::OtherJournal { applied },
-            ));
-        }
-    }
-    Ok(head)
+    let beside = database.beside(copy)?;
+    let beside = beside.ok_or_else(|| CliError::journal(path, JournalError::Missing))?;
+    beside
+        .holds(copy)
+        .map_err(|error| CliError::kernel(path, error))?;
+    Ok(beside.head)
 }
 
 impl From<PostgresError> for CliError {

@@ -17,7 +17,7 @@ use khlong_store::peek::Peek;
 use khlong_store::store::{OpenOptions, Store};
 
 use super::CliError;
-use crate::app::postgres::{PostgresJournal, mark_copy};
+use crate::app::postgres::{PostgresJournal, is_copy, mark_copy};
 use crate::domains;
 use crate::kernel::{Kernel, Logic};
 
@@ -90,12 +90,26 @@ pub(super) fn make(path: &Path, id: JournalId) -> Result<Kernel, CliError> {
 /// The same with a copy of the journal in a database, which is begun if there is none.
 pub(super) fn make_copy(
     path: &Path,
-    database: PostgresJournal,
+    mut database: PostgresJournal,
     id: JournalId,
 ) -> Result<Kernel, CliError> {
+    // First: a database that cannot be reached, or refuses, leaves no half of a folder.
+    let head = database.begin(id);
+    let id = head.map_err(|error| CliError::journal(path, error))?.id;
     let mut store = store(path)?;
     mark_copy(&mut store).map_err(|error| CliError::store(path, error))?;
     open_with(path, store, Box::new(database), id)
+}
+
+/// A gateway's folder for the journal `id`, which is copied out of `source`; of a copy of a
+/// database's it says so too.
+pub(super) fn make_from(source: &Peek, path: &Path, id: JournalId) -> Result<Kernel, CliError> {
+    let of_store = |error| CliError::store(path, error);
+    let mut store = store(path)?;
+    if is_copy(source).map_err(of_store)? {
+        mark_copy(&mut store).map_err(of_store)?;
+    }
+    open_with(path, store, Box::new(LocalJournal), id)
 }
 
 fn open_with(

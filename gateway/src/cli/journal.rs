@@ -20,11 +20,7 @@ pub(super) fn init(output: Output, path: &Path, config: Option<&Path>) -> Result
     let fresh = JournalId::from_bytes(folder::random()?);
     let kernel = match database::of(config)? {
         None => folder::make(path, fresh)?,
-        Some(mut database) => {
-            // Before anything is made: one that cannot be reached leaves no half of a folder.
-            database.tail()?;
-            folder::make_copy(path, database, fresh)?
-        }
+        Some(database) => folder::make_copy(path, database, fresh)?,
     };
     let head = kernel.head();
     let id = hexadecimal(head.id.as_bytes());
@@ -100,7 +96,7 @@ pub(super) fn replay(
         database::compare(&mut database, path, &head)?;
     }
     let unfinished = Unfinished::begin(into, path)?;
-    let mut kernel = folder::make(unfinished.path(), head.id)?;
+    let mut kernel = folder::make_from(&peek, unfinished.path(), head.id)?;
     let replayed = replay_journal(&peek, &mut kernel)
         .map_err(|error| CliError::kernel(path, error))
         .and_then(|_| state_hash(kernel.store()).map_err(|error| CliError::store(into, error)));

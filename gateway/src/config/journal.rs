@@ -16,6 +16,16 @@ impl Config {
     /// [`ConfigError`]; none repeats a value.
     pub fn database(&self) -> Result<Option<PostgresOptions>, ConfigError> {
         let Some(text) = &self.journal.postgres else {
+            let journal = &self.journal;
+            if journal.password.is_some()
+                || journal.password_file.is_some()
+                || journal.ca_file.is_some()
+            {
+                return Err(ConfigError::value(
+                    "journal.postgres",
+                    "is missing: without it the journal lies in the folder, and nothing here is asked",
+                ));
+            }
             return Ok(None);
         };
         let password = self.password()?;

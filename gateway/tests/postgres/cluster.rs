@@ -171,8 +171,10 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         // Ends its children and gives back shared memory; nothing of it is wanted any more.
-        signal("-QUIT", self.postmaster.id());
-        let _ = self.postmaster.wait();
+        if matches!(self.postmaster.try_wait(), Ok(None)) {
+            signal("-QUIT", self.postmaster.id());
+            let _ = self.postmaster.wait();
+        }
     }
 }
 
@@ -200,7 +202,10 @@ fn programs() -> PathBuf {
         .flatten()
         .map(|version| version.unwrap().path().join("bin"))
         .collect();
-    found.sort();
+    found.sort_by_key(|bin| {
+        let version = bin.parent().and_then(Path::file_name);
+        version.and_then(|version| version.to_str()?.parse::<u32>().ok())
+    });
     let path = std::env::var_os("PATH").unwrap_or_default();
     found.reverse();
     found.extend(std::env::split_paths(&path));

@@ -10,6 +10,7 @@ use crate::cluster::{Cluster, PASSWORD};
 use crate::fixture::decide;
 use crate::journal::sweep;
 use crate::program::{object, refused, run, said};
+use crate::served::Gateway;
 use crate::server::config;
 
 /// A configuration of a gateway whose journal is in the cluster.
@@ -80,6 +81,18 @@ fn a_journal_is_begun_followed_checked_and_printed() {
         &[&["replay", "second", "--into", "again"][..], &config].concat(),
     );
 
+    // What was made from a copy is one.
+    let text = fs::read_to_string(place.join("gateway.toml")).unwrap();
+    fs::write(
+        place.join("gateway.toml"),
+        self::config("").replace("[store]", "[store]\nfolder = \"again\""),
+    )
+    .unwrap();
+    let (code, words) = refused(place, &["run", "--config", "gateway.toml"]);
+    assert_eq!(code, 3, "{words}");
+    assert!(words.contains("journal.postgres"), "{words}");
+    fs::write(place.join("gateway.toml"), text).unwrap();
+
     cluster.sql("UPDATE khlong.journal SET command = command || '\\x00' WHERE seq = 3");
     let (code, words) = refused(place, &[&["verify", "second"][..], &config].concat());
     assert_eq!(code, 9, "{words}");
@@ -111,6 +124,12 @@ fn a_copy_is_not_taken_for_a_journal_and_no_database_for_another() {
     let (code, words) = refused(place, &["verify", "data", "--config", "gateway.toml"]);
     assert_eq!(code, 3, "{words}");
     assert!(words.contains("names no database"), "{words}");
+    // Secrets of nobody: the database itself was left out.
+    let more = "[journal]\npassword_file = \"pg.password\"\n";
+    fs::write(place.join("gateway.toml"), config(more)).unwrap();
+    let (code, words) = refused(place, &["run", "--config", "gateway.toml"]);
+    assert_eq!(code, 3, "{words}");
+    assert!(words.contains("journal.postgres"), "{words}");
     // A database without a journal begins none by itself.
     cluster.sql("CREATE DATABASE empty");
     let empty = with.replace("dbname=postgres", "dbname=empty");
@@ -118,6 +137,57 @@ fn a_copy_is_not_taken_for_a_journal_and_no_database_for_another() {
     let (code, words) = refused(place, &["run", "--config", "gateway.toml"]);
     assert_eq!(code, 3, "{words}");
     assert!(words.contains("has no journal"), "{words}");
+}
+
+/// The name of another database in the configuration is a slip, and costs a folder nothing.
+#[test]
+fn a_folder_that_is_refused_stays_what_it_was() {
+    let cluster = Cluster::start();
+    let disk = khlong_store::engine::memory::MemoryDisk::new();
+    let mut others = cluster.open(&disk).unwrap();
+    for n in 0..5 {
+        decide(&mut others, &sweep(&n.to_string()));
+    }
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    said(place, &["init", "data"]);
+    fs::write(place.join("gateway.toml"), config("")).unwrap();
+    let gateway = Gateway::start(place);
+    crate::server::set_up(gateway.address, 2);
+    gateway.kill();
+    configure(&cluster, place);
+    let (code, words) = refused(place, &["run", "--config", "gateway.toml"]);
+    assert_eq!(code, 9, "{words}");
+    assert!(words.contains("another journal"), "{words}");
+    fs::write(place.join("gateway.toml"), config("")).unwrap();
+    Gateway::start(place).kill();
+    // Of a database that was put back as well: the folder is a copy already, and stays one.
+    configure(&cluster, place);
+    said(place, &["init", "copy", "--config", "gateway.toml"]);
+    cluster.sql("DELETE FROM khlong.journal WHERE seq > 2");
+    let text = fs::read_to_string(place.join("gateway.toml")).unwrap();
+    let text = text.replace("[store]", "[store]\nfolder = \"copy\"");
+    fs::write(place.join("gateway.toml"), text).unwrap();
+    let (code, words) = refused(place, &["run", "--config", "gateway.toml"]);
+    assert_eq!(code, 9, "{words}");
+    assert!(words.contains("the views go to entry 5"), "{words}");
+}
+
+#[test]
+fn an_init_that_the_database_refuses_leaves_nothing() {
+    let cluster = Cluster::start();
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    configure(&cluster, place);
+    cluster.sql(&format!("CREATE ROLE poor LOGIN PASSWORD '{PASSWORD}'"));
+    let text = fs::read_to_string(place.join("gateway.toml")).unwrap();
+    let text = text.replace("user=khlong", "user=poor");
+    fs::write(place.join("gateway.toml"), text).unwrap();
+    let (code, words) = refused(place, &["init", "data", "--config", "gateway.toml"]);
+    assert_eq!(code, 4, "{words}");
+    assert!(!place.join("data").exists());
+    cluster.sql("GRANT CREATE ON DATABASE postgres TO poor");
+    init(place);
 }
 
 #[test]

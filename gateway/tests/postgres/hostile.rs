@@ -14,8 +14,11 @@ use crate::cluster::options;
 /// AuthenticationOk and ReadyForQuery.
 const GREETING: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
 
+/// What is written and not yet taken: the buffers of both sockets.
+const BUFFERS_MAX: u64 = 16 * 1024 * 1024;
+
 /// Greets, then answers the first request with these bytes and zeros without an end. Returns
-/// where it listens, and how much was taken from it.
+/// where it listens, and the most that one connection took from it.
 fn hostile(greeting: &'static [u8], begins: &'static [u8]) -> (u16, Arc<AtomicU64>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -32,8 +35,10 @@ fn hostile(greeting: &'static [u8], begins: &'static [u8]) -> (u16, Arc<AtomicU6
                     let _ = stream.read(&mut request);
                 }
                 let _ = stream.write_all(begins);
+                let mut taken = 0;
                 while stream.write_all(&[0; 65_536]).is_ok() {
-                    counted.fetch_add(65_536, Ordering::SeqCst);
+                    taken += 65_536;
+                    counted.fetch_max(taken, Ordering::SeqCst);
                 }
             });
         }
@@ -64,10 +69,47 @@ fn a_length_without_an_end_is_cut() {
             "{error}"
         );
         assert!(asked.elapsed() < Duration::from_secs(10));
-        // Some tries, each a quarter of a MiB and what lies in the sockets.
         let taken = taken.load(Ordering::SeqCst);
-        assert!(taken < 256 * 1024 * 1024, "{taken} bytes were taken");
+        assert!(taken < BUFFERS_MAX, "{taken} bytes were taken");
     }
+}
+
+/// Each answer about a type names another type that the client does not know: it would ask
+/// about that one first, a call deeper each time, until its stack is used up.
+#[test]
+fn types_without_an_end_are_cut() {
+    const OK: &[u8] = b"C\0\0\0\x08SET\0Z\0\0\0\x05I";
+    // ParseComplete, a parameter of type 99999, no columns, ReadyForQuery.
+    const PARSED: &[u8] = b"1\0\0\0\x04t\0\0\0\x0a\0\x01\0\x01\x86\x9fn\0\0\0\x04Z\0\0\0\x05I";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, counted) = (stream.unwrap(), Arc::clone(&counted));
+            let mut request = [0; 4_096];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(GREETING);
+            while let Ok(read @ 1..) = stream.read(&mut request) {
+                let is_simple = request[..read].first() == Some(&b'Q');
+                let answer = if is_simple { OK } else { PARSED };
+                counted.fetch_add(1, Ordering::SeqCst);
+                if stream.write_all(answer).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    let text = format!("postgres://khlong@127.0.0.1:{port}/books");
+    let within = Duration::from_secs(2);
+    let mut journal = PostgresJournal::new(options(&text, within)).unwrap();
+    let error = journal.tail().unwrap_err();
+    assert!(
+        matches!(error, PostgresError::Unreachable { .. }),
+        "{error}"
+    );
+    assert!(asked.load(Ordering::SeqCst) > 100, "it went on asking");
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! What is appended is what is read, by whoever reads it, and nothing in it changes unseen.
 
+use std::sync::Barrier;
+
 use khlong_gateway::app::postgres::PostgresJournal;
 use khlong_gateway::kernel::{KernelError, state_hash};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::journal::{
-    self, Append, ENTRIES_MAX, ENTRY_BYTES_MAX, Entry, Head, Journal as _, JournalError, JournalSeq,
+    self, Append, ENTRIES_MAX, ENTRY_BYTES_MAX, Entry, Head, Journal as _, JournalError, JournalId,
+    JournalSeq,
 };
 use khlong_store::store::Store;
 
@@ -93,6 +96,27 @@ fn a_journal_is_begun_once() {
     let other = khlong_store::journal::JournalId::from_bytes([1; 16]);
     assert!(matches!(journal.create(other), Err(JournalError::Exists)));
     assert_eq!(journal.tail().unwrap(), Some(Head::start(JOURNAL)));
+}
+
+#[test]
+fn of_two_that_begin_at_once_one_follows_the_other() {
+    let cluster = Cluster::start();
+    for round in 0..8_u8 {
+        cluster.sql("DROP SCHEMA IF EXISTS khlong CASCADE");
+        let meet = Barrier::new(2);
+        let begun = std::thread::scope(|scope| {
+            let begin = |fresh| {
+                let mut journal = cluster.journal();
+                assert_eq!(journal.tail().unwrap(), None);
+                meet.wait();
+                journal.begin(JournalId::from_bytes([fresh; 16])).unwrap()
+            };
+            let both = [2 * round, 2 * round + 1].map(|fresh| scope.spawn(move || begin(fresh)));
+            both.map(|one| one.join().unwrap())
+        });
+        assert_eq!(begun[0], begun[1]);
+        assert_eq!(cluster.journal().tail().unwrap(), Some(begun[0]));
+    }
 }
 
 #[test]

@@ -26,4 +26,5 @@ mod lost;
 mod race;
 mod served;
 mod settings;
+mod standbys;
 mod tls;

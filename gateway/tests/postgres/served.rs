@@ -5,38 +5,54 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::client::try_call;
 use crate::cluster::Cluster;
 use crate::commands::{configure, init};
-use crate::server::{TRANSFERS, WRITER, balance, pay, set_up, try_post, wait};
+use crate::server::{READER, TRANSFERS, WRITER, balance, pay, set_up, try_post, wait};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_khlong-gateway");
 
-struct Gateway {
+pub(crate) struct Gateway {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Gateway {
-    fn start(folder: &Path) -> Self {
-        let mut child = Command::new(PROGRAM)
+    pub(crate) fn start(folder: &Path) -> Self {
+        let child = Command::new(PROGRAM)
             .args(["--json", "run", "--config"])
             .arg(folder.join("gateway.toml"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let mut gateway = Self {
+            child,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
         let mut line = String::new();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut output = BufReader::new(gateway.child.stdout.take().unwrap());
         output.read_line(&mut line).unwrap();
-        let said: Value = serde_json::from_str(&line).unwrap();
-        let address = said["http"].as_str().unwrap().parse().unwrap();
-        wait(address);
-        Self { child, address }
+        let Ok(said) = serde_json::from_str::<Value>(&line) else {
+            panic!("it does not start: {:?}", gateway.ended());
+        };
+        gateway.address = said["http"].as_str().unwrap().parse().unwrap();
+        wait(gateway.address);
+        gateway
     }
 
     fn paid(&self) -> String {
@@ -65,9 +81,9 @@ impl Gateway {
         (status.code().unwrap(), words)
     }
 
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    /// Kill −9.
+    pub(crate) fn kill(self) {
+        drop(self);
     }
 }
 
@@ -99,7 +115,7 @@ fn no_gateway_serves_a_stale_balance() {
         other.pay(n + 1).unwrap();
         assert_eq!(other.paid(), paid.to_string());
     }
-    // While the server is away nothing is answered, and an old balance least of all.
+    // A connection that broke is made anew.
     let pids = cluster.backends();
     assert_eq!(pids.len(), 2);
     pids.iter()
@@ -111,6 +127,38 @@ fn no_gateway_serves_a_stale_balance() {
     assert_eq!(first.paid(), (paid + 1).to_string());
     first.kill();
     second.kill();
+}
+
+/// Least of all an old balance.
+#[test]
+fn while_the_server_is_away_nothing_is_answered() {
+    let mut cluster = Cluster::start();
+    let folder = tempfile::tempdir().unwrap();
+    configure(&cluster, folder.path());
+    init(folder.path());
+    let file = folder.path().join("gateway.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text.replace("retry_seconds = 20", "retry_seconds = 3");
+    std::fs::write(&file, text).unwrap();
+    let gateway = Gateway::start(folder.path());
+    set_up(gateway.address, 2);
+    gateway.pay(1).unwrap();
+    assert_eq!(gateway.paid(), "1");
+    let sessions = cluster.backends();
+    cluster.kill();
+    sessions
+        .into_iter()
+        .for_each(|pid| crate::cluster::signal("-KILL", pid));
+    let bearer = format!("Bearer {READER}");
+    let headers = [("authorization", bearer.as_str())];
+    let path = "/v1/ledger/accounts/2";
+    // Or the connection ends with the process.
+    if let Ok(reply) = try_call(gateway.address, "GET", path, &headers, b"") {
+        assert_eq!((reply.status, &reply.problem()[..]), (503, "stopped"));
+    }
+    let (code, words) = gateway.ended();
+    assert_eq!(code, 1, "{words}");
+    assert!(words.contains("gave no answer for 3 s"), "{words}");
 }
 
 /// What is due is due for both at the same moment, and each would refuse the other.
@@ -155,6 +203,8 @@ fn a_gateway_that_waits_leaves_what_is_due_to_the_one_that_works() {
 #[test]
 fn of_two_that_pay_at_once_one_ends_and_no_payment_is_lost_or_made_twice() {
     const EACH: u64 = 150;
+    /// Until they have met.
+    const EACH_MAX: u64 = 1_500;
     let cluster = Cluster::start();
     let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
     for folder in &folders {
@@ -164,14 +214,18 @@ fn of_two_that_pay_at_once_one_ends_and_no_payment_is_lost_or_made_twice() {
     let first = Gateway::start(folders[0].path());
     set_up(first.address, 2);
     first.kill();
-    let deposed = AtomicU32::new(0);
+    let (deposed, made, meet) = (AtomicU32::new(0), AtomicU64::new(0), Barrier::new(2));
     std::thread::scope(|scope| {
         for (place, folder) in folders.iter().enumerate() {
-            let deposed = &deposed;
+            let (deposed, made, meet) = (&deposed, &made, &meet);
             scope.spawn(move || {
                 let mut gateway = Gateway::start(folder.path());
-                for n in 0..EACH {
-                    let id = 1 + n + EACH * place as u64;
+                meet.wait();
+                for n in 0..EACH_MAX {
+                    if n >= EACH && deposed.load(Ordering::SeqCst) > 0 {
+                        break;
+                    }
+                    let id = 1 + n + EACH_MAX * place as u64;
                     while gateway.pay(id).is_none() {
                         let (code, words) = gateway.ended();
                         assert_eq!(code, 1, "{words}");
@@ -179,6 +233,7 @@ fn of_two_that_pay_at_once_one_ends_and_no_payment_is_lost_or_made_twice() {
                         deposed.fetch_add(1, Ordering::SeqCst);
                         gateway = Gateway::start(folder.path());
                     }
+                    made.fetch_add(1, Ordering::SeqCst);
                 }
                 assert!(gateway.paid().parse::<u64>().unwrap() >= EACH);
                 gateway.kill();
@@ -187,7 +242,7 @@ fn of_two_that_pay_at_once_one_ends_and_no_payment_is_lost_or_made_twice() {
     });
     assert!(deposed.load(Ordering::SeqCst) > 0, "they met");
     let gateway = Gateway::start(folders[0].path());
-    assert_eq!(gateway.paid(), (2 * EACH).to_string());
+    assert_eq!(gateway.paid(), made.load(Ordering::SeqCst).to_string());
     gateway.kill();
     cluster.journal().verify().unwrap();
 }

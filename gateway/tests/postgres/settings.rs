@@ -29,7 +29,7 @@ fn refused_of(error: &KernelError) -> &'static str {
     refused(source.downcast_ref().unwrap())
 }
 
-fn set(cluster: &Cluster, setting: &str) {
+pub(crate) fn set(cluster: &Cluster, setting: &str) {
     let name = setting.split_once(' ').map_or(setting, |(name, _)| name);
     if name == setting {
         cluster.sql(&format!("ALTER SYSTEM RESET {name}"));
@@ -88,18 +88,24 @@ fn a_server_that_forgets_what_it_acknowledged_is_refused() {
 fn a_local_commit_is_refused_where_a_standby_is_waited_for() {
     let cluster = Cluster::start();
     set(&cluster, "synchronous_commit = local");
-    cluster.open(&MemoryDisk::new()).unwrap();
+    let mut running = cluster.open(&MemoryDisk::new()).unwrap();
+    decide(&mut running, &sweep("here is enough"));
     set(&cluster, "synchronous_standby_names = 'other'");
+    // Under a gateway that runs: nothing more is acknowledged.
+    running.apply(&sweep("here is not enough")).unwrap();
+    let error = running.commit().unwrap_err();
+    assert_eq!(refused_of(&error), "synchronous_commit");
+    assert!(running.release().is_empty());
     let error = cluster.journal().tail().unwrap_err();
     assert_eq!(refused(&error), "synchronous_commit");
-    set(&cluster, "synchronous_commit");
+    set(&cluster, "synchronous_standby_names");
     cluster.journal().tail().unwrap();
 }
 
 #[test]
 fn a_server_that_takes_no_writes_is_waited_for_like_one_that_is_away() {
     let cluster = Cluster::with(&["default_transaction_read_only=on"]);
-    let options = options(&cluster.text(), Duration::from_millis(300));
+    let options = options(&cluster.text(), Duration::from_secs(2));
     let mut journal = PostgresJournal::new(options).unwrap();
     let error = journal.tail().unwrap_err();
     let PostgresError::Unreachable { source, .. } = &error else {
@@ -156,6 +162,10 @@ fn what_describes_a_database_is_checked_and_not_repeated() {
         of("host=localhost sslmode=require"),
         Some(OptionsError::Trust)
     );
+    for more in ["connect_timeout=3", "target_session_attrs=read-write"] {
+        let found = of(&format!("host=/run/postgresql {more}"));
+        assert_eq!(found, Some(OptionsError::NoEffect));
+    }
     for error in [secret, "postgres://[hunter2"].map(|text| of(text).unwrap()) {
         assert!(!error.to_string().contains("hunter2"));
     }

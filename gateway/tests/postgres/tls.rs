@@ -64,21 +64,25 @@ fn only_the_server_of_the_named_authority_and_name_is_spoken_to() {
         &format!("ssl_cert_file={}", certificate_file.display()),
         &format!("ssl_key_file={}", key_file.display()),
     ]);
-    let journal = |host: &str, root: &str| {
+    let long = Duration::from_secs(20);
+    let short = Duration::from_millis(500);
+    let journal = |host: &str, root: &str, within| {
         let text = format!("postgres://khlong@{host}:{port}/postgres");
         let tls = Tls::trusting(root.as_bytes());
-        let within = Duration::from_millis(500);
         let options = PostgresOptions::parse(&text, Some(PASSWORD), tls, within).unwrap();
         PostgresJournal::new(options).unwrap()
     };
-    let mut kernel = open(journal("localhost", &root), &MemoryDisk::new()).unwrap();
+    let mut kernel = open(journal("localhost", &root, long), &MemoryDisk::new()).unwrap();
     decide(&mut kernel, &sweep("under TLS"));
     let sessions = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
         WHERE ssl AND application_name = 'khlong-gateway'";
     assert_eq!(cluster.sql(sessions), "1");
     // Another authority, and another name than the certificate's.
     let (other, ..) = certificates();
-    for mut journal in [journal("localhost", &other), journal("127.0.0.1", &root)] {
+    for mut journal in [
+        journal("localhost", &other, short),
+        journal("127.0.0.1", &root, short),
+    ] {
         let error = journal.tail().unwrap_err();
         assert!(
             matches!(error, PostgresError::Unreachable { .. }),

@@ -13,6 +13,9 @@ use super::session::Session;
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// A try gets so much though the time is nearly over: with less it would tell nothing.
+const TRY_LEAST: Duration = Duration::from_secs(1);
+
 /// A connection attempt that takes longer is given up.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
@@ -40,37 +43,42 @@ impl Link {
     /// Asks once. After [`Failure::Lost`] it is not known what the server did.
     pub(super) fn once<T>(
         &mut self,
+        patience: &Patience,
         ask: impl AsyncFn(&Session) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let (options, within) = (&self.options, self.options.within);
+        let options = &self.options;
         let known = self.session.take();
-        self.runtime.block_on(async {
+        let asked = async {
             let session = match known {
                 Some(session) => session,
-                None => timeout(CONNECT_WITHIN.min(within), Session::open(options))
+                None => timeout(CONNECT_WITHIN, Session::open(options))
                     .await
                     .unwrap_or_else(|_| Err(Failure::timed_out()))?,
             };
-            let answer = timeout(within, ask(&session))
-                .await
-                .unwrap_or_else(|_| Err(Failure::timed_out()));
-            // One on which an answer is missing would give it to the next question.
-            if !matches!(answer, Err(Failure::Lost(_))) {
-                self.session = Some(session);
-            }
-            answer
-        })
+            let answer = ask(&session).await;
+            Ok::<_, Failure>((session, answer))
+        };
+        let within = patience.of_a_try();
+        let (session, answer) = self
+            .runtime
+            .block_on(async { timeout(within, asked).await })
+            .unwrap_or_else(|_| Err(Failure::timed_out()))?;
+        // One on which an answer is missing would give it to the next question.
+        if !matches!(answer, Err(Failure::Lost(_))) {
+            self.session = Some(session);
+        }
+        answer
     }
 
     /// Asks until there is an answer or the time is over: for what changes nothing, or is the
     /// same when it is done twice.
     pub(super) fn repeat<T>(
         &mut self,
+        patience: &mut Patience,
         ask: impl AsyncFn(&Session) -> Result<T, Failure>,
     ) -> Result<T, PostgresError> {
-        let mut patience = self.patience();
         loop {
-            match self.once(&ask) {
+            match self.once(patience, &ask) {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Final(error)) => return Err(error),
                 Err(Failure::Lost(source)) => patience.wait(source)?,
@@ -93,7 +101,8 @@ impl Link {
     }
 }
 
-/// Counts from the first failure, so that one request that took its whole time is made again.
+/// One for all the tries of a call. Counts from the first failure, so that one request that took
+/// its whole time is made again: a call takes at most twice the time, and a last try.
 pub(super) struct Patience {
     until: Option<Instant>,
     within: Duration,
@@ -101,6 +110,13 @@ pub(super) struct Patience {
 }
 
 impl Patience {
+    fn of_a_try(&self) -> Duration {
+        let left = self.until.map_or(self.within, |until| {
+            until.saturating_duration_since(Instant::now())
+        });
+        left.max(TRY_LEAST).min(self.within)
+    }
+
     /// Pauses before the next try.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod copy;
 mod error;
 mod link;
 mod options;
+mod rows;
 mod session;
 mod statements;
 mod tls;
@@ -25,14 +26,14 @@ use khlong_store::journal::{
 };
 use khlong_store::store::Store;
 
-pub use self::copy::{is_copy, mark_copy};
+pub use self::copy::{Beside, is_copy, mark_copy};
 pub use self::error::{Cause, PostgresError};
 pub use self::options::{OptionsError, PostgresOptions, WITHIN_DEFAULT};
 pub use self::tls::Tls;
 
 use self::error::Failure;
-use self::link::Link;
-use self::session::{Columns, Found, FoundRow, Inserted};
+use self::link::{Link, Patience};
+use self::rows::{Columns, Found, FoundRow, Inserted};
 
 /// The largest answer to a read: the entries, with one that goes over their sum; for each what
 /// the protocol and the other columns need; and a sixteenth for TLS.
@@ -42,6 +43,8 @@ const READ_ANSWER_BYTES_MAX: u64 =
 /// A journal in a database.
 pub struct PostgresJournal {
     link: Link,
+    /// A head that is known to be where the database's settings want it.
+    sure: Option<Head>,
 }
 
 impl PostgresJournal {
@@ -52,6 +55,7 @@ impl PostgresJournal {
     pub fn new(options: PostgresOptions) -> Result<Self, PostgresError> {
         Ok(Self {
             link: Link::new(options)?,
+            sure: None,
         })
     }
 
@@ -64,16 +68,58 @@ impl PostgresJournal {
         Ok(found.map(|found| found.head))
     }
 
-    /// The hash of an entry, as it stands in its row.
+    /// What stands beside a folder's copy that goes to `copy`; `None` if no journal was begun.
     ///
     /// # Errors
     /// [`PostgresError`].
-    pub fn hash(&mut self, seq: JournalSeq) -> Result<Option<Vec<u8>>, PostgresError> {
-        Ok(self.find(seq)?.and_then(|found| found.asked))
+    pub fn beside(&mut self, copy: &Head) -> Result<Option<Beside>, PostgresError> {
+        let found = self.find(copy.seq)?;
+        Ok(found.map(|found| Beside {
+            head: found.head,
+            hash: found.asked,
+        }))
+    }
+
+    /// Begins the journal `fresh`, or finds the one that is there, be it that somebody else
+    /// begins one in the same moment.
+    ///
+    /// # Errors
+    /// As [`Journal::create`].
+    pub fn begin(&mut self, fresh: JournalId) -> Result<Head, JournalError> {
+        if let Some(head) = self.tail()? {
+            return Ok(head);
+        }
+        match self.create(fresh) {
+            Ok(()) => Ok(Head::start(fresh)),
+            Err(JournalError::Exists) => self.tail()?.ok_or(JournalError::Exists),
+            Err(error) => Err(error),
+        }
     }
 
     fn find(&mut self, asked: JournalSeq) -> Result<Option<Found>, PostgresError> {
-        self.link.repeat(async |session| session.find(asked).await)
+        let mut patience = self.link.patience();
+        self.find_within(asked, &mut patience)
+    }
+
+    /// What others appended is not told before it is as durable as they had to wait for.
+    fn find_within(
+        &mut self,
+        asked: JournalSeq,
+        patience: &mut Patience,
+    ) -> Result<Option<Found>, PostgresError> {
+        let known = self.sure;
+        let found = self.link.repeat(patience, async |session| {
+            let found = session.find(asked).await?;
+            if found
+                .as_ref()
+                .is_some_and(|found| known != Some(found.head))
+            {
+                session.barrier().await?;
+            }
+            Ok(found)
+        })?;
+        self.sure = found.as_ref().map(|found| found.head);
+        Ok(found)
     }
 
     /// As [`Journal::read`]; each hash follows from the entry and the hash before it.
@@ -90,7 +136,10 @@ impl PostgresJournal {
             reached.seq = before;
             reached.hash = hash.ok_or_else(|| missing(before))?;
         }
-        let rows = self.link.repeat(async |session| session.read(from).await)?;
+        let mut patience = self.link.patience();
+        let rows = self
+            .link
+            .repeat(&mut patience, async |session| session.read(from).await)?;
         let chain = Chain::of(found.head.id);
         rows.into_iter()
             .map(|row| {
@@ -129,16 +178,24 @@ impl PostgresJournal {
         })?;
         let mut patience = self.link.patience();
         loop {
-            let asked = self
-                .link
-                .once(async |session| session.insert(expected, &columns).await);
+            let asked = self.link.once(&patience, async |session| {
+                session.insert(expected, &columns).await
+            });
             let lost = match asked {
-                Ok(Inserted::All) => return Ok(()),
+                Ok(Inserted::All) => {
+                    self.sure = Some(Head {
+                        id: expected.id,
+                        seq: last.seq,
+                        hash: last.hash,
+                    });
+                    return Ok(());
+                }
                 Ok(Inserted::Nothing | Inserted::Taken) => None,
                 Err(Failure::Lost(source)) => Some(source),
                 Err(Failure::Final(error)) => return Err(error.into()),
             };
-            let found = self.find(last.seq)?.ok_or(JournalError::Missing)?;
+            let found = self.find_within(last.seq, &mut patience)?;
+            let found = found.ok_or(JournalError::Missing)?;
             if found.asked.is_some_and(|hash| hash == last.hash) {
                 // The hash covers all up to it: these are the entries.
                 return Ok(());
@@ -166,7 +223,9 @@ impl Journal for PostgresJournal {
     fn create(&mut self, id: JournalId) -> Result<(), JournalError> {
         let mut patience = self.link.patience();
         loop {
-            let asked = self.link.once(async |session| session.create(id).await);
+            let asked = self
+                .link
+                .once(&patience, async |session| session.create(id).await);
             let lost = match asked {
                 Ok(true) => return Ok(()),
                 Ok(false) => None,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
 
 use super::tls::Tls;
 
@@ -41,6 +41,11 @@ pub enum OptionsError {
     /// Asks for TLS and does not say whom to trust.
     #[error("asks for TLS: set journal.ca_file to the certificate of the server's authority (PEM)")]
     Trust,
+    /// Settings that would be taken and not obeyed.
+    #[error(
+        "connect_timeout, tcp_user_timeout, keepalives_*, target_session_attrs and sslnegotiation have no effect here: leave them out (journal.retry_seconds is the limit)"
+    )]
+    NoEffect,
     /// Nobody but this machine is on the other end of a socket.
     #[error("a socket of this machine has no TLS; leave journal.ca_file out")]
     SocketTls,
@@ -78,6 +83,9 @@ impl PostgresOptions {
         if server.get_password().is_some() {
             return Err(OptionsError::Password);
         }
+        if has_more(&server) {
+            return Err(OptionsError::NoEffect);
+        }
         if let Some(password) = password {
             server.password(password);
         }
@@ -103,6 +111,16 @@ impl PostgresOptions {
             within,
         })
     }
+}
+
+/// Whether it has settings that only the client's own way to connect obeys.
+fn has_more(server: &Config) -> bool {
+    server.get_connect_timeout().is_some()
+        || server.get_tcp_user_timeout().is_some()
+        || server.get_keepalives_interval().is_some()
+        || server.get_keepalives_retries().is_some()
+        || server.get_target_session_attrs() != TargetSessionAttrs::Any
+        || server.get_ssl_negotiation() != SslNegotiation::Postgres
 }
 
 fn place(server: &Config) -> Result<Place, OptionsError> {

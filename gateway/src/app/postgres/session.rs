@@ -1,93 +1,42 @@
 //! One connection that was looked at before it is used, and the requests over it.
 
+use std::future::poll_fn;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use khlong_store::journal::{ENTRIES_MAX, Head, JournalId, JournalSeq, READ_BYTES_MAX, Stored};
+use khlong_store::journal::{ENTRIES_MAX, Head, JournalId, JournalSeq, READ_BYTES_MAX};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, Row, Statement};
+use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Statement};
 
 use super::bounded::{Allowance, Bounded};
 use super::error::{Failure, PostgresError};
 use super::options::{Place, PostgresOptions};
+use super::rows::{Columns, Found, FoundRow, Inserted, decode, tables};
 use super::statements::{
-    ANSWER_BYTES_MAX, CREATE_SCHEMA, GREETING_BYTES_MAX, HAS_SCHEMA, HEAD, INSERT, READ, SETTINGS,
-    TABLES_VERSION, create_tables, settle_in,
+    ANSWER_BYTES_MAX, BARRIER, CREATE_SCHEMA, GREETING_BYTES_MAX, HAS_SCHEMA, HEAD, INSERT,
+    PREPARE_BYTES_MAX, READ, SETTINGS, create_tables, settle_in,
 };
 
 /// What carries a connection.
 trait Carrier: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Carrier for S {}
 
-/// A row of the table.
-pub(super) struct FoundRow {
-    pub(super) seq: i64,
-    pub(super) hash: Vec<u8>,
-    pub(super) header: Vec<u8>,
-    pub(super) command: Vec<u8>,
-    pub(super) outcome: Vec<u8>,
-}
-
-/// Where the journal stands.
-pub(super) struct Found {
-    pub(super) head: Head,
-    /// The hash of the entry that was asked about.
-    pub(super) asked: Option<Vec<u8>>,
-}
-
-/// What became of an append.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Inserted {
-    All,
-    /// The entry before, the journal's id or a setting is another one.
-    Nothing,
-    /// A seq has an entry.
-    Taken,
-}
-
-/// Entries as the statement takes them: an array a column.
-pub(super) struct Columns<'e> {
-    seqs: Vec<i64>,
-    hashes: Vec<&'e [u8]>,
-    headers: Vec<&'e [u8]>,
-    commands: Vec<&'e [u8]>,
-    outcomes: Vec<&'e [u8]>,
-}
-
-impl<'e> Columns<'e> {
-    /// `None` where a seq is beyond those of the table.
-    pub(super) fn of(entries: &'e [Stored]) -> Option<Self> {
-        let seqs = entries.iter().map(|it| i64::try_from(it.seq.0).ok());
-        Some(Self {
-            seqs: seqs.collect::<Option<_>>()?,
-            hashes: entries.iter().map(|it| it.hash.as_slice()).collect(),
-            headers: entries
-                .iter()
-                .map(|it| it.entry.header.as_slice())
-                .collect(),
-            commands: entries
-                .iter()
-                .map(|it| it.entry.command.as_slice())
-                .collect(),
-            outcomes: entries
-                .iter()
-                .map(|it| it.entry.outcome.as_slice())
-                .collect(),
-        })
-    }
-}
-
 /// A connection to a server whose acknowledgements hold. Dropped, it is closed.
 pub(super) struct Session {
     client: Client,
     allowance: Allowance,
+    /// The server said more than an answer: that one is not to be relied on.
+    warned: Arc<AtomicBool>,
     carrying: JoinHandle<()>,
     head: OnceCell<Statement>,
+    barrier: OnceCell<Statement>,
     insert: OnceCell<Statement>,
     read: OnceCell<Statement>,
 }
@@ -105,21 +54,24 @@ impl Session {
         let carrier = connect(&options.place).await.map_err(Failure::of_io)?;
         let stream = Bounded::new(carrier, allowance.clone());
         let server = &options.server;
+        let warned = Arc::new(AtomicBool::new(false));
         let (client, carrying) = match (&options.tls, &options.place) {
             (Some(tls), Place::Tcp(host, _)) => {
                 let (client, connection) = server.connect_raw(stream, tls.to(host)).await?;
-                (client, tokio::spawn(carry(connection)))
+                (client, tokio::spawn(carry(connection, Arc::clone(&warned))))
             }
             (Some(_) | None, _) => {
                 let (client, connection) = server.connect_raw(stream, NoTls).await?;
-                (client, tokio::spawn(carry(connection)))
+                (client, tokio::spawn(carry(connection, Arc::clone(&warned))))
             }
         };
         let session = Self {
             client,
             allowance,
+            warned,
             carrying,
             head: OnceCell::new(),
+            barrier: OnceCell::new(),
             insert: OnceCell::new(),
             read: OnceCell::new(),
         };
@@ -131,7 +83,8 @@ impl Session {
         self.client
             .batch_execute(&settle_in(within.as_millis()))
             .await?;
-        let row = self.client.query_one(SETTINGS, &[]).await?;
+        let settings = self.prepare(SETTINGS, ANSWER_BYTES_MAX).await?;
+        let row = self.client.query_one(&settings, &[]).await?;
         let is_standby: bool = row.try_get(0)?;
         let [read_only, commit, standbys, fsync] = [1, 2, 3, 4].map(|at| row.try_get(at));
         let (read_only, commit): (String, String) = (read_only?, commit?);
@@ -157,9 +110,8 @@ impl Session {
 
     /// The journal's head, and the hash of the entry `asked`; `None` where there is no journal.
     pub(super) async fn find(&self, asked: JournalSeq) -> Result<Option<Found>, Failure> {
-        self.allowance.renew(ANSWER_BYTES_MAX);
         let found = async {
-            let head = self.prepared(&self.head, HEAD).await?;
+            let head = self.prepared(&self.head, HEAD, ANSWER_BYTES_MAX).await?;
             // Beyond the table's numbers there is none.
             let asked = i64::try_from(asked.0).unwrap_or(0);
             self.client.query_opt(head, &[&asked]).await
@@ -177,8 +129,8 @@ impl Session {
         expected: &Head,
         entries: &Columns<'_>,
     ) -> Result<Inserted, Failure> {
-        self.allowance.renew(ANSWER_BYTES_MAX);
-        let insert = self.prepared(&self.insert, INSERT).await?;
+        let insert = self.prepared(&self.insert, INSERT, ANSWER_BYTES_MAX);
+        let insert = insert.await?;
         let before = i64::try_from(expected.seq.0).unwrap_or(i64::MAX);
         let (hash, id) = (expected.hash.as_slice(), expected.id.as_bytes().as_slice());
         let columns: [&(dyn ToSql + Sync); 8] = [
@@ -191,21 +143,39 @@ impl Session {
             &hash,
             &id,
         ];
+        self.warned.store(false, Ordering::Release);
         match self.client.execute(insert, &columns).await {
             Ok(0) => Ok(Inserted::Nothing),
-            Ok(_) => Ok(Inserted::All),
+            Ok(_) if self.warned.load(Ordering::Acquire) => Err(unsure()),
+            Ok(rows) if usize::try_from(rows) == Ok(entries.seqs.len()) => Ok(Inserted::All),
+            Ok(_) => Err(tables(
+                "something in the database kept entries out of the table",
+            )),
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(Inserted::Taken),
             Err(error) => Err(error.into()),
         }
     }
 
+    /// Returns when all that was visible before is where the settings want a commit to be: one
+    /// whose wait for the standbys was cut off is visible without being there.
+    pub(super) async fn barrier(&self) -> Result<(), Failure> {
+        let barrier = self.prepared(&self.barrier, BARRIER, ANSWER_BYTES_MAX);
+        let barrier = barrier.await?;
+        self.warned.store(false, Ordering::Release);
+        self.client.execute(barrier, &[]).await?;
+        if self.warned.load(Ordering::Acquire) {
+            return Err(unsure());
+        }
+        Ok(())
+    }
+
     /// Rows from `from` on, as many as [`khlong_store::journal::Journal::read`] gives at once.
     pub(super) async fn read(&self, from: JournalSeq) -> Result<Vec<FoundRow>, Failure> {
-        self.allowance.renew(super::READ_ANSWER_BYTES_MAX);
         let Ok(from) = i64::try_from(from.0) else {
             return Ok(Vec::new());
         };
-        let read = self.prepared(&self.read, READ).await?;
+        let read = self.prepared(&self.read, READ, super::READ_ANSWER_BYTES_MAX);
+        let read = read.await?;
         let (rows, bytes) = (
             i64::try_from(ENTRIES_MAX).unwrap_or(i64::MAX),
             i64::try_from(READ_BYTES_MAX).unwrap_or(i64::MAX),
@@ -225,8 +195,8 @@ impl Session {
 
     /// Makes the tables and names the journal; false if there are such tables.
     pub(super) async fn create(&self, id: JournalId) -> Result<bool, Failure> {
-        self.allowance.renew(ANSWER_BYTES_MAX);
-        let has_schema: bool = self.client.query_one(HAS_SCHEMA, &[]).await?.try_get(0)?;
+        let has_schema = self.prepare(HAS_SCHEMA, ANSWER_BYTES_MAX).await?;
+        let has_schema: bool = self.client.query_one(&has_schema, &[]).await?.try_get(0)?;
         let mut statements = String::new();
         if !has_schema {
             statements.push_str(CREATE_SCHEMA);
@@ -240,13 +210,25 @@ impl Session {
         }
     }
 
-    /// Prepared at its first use: before a journal is begun there are no tables.
+    /// Prepared at its first use: before a journal is begun there are no tables. Its answer may
+    /// have `answer` bytes.
     async fn prepared<'s>(
         &self,
         known: &'s OnceCell<Statement>,
         words: &str,
+        answer: u64,
     ) -> Result<&'s Statement, tokio_postgres::Error> {
-        known.get_or_try_init(|| self.client.prepare(words)).await
+        self.allowance.renew(answer);
+        known.get_or_try_init(|| self.prepare(words, answer)).await
+    }
+
+    /// The client asks about each type that it does not know, and may be told of another one in
+    /// each answer, one call deeper: what it is told has a small limit of its own.
+    async fn prepare(&self, words: &str, answer: u64) -> Result<Statement, tokio_postgres::Error> {
+        self.allowance.renew(PREPARE_BYTES_MAX);
+        let statement = self.client.prepare(words).await?;
+        self.allowance.renew(answer);
+        Ok(statement)
     }
 }
 
@@ -262,10 +244,30 @@ async fn connect(place: &Place) -> io::Result<Box<dyn Carrier>> {
 }
 
 /// Moves bytes for a session. Whoever waits for an answer hears how it ended.
-async fn carry(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {
-    if let Err(error) = connection.await {
-        tracing::debug!(%error, "a connection to the journal's database broke");
+async fn carry<S, T>(mut connection: Connection<S, T>, warned: Arc<AtomicBool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        match poll_fn(|cx| connection.poll_message(cx)).await {
+            // It comes before the answer that it is about.
+            Some(Ok(AsyncMessage::Notice(_))) => warned.store(true, Ordering::Release),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                tracing::debug!(%error, "a connection to the journal's database broke");
+                return;
+            }
+            None => return,
+        }
     }
+}
+
+/// A commit that was not waited for is told as done, with a warning.
+fn unsure() -> Failure {
+    Failure::of_io(io::Error::other(
+        "the server answers with a warning: a commit may not be where it is to be",
+    ))
 }
 
 fn check(
@@ -282,43 +284,6 @@ fn check(
         });
     }
     Ok(())
-}
-
-fn decode(row: &Row) -> Result<Found, Failure> {
-    let version: i32 = row.try_get(0)?;
-    if version != TABLES_VERSION {
-        return Err(Failure::Final(PostgresError::Version {
-            found: version,
-            known: TABLES_VERSION,
-        }));
-    }
-    let (id, seq, hash): (Vec<u8>, Option<i64>, Option<Vec<u8>>) =
-        (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
-    let id = JournalId::from_bytes(exact(&id, "the id of the journal has not 16 bytes")?);
-    let head = match (seq, hash) {
-        (Some(seq), Some(hash)) => Head {
-            id,
-            seq: u64::try_from(seq)
-                .ok()
-                .filter(|seq| *seq > 0)
-                .map(JournalSeq)
-                .ok_or_else(|| tables("an entry has a number below 1"))?,
-            hash: exact(&hash, "the hash of an entry has not 32 bytes")?,
-        },
-        (None, _) | (_, None) => Head::start(id),
-    };
-    Ok(Found {
-        head,
-        asked: row.try_get(4)?,
-    })
-}
-
-fn exact<const N: usize>(bytes: &[u8], reason: &'static str) -> Result<[u8; N], Failure> {
-    bytes.try_into().map_err(|_| tables(reason))
-}
-
-fn tables(reason: &'static str) -> Failure {
-    Failure::Final(PostgresError::Tables { reason })
 }
 
 fn is_without_tables(error: &tokio_postgres::Error) -> bool {

@@ -7,8 +7,12 @@ pub(super) const TABLES_VERSION: i32 = 1;
 /// The largest answer but that of [`READ`]: a row, or the words of an error.
 pub(super) const ANSWER_BYTES_MAX: u64 = 256 * 1024;
 
-/// Greeting, parameters and settings.
-pub(super) const GREETING_BYTES_MAX: u64 = 256 * 1024;
+/// Greeting and parameters.
+pub(super) const GREETING_BYTES_MAX: u64 = 64 * 1024;
+
+/// What is told of a statement before it runs: its parameters and columns. All that the client
+/// asks in turn about types that it does not know is in it too, and nothing here has one.
+pub(super) const PREPARE_BYTES_MAX: u64 = 4 * 1024;
 
 /// What names mean is not for other schemas to say. An append that waits for another one, or a
 /// statement that does not end, is given up in time.
@@ -60,7 +64,13 @@ pub(super) const INSERT: &str = "INSERT INTO khlong.journal (seq, hash, header, 
     SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[]) \
     WHERE ($6::bigint = 0 OR EXISTS (SELECT FROM khlong.journal WHERE seq = $6 AND hash = $7::bytea)) \
       AND EXISTS (SELECT FROM khlong.journal_id WHERE version = 1 AND id = $8::bytea) \
-      AND current_setting('synchronous_commit') <> 'off' AND current_setting('fsync') = 'on'";
+      AND current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off' \
+      AND (current_setting('synchronous_commit') <> 'local' OR current_setting('synchronous_standby_names') = '')";
+
+/// A transaction that writes: commits reach the standbys in their order, so that when this one
+/// is waited for, all before it are there. Without standbys nothing is written.
+pub(super) const BARRIER: &str = "SELECT CASE WHEN current_setting('synchronous_standby_names') <> '' \
+    THEN pg_logical_emit_message(true, 'khlong', '')::text END";
 
 /// Entries from $1 on, at most $2, and none after $3 bytes. Lengths are known to the server
 /// without its reading the values.
