@@ -144,6 +144,25 @@ fn tables_of_a_newer_release_and_rights_that_are_missing_are_told() {
     assert_eq!(error.exit_code(), 8);
 }
 
+/// A server tells in its details what a row has in it.
+#[test]
+fn no_row_is_in_a_message() {
+    let cluster = Cluster::start();
+    let mut kernel = cluster.open(&MemoryDisk::new()).unwrap();
+    cluster.sql("ALTER TABLE khlong.journal ADD CONSTRAINT small CHECK (seq < 1)");
+    kernel.apply(&sweep("of nobody's business")).unwrap();
+    let error = kernel.commit().unwrap_err();
+    let mut words = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(because) = cause {
+        words.push_str(&because.to_string());
+        cause = because.source();
+    }
+    assert!(words.contains("(23514)"), "{words}");
+    assert!(!words.contains("row contains"), "{words}");
+    assert!(!words.contains('\n'), "{words}");
+}
+
 #[test]
 fn what_describes_a_database_is_checked_and_not_repeated() {
     let parse = |text: &str, password| PostgresOptions::parse(text, password, None, WITHIN_DEFAULT);

@@ -28,7 +28,7 @@ pub enum PostgresError {
     },
     /// It answers, and will not.
     #[error("the journal's database refuses; check user, rights and tables")]
-    Refused(#[source] tokio_postgres::Error),
+    Refused(#[source] Said),
     /// A setting under which an answer would not mean that an entry is durable.
     #[error(
         "the journal's database has {setting} = {found}, under which it forgets what it has acknowledged; {remedy}"
@@ -61,13 +61,41 @@ pub enum PostgresError {
     },
 }
 
+/// The most characters of what a server said that are repeated.
+const SAID_CHARS_MAX: usize = 300;
+
+/// What the server said, or what its client met: one short line, without the details, in which
+/// a server puts rows.
+#[derive(Debug, thiserror::Error)]
+#[error("{words}")]
+pub struct Said {
+    code: Option<SqlState>,
+    words: String,
+}
+
+impl From<tokio_postgres::Error> for Said {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let words = if let Some(said) = error.as_db_error() {
+            format!("{} ({})", said.message(), said.code().code())
+        } else {
+            let cause = error.source().map(|cause| format!(": {cause}"));
+            format!("{error}{}", cause.unwrap_or_default())
+        };
+        let plain = |char: char| if char.is_control() { ' ' } else { char };
+        Self {
+            code: error.code().cloned(),
+            words: words.chars().take(SAID_CHARS_MAX).map(plain).collect(),
+        }
+    }
+}
+
 impl PostgresError {
     /// The exit code of a program that ends with this error.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Runtime(_) | Self::Unreachable { .. } => 1,
-            Self::Refused(error) => match error.code() {
+            Self::Refused(said) => match &said.code {
                 Some(code) if code.code().starts_with("28") => 4,
                 Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => 4,
                 Some(code) if *code == SqlState::DISK_FULL => 7,
@@ -133,9 +161,9 @@ impl From<tokio_postgres::Error> for Failure {
                 .contains(code)
         });
         if passes {
-            Self::Lost(Box::new(error))
+            Self::Lost(Box::new(Said::from(error)))
         } else {
-            Self::Final(PostgresError::Refused(error))
+            Self::Final(PostgresError::Refused(error.into()))
         }
     }
 }

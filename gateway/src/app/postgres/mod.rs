@@ -27,7 +27,7 @@ use khlong_store::journal::{
 use khlong_store::store::Store;
 
 pub use self::copy::{Beside, is_copy, mark_copy};
-pub use self::error::{Cause, PostgresError};
+pub use self::error::{Cause, PostgresError, Said};
 pub use self::options::{OptionsError, PostgresOptions, WITHIN_DEFAULT};
 pub use self::tls::Tls;
 
