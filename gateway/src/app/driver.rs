@@ -9,10 +9,10 @@ use khlong_crdt::time::UnixMillis;
 use khlong_store::error::{EngineError, StoreError};
 
 use super::clock::WallClock;
-use super::handle::{AskError, Asked, Committed, Handle, Input, Job};
+use super::handle::{AskError, Asked, Committed, Handle, Input, Job, State};
 use super::limits::{
     BATCH_INPUTS_MAX, COMMIT_PAUSE, COMMIT_WITHIN, DISK_HEADROOM_BYTES, DISK_LOOK_EVERY,
-    EVICT_EVERY, TICK_EVERY,
+    EVICT_EVERY, FOLLOW_EVERY, FOLLOWER_WAITS, TICK_EVERY,
 };
 use crate::kernel::{
     Command, Decided, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, Outcome, Proposal, Ticket,
@@ -39,6 +39,9 @@ pub(super) struct Driver {
     pub(super) keep_keys: Duration,
     /// Where it is told whether writes are taken.
     pub(super) handle: Handle,
+    /// Whether another gateway may be the one that does what is due: the last entry is not this
+    /// one's, in a journal that is shared.
+    pub(super) follows: bool,
 }
 
 /// What the loop remembers between two turns.
@@ -48,6 +51,8 @@ struct Due {
     is_disk_full: bool,
     /// No command of the driver's own before: the last one was rejected, as the next would be.
     own: Instant,
+    /// When the journal is asked again what others appended, though nobody reads.
+    follow: Instant,
 }
 
 impl Driver {
@@ -61,6 +66,7 @@ impl Driver {
             disk_look: Instant::now(),
             is_disk_full: false,
             own: Instant::now(),
+            follow: Instant::now(),
         };
         loop {
             let mut inputs = Vec::new();
@@ -72,7 +78,13 @@ impl Driver {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
-            if self.turn(inputs, &mut due)? == Turn::Last {
+            let mut jobs = Vec::new();
+            let turn = self.turn(inputs, &mut jobs, &mut due);
+            if turn.is_err() {
+                // Before the reads that wait are dropped: they hear why.
+                self.handle.set_state(State::Stopping);
+            }
+            if turn? == Turn::Last {
                 return Ok(());
             }
         }
@@ -89,7 +101,7 @@ impl Driver {
         let Some(at) = self.kernel.next_deadline()? else {
             return Ok(most);
         };
-        let now = (self.clock)();
+        let now = self.due_by((self.clock)());
         let wait = Duration::from_millis(u64::try_from(at.0.saturating_sub(now.0)).unwrap_or(0));
         // What cannot be done now stays due: not at full speed.
         let least = if is_held_up {
@@ -100,25 +112,64 @@ impl Driver {
         Ok(wait.clamp(least, most))
     }
 
-    fn turn(&mut self, inputs: Vec<Input>, due: &mut Due) -> Result<Turn, KernelError> {
+    /// Deadlines up to here are this gateway's to meet.
+    fn due_by(&self, now: UnixMillis) -> UnixMillis {
+        let leaves = if self.follows {
+            i64::try_from(FOLLOWER_WAITS.as_millis()).unwrap_or(i64::MAX)
+        } else {
+            0
+        };
+        UnixMillis(now.0.saturating_sub(leaves))
+    }
+
+    /// Reads that were not answered stay in `jobs`.
+    fn turn(
+        &mut self,
+        inputs: Vec<Input>,
+        jobs: &mut Vec<Job>,
+        due: &mut Due,
+    ) -> Result<Turn, KernelError> {
         let now = (self.clock)();
         if due.disk_look <= Instant::now() {
             self.look_at_disk(due);
         }
         let mut waiting = BTreeMap::new();
-        let mut jobs = Vec::new();
+        let mut writes = Vec::new();
         let mut turn = Turn::Next;
-        self.do_what_is_due(now, due)?;
         for input in inputs {
             match input {
-                Input::Write(asked) => self.apply(*asked, now, &mut waiting, due)?,
+                Input::Write(asked) => writes.push(*asked),
                 Input::Read(job) => jobs.push(job),
                 Input::Stop => turn = Turn::Last,
             }
         }
+        // One that waits behind another gateway would else decide on an old state, and be refused.
+        if due.follow <= Instant::now() {
+            self.follow(due)?;
+        }
+        self.do_what_is_due(now, due)?;
+        for asked in writes {
+            self.apply(asked, now, &mut waiting, due)?;
+        }
         self.commit_and_release(&mut waiting, due)?;
-        self.read(jobs);
+        if !jobs.is_empty() {
+            // Once for all of them: another gateway may have appended, and this one not know.
+            self.follow(due)?;
+            self.read(std::mem::take(jobs));
+        }
         Ok(turn)
+    }
+
+    fn follow(&mut self, due: &mut Due) -> Result<(), KernelError> {
+        let known = self.kernel.head().seq;
+        self.kernel.follow()?;
+        due.follow = Instant::now() + FOLLOW_EVERY;
+        let head = self.kernel.head().seq;
+        if head != known {
+            self.follows = true;
+            tracing::info!(entry = head.0, "another gateway's entries were applied");
+        }
+        Ok(())
     }
 
     fn look_at_disk(&self, due: &mut Due) {
@@ -179,12 +230,18 @@ impl Driver {
         due: &mut Due,
     ) -> Result<(), KernelError> {
         let until = Instant::now() + COMMIT_WITHIN;
-        while let Err(error) = self.kernel.commit() {
-            if error.is_fatal() || until <= Instant::now() {
-                return Err(error);
+        loop {
+            match self.kernel.commit() {
+                Ok(appended) => {
+                    self.follows &= appended.is_none();
+                    break;
+                }
+                Err(error) if error.is_fatal() || until <= Instant::now() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, "a commit wrote nothing and is tried again");
+                    std::thread::sleep(COMMIT_PAUSE);
+                }
             }
-            tracing::warn!(%error, "a commit wrote nothing and is tried again");
-            std::thread::sleep(COMMIT_PAUSE);
         }
         for output in self.kernel.release() {
             if let Some(asked) = waiting.remove(&output.ticket) {
@@ -221,10 +278,10 @@ impl Driver {
         if due.is_disk_full || due.own > Instant::now() {
             return Ok(());
         }
-        if let Some((domain, body)) = self.kernel.due(now)? {
+        if let Some((domain, body)) = self.kernel.due(self.due_by(now))? {
             self.do_own(now, b"due", domain, body)?;
         }
-        if due.evict <= Instant::now() {
+        if due.evict <= Instant::now() && !self.follows {
             let keep = i64::try_from(self.keep_keys.as_millis()).unwrap_or(i64::MAX);
             let before = UnixMillis(now.0.saturating_sub(keep));
             let oldest = oldest_key(self.kernel.store())?;

@@ -9,6 +9,7 @@ mod clock;
 mod driver;
 mod handle;
 pub mod limits;
+pub mod postgres;
 
 use std::future::Future;
 use std::io;
@@ -23,7 +24,7 @@ use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::error::StoreError;
 use khlong_store::folder::DATABASE_FOLDER;
 use khlong_store::identity::Role;
-use khlong_store::journal::{self, JournalId};
+use khlong_store::journal::{self, Head, Journal, JournalId, LocalJournal};
 use khlong_store::store::{OpenOptions, Store};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -36,6 +37,7 @@ pub use self::clock::WallClock;
 use self::driver::Driver;
 use self::handle::Input;
 use self::limits::STOP_WITHIN;
+use self::postgres::{PostgresError, PostgresJournal, PostgresOptions};
 use crate::domains;
 use crate::http::{self, ApiKey, Service};
 use crate::kernel::{Kernel, KernelError, Logic};
@@ -47,6 +49,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// Sizes of its store.
     pub sizes: RocksOptions,
+    /// Where its journal lies if that is not the folder.
+    pub journal: Option<PostgresOptions>,
     /// Start although acknowledged commits are gone.
     pub accept_loss: bool,
     /// Start although the clock seems wrong: a person has looked at it.
@@ -98,6 +102,23 @@ pub enum AppError {
     /// The folder is not to be opened.
     #[error("cannot open the folder of the gateway")]
     Store(#[source] StoreError),
+    /// The database is not to be used.
+    #[error("the journal's database is not used")]
+    Postgres(#[source] PostgresError),
+    /// The database has no journal: another one is meant, or it was emptied.
+    #[error(
+        "the journal's database has no journal; `khlong-gateway init FOLDER --config FILE` begins one, if this is not a slip or another database"
+    )]
+    NoJournalThere,
+    /// The folder holds a copy. Decided on it alone, the journal would have two histories.
+    #[error(
+        "the journal of {path} lies in a database; say in which (journal.postgres)",
+        path = path.display()
+    )]
+    JournalElsewhere {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The kernel does not start, or has stopped.
     #[error("the kernel stopped")]
     Kernel(#[source] KernelError),
@@ -115,7 +136,11 @@ impl AppError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Entropy(_) | Self::Thread(_) | Self::DriverGone | Self::Serve(_) => 1,
-            Self::Listen { .. } | Self::NoGateway { .. } => 3,
+            Self::Listen { .. }
+            | Self::NoGateway { .. }
+            | Self::NoJournalThere
+            | Self::JournalElsewhere { .. } => 3,
+            Self::Postgres(error) => error.exit_code(),
             Self::Store(error) => error.exit_code(),
             Self::Kernel(error) => error.exit_code(),
         }
@@ -301,12 +326,40 @@ fn open(options: &Options, fresh: Fresh) -> Result<Kernel, AppError> {
         accept_loss: options.accept_loss,
         sizes: options.sizes,
     };
-    let store = Store::open(&options.folder, &opening).map_err(AppError::Store)?;
+    let mut store = Store::open(&options.folder, &opening).map_err(AppError::Store)?;
     let head = journal::head(&store).map_err(|error| AppError::Kernel(error.into()))?;
-    if head.is_none() {
-        return Err(no_gateway());
-    }
-    Kernel::open(store, domains::all(), Logic::CURRENT, fresh.journal).map_err(AppError::Kernel)
+    let copy = head.ok_or_else(no_gateway)?;
+    let journal = journal_of(options, &mut store, &copy)?;
+    Kernel::open_with(
+        journal,
+        store,
+        domains::all(),
+        Logic::CURRENT,
+        fresh.journal,
+    )
+    .map_err(AppError::Kernel)
+}
+
+fn journal_of(
+    options: &Options,
+    store: &mut Store,
+    copy: &Head,
+) -> Result<Box<dyn Journal>, AppError> {
+    let Some(database) = &options.journal else {
+        if postgres::is_copy(store).map_err(AppError::Store)? {
+            return Err(AppError::JournalElsewhere {
+                path: options.folder.clone(),
+            });
+        }
+        return Ok(Box::new(LocalJournal));
+    };
+    let mut journal = PostgresJournal::new(database.clone()).map_err(AppError::Postgres)?;
+    let beside = journal.beside(copy).map_err(AppError::Postgres)?;
+    let beside = beside.ok_or(AppError::NoJournalThere)?;
+    // Before the mark: another database's name in the configuration may be a slip.
+    beside.holds(copy).map_err(AppError::Kernel)?;
+    postgres::mark_copy(store).map_err(AppError::Store)?;
+    Ok(Box::new(journal))
 }
 
 /// The driver's thread, from the opening of the folder to its closing.
@@ -333,6 +386,7 @@ fn drive(
         reserve_bytes: options.sizes.reserve_bytes,
         keep_keys: options.keep_keys,
         handle: handle.clone(),
+        follows: options.journal.is_some(),
     };
     handle.set_state(State::Ready);
     if handle.state() == State::Stopping {

@@ -31,11 +31,17 @@ pub enum Command {
     Init {
         /// The folder; made if it is not there, and it must be empty.
         folder: PathBuf,
+        /// Begin the journal in the database that this configuration names, or follow the one that is there.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Read the whole journal and its hash chain, the views that follow from it, and whether debits equal credits.
     Verify {
         /// The folder of a gateway that does not run. Nothing in it is changed.
         folder: PathBuf,
+        /// Read the journal in the database that this configuration names as well, and compare.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Rebuild all views from the journal into another folder, and compare them with those that are there.
     Replay {
@@ -44,11 +50,17 @@ pub enum Command {
         /// Where the rebuilt folder goes, under the same journal id; made if it is not there, and it must be empty.
         #[arg(long, value_name = "FOLDER")]
         into: PathBuf,
+        /// First compare with the journal in the database that this configuration names.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Print every entry of the journal as one line of JSON, its bytes in hexadecimal. It holds everything that was asked of the gateway.
     Export {
         /// The folder of a gateway that does not run. Nothing in it is changed.
         folder: PathBuf,
+        /// First compare with the journal in the database that this configuration names.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// What an account did from one day to another, as CSV, or as JSON with --json.
     Statement(super::books::Statement),

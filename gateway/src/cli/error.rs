@@ -8,6 +8,7 @@ use khlong_store::journal::JournalError;
 use thiserror::Error;
 
 use super::books::BooksError;
+use crate::app::postgres::PostgresError;
 use crate::domains::promptpay::{PayloadError, PictureError, RecipientError};
 use crate::kernel::KernelError;
 
@@ -117,6 +118,15 @@ pub enum CliError {
         /// Where the rebuilt ones are.
         into: PathBuf,
     },
+    /// A configuration for a journal in a database that names none.
+    #[error("{path} names no database: set journal.postgres, or leave out --config", path = path.display())]
+    NoDatabase {
+        /// The configuration.
+        path: PathBuf,
+    },
+    /// The journal's database.
+    #[error("the journal's database is not used")]
+    Postgres(#[source] PostgresError),
     /// The operating system gives no random numbers.
     #[error("the operating system gives no random numbers")]
     Entropy(#[source] getrandom::Error),
@@ -171,7 +181,9 @@ impl CliError {
             | Self::NotEmpty { .. }
             | Self::Inside { .. }
             | Self::NoGateway { .. }
+            | Self::NoDatabase { .. }
             | Self::InUse { .. } => 3,
+            Self::Postgres(error) => error.exit_code(),
             Self::Refused { source, .. } | Self::Damaged { source, .. } => source.exit_code(),
             Self::Decode(_) | Self::Unbalanced { .. } | Self::ViewsDiffer { .. } => 9,
             Self::File { source, .. } | Self::Output(source) => of_io(source),

@@ -8,30 +8,49 @@ use khlong_store::journal::{self, Head, JournalId};
 use khlong_store::peek::Peek;
 use serde_json::{Value, json};
 
-use super::CliError;
 use super::folder::{self, Unfinished};
 use super::output::{Output, hexadecimal};
 use super::show::Object;
+use super::{CliError, database};
 use crate::domains::ledger::{Totals, asset, totals};
 use crate::kernel::{check_views, replay as replay_journal, state_hash};
 
-pub(super) fn init(output: Output, path: &Path) -> Result<(), CliError> {
+pub(super) fn init(output: Output, path: &Path, config: Option<&Path>) -> Result<(), CliError> {
     folder::refuse_used(path)?;
-    let kernel = folder::make(path, JournalId::from_bytes(folder::random()?))?;
-    let id = hexadecimal(kernel.head().id.as_bytes());
+    let fresh = JournalId::from_bytes(folder::random()?);
+    let kernel = match database::of(config)? {
+        None => folder::make(path, fresh)?,
+        Some(database) => folder::make_copy(path, database, fresh)?,
+    };
+    let head = kernel.head();
+    let id = hexadecimal(head.id.as_bytes());
     if output.json {
-        return output.object(object(json!({ "kind": "journal", "id": id })));
+        let fields = json!({ "kind": "journal", "id": id, "entries": head.seq.0 });
+        return output.object(object(fields));
     }
     output.text(&format!("{id}\n"))
 }
 
-pub(super) fn verify(output: Output, path: &Path) -> Result<(), CliError> {
+pub(super) fn verify(output: Output, path: &Path, config: Option<&Path>) -> Result<(), CliError> {
     let peek = folder::look(path)?;
     let head = journal::verify(&peek).map_err(|error| CliError::journal(path, error))?;
+    let there = match database::of(config)? {
+        None => None,
+        Some(mut database) => {
+            database::compare(&mut database, path, &head)?;
+            let verified = database.verify();
+            Some(verified.map_err(|error| CliError::journal(path, error))?)
+        }
+    };
     check_views(&peek, Some(&head)).map_err(|error| CliError::kernel(path, error))?;
     let of_store = |error| CliError::store(path, error);
     let state = state_hash(&peek).map_err(of_store)?;
     let mut fields = head_fields("verified_journal", &head);
+    if let Some(there) = there {
+        fields.insert("database_entries".to_owned(), there.seq.0.into());
+        let hash = hexadecimal(&there.hash);
+        fields.insert("database_head".to_owned(), hash.into());
+    }
     fields.insert("state".to_owned(), hexadecimal(&state).into());
     let totals = totals(&peek).map_err(of_store)?;
     let assets = assets(&peek, &totals).map_err(of_store)?;
@@ -65,11 +84,19 @@ fn assets(peek: &Peek, totals: &BTreeMap<u32, Totals>) -> Result<Vec<Value>, Sto
     Ok(shown)
 }
 
-pub(super) fn replay(output: Output, path: &Path, into: &Path) -> Result<(), CliError> {
+pub(super) fn replay(
+    output: Output,
+    path: &Path,
+    into: &Path,
+    config: Option<&Path>,
+) -> Result<(), CliError> {
     let peek = folder::look(path)?;
     let head = journal::verify(&peek).map_err(|error| CliError::journal(path, error))?;
+    if let Some(mut database) = database::of(config)? {
+        database::compare(&mut database, path, &head)?;
+    }
     let unfinished = Unfinished::begin(into, path)?;
-    let mut kernel = folder::make(unfinished.path(), head.id)?;
+    let mut kernel = folder::make_from(&peek, unfinished.path(), head.id)?;
     let replayed = replay_journal(&peek, &mut kernel)
         .map_err(|error| CliError::kernel(path, error))
         .and_then(|_| state_hash(kernel.store()).map_err(|error| CliError::store(into, error)));
@@ -119,7 +146,15 @@ fn print(output: Output, fields: Object) -> Result<(), CliError> {
         return output.object(fields);
     }
     let mut lines = String::new();
-    for name in ["journal", "entries", "head", "state", "replayed_state"] {
+    for name in [
+        "journal",
+        "entries",
+        "head",
+        "database_entries",
+        "database_head",
+        "state",
+        "replayed_state",
+    ] {
         match fields.get(name) {
             Some(Value::String(text)) => lines.push_str(&format!("{name}: {text}\n")),
             Some(Value::Null) => lines.push_str(&format!("{name}: damaged\n")),

@@ -7,6 +7,7 @@
 
 mod args;
 pub mod books;
+mod database;
 mod encode;
 mod error;
 mod export;
@@ -36,10 +37,16 @@ impl Arguments {
             Command::Promptpay(PromptPay::Decode(decode)) => show::payment(output, &decode),
             Command::Promptpay(PromptPay::Slip(Slip::Encode(slip))) => encode::slip(output, &slip),
             Command::Promptpay(PromptPay::Slip(Slip::Decode(slip))) => show::slip(output, &slip),
-            Command::Init { folder } => journal::init(output, &folder),
-            Command::Verify { folder } => journal::verify(output, &folder),
-            Command::Replay { folder, into } => journal::replay(output, &folder, &into),
-            Command::Export { folder } => export::entries(&folder),
+            Command::Init { folder, config } => journal::init(output, &folder, config.as_deref()),
+            Command::Verify { folder, config } => {
+                journal::verify(output, &folder, config.as_deref())
+            }
+            Command::Replay {
+                folder,
+                into,
+                config,
+            } => journal::replay(output, &folder, &into, config.as_deref()),
+            Command::Export { folder, config } => export::entries(&folder, config.as_deref()),
             Command::Statement(asked) => books::statement(output, &asked),
             Command::Reconcile(asked) => books::reconcile(output, &asked),
             Command::Payout(asked) => books::payout(output, &asked),

@@ -27,6 +27,11 @@ impl Config {
                 u32::MAX as usize,
             ),
             (
+                "journal.retry_seconds",
+                self.journal.retry_seconds as usize,
+                600,
+            ),
+            (
                 "store.block_cache_mib",
                 self.store.block_cache_mib as usize,
                 1 << 20,
@@ -104,6 +109,7 @@ impl Config {
                 block_cache_bytes: bytes(self.store.block_cache_mib),
                 reserve_bytes: u64::from(self.store.reserve_mib) * MIB,
             },
+            journal: self.database()?,
             accept_loss: false,
             accept_time: false,
             keep_keys: DAY * self.idempotency.keep_days,
@@ -139,7 +145,7 @@ fn hash(name: &str, section: &KeySection) -> Result<blake3::Hash, ConfigError> {
     }
 }
 
-fn read(key: &str, path: &Path) -> Result<String, ConfigError> {
+pub(super) fn read(key: &str, path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::SecretFile {
         key: key.to_owned(),
         path: path.to_path_buf(),

@@ -7,6 +7,7 @@
 mod check;
 mod environment;
 mod error;
+mod journal;
 mod section;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,8 @@ use serde::{Deserialize, Serialize};
 pub use self::environment::Environment;
 pub use self::error::ConfigError;
 pub use self::section::{
-    Idempotency, KeySection, Limits, Listen, Log, LogFormat, SecretText, StoreSection,
+    Idempotency, JournalSection, KeySection, Limits, Listen, Log, LogFormat, SecretText,
+    StoreSection,
 };
 
 /// Everything that can be configured.
@@ -31,6 +33,8 @@ pub struct Config {
     pub listen: Listen,
     /// Its folder.
     pub store: StoreSection,
+    /// Where its journal lies.
+    pub journal: JournalSection,
     /// How much at once.
     pub limits: Limits,
     /// How long a retry is known for one.
@@ -88,6 +92,12 @@ impl Config {
             .extract()
             .map_err(|error| ConfigError::from_figment(&error))?;
         config.store.folder = folder.join(&config.store.folder);
+        for file in [
+            &mut config.journal.password_file,
+            &mut config.journal.ca_file,
+        ] {
+            *file = file.as_ref().map(|file| folder.join(file));
+        }
         for key in config.keys.values_mut() {
             key.secret_file = key.secret_file.as_ref().map(|file| folder.join(file));
         }

@@ -159,13 +159,12 @@ impl Kernel {
         }
         let head = journal::verify(&store)?;
         let applied = views::check(&store, Some(&head))?;
-        let durable = journal.head(&store)?.ok_or(JournalError::Missing)?;
         let mut kernel = Self {
             store,
             journal,
             domains,
             logic,
-            durable,
+            durable: head,
             head,
             applied,
             clock: None,
@@ -176,7 +175,7 @@ impl Kernel {
             stuck: false,
             broken: false,
         };
-        replay::catch_up(&mut kernel)?;
+        kernel.catch_up()?;
         Ok(kernel)
     }
 
@@ -364,6 +363,28 @@ impl Kernel {
         };
         self.released.append(&mut self.waiting);
         Ok(receipt)
+    }
+
+    /// Asks the journal where it stands, and applies what others have appended since: what is
+    /// answered from the views afterwards is not older than this call. Only between a commit and
+    /// the next command, for what was applied and not committed stands on an older state.
+    ///
+    /// # Errors
+    /// Those of [`replay`], and of the journal; the kernel is to be dropped then.
+    pub fn follow(&mut self) -> Result<(), KernelError> {
+        self.broken |= !self.overlay.is_empty() || !self.waiting.is_empty();
+        if self.broken {
+            return Err(KernelError::Broken);
+        }
+        let followed = self.catch_up();
+        self.broken |= followed.is_err();
+        followed
+    }
+
+    fn catch_up(&mut self) -> Result<(), KernelError> {
+        let found = self.journal.head(&self.store)?;
+        self.durable = found.ok_or(JournalError::Missing)?;
+        replay::catch_up(self)
     }
 
     /// Keeps views whose entries are in the journal already. What is lost of them is applied
