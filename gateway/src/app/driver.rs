@@ -14,6 +14,7 @@ use super::limits::{
     BATCH_INPUTS_MAX, COMMIT_PAUSE, COMMIT_WITHIN, DISK_HEADROOM_BYTES, DISK_LOOK_EVERY,
     EVICT_EVERY, TICK_EVERY,
 };
+use super::pauses::Pauses;
 use crate::kernel::{
     Command, Decided, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, Outcome, Proposal, Ticket,
     oldest_key,
@@ -46,8 +47,10 @@ struct Due {
     evict: Instant,
     disk_look: Instant,
     is_disk_full: bool,
-    /// No command of the driver's own before: the last one was rejected, as the next would be.
-    own: Instant,
+    /// Of which domain the driver asks nothing yet.
+    pauses: Pauses,
+    /// The driver's own commands that are not committed, with their domains.
+    own: BTreeMap<Ticket, u8>,
 }
 
 impl Driver {
@@ -60,7 +63,8 @@ impl Driver {
             evict: Instant::now(),
             disk_look: Instant::now(),
             is_disk_full: false,
-            own: Instant::now(),
+            pauses: Pauses::default(),
+            own: BTreeMap::new(),
         };
         loop {
             let mut inputs = Vec::new();
@@ -80,24 +84,17 @@ impl Driver {
 
     /// Until something is due, and not longer than the clock may go unread.
     fn wait(&self, due: &Due) -> Result<Duration, KernelError> {
-        let is_held_up = due.is_disk_full || due.own > Instant::now();
-        let most = if due.is_disk_full {
-            DISK_LOOK_EVERY
-        } else {
-            TICK_EVERY
-        };
-        let Some(at) = self.kernel.next_deadline()? else {
-            return Ok(most);
-        };
-        let now = (self.clock)();
-        let wait = Duration::from_millis(u64::try_from(at.0.saturating_sub(now.0)).unwrap_or(0));
-        // What cannot be done now stays due: not at full speed.
-        let least = if is_held_up {
-            DISK_LOOK_EVERY
-        } else {
-            Duration::ZERO
-        };
-        Ok(wait.clamp(least, most))
+        if due.is_disk_full {
+            return Ok(DISK_LOOK_EVERY);
+        }
+        let (now, instant) = ((self.clock)(), Instant::now());
+        let mut least = TICK_EVERY;
+        for (domain, at) in self.kernel.deadlines()? {
+            let millis = u64::try_from(at.0.saturating_sub(now.0)).unwrap_or(0);
+            let wait = Duration::from_millis(millis).max(due.pauses.left(domain, instant));
+            least = least.min(wait);
+        }
+        Ok(least)
     }
 
     fn turn(&mut self, inputs: Vec<Input>, due: &mut Due) -> Result<Turn, KernelError> {
@@ -117,7 +114,7 @@ impl Driver {
             }
         }
         self.commit_and_release(&mut waiting, due)?;
-        self.read(jobs);
+        self.read(jobs, now);
         Ok(turn)
     }
 
@@ -189,21 +186,31 @@ impl Driver {
         for output in self.kernel.release() {
             if let Some(asked) = waiting.remove(&output.ticket) {
                 answer(asked, Ok(output.decided));
-            } else if !matches!(output.decided.outcome(), Some(Outcome::Done(_))) {
-                // It would be so again, and each time an entry.
-                let entry = output.decided.seq.0;
-                tracing::error!(entry, "a command of the driver was rejected; report it");
-                due.own = Instant::now() + EVICT_EVERY;
+            } else if let Some(domain) = due.own.remove(&output.ticket) {
+                match output.decided.outcome() {
+                    Some(Outcome::Done(_)) => due.pauses.done(domain),
+                    Some(Outcome::Rejected(_)) | None => {
+                        let entry = output.decided.seq.0;
+                        let pause = due.pauses.rejected(domain, Instant::now());
+                        tracing::error!(
+                            entry,
+                            domain,
+                            ?pause,
+                            "what is due was rejected; report it, it is tried again after a pause"
+                        );
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    fn read(&self, jobs: Vec<Job>) {
+    fn read(&self, jobs: Vec<Job>, now: UnixMillis) {
         let committed = Committed {
             store: self.kernel.store(),
             head: self.kernel.head(),
             time: self.kernel.applied().time,
+            now,
         };
         for job in jobs {
             // Whoever waits for it hears that it failed; the books are not touched by it.
@@ -213,25 +220,29 @@ impl Driver {
         }
     }
 
-    /// Reads the clock, lets holds expire whose time is over, and forgets old keys.
+    /// Reads the clock, gives each domain what is due there, and forgets old keys. At most one
+    /// command of a domain a turn: clients are served between two of them.
     fn do_what_is_due(&mut self, now: UnixMillis, due: &mut Due) -> Result<(), KernelError> {
         // A clock that is not believed: commands would be refused unseen, or time stand still.
         // A start compares it with the journal anew, and a person may accept it.
         self.kernel.tick(now)?;
-        if due.is_disk_full || due.own > Instant::now() {
+        if due.is_disk_full {
             return Ok(());
         }
-        if let Some((domain, body)) = self.kernel.due(now)? {
-            self.do_own(now, b"due", domain, body)?;
+        let is_paused = |due: &Due, domain| !due.pauses.left(domain, Instant::now()).is_zero();
+        for (domain, body) in self.kernel.due(now)? {
+            if !is_paused(due, domain) {
+                self.do_own(now, b"due", domain, body, due)?;
+            }
         }
-        if due.evict <= Instant::now() {
+        if due.evict <= Instant::now() && !is_paused(due, KERNEL_DOMAIN) {
             let keep = i64::try_from(self.keep_keys.as_millis()).unwrap_or(i64::MAX);
             let before = UnixMillis(now.0.saturating_sub(keep));
             let oldest = oldest_key(self.kernel.store())?;
             if oldest.is_some_and(|oldest| oldest < before) {
                 // More than one command forgets: the next turn goes on.
                 let body = Housekeeping::Evict { before }.encode();
-                self.do_own(now, b"evict", KERNEL_DOMAIN, body)?;
+                self.do_own(now, b"evict", KERNEL_DOMAIN, body, due)?;
             } else {
                 due.evict = Instant::now() + EVICT_EVERY;
             }
@@ -246,6 +257,7 @@ impl Driver {
         scope: &[u8],
         domain: u8,
         body: Vec<u8>,
+        due: &mut Due,
     ) -> Result<(), KernelError> {
         let key = self.kernel.head().seq.next().0.to_be_bytes();
         let command = Command {
@@ -256,14 +268,21 @@ impl Driver {
             domain,
             body,
         };
-        match self.kernel.apply(&command) {
-            Err(error) if error.is_fatal() => Err(error),
+        let began = Instant::now();
+        let applied = self.kernel.apply(&command);
+        let ended = Instant::now();
+        match applied {
+            Err(error) if error.is_fatal() => return Err(error),
             Err(error) => {
-                tracing::error!(%error, "a command of the driver is refused");
-                Ok(())
+                let pause = due.pauses.rejected(domain, ended);
+                tracing::error!(%error, domain, ?pause, "a command of the driver is refused");
             }
-            Ok(_) => Ok(()),
+            Ok(ticket) => {
+                due.own.insert(ticket, domain);
+                due.pauses.rest(domain, ended, ended - began);
+            }
         }
+        Ok(())
     }
 }
 

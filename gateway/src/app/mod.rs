@@ -9,6 +9,7 @@ mod clock;
 mod driver;
 mod handle;
 pub mod limits;
+mod pauses;
 
 use std::future::Future;
 use std::io;
@@ -30,6 +31,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use self::handle::{AskError, Committed, Handle, State};
+pub use self::pauses::Pauses;
 
 pub(crate) use self::clock::Clock;
 pub use self::clock::WallClock;

@@ -1,4 +1,4 @@
-//! `khlong-gateway run | promptpay | init | verify | replay | export | statement |
+//! `khlong-gateway run | promptpay | init | verify | replay | export | close | statement |
 //! reconcile | payout | audit | completions | man`.
 //!
 //! Standard output is data only; words for people go to standard error. Exit codes are those of the
@@ -40,6 +40,7 @@ impl Arguments {
             Command::Verify { folder } => journal::verify(output, &folder),
             Command::Replay { folder, into } => journal::replay(output, &folder, &into),
             Command::Export { folder } => export::entries(&folder),
+            Command::Close(asked) => books::close(output, &asked),
             Command::Statement(asked) => books::statement(output, &asked),
             Command::Reconcile(asked) => books::reconcile(output, &asked),
             Command::Payout(asked) => books::payout(output, &asked),

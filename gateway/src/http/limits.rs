@@ -42,6 +42,10 @@ pub const LINES_DEFAULT: usize = 100;
 /// See [`LINES_DEFAULT`].
 pub const LINES_MAX: usize = 1_000;
 
+/// Comparisons with a bank's file at once. Each holds at most a body, its lines and as many entries of the
+/// ledger: some 40 MB.
+pub const COMPARISONS_MAX: usize = 2;
+
 /// Keys that may be configured.
 pub const KEYS_MAX: usize = 1_024;
 

@@ -7,12 +7,16 @@
 )]
 
 mod books;
+mod browser;
 mod client;
+mod close_killed;
 mod config;
+mod days;
 mod failing;
 mod idempotency;
 mod killed;
 mod limits;
 mod malformed;
+mod office;
 mod routes;
 mod server;

@@ -21,6 +21,7 @@ use crate::client::{Reply, try_call};
 pub(crate) const READER: &str = "reader-secret-0123456789abcdefghijkl";
 pub(crate) const WRITER: &str = "writer-secret-0123456789abcdefghijkl";
 pub(crate) const OTHER: &str = "other-secret-00123456789abcdefghijkl";
+pub(crate) const OPERATOR: &str = "operator-secret-0123456789abcdefghij";
 pub(crate) const ADMIN: &str = "admin-secret-00123456789abcdefghijkl";
 
 pub(crate) const TRANSFERS: &str = "/v1/ledger/transfers";
@@ -44,6 +45,9 @@ hash = "{}"
 [keys.other]
 role = "writer"
 secret = "{OTHER}"
+[keys.desk]
+role = "operator"
+secret = "{OPERATOR}"
 [keys.boss]
 role = "admin"
 secret = "{ADMIN}"
@@ -105,8 +109,9 @@ impl Server {
         server
     }
 
+    /// Asked as often as a test likes.
     pub(crate) fn on(folder: &Path, open: Open, clock: WallClock) -> Self {
-        let options = options(folder, "");
+        let options = options(folder, "[limits]\nrequests_per_minute = 1000000");
         Self::launch(|runtime| {
             let app = App::start_on(options, open, clock);
             runtime.block_on(app).unwrap()

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use khlong_crdt::time::UnixMillis;
 use khlong_store::engine::Direction;
 use khlong_store::error::StoreError;
 use khlong_store::journal::{self, JournalError, JournalSeq};
@@ -95,6 +96,36 @@ pub fn due_day(rows: &dyn Rows) -> Result<Option<Day>, StoreError> {
         return Ok(Some(close.day.next()));
     }
     Ok(first_records(rows)?.map(|(_, time)| Day::of(time)))
+}
+
+/// Days that are over and not closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueDays {
+    /// The first.
+    pub from: Day,
+    /// The last.
+    pub to: Day,
+    /// Records of the first that are added up so far.
+    pub records: u64,
+}
+
+/// The days that are over at `now` and not closed; `None` if there are none.
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn due_days(rows: &dyn Rows, now: UnixMillis) -> Result<Option<DueDays>, StoreError> {
+    let yesterday = Day::of(now).0.checked_sub(1).map(Day);
+    let due = due_day(rows)?
+        .zip(yesterday)
+        .filter(|(from, to)| from <= to);
+    let Some((from, to)) = due else {
+        return Ok(None);
+    };
+    let records = match tables::day(rows, from)? {
+        Some(DayRow::Open(progress)) => progress.records,
+        Some(DayRow::Closed(_)) | None => 0,
+    };
+    Ok(Some(DueDays { from, to, records }))
 }
 
 /// Checks every close against the ledger and the journal: that no day and no record is left out or

@@ -1,10 +1,14 @@
 //! What is kept of a comparison: its digests. The report itself can be made again from the ledger and
 //! the file.
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
 use khlong_crdt::time::UnixMillis;
+use khlong_store::engine::Direction;
 use khlong_store::error::StoreError;
 use khlong_store::journal::JournalSeq;
-use khlong_store::key::{Decoder, Encoder};
+use khlong_store::key::{Decoder, Encoder, KeyRange};
 use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
@@ -148,10 +152,38 @@ pub(in crate::domains::books) fn record(
 /// # Errors
 /// From the disk, or a damaged row.
 pub fn recorded(rows: &dyn Rows, report_digest: &[u8; 32]) -> Result<Option<Recorded>, StoreError> {
-    let Some(row) = rows.get(Table::BooksReconciliation, report_digest)? else {
-        return Ok(None);
-    };
-    let mut fields = Decoder::new(&row);
+    match rows.get(Table::BooksReconciliation, report_digest)? {
+        Some(row) => decode(report_digest, &row).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Of each account the comparison that reaches furthest, of several the one that was recorded last. Reads
+/// every record.
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn latest(rows: &dyn Rows) -> Result<BTreeMap<u128, Recorded>, StoreError> {
+    let mut found: BTreeMap<u128, Recorded> = BTreeMap::new();
+    rows.scan(
+        Table::BooksReconciliation,
+        &KeyRange::all(),
+        Direction::Forward,
+        &mut |key, row| {
+            let read = decode(key, row)?;
+            let place = |it: &Recorded| (it.record.to, it.seq);
+            let known = found.get(&read.record.account);
+            if known.is_none_or(|known| place(known) < place(&read)) {
+                found.insert(read.record.account, read);
+            }
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(found)
+}
+
+fn decode(report_digest: &[u8], row: &[u8]) -> Result<Recorded, StoreError> {
+    let mut fields = Decoder::new(row);
     let found = (|| {
         let found = Recorded {
             seq: JournalSeq(fields.u64()?),
@@ -161,7 +193,7 @@ pub fn recorded(rows: &dyn Rows, report_digest: &[u8; 32]) -> Result<Option<Reco
         fields.end()?;
         Some(found)
     })();
-    found.map(Some).ok_or_else(|| {
+    found.ok_or_else(|| {
         StoreError::corrupt(
             Table::BooksReconciliation,
             report_digest,
