@@ -32,7 +32,8 @@ const BANK_LINES: [(&str, Option<u128>); 8] = [
     ("42.00", None),
 ];
 
-const MATCHED: &str = "2";
+/// Of deposit 33 the first line matches, and the second is one too many.
+const MATCHED: &str = "3";
 const PLANTED: [&str; 5] = ["duplicate", "extra", "missing", "one_satang", "split"];
 
 /// Lines of the statement that are printed.

@@ -18,5 +18,6 @@ mod killed;
 mod limits;
 mod malformed;
 mod office;
+mod payouts;
 mod routes;
 mod server;
