@@ -53,14 +53,17 @@ pub(crate) fn deposit(books: &mut Books) -> Result<(), Failure> {
 /// By the program, which asks the system's clock.
 pub(crate) fn close(folder: &Path, day: Day) -> Result<(), Failure> {
     step("The day is over by the system's clock, and is closed");
-    let told = gateway(&["close", "--json"], &[folder])?;
+    let day_text = day.to_string();
+    // This day and no later one, should it be midnight.
+    let asked = ["close", "--json", "--through", &day_text];
+    let told = gateway(&asked, &[folder])?;
     let records = field(&told, "/closes/0/records")?;
     check(
         field(&told, "/closes/0/day")? == day.to_string(),
         &format!("{day}: {records} records, each in this day and in no other"),
     )?;
     let hash = field(&told, "/closes/0/hash")?;
-    let again = gateway(&["close", "--json"], &[folder])?;
+    let again = gateway(&asked, &[folder])?;
     let audit = gateway(&["audit", "--json"], &[folder])?;
     check(
         field(&again, "/closes")? == "[]" && field(&audit, "/close/hash")? == hash,

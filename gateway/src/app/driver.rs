@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use khlong_crdt::time::UnixMillis;
+use khlong_crdt::time::{Now, UnixMillis};
 use khlong_store::error::{EngineError, StoreError};
 
-use super::clock::WallClock;
+use super::clock::DriverClock;
 use super::handle::{AskError, Asked, Committed, Handle, Input, Job};
 use super::limits::{
     BATCH_INPUTS_MAX, COMMIT_PAUSE, COMMIT_WITHIN, DISK_HEADROOM_BYTES, DISK_LOOK_EVERY,
@@ -33,7 +33,7 @@ enum Turn {
 pub(super) struct Driver {
     pub(super) kernel: Kernel,
     pub(super) queued: Receiver<Input>,
-    pub(super) clock: WallClock,
+    pub(super) clock: DriverClock,
     /// Below so much free space commands are refused.
     pub(super) reserve_bytes: u64,
     /// How long idempotency keys are kept.
@@ -87,11 +87,11 @@ impl Driver {
         if due.is_disk_full {
             return Ok(DISK_LOOK_EVERY);
         }
-        let (now, instant) = ((self.clock)(), Instant::now());
+        let now = (self.clock)();
         let mut least = TICK_EVERY;
         for (domain, at) in self.kernel.deadlines()? {
-            let millis = u64::try_from(at.0.saturating_sub(now.0)).unwrap_or(0);
-            let wait = Duration::from_millis(millis).max(due.pauses.left(domain, instant));
+            let millis = u64::try_from(at.0.saturating_sub(now.wall.0)).unwrap_or(0);
+            let wait = Duration::from_millis(millis).max(due.pauses.left(domain, now.monotonic));
             least = least.min(wait);
         }
         Ok(least)
@@ -108,13 +108,13 @@ impl Driver {
         self.do_what_is_due(now, due)?;
         for input in inputs {
             match input {
-                Input::Write(asked) => self.apply(*asked, now, &mut waiting, due)?,
+                Input::Write(asked) => self.apply(*asked, now.wall, &mut waiting, due)?,
                 Input::Read(job) => jobs.push(job),
                 Input::Stop => turn = Turn::Last,
             }
         }
         self.commit_and_release(&mut waiting, due)?;
-        self.read(jobs, now);
+        self.read(jobs, now.wall);
         Ok(turn)
     }
 
@@ -191,7 +191,7 @@ impl Driver {
                     Some(Outcome::Done(_)) => due.pauses.done(domain),
                     Some(Outcome::Rejected(_)) | None => {
                         let entry = output.decided.seq.0;
-                        let pause = due.pauses.rejected(domain, Instant::now());
+                        let pause = due.pauses.rejected(domain, (self.clock)().monotonic);
                         tracing::error!(
                             entry,
                             domain,
@@ -222,22 +222,22 @@ impl Driver {
 
     /// Reads the clock, gives each domain what is due there, and forgets old keys. At most one
     /// command of a domain a turn: clients are served between two of them.
-    fn do_what_is_due(&mut self, now: UnixMillis, due: &mut Due) -> Result<(), KernelError> {
+    fn do_what_is_due(&mut self, now: Now, due: &mut Due) -> Result<(), KernelError> {
         // A clock that is not believed: commands would be refused unseen, or time stand still.
         // A start compares it with the journal anew, and a person may accept it.
-        self.kernel.tick(now)?;
+        self.kernel.tick(now.wall)?;
         if due.is_disk_full {
             return Ok(());
         }
-        let is_paused = |due: &Due, domain| !due.pauses.left(domain, Instant::now()).is_zero();
-        for (domain, body) in self.kernel.due(now)? {
-            if !is_paused(due, domain) {
-                self.do_own(now, b"due", domain, body, due)?;
+        let is_paused = |due: &Due, domain| !due.pauses.left(domain, now.monotonic).is_zero();
+        for (domain, body) in self.kernel.due(now.wall)? {
+            if !is_paused(due, domain) && !self.do_own(now, b"due", domain, body, due)? {
+                return Ok(());
             }
         }
         if due.evict <= Instant::now() && !is_paused(due, KERNEL_DOMAIN) {
             let keep = i64::try_from(self.keep_keys.as_millis()).unwrap_or(i64::MAX);
-            let before = UnixMillis(now.0.saturating_sub(keep));
+            let before = UnixMillis(now.wall.0.saturating_sub(keep));
             let oldest = oldest_key(self.kernel.store())?;
             if oldest.is_some_and(|oldest| oldest < before) {
                 // More than one command forgets: the next turn goes on.
@@ -250,39 +250,47 @@ impl Driver {
         Ok(())
     }
 
-    /// Nobody waits for the answer.
+    /// Nobody waits for the answer. Returns whether the commit has room for more: holds whose time
+    /// is over come first, and may fill it. Then it is not the command that is wrong, and the next
+    /// turn goes on behind the commit.
     fn do_own(
         &mut self,
-        now: UnixMillis,
+        now: Now,
         scope: &[u8],
         domain: u8,
         body: Vec<u8>,
         due: &mut Due,
-    ) -> Result<(), KernelError> {
+    ) -> Result<bool, KernelError> {
         let key = self.kernel.head().seq.next().0.to_be_bytes();
         let command = Command {
             caller: DRIVER_CALLER.to_vec(),
             scope: scope.to_vec(),
             key: key.to_vec(),
-            admitted_at: now,
+            admitted_at: now.wall,
             domain,
             body,
         };
-        let began = Instant::now();
+        let began = (self.clock)().monotonic;
         let applied = self.kernel.apply(&command);
-        let ended = Instant::now();
+        let ended = (self.clock)().monotonic;
         match applied {
             Err(error) if error.is_fatal() => return Err(error),
+            Err(KernelError::GroupFull) => return Ok(false),
+            Err(error @ KernelError::Store(_)) => {
+                due.pauses.rest(domain, ended, DISK_LOOK_EVERY);
+                tracing::warn!(%error, domain, "what is due could not be done, and is tried again");
+            }
             Err(error) => {
                 let pause = due.pauses.rejected(domain, ended);
                 tracing::error!(%error, domain, ?pause, "a command of the driver is refused");
             }
             Ok(ticket) => {
                 due.own.insert(ticket, domain);
-                due.pauses.rest(domain, ended, ended - began);
+                let cost = Duration::from_micros(ended.since_micros(began));
+                due.pauses.rest(domain, ended, cost);
             }
         }
-        Ok(())
+        Ok(true)
     }
 }
 

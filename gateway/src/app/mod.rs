@@ -31,10 +31,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use self::handle::{AskError, Committed, Handle, State};
-pub use self::pauses::Pauses;
 
 pub(crate) use self::clock::Clock;
-pub use self::clock::WallClock;
+pub use self::clock::DriverClock;
 use self::driver::Driver;
 use self::handle::Input;
 use self::limits::STOP_WITHIN;
@@ -146,8 +145,12 @@ impl App {
     /// holds is told by [`Self::run`].
     pub async fn start(options: Options) -> Result<Self, AppError> {
         let fresh = Fresh::draw()?;
-        let folder = options.clone();
-        let open: Open = Box::new(move || open(&folder, fresh));
+        let opening = Opening {
+            folder: options.folder.clone(),
+            sizes: options.sizes,
+            accept_loss: options.accept_loss,
+        };
+        let open: Open = Box::new(move || open(&opening, fresh));
         Self::start_on(options, open, clock::system()).await
     }
 
@@ -158,7 +161,7 @@ impl App {
     pub async fn start_on(
         options: Options,
         open: Open,
-        clock: WallClock,
+        clock: DriverClock,
     ) -> Result<Self, AppError> {
         let listen = |source| AppError::Listen {
             address: options.http,
@@ -272,13 +275,13 @@ async fn stop_driver(handle: &Handle) {
 
 /// Random names for a folder that is new.
 #[derive(Clone, Copy)]
-struct Fresh {
+pub(crate) struct Fresh {
     log: LogId,
     journal: JournalId,
 }
 
 impl Fresh {
-    fn draw() -> Result<Self, AppError> {
+    pub(crate) fn draw() -> Result<Self, AppError> {
         let (mut log, mut journal) = ([0; 16], [0; 16]);
         getrandom::fill(&mut log).map_err(AppError::Entropy)?;
         getrandom::fill(&mut journal).map_err(AppError::Entropy)?;
@@ -289,7 +292,20 @@ impl Fresh {
     }
 }
 
-fn open(options: &Options, fresh: Fresh) -> Result<Kernel, AppError> {
+/// Which folder a kernel is opened on, and how.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Opening {
+    /// The folder of a gateway.
+    pub(crate) folder: PathBuf,
+    /// Sizes of its store.
+    pub(crate) sizes: RocksOptions,
+    /// Open it although acknowledged commits are gone.
+    pub(crate) accept_loss: bool,
+}
+
+/// Opens a folder that has a journal. All that writes to one comes through here: a second way
+/// could begin a journal, or write where another one is kept.
+pub(crate) fn open(options: &Opening, fresh: Fresh) -> Result<Kernel, AppError> {
     let no_gateway = || AppError::NoGateway {
         path: options.folder.clone(),
     };
@@ -317,10 +333,10 @@ fn drive(
     open: Open,
     queued: Receiver<Input>,
     handle: &Handle,
-    clock: WallClock,
+    clock: DriverClock,
 ) -> Result<(), AppError> {
     let mut kernel = open()?;
-    let now = clock();
+    let now = clock().wall;
     if options.accept_time {
         kernel.accept_time(now)
     } else {

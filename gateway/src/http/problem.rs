@@ -60,6 +60,7 @@ problems! {
     Rejected UNPROCESSABLE_ENTITY "rejected" "The request was rejected as a whole and changed nothing",
     DayNotClosed CONFLICT "day-not-closed" "A day is not closed yet",
     PayoutRecorded CONFLICT "payout-recorded" "The batch was recorded before",
+    PayoutSettled CONFLICT "payout-settled" "A payment of the batch is settled",
     ReconciliationRefused UNPROCESSABLE_ENTITY "reconciliation-refused" "The bank's file cannot be compared",
     PayoutRefused UNPROCESSABLE_ENTITY "payout-refused" "This cannot be paid out",
     ReportRefused UNPROCESSABLE_ENTITY "report-refused" "The bank's report is not taken",

@@ -17,7 +17,13 @@ fn browser() -> Option<PathBuf> {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     std::env::split_paths(&path)
         .flat_map(|folder| names.map(|name| folder.join(name)))
-        .find(|program| program.is_file())
+        .find(|program| program.is_file() && answers(program))
+}
+
+/// Some are but a script that says where to get one.
+fn answers(program: &Path) -> bool {
+    let asked = Command::new(program).arg("--version").output();
+    asked.is_ok_and(|output| output.status.success())
 }
 
 /// What it prints. It has a profile of its own, in `folder`.

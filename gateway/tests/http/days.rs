@@ -1,32 +1,22 @@
-//! Days that end while clients pay, and a close that is rejected.
+//! Days that end while clients pay.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
 
 use khlong_crdt::id::LogId;
-use khlong_crdt::time::UnixMillis;
-use khlong_gateway::app::Pauses;
-use khlong_gateway::app::limits::{OWN_PAUSE_MAX, OWN_PAUSE_MIN};
 use khlong_gateway::domains::books::{Day, verify_closes};
 use khlong_gateway::domains::ledger::Ledger;
 use khlong_gateway::domains::{self};
-use khlong_gateway::kernel::{
-    ApplyError, Context, Domain, Kernel, Logic, Rejection, replay, state_hash,
-};
+use khlong_gateway::kernel::{Domain, Kernel, Logic, replay, state_hash};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::engine::rocks::RocksOptions;
-use khlong_store::error::StoreError;
 use khlong_store::identity::Role;
-use khlong_store::journal::{self, JournalError, JournalId, JournalSeq};
-use khlong_store::rows::Rows;
+use khlong_store::journal::JournalId;
 use khlong_store::store::{OpenOptions, Store};
-use khlong_store::table::Table;
 use serde_json::{Value, json};
 
-use crate::server::{Server, TRANSFERS, WRITER, get, pay, set_up, try_post};
+use crate::server::{Server, TRANSFERS, WRITER, get, pay, set_up, try_post, wall};
 
 /// 27 November 2026.
 pub(crate) const TODAY: Day = Day(20_784);
@@ -56,7 +46,7 @@ impl Time {
         Self(Arc::new(AtomicI64::new(millis)))
     }
 
-    fn pass(&self, millis: i64) -> i64 {
+    pub(crate) fn pass(&self, millis: i64) -> i64 {
         self.0.fetch_add(millis, Ordering::SeqCst)
     }
 }
@@ -65,7 +55,7 @@ pub(crate) fn start(disk: &MemoryDisk, time: &Time) -> Server {
     start_with(disk, time, domains::all)
 }
 
-fn start_with(
+pub(crate) fn start_with(
     disk: &MemoryDisk,
     time: &Time,
     domains: impl FnOnce() -> Vec<Box<dyn Domain>> + Send + 'static,
@@ -73,14 +63,14 @@ fn start_with(
     let folder = tempfile::tempdir().unwrap();
     let (disk, time) = (disk.clone(), time.clone());
     let open = Box::new(move || Ok(kernel(&disk, domains())));
-    let clock = Arc::new(move || UnixMillis(time.0.load(Ordering::SeqCst)));
+    let clock = wall(move || time.0.load(Ordering::SeqCst));
     let server = Server::on(folder.path(), open, clock);
     server.wait();
     server
 }
 
 /// So many closes, once they are there.
-fn closes(server: &Server, count: usize) -> Vec<Value> {
+pub(crate) fn closes(server: &Server, count: usize) -> Vec<Value> {
     loop {
         let page = server.get("/v1/books/closes").json();
         let closes = page["closes"].as_array().unwrap().clone();
@@ -226,86 +216,39 @@ fn a_gateway_that_was_away_closes_what_it_missed_and_pages_tell_of_it() {
     server.stop().unwrap();
 }
 
-/// A domain that always wants something, and always rejects it.
-struct Stubborn;
-
-impl Domain for Stubborn {
-    fn number(&self) -> u8 {
-        200
-    }
-
-    fn tables(&self) -> &'static [Table] {
-        &[]
-    }
-
-    fn apply(&mut self, _: &mut Context<'_, '_>, _: &[u8]) -> Result<Vec<u8>, ApplyError> {
-        Err(ApplyError::Rejected(Rejection::Invariant))
-    }
-
-    fn roll_back(&mut self) {}
-
-    fn next_deadline(&self, _: &dyn Rows) -> Result<Option<UnixMillis>, StoreError> {
-        Ok(Some(UnixMillis(0)))
-    }
-
-    fn due(&self) -> Option<Vec<u8>> {
-        Some(Vec::new())
-    }
-}
-
 #[test]
-fn a_domain_that_rejects_what_is_due_keeps_no_other_from_it() {
+fn the_classes_of_a_day_come_page_by_page() {
     let disk = MemoryDisk::new();
-    let time = Time::at(TODAY.start().0);
-    let server = start_with(&disk, &time, || {
-        vec![Box::new(Stubborn), Box::new(Ledger::new())]
-    });
+    let server = start(&disk, &Time::at(TODAY.start().0));
     set_up(server.address, 2);
-    let mut hold = pay(1, 1, 2, 100);
-    hold["flags"] = json!(["pending"]);
-    hold["timeout"] = json!(1);
-    assert_eq!(server.send("hold", json!([hold])).results(), ["ok"]);
-    time.pass(1_000);
-    // Nobody writes: the driver sweeps by itself.
-    while server.get("/v1/ledger/transfers/1").json()["state"] != "expired" {
-        std::thread::yield_now();
-    }
+    let account = |id: u32, code: u16| json!({ "id": id.to_string(), "ledger": 764, "code": code });
+    let body = json!({ "accounts": [account(12, 300), account(11, 2)] });
+    let made = server.post("/v1/ledger/accounts", WRITER, "more", &body);
+    assert_eq!(made.results(), ["ok", "ok"]);
+    let all = json!([pay(1, 1, 11, 5), pay(2, 1, 12, 7), pay(3, 11, 12, 1)]);
+    assert_eq!(server.send("all", all).results(), ["ok", "ok", "ok"]);
     server.stop().unwrap();
-    let stopped = kernel(&disk, Vec::new());
-    let mut tries = 0;
-    journal::read::<JournalError>(stopped.store(), JournalSeq(1), &mut |stored| {
-        tries += u32::from(stored.entry.command[0] == 200);
-        Ok(ControlFlow::Continue(()))
-    })
-    .unwrap();
-    assert_eq!(tries, 1, "it is left alone for a minute");
-}
-
-#[test]
-fn a_pause_grows_with_each_rejection_and_is_its_own_domains() {
-    let mut pauses = Pauses::default();
-    let mut now = Instant::now();
-    let mut lengths = Vec::new();
-    for _ in 0..8 {
-        assert_eq!(pauses.left(2, now), Duration::ZERO);
-        let length = pauses.rejected(2, now);
-        assert_eq!(pauses.left(2, now), length);
-        assert_eq!(pauses.left(1, now), Duration::ZERO);
-        lengths.push(length);
-        now += length;
+    let server = start(&disk, &Time::at(TODAY.end().0));
+    closes(&server, 1);
+    let page = |query: &str| {
+        let page = server.get(&format!("/v1/books/closes/{TODAY}{query}"));
+        page.json()
+    };
+    let whole = page("");
+    let codes: Vec<_> = whole["totals"].as_array().unwrap().iter().collect();
+    let codes: Vec<_> = codes.iter().map(|class| &class["code"]).collect();
+    assert_eq!(codes, [1, 2, 300]);
+    assert_eq!(whole["next"], Value::Null);
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    for place in 0..3 {
+        let one = page(&format!("?limit=1{after}"));
+        assert_eq!(one["close"], whole["close"]);
+        assert_eq!(one["next"].is_null(), place == 2, "{one}");
+        after = format!("&after={}", one["next"].as_str().unwrap_or_default());
+        seen.extend(one["totals"].as_array().unwrap().clone());
     }
-    let minutes = [1, 2, 4, 8, 16, 32, 60, 60].map(|minutes| Duration::from_secs(60 * minutes));
-    assert_eq!(lengths, minutes);
-    assert_eq!((minutes[0], minutes[7]), (OWN_PAUSE_MIN, OWN_PAUSE_MAX));
-    pauses.done(2);
-    assert_eq!(pauses.rejected(2, now), OWN_PAUSE_MIN);
-    // A rest as long as what was done, for clients.
-    let cost = Duration::from_millis(70);
-    pauses.rest(1, now, cost);
-    assert_eq!(pauses.left(1, now), cost);
-    pauses.done(1);
-    assert_eq!(pauses.left(1, now), cost);
-    // It makes no pause shorter.
-    pauses.rest(2, now, cost);
-    assert_eq!(pauses.left(2, now), OWN_PAUSE_MIN);
+    assert_eq!(Value::Array(seen), whole["totals"]);
+    assert_eq!(page("?after=764-2")["totals"][0]["code"], 300);
+    assert_eq!(page("?after=764-300")["totals"], json!([]));
+    server.stop().unwrap();
 }

@@ -12,6 +12,7 @@ mod client;
 mod close_killed;
 mod config;
 mod days;
+mod due;
 mod failing;
 mod idempotency;
 mod killed;

@@ -1,5 +1,6 @@
 //! An operator compares with the bank what was booked.
 
+use khlong_gateway::domains::books::Day;
 use khlong_store::engine::memory::MemoryDisk;
 use serde_json::{Value, json};
 
@@ -54,7 +55,12 @@ fn banked(disk: &MemoryDisk) -> Server {
 }
 
 pub(crate) fn on_the_next_day(disk: &MemoryDisk) -> Server {
-    let server = start(disk, &Time::at(TODAY.end().0 + 9 * 3_600_000));
+    when_closed(disk, TODAY)
+}
+
+/// In the morning after `day`.
+fn when_closed(disk: &MemoryDisk, day: Day) -> Server {
+    let server = start(disk, &Time::at(day.end().0 + 9 * 3_600_000));
     while !server.get("/v1/books/closes").json()["due"].is_null() {
         std::thread::yield_now();
     }
@@ -164,6 +170,49 @@ fn a_banks_file_is_compared_and_recorded_and_moves_nothing() {
             .contains("<p>Open differences: 0</p>")
     );
     server.stop().unwrap();
+}
+
+/// Differences of a day stay open when another day is compared, until that day is compared again.
+#[test]
+fn differences_are_open_until_each_of_their_days_is_compared_again() {
+    let disk = MemoryDisk::new();
+    banked(&disk).stop().unwrap();
+    let (one, two) = (TODAY, TODAY.next());
+    let compare = |from: Day, to: Day, lines: &str| {
+        let mut body = compare(lines);
+        (body["from"], body["to"]) = (json!(from.to_string()), json!(to.to_string()));
+        body
+    };
+    let almost = [
+        (31, "100.00"),
+        (32, "250.00"),
+        (33, "80.00"),
+        (34, "500.00"),
+    ]
+    .map(|(id, amount)| format!("{TODAY},13:00,{amount},{},in\n", hex(id)))
+    .concat();
+    let extra = format!("{two},13:00,1.00,CASH,in\n");
+    for (n, (body, open)) in [
+        (compare(one, one, &bank_lines()), 5),
+        (compare(two, two, ""), 5),
+        (compare(two, two, &extra), 6),
+        // The same as the first: it stands as it was recorded then.
+        (compare(one, one, &bank_lines()), 6),
+        (compare(one, one, &almost), 2),
+        (compare(one, two, &almost), 1),
+    ]
+    .iter()
+    .enumerate()
+    {
+        // Each start makes the page anew.
+        let server = when_closed(&disk, two);
+        let told = ask(&server, RECONCILIATIONS, &n.to_string(), body);
+        assert_eq!(told.status, 200, "{told:?}");
+        let page = server.get("/ledger").body;
+        let part = format!("<p>Open differences: {open}</p>");
+        assert!(page.contains(&part), "{n}: {page}");
+        server.stop().unwrap();
+    }
 }
 
 #[test]

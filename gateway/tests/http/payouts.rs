@@ -1,7 +1,7 @@
 //! An operator pays out, and the bank says what became of it.
 
 use khlong_crdt::time::UnixMillis;
-use khlong_gateway::domains::books::payout::{StatusReport, answered};
+use khlong_gateway::domains::books::payout::{StatusReport, answered, exported, settling_id};
 use khlong_gateway::domains::books::{BOOKS_DOMAIN, BooksCommand};
 use khlong_gateway::kernel::Command;
 use khlong_store::engine::memory::MemoryDisk;
@@ -176,9 +176,9 @@ fn a_bank_posts_what_it_paid_and_gives_back_what_it_refused() {
     let again = ask(&server, &answers(&batch), "bank 1", &body);
     assert_eq!((again.status, &again.body), (200, &first.body));
     assert_eq!(server.get("/v1/journal/head").body, head);
-    // So does the file, although its holds are settled.
+    // The file is not given out again: what came back must not be paid.
     let again = ask(&server, PAYOUTS, "28 Nov", &batch_body);
-    assert_eq!((again.status, &again.body), (200, &sent.body));
+    refused(&again, 409, "payout-settled");
     // Under another key it is read again, and says what was done.
     let told = ask(&server, &answers(&batch), "bank 1, again", &body).json();
     assert_eq!(
@@ -220,6 +220,27 @@ fn a_bank_posts_what_it_paid_and_gives_back_what_it_refused() {
     server.stop().unwrap();
 }
 
+/// What the route does first.
+fn note(server: &Server, said: &str, key: &str) {
+    let parsed = StatusReport::parse(said.as_bytes()).unwrap();
+    let read = server
+        .handle
+        .begin_read(move |committed| answered(committed.store, &parsed));
+    let (_, noted) = read.unwrap().blocking_recv().unwrap().unwrap();
+    let command = Command {
+        caller: b"desk".to_vec(),
+        scope: b"POST /v1/books/payouts/{id}/answers".to_vec(),
+        key: key.as_bytes().to_vec(),
+        admitted_at: UnixMillis(0),
+        domain: BOOKS_DOMAIN,
+        body: BooksCommand::AnswerPayouts(noted).encode(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(server.handle.write(command)).unwrap();
+}
+
 /// The gateway falls when it has noted a report and not yet asked the ledger.
 #[test]
 fn a_report_that_was_noted_and_not_carried_out_is_carried_out_by_its_retry() {
@@ -230,23 +251,7 @@ fn a_report_that_was_noted_and_not_carried_out_is_carried_out_by_its_retry() {
     let sent = ask(&server, PAYOUTS, "28 Nov", &payouts(&[41, 42, 43], "1"));
     let batch = sent.json()["batch"].as_str().unwrap().to_owned();
     let said = report(&batch, &[(41, "ACSC"), (42, "RJCT"), (43, "ACSC")]);
-    let parsed = StatusReport::parse(said.as_bytes()).unwrap();
-    let read = server
-        .handle
-        .begin_read(move |committed| answered(committed.store, &parsed));
-    let (_, noted) = read.unwrap().blocking_recv().unwrap().unwrap();
-    let command = Command {
-        caller: b"desk".to_vec(),
-        scope: b"POST /v1/books/payouts/{id}/answers".to_vec(),
-        key: b"bank 1".to_vec(),
-        admitted_at: UnixMillis(0),
-        domain: BOOKS_DOMAIN,
-        body: BooksCommand::AnswerPayouts(noted).encode(),
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    runtime.block_on(server.handle.write(command)).unwrap();
+    note(&server, &said, "bank 1");
     server.stop().unwrap();
     let server = on_the_next_day(&disk);
     assert_eq!(server.balance(5, "credits_posted"), "0");
@@ -262,5 +267,80 @@ fn a_report_that_was_noted_and_not_carried_out_is_carried_out_by_its_retry() {
     assert_eq!(told["failed"], json!([]));
     assert_eq!(server.balance(5, "credits_posted"), "12350");
     assert_eq!(server.balance(5, "credits_pending"), "0");
+    server.stop().unwrap();
+}
+
+/// Its answer was lost, and the shop got its money back before the retry.
+#[test]
+fn a_file_does_not_leave_once_a_hold_of_it_came_back() {
+    let disk = MemoryDisk::new();
+    let server = on_the_next_day(&disk);
+    set_up(server.address, 5);
+    held(&server);
+    let body = payouts(&[41, 42], "1");
+    let first = ask(&server, PAYOUTS, "28 Nov", &body);
+    assert_eq!(first.status, 200, "{first:?}");
+    let void = json!([{ "id": "61", "pending_id": "42", "flags": ["void_pending_transfer"] }]);
+    assert_eq!(server.send("back", void).results(), ["ok"]);
+    let head = server.get("/v1/journal/head").body;
+    for _ in 0..2 {
+        let retry = ask(&server, PAYOUTS, "28 Nov", &body);
+        refused(&retry, 409, "payout-settled");
+        let told = retry.json();
+        let detail = told["detail"].as_str().unwrap();
+        assert!(detail.contains("transfer 42 of batch"), "{detail}");
+        assert!(!retry.body.contains("CtrlSum"), "{retry:?}");
+    }
+    let other = ask(&server, PAYOUTS, "other", &body);
+    refused(&other, 409, "payout-recorded");
+    assert_ne!(server.get("/v1/journal/head").body, head);
+    server.stop().unwrap();
+}
+
+/// Between noting a report and settling it, one hold came back and the id for another was taken.
+#[test]
+fn what_the_ledger_refuses_is_told_and_a_fresh_key_has_other_ids() {
+    let disk = MemoryDisk::new();
+    let server = on_the_next_day(&disk);
+    set_up(server.address, 5);
+    held(&server);
+    let sent = ask(&server, PAYOUTS, "28 Nov", &payouts(&[41, 42, 43], "1"));
+    let batch = sent.json()["batch"].as_str().unwrap().to_owned();
+    let said = report(&batch, &[(41, "ACSC"), (42, "ACSC"), (43, "ACSC")]);
+    note(&server, &said, "bank 1");
+    let id = u128::from_str_radix(&batch, 16).unwrap();
+    let read = server
+        .handle
+        .begin_read(move |committed| exported(committed.store, id));
+    let record = read.unwrap().blocking_recv().unwrap().unwrap().unwrap();
+    let mut taken = pay(1, 1, 3, 1);
+    taken["id"] = json!(settling_id(&record.record, 43, true, 0).to_string());
+    let void = json!({ "id": "61", "pending_id": "41", "flags": ["void_pending_transfer"] });
+    let between = server.send("between", json!([void, taken]));
+    assert_eq!(between.results(), ["ok", "ok"]);
+
+    let body = json!({ "report": said });
+    let first = ask(&server, &answers(&batch), "bank 1", &body);
+    let told = first.json();
+    assert_eq!(told["posted"], json!(["42"]), "{told}");
+    assert_eq!(
+        told["failed"],
+        json!([
+            { "transfer_id": "41", "result": "pending_transfer_already_voided" },
+            { "transfer_id": "43", "result": "exists_with_different_flags" },
+        ])
+    );
+    assert_eq!(server.balance(5, "credits_posted"), "100");
+    assert_eq!(server.balance(5, "credits_pending"), "5");
+    let again = ask(&server, &answers(&batch), "bank 1", &body);
+    assert_eq!(again.body, first.body);
+    let fresh = ask(&server, &answers(&batch), "bank 1, again", &body).json();
+    assert_eq!(
+        (&fresh["posted"], &fresh["settled"], &fresh["contradicted"]),
+        (&json!(["43"]), &json!(["42"]), &json!(["41"])),
+        "{fresh}"
+    );
+    assert_eq!(fresh["failed"], json!([]));
+    assert_eq!(server.balance(5, "credits_posted"), "105");
     server.stop().unwrap();
 }

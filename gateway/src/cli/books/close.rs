@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::desk::Desk;
+use super::desk::{Desk, undecided};
 use super::{BooksError, hex};
 use crate::cli::CliError;
 use crate::cli::output::Output;
@@ -40,7 +40,8 @@ pub(in crate::cli) fn close(output: Output, asked: &Close) -> Result<(), CliErro
             break;
         }
         let command = BooksCommand::CloseDay(day);
-        match desk.ask("close", &command, CloseAnswer::decode)?.1 {
+        let (decided, told) = desk.ask("close", &command, CloseAnswer::decode)?;
+        match told {
             CloseAnswer::Unfinished { .. } => {}
             CloseAnswer::Closed(close) => {
                 if !output.json {
@@ -53,7 +54,7 @@ pub(in crate::cli) fn close(output: Output, asked: &Close) -> Result<(), CliErro
             // The journal's time stands behind the clock until it is reached.
             CloseAnswer::TooEarly { day, .. } => return Err(BooksError::NotOver { day }.into()),
             CloseAnswer::OutOfOrder { .. } | CloseAnswer::NothingYet => {
-                return Err(BooksError::Undecided.into());
+                return Err(undecided(&decided).into());
             }
         }
     }

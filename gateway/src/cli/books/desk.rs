@@ -2,19 +2,13 @@
 
 use std::path::Path;
 
-use khlong_crdt::id::LogId;
 use khlong_crdt::time::UnixMillis;
-use khlong_store::engine::rocks::RocksOptions;
-use khlong_store::identity::Role;
-use khlong_store::journal::JournalId;
-use khlong_store::store::{OpenOptions, Store};
 
 use super::BooksError;
-use crate::app::Clock;
-use crate::cli::CliError;
-use crate::domains;
+use crate::app::{self, AppError, Clock, Fresh, Opening};
+use crate::cli::{CliError, RunError};
 use crate::domains::books::{BOOKS_DOMAIN, BooksCommand};
-use crate::kernel::{Command, Decided, Kernel, Logic, Outcome};
+use crate::kernel::{Command, Decided, Kernel, KernelError, Outcome};
 
 /// Who asks. No key of the configuration can have this name.
 const CALLER: &[u8] = b"\0command";
@@ -29,23 +23,16 @@ pub(super) struct Desk<'p> {
 impl<'p> Desk<'p> {
     /// Opens a folder that is there. `accept_time`: a person has looked at the clock.
     pub(super) fn open(path: &'p Path, accept_time: bool) -> Result<Self, CliError> {
-        // Opening a store makes it.
-        drop(super::open(path)?);
-        let options = OpenOptions {
-            role: Role::Gateway,
-            // Of a folder that is there both names are its own.
-            fresh_log_id: LogId::from_bytes([0; 16]),
-            accept_loss: false,
-            sizes: RocksOptions::default(),
+        let opening = Opening {
+            folder: path.to_owned(),
+            ..Opening::default()
         };
-        let refused = |error| CliError::kernel(path, error);
-        let store = Store::open(path, &options).map_err(|error| CliError::store(path, error))?;
-        let fresh = JournalId::from_bytes([0; 16]);
-        let mut kernel =
-            Kernel::open(store, domains::all(), Logic::CURRENT, fresh).map_err(refused)?;
+        let opened = Fresh::draw().and_then(|fresh| app::open(&opening, fresh));
+        let mut kernel = opened.map_err(|error| unopened(path, error))?;
         let clock = Clock::start();
         if accept_time {
-            kernel.accept_time(clock.now().wall).map_err(refused)?;
+            let accepted = kernel.accept_time(clock.now().wall);
+            accepted.map_err(|error| CliError::kernel(path, error))?;
         }
         Ok(Self {
             path,
@@ -69,22 +56,59 @@ impl<'p> Desk<'p> {
         asked: &BooksCommand,
         decode: fn(&[u8]) -> Option<T>,
     ) -> Result<(Decided, T), CliError> {
-        let command = Command {
-            caller: CALLER.to_vec(),
-            scope: scope.as_bytes().to_vec(),
-            key: self.kernel.head().seq.next().0.to_be_bytes().to_vec(),
-            admitted_at: self.now(),
-            domain: BOOKS_DOMAIN,
-            body: asked.encode(),
-        };
         let refused = |error| CliError::kernel(self.path, error);
-        self.kernel.apply(&command).map_err(refused)?;
+        loop {
+            let command = Command {
+                caller: CALLER.to_vec(),
+                scope: scope.as_bytes().to_vec(),
+                key: self.kernel.head().seq.next().0.to_be_bytes().to_vec(),
+                admitted_at: self.clock.now().wall,
+                domain: BOOKS_DOMAIN,
+                body: asked.encode(),
+            };
+            match self.kernel.apply(&command) {
+                Ok(_) => break,
+                // Holds whose time is over come first, and fill a commit.
+                Err(KernelError::GroupFull) => {
+                    self.kernel.commit().map_err(refused)?;
+                    self.kernel.release();
+                }
+                Err(error) => return Err(refused(error)),
+            }
+        }
         self.kernel.commit().map_err(refused)?;
-        let decided = self.kernel.release().pop().map(|output| output.decided);
-        let answer = decided.and_then(|decided| match decided.outcome() {
-            Some(Outcome::Done(payload)) => decode(&payload).map(|answer| (decided, answer)),
+        let output = self.kernel.release().pop();
+        let Some(decided) = output.map(|output| output.decided) else {
+            return Err(refused(KernelError::Broken));
+        };
+        let answer = match decided.outcome() {
+            Some(Outcome::Done(payload)) => decode(&payload),
             Some(Outcome::Rejected(_)) | None => None,
-        });
-        answer.ok_or_else(|| BooksError::Undecided.into())
+        };
+        match answer {
+            Some(answer) => Ok((decided, answer)),
+            None => Err(undecided(&decided).into()),
+        }
     }
+}
+
+/// An answer that the books do not give to what was asked.
+pub(super) fn undecided(decided: &Decided) -> BooksError {
+    BooksError::Undecided {
+        entry: decided.seq.0,
+    }
+}
+
+fn unopened(path: &Path, error: AppError) -> CliError {
+    // What the commands that read say in these cases, with the path.
+    if let AppError::NoGateway { path } = error {
+        return CliError::NoGateway { path };
+    }
+    if let AppError::Store(error) = error {
+        return CliError::store(path, error);
+    }
+    if let AppError::Kernel(error) = error {
+        return CliError::kernel(path, error);
+    }
+    RunError::App(error).into()
 }

@@ -69,8 +69,13 @@ pub enum BooksError {
         batch: u128,
     },
     /// A command that was rejected.
-    #[error("the books do not take this; report it")]
-    Undecided,
+    #[error(
+        "the books did not take this, and entry {entry} of the journal says why (`export` prints it); report it"
+    )]
+    Undecided {
+        /// Its entry.
+        entry: u64,
+    },
     /// The closes are wrong.
     #[error("the closes do not hold")]
     Closes(#[source] CloseError),
@@ -92,7 +97,7 @@ impl BooksError {
             | Self::Format(_)
             | Self::NotOver { .. }
             | Self::Recorded { .. }
-            | Self::Undecided => 1,
+            | Self::Undecided { .. } => 1,
             Self::Newer { .. } => 8,
             Self::Cursor(_) => 2,
             Self::Statement(error) => of_statement(error),

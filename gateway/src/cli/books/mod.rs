@@ -1,5 +1,6 @@
-//! `statement`, `reconcile`, `payout` and `audit`: the books of a gateway's folder. Nothing in it is changed, and no lock
-//! is taken, so a gateway may be running: what is told is one moment of its past.
+//! `statement`, `reconcile`, `payout again`, `payout answer` and `audit`: the books of a gateway's folder.
+//! Nothing in it is changed, and no lock is taken, so a gateway may be running: what is told is one moment
+//! of its past.
 //!
 //! `close`, and what is asked to record, write: they need a folder that no gateway has.
 

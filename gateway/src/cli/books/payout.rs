@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::BooksError;
-use super::desk::Desk;
+use super::desk::{Desk, undecided};
 use crate::cli::CliError;
 use crate::cli::output::Output;
 use crate::domains::books::payout::{
@@ -149,12 +149,13 @@ fn export(output: Output, asked: &Export) -> Result<(), CliError> {
     let file = batch.file(format).map_err(failed)?;
     let command = BooksCommand::ExportPayouts(record);
     let unfit = |transfer, why| Err(failed(PayoutError::Unfit { transfer, why }));
-    match desk.ask("payout", &command, ExportAnswer::decode)?.1 {
+    let (decided, told) = desk.ask("payout", &command, ExportAnswer::decode)?;
+    match told {
         ExportAnswer::Recorded(..) => tell(output, id, &file),
         ExportAnswer::OtherFile(_) => Err(BooksError::Recorded { batch: id }.into()),
         ExportAnswer::Unfit(transfer) => unfit(transfer, "it is settled already"),
         ExportAnswer::InBatch(transfer, _) => unfit(transfer, "it is in another batch already"),
-        ExportAnswer::Differs => Err(BooksError::Undecided.into()),
+        ExportAnswer::Differs => Err(undecided(&decided).into()),
     }
 }
 

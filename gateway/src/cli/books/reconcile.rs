@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::BooksError;
-use super::desk::Desk;
+use super::desk::{Desk, undecided};
 use crate::cli::CliError;
 use crate::cli::output::Output;
 use crate::domains::books::reconciliation::{
@@ -49,10 +49,11 @@ pub(in crate::cli) fn reconcile(output: Output, asked: &Reconcile) -> Result<(),
     if asked.record {
         let mut desk = Desk::open(&asked.folder, asked.accept_time)?;
         let command = BooksCommand::RecordReconciliation(told.record());
-        match desk.ask("reconcile", &command, RecordAnswer::decode)?.1 {
+        let (decided, answer) = desk.ask("reconcile", &command, RecordAnswer::decode)?;
+        match answer {
             RecordAnswer::Recorded(..) => {}
             RecordAnswer::OtherClose | RecordAnswer::UnknownAccount | RecordAnswer::Differs => {
-                return Err(BooksError::Undecided.into());
+                return Err(undecided(&decided).into());
             }
         }
     }

@@ -11,7 +11,7 @@ use khlong_store::rows::Rows;
 use super::close::hash;
 use super::day::Day;
 use super::tables::{self, Close, DayRow};
-use super::totals::{Adder, ClassTotals, DayTotals};
+use super::totals::{AccountClass, Adder, ClassTotals, DayTotals};
 use crate::domains::ledger::{Place, first_records, last_records_before, records};
 
 /// Why the closes are not those of the ledger.
@@ -84,6 +84,30 @@ pub fn close_totals(rows: &dyn Rows, day: Day) -> Result<Option<DayTotals>, Stor
         Some(_) => tables::totals(rows, day).map(Some),
         None => Ok(None),
     }
+}
+
+/// The same for classes behind `after`, in order, at most `max`.
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn close_classes(
+    rows: &dyn Rows,
+    day: Day,
+    after: Option<AccountClass>,
+    max: usize,
+) -> Result<Option<Vec<(AccountClass, ClassTotals)>>, StoreError> {
+    if close_of(rows, day)?.is_none() {
+        return Ok(None);
+    }
+    let mut found = Vec::new();
+    tables::each_total(rows, day, after, &mut |class, sums| {
+        if found.len() == max {
+            return ControlFlow::Break(());
+        }
+        found.push((class, sums));
+        ControlFlow::Continue(())
+    })?;
+    Ok(Some(found))
 }
 
 /// The day that is to be closed next: the one after the last close, at first that of the first record.

@@ -21,8 +21,8 @@ mod totals;
 
 pub use amount::decimal;
 pub use closes::{
-    CloseError, DueDays, close_of, close_totals, closes, due_day, due_days, last_close,
-    verify_closes,
+    CloseError, DueDays, close_classes, close_of, close_totals, closes, due_day, due_days,
+    last_close, verify_closes,
 };
 pub use commands::{BooksCommand, CloseAnswer};
 pub use day::{Day, NoDay};

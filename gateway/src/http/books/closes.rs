@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::fields::{DayText, hex};
 use super::query::Query;
 use crate::domains::books::{
-    AccountClass, ClassTotals, Close, Day, DueDays, close_of, close_totals, closes, due_days,
+    AccountClass, ClassTotals, Close, Day, DueDays, close_classes, close_of, closes, due_days,
 };
 use crate::http::keys::Scheme;
 use crate::http::ledger::answer;
@@ -197,26 +197,23 @@ pub(in crate::http) async fn get(
     let found = service
         .read(move |committed| {
             let close = close_of(committed.store, day)?;
-            let totals = close_totals(committed.store, day)?;
-            Ok::<_, khlong_store::error::StoreError>(close.zip(totals))
+            let classes = close_classes(committed.store, day, after, limit + 1)?;
+            Ok::<_, khlong_store::error::StoreError>(close.zip(classes))
         })
         .await?;
-    let (close, totals) = found.ok_or_else(|| {
+    let (close, mut classes) = found.ok_or_else(|| {
         Problem::new(
             ProblemKind::NotFound,
             format!("{day} is not closed; GET /v1/books/closes tells which days are"),
         )
     })?;
-    let rest = totals.0.into_iter();
-    let mut classes = rest
-        .filter(|(class, _)| after.is_none_or(|after| *class > after))
-        .peekable();
-    let page: Vec<_> = classes.by_ref().take(limit).collect();
-    let last = page.last().filter(|_| classes.peek().is_some());
+    let has_more = classes.len() > limit;
+    classes.truncate(limit);
+    let last = classes.last().filter(|_| has_more);
     Ok(answer(&CloseAnswer {
         close: close.into(),
         next: last.map(|(class, _)| format!("{}-{}", class.ledger, class.code)),
-        totals: page.into_iter().map(ClassAnswer::from).collect(),
+        totals: classes.into_iter().map(ClassAnswer::from).collect(),
     }))
 }
 

@@ -10,15 +10,15 @@ use utoipa::ToSchema;
 use super::fields::{DayText, Moment, batch_text, hex};
 use super::{decoded, impossible, not_paid_out};
 use crate::domains::books::payout::{
-    AccountNumber, Agent, Creditor, Debtor, ExportAnswer, PAYOUTS_MAX, PayoutBatch, PayoutError,
-    PayoutFormat, Text140,
+    AccountNumber, Agent, Creditor, Debtor, ExportAnswer, ExportRecord, PAYOUTS_MAX, PayoutBatch,
+    PayoutError, PayoutFormat, Text140, first_settled,
 };
 use crate::domains::books::{BOOKS_DOMAIN, BooksCommand};
 use crate::http::keys::Role;
 use crate::http::ledger::number::{Decimal, Decimal128, bounded};
 use crate::http::ledger::{answer, moment};
 use crate::http::problem::{Problem, ProblemBody, ProblemKind};
-use crate::http::service::Shared;
+use crate::http::service::{Service, Shared};
 
 const SCOPE: &str = "POST /v1/books/payouts";
 
@@ -101,7 +101,7 @@ pub(in crate::http) struct PayoutsAnswer {
     sum: Decimal128,
     /// BLAKE3 of the file, in hexadecimal.
     file_digest: String,
-    /// The file: send it to the bank once.
+    /// The file: send it to the bank once. It is not given out again once a payment of it is settled.
     file: String,
 }
 
@@ -130,7 +130,7 @@ impl NewPayouts {
 }
 
 /// Records a batch of payouts, then gives its file. A batch is given out under one idempotency key;
-/// a retry under it gets the same file again.
+/// a retry under it gets the same file again, while all of its payments wait.
 #[utoipa::path(post, path = "/v1/books/payouts", tag = "books", operation_id = "create_payouts",
     request_body = NewPayouts,
     params(("Idempotency-Key" = String, Header, description = "1 to 255 printable ASCII characters, in quotes")),
@@ -172,26 +172,51 @@ pub(in crate::http) async fn create(
     let decided = service.write(command).await?;
     let unfit = |transfer, why| Err(not_paid_out(&PayoutError::Unfit { transfer, why }));
     match decoded(&decided, ExportAnswer::decode)? {
-        ExportAnswer::Recorded(seq, at) if seq == decided.seq => Ok(answer(&PayoutsAnswer {
-            entry: seq.0,
-            time: moment(at),
-            batch: batch_text(record.batch),
-            payments: record.transfers.len(),
-            sum: Decimal(record.sum),
-            file_digest: hex(&record.file_digest),
-            // It was made of texts.
-            file: String::from_utf8_lossy(&file).into_owned(),
-        })),
+        ExportAnswer::Recorded(seq, at) if seq == decided.seq => {
+            refuse_settled(&service, seq.0, &record).await?;
+            Ok(answer(&PayoutsAnswer {
+                entry: seq.0,
+                time: moment(at),
+                batch: batch_text(record.batch),
+                payments: record.transfers.len(),
+                sum: Decimal(record.sum),
+                file_digest: hex(&record.file_digest),
+                // It was made of texts.
+                file: String::from_utf8_lossy(&file).into_owned(),
+            }))
+        }
         // Under another key: nobody knows whether it has left.
         ExportAnswer::Recorded(seq, _) => Err(left_before(record.batch, seq.0)),
         ExportAnswer::OtherFile(_) => {
             let batch = record.batch;
             Err(not_paid_out(&PayoutError::OtherFile { batch }))
         }
-        ExportAnswer::Unfit(transfer) => unfit(transfer, "it was settled meanwhile"),
+        ExportAnswer::Unfit(transfer) => unfit(transfer, "it is settled already"),
         ExportAnswer::InBatch(transfer, _) => unfit(transfer, "it is in another batch already"),
         ExportAnswer::Differs => Err(impossible(&decided)),
     }
+}
+
+/// The key may be old: what was given back since must not be paid as well.
+async fn refuse_settled(
+    service: &Service,
+    entry: u64,
+    record: &ExportRecord,
+) -> Result<(), Problem> {
+    let transfers = record.transfers.clone();
+    let settled = service
+        .read(move |committed| first_settled(committed.store, &transfers))
+        .await?;
+    let Some(transfer) = settled else {
+        return Ok(());
+    };
+    let batch = record.batch;
+    Err(Problem::new(
+        ProblemKind::PayoutSettled,
+        format!(
+            "transfer {transfer} of batch {batch:032x} (entry {entry}) is settled, so the batch's file leaves no more; ask the bank whether it has it, and if not, void the holds that wait and make others"
+        ),
+    ))
 }
 
 fn left_before(batch: u128, entry: u64) -> Problem {

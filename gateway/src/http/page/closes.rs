@@ -7,15 +7,16 @@ use data_encoding::HEXLOWER;
 use khlong_store::error::StoreError;
 
 use crate::app::Committed;
-use crate::domains::books::reconciliation::{Recorded, latest};
+use crate::domains::books::reconciliation::{Recorded, standing};
 use crate::domains::books::{Close, DueDays, due_days, last_close};
+use crate::http::limits::{COMPARISONS_READ_MAX, COMPARISONS_SHOWN_MAX};
 
 /// The books as the last entry left them.
 pub(super) struct Closes {
     last: Option<Close>,
     due: Option<DueDays>,
-    /// Of each account that was compared with the bank the last comparison.
-    compared: Vec<Recorded>,
+    /// Comparisons with the bank that a later one does not replace; `None`: too many to read.
+    compared: Option<Vec<Recorded>>,
 }
 
 impl Closes {
@@ -23,7 +24,7 @@ impl Closes {
         Ok(Self {
             last: last_close(committed.store)?,
             due: due_days(committed.store, committed.now)?,
-            compared: latest(committed.store)?.into_values().collect(),
+            compared: standing(committed.store, COMPARISONS_READ_MAX)?,
         })
     }
 
@@ -56,19 +57,37 @@ impl Closes {
         self.compared_html(page);
     }
 
+    /// A comparison counts until each of its days was compared again.
     fn compared_html(&self, page: &mut String) {
-        let counts = self
-            .compared
-            .iter()
-            .map(|it| u64::from(it.record.differences));
-        let open: u64 = counts.sum();
+        page.push_str("<h2>Bank</h2>\n");
+        let Some(compared) = &self.compared else {
+            let _ = writeln!(
+                page,
+                "<p>Open differences: not counted, since more than {COMPARISONS_READ_MAX} comparisons are recorded</p>"
+            );
+            return;
+        };
+        let is_open = |it: &&Recorded| it.record.differences > 0;
+        let open = compared.iter().filter(is_open);
+        let sum: u64 = open
+            .clone()
+            .map(|it| u64::from(it.record.differences))
+            .sum();
+        let last = compared.first().map_or("none yet".to_owned(), |it| {
+            let record = &it.record;
+            format!(
+                "account {}, {} to {}",
+                record.account, record.from, record.to
+            )
+        });
         let _ = writeln!(
             page,
-            "<h2>Bank</h2>\n<p>Open differences: {open}</p>\n<table>\n<caption>The last comparison of each account</caption>\n\
+            "<p>Open differences: {sum}</p>\n<p>Last comparison: {last}</p>\n<table>\n\
+            <caption>Comparisons with differences, until each of their days was compared again: the last {COMPARISONS_SHOWN_MAX}</caption>\n\
             <thead><tr><th scope=\"col\">Account</th><th scope=\"col\">From</th><th scope=\"col\">To</th>\
             <th scope=\"col\">Matched</th><th scope=\"col\">Differences</th><th scope=\"col\">Entry</th></tr></thead>\n<tbody>"
         );
-        for compared in &self.compared {
+        for compared in open.take(COMPARISONS_SHOWN_MAX) {
             let record = &compared.record;
             let _ = writeln!(
                 page,
@@ -81,8 +100,8 @@ impl Closes {
                 compared.seq.0,
             );
         }
-        if self.compared.is_empty() {
-            page.push_str("<tr><td colspan=\"6\">Nothing was compared yet</td></tr>\n");
+        if sum == 0 {
+            page.push_str("<tr><td colspan=\"6\">None</td></tr>\n");
         }
         page.push_str("</tbody>\n</table>\n");
     }

@@ -121,7 +121,8 @@ impl PayoutBatch {
     }
 
     /// The same for whoever asks again under an idempotency key: if this batch is recorded, its holds may be
-    /// settled by now, and it is put together as it was.
+    /// settled by now, and it is put together as it was, so that the key finds its answer. Its file may leave
+    /// only if [`first_settled`] finds none.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -217,6 +218,21 @@ impl PayoutBatch {
             transfers: self.payouts.iter().map(|it| it.transfer).collect(),
         })
     }
+}
+
+/// The first of these holds that does not wait any more. What came back, or was paid, must not be paid by a
+/// file that leaves now.
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn first_settled(rows: &dyn Rows, transfers: &[u128]) -> Result<Option<u128>, StoreError> {
+    for transfer in transfers {
+        let found = ledger::transfer(rows, *transfer)?;
+        if found.is_none_or(|(_, _, state)| state != TransferState::Pending) {
+            return Ok(Some(*transfer));
+        }
+    }
+    Ok(None)
 }
 
 /// The id of the batch of these holds, which are in order.

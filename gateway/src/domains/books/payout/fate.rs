@@ -11,6 +11,8 @@ use crate::domains::ledger::{self, Transfer, TransferFlags, TransferState};
 /// Ids that are tried for a post or void of one hold: their numbers are a byte.
 pub const SETTLING_IDS_MAX: u32 = 256;
 
+const _: () = assert!(SETTLING_IDS_MAX == u8::MAX as u32 + 1);
+
 /// What becomes of a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {

@@ -18,7 +18,7 @@ mod settlement;
 mod text;
 
 pub use answer::{AnswerRecord, FatesAnswer};
-pub use batch::{Creditor, Debtor, PAYOUTS_MAX, Payout, PayoutBatch, PayoutFormat};
+pub use batch::{Creditor, Debtor, PAYOUTS_MAX, Payout, PayoutBatch, PayoutFormat, first_settled};
 pub use export::{ExportAnswer, ExportRecord, Exported, batch_of, exported};
 pub use fate::{Fate, SETTLING_IDS_MAX, settling_id};
 pub use pain002::{PAIN002_BYTES_MAX, PaymentStatus, StatusError, StatusReport};

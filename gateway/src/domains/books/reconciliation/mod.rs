@@ -20,7 +20,7 @@ pub use bank_file::{
 };
 pub use compare::{Difference, DifferenceKind};
 pub use ours::{OUR_ENTRIES_MAX, OurEntry, OurPage, our_page, reference_key};
-pub use record::{ReconciliationRecord, RecordAnswer, Recorded, latest, recorded};
+pub use record::{ReconciliationRecord, RecordAnswer, Recorded, recorded, standing};
 pub use report::{Reconciliation, closed_for, reconcile};
 
 pub(super) use record::record;

@@ -1,6 +1,7 @@
 //! What is kept of a comparison: its digests. The report itself can be made again from the ledger and
 //! the file.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -158,28 +159,61 @@ pub fn recorded(rows: &dyn Rows, report_digest: &[u8; 32]) -> Result<Option<Reco
     }
 }
 
-/// Of each account the comparison that reaches furthest, of several the one that was recorded last. Reads
-/// every record.
+/// The comparisons of which a day at least was not compared again since, the one that was recorded last
+/// first; `None` if more than `max` are recorded, which are not read.
 ///
 /// # Errors
 /// From the disk, or a damaged row.
-pub fn latest(rows: &dyn Rows) -> Result<BTreeMap<u128, Recorded>, StoreError> {
-    let mut found: BTreeMap<u128, Recorded> = BTreeMap::new();
+pub fn standing(rows: &dyn Rows, max: usize) -> Result<Option<Vec<Recorded>>, StoreError> {
+    let mut found = Vec::new();
+    let mut is_all = true;
     rows.scan(
         Table::BooksReconciliation,
         &KeyRange::all(),
         Direction::Forward,
         &mut |key, row| {
-            let read = decode(key, row)?;
-            let place = |it: &Recorded| (it.record.to, it.seq);
-            let known = found.get(&read.record.account);
-            if known.is_none_or(|known| place(known) < place(&read)) {
-                found.insert(read.record.account, read);
+            if found.len() == max {
+                is_all = false;
+                return Ok(ControlFlow::Break(()));
             }
+            found.push(decode(key, row)?);
             Ok(ControlFlow::Continue(()))
         },
     )?;
-    Ok(found)
+    if !is_all {
+        return Ok(None);
+    }
+    found.sort_by_key(|it| Reverse(it.seq));
+    let mut known: BTreeMap<u128, Days> = BTreeMap::new();
+    found.retain(|it| {
+        let days = known.entry(it.record.account).or_default();
+        days.add(it.record.from, it.record.to)
+    });
+    Ok(Some(found))
+}
+
+/// Days: the last of each run of them, by its first. No two runs touch.
+#[derive(Default)]
+struct Days(BTreeMap<Day, Day>);
+
+impl Days {
+    /// Returns whether one of them is new.
+    fn add(&mut self, mut from: Day, mut to: Day) -> bool {
+        let before = self.0.range(..=from).next_back();
+        if before.is_some_and(|(_, last)| *last >= to) {
+            return false;
+        }
+        loop {
+            let touching = self.0.range(..=to.next()).next_back();
+            let Some((&first, &last)) = touching.filter(|(_, last)| last.next() >= from) else {
+                break;
+            };
+            self.0.remove(&first);
+            (from, to) = (from.min(first), to.max(last));
+        }
+        self.0.insert(from, to);
+        true
+    }
 }
 
 fn decode(report_digest: &[u8], row: &[u8]) -> Result<Recorded, StoreError> {
