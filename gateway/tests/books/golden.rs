@@ -21,8 +21,8 @@ use crate::golden_file::{appended, hex};
 use crate::office::{HOUR, Office, TODAY, kernel};
 
 const GOLDEN: &str = include_str!("../../testdata/journal-2.txt");
-const HEAD: &str = "8e2c02bfee3b61f45d89d8034015d61190ddcf1ea87c6456ed64b19187b507f4";
-const STATE: &str = "15fceda293fa56bcc2534d0b9954c93dce69ffee0a7f971b0514e257449c1a0b";
+const HEAD: &str = "15d1e498d67f209e6bf1f014b5e004a949d4c343bea593c86be5d90a32171ce6";
+const STATE: &str = "b0ca9ae8cca44c74f077b2e970c82ec4b7cc385f1bb1aecc404362d268d2313d";
 const CLOSE: &str = "c45410a5eb718f2ac3b2a23e4bfdbdbe7422eafe5c187ba5dcc9367ae9e53d82";
 
 #[test]
