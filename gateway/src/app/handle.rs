@@ -77,6 +77,8 @@ pub struct Committed<'k> {
     pub head: Head,
     /// The time of that entry.
     pub time: UnixMillis,
+    /// The driver's clock.
+    pub now: UnixMillis,
 }
 
 /// A read, which sends its own answer.

@@ -29,6 +29,12 @@ pub const FOLLOWER_WAITS: Duration = Duration::from_secs(10);
 /// How often old idempotency keys are looked for: 1 hour.
 pub const EVICT_EVERY: Duration = Duration::from_secs(3_600);
 
+/// How long the driver asks nothing of a domain that rejected a command of its own: 1 minute, and
+/// twice as long after each further one. Each try is an entry of the journal.
+pub const OWN_PAUSE_MIN: Duration = Duration::from_secs(60);
+/// The longest such pause: 1 hour.
+pub const OWN_PAUSE_MAX: Duration = Duration::from_secs(3_600);
+
 /// How long a commit that wrote nothing is tried again before the gateway ends: 1 minute, so
 /// that the stall of a disk ends nothing. Whoever waits goes on waiting.
 pub const COMMIT_WITHIN: Duration = Duration::from_secs(60);

@@ -9,6 +9,7 @@ mod clock;
 mod driver;
 mod handle;
 pub mod limits;
+mod pauses;
 pub mod postgres;
 
 use std::future::Future;
@@ -33,7 +34,7 @@ use tokio::task::JoinHandle;
 pub use self::handle::{AskError, Committed, Handle, State};
 
 pub(crate) use self::clock::Clock;
-pub use self::clock::WallClock;
+pub use self::clock::DriverClock;
 use self::driver::Driver;
 use self::handle::Input;
 use self::limits::STOP_WITHIN;
@@ -169,8 +170,13 @@ impl App {
     /// holds is told by [`Self::run`].
     pub async fn start(options: Options) -> Result<Self, AppError> {
         let fresh = Fresh::draw()?;
-        let folder = options.clone();
-        let open: Open = Box::new(move || open(&folder, fresh));
+        let opening = Opening {
+            folder: options.folder.clone(),
+            sizes: options.sizes,
+            accept_loss: options.accept_loss,
+            journal: options.journal.clone(),
+        };
+        let open: Open = Box::new(move || open(&opening, fresh));
         Self::start_on(options, open, clock::system()).await
     }
 
@@ -181,7 +187,7 @@ impl App {
     pub async fn start_on(
         options: Options,
         open: Open,
-        clock: WallClock,
+        clock: DriverClock,
     ) -> Result<Self, AppError> {
         let listen = |source| AppError::Listen {
             address: options.http,
@@ -295,13 +301,13 @@ async fn stop_driver(handle: &Handle) {
 
 /// Random names for a folder that is new.
 #[derive(Clone, Copy)]
-struct Fresh {
+pub(crate) struct Fresh {
     log: LogId,
     journal: JournalId,
 }
 
 impl Fresh {
-    fn draw() -> Result<Self, AppError> {
+    pub(crate) fn draw() -> Result<Self, AppError> {
         let (mut log, mut journal) = ([0; 16], [0; 16]);
         getrandom::fill(&mut log).map_err(AppError::Entropy)?;
         getrandom::fill(&mut journal).map_err(AppError::Entropy)?;
@@ -312,7 +318,22 @@ impl Fresh {
     }
 }
 
-fn open(options: &Options, fresh: Fresh) -> Result<Kernel, AppError> {
+/// Which folder a kernel is opened on, and how.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Opening {
+    /// The folder of a gateway.
+    pub(crate) folder: PathBuf,
+    /// Sizes of its store.
+    pub(crate) sizes: RocksOptions,
+    /// Open it although acknowledged commits are gone.
+    pub(crate) accept_loss: bool,
+    /// The database that keeps the journal; `None`: the folder itself, and a copy is refused.
+    pub(crate) journal: Option<PostgresOptions>,
+}
+
+/// Opens a folder that has a journal. All that writes to one comes through here: a second way
+/// could begin a journal, or write where another one is kept.
+pub(crate) fn open(options: &Opening, fresh: Fresh) -> Result<Kernel, AppError> {
     let no_gateway = || AppError::NoGateway {
         path: options.folder.clone(),
     };
@@ -341,7 +362,7 @@ fn open(options: &Options, fresh: Fresh) -> Result<Kernel, AppError> {
 }
 
 fn journal_of(
-    options: &Options,
+    options: &Opening,
     store: &mut Store,
     copy: &Head,
 ) -> Result<Box<dyn Journal>, AppError> {
@@ -368,10 +389,10 @@ fn drive(
     open: Open,
     queued: Receiver<Input>,
     handle: &Handle,
-    clock: WallClock,
+    clock: DriverClock,
 ) -> Result<(), AppError> {
     let mut kernel = open()?;
-    let now = clock();
+    let now = clock().wall;
     if options.accept_time {
         kernel.accept_time(now)
     } else {

@@ -62,11 +62,13 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Close the days that are over, and print their hashes. A gateway that runs does so by itself.
+    Close(super::books::Close),
     /// What an account did from one day to another, as CSV, or as JSON with --json.
     Statement(super::books::Statement),
-    /// Compare an account with a bank's file over days that are closed. Nothing is moved.
+    /// Compare an account with a bank's file over days that are closed, and record that if it is asked for. Nothing is moved.
     Reconcile(super::books::Reconcile),
-    /// Write the file of a recorded batch of payouts again, and read what a bank answers to it.
+    /// Record a batch of payouts and write its file, write that again, and read what a bank answers to it.
     #[command(subcommand)]
     Payout(super::books::Payout),
     /// Check every hash of the journal and every close, and write the journal as CSV and Parquet.

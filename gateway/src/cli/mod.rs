@@ -1,4 +1,4 @@
-//! `khlong-gateway run | promptpay | init | verify | replay | export | statement |
+//! `khlong-gateway run | promptpay | init | verify | replay | export | close | statement |
 //! reconcile | payout | audit | completions | man`.
 //!
 //! Standard output is data only; words for people go to standard error. Exit codes are those of the
@@ -47,6 +47,7 @@ impl Arguments {
                 config,
             } => journal::replay(output, &folder, &into, config.as_deref()),
             Command::Export { folder, config } => export::entries(&folder, config.as_deref()),
+            Command::Close(asked) => books::close(output, &asked),
             Command::Statement(asked) => books::statement(output, &asked),
             Command::Reconcile(asked) => books::reconcile(output, &asked),
             Command::Payout(asked) => books::payout(output, &asked),

@@ -97,7 +97,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeySection {
-    /// What it may do: `reader`, `writer` or `admin`, each also what those before it may.
+    /// What it may do: `reader`, `writer`, `operator` or `admin`, each also what those before it may.
     pub role: Role,
     /// BLAKE3 of the secret, in hexadecimal: what `b3sum` prints.
     pub hash: Option<String>,

@@ -6,6 +6,7 @@
 //! restart. `GET /openapi.json` describes the routes, from the same table that serves them.
 
 pub mod bodies;
+mod books;
 mod connections;
 mod health;
 mod idempotency;

@@ -376,6 +376,9 @@ impl Kernel {
         if self.broken {
             return Err(KernelError::Broken);
         }
+        if cfg!(khlong_mutant = "follow") {
+            return Ok(());
+        }
         let followed = self.catch_up();
         self.broken |= followed.is_err();
         followed
@@ -401,42 +404,50 @@ impl Kernel {
         std::mem::take(&mut self.released)
     }
 
-    /// The earliest time at which a domain wants a command of its own; the driver then
-    /// submits what [`Self::due`] gives.
+    /// The earliest of [`Self::deadlines`].
     ///
     /// # Errors
     /// From the disk; [`KernelError::Broken`].
     pub fn next_deadline(&self) -> Result<Option<UnixMillis>, KernelError> {
+        let deadlines = self.deadlines()?;
+        Ok(deadlines.into_iter().map(|(_, at)| at).min())
+    }
+
+    /// Which domains want a command of their own, and when; the driver then submits what
+    /// [`Self::due`] gives.
+    ///
+    /// # Errors
+    /// From the disk; [`KernelError::Broken`].
+    pub fn deadlines(&self) -> Result<Vec<(u8, UnixMillis)>, KernelError> {
         if self.broken {
             return Err(KernelError::Broken);
         }
-        let mut earliest: Option<UnixMillis> = None;
+        let mut deadlines = Vec::new();
         for domain in &self.domains {
             if let Some(at) = domain.next_deadline(&self.store)? {
-                earliest = Some(earliest.map_or(at, |known| known.min(at)));
+                deadlines.push((domain.number(), at));
             }
         }
-        Ok(earliest)
+        Ok(deadlines)
     }
 
-    /// The first domain whose deadline is not after `now`, and the body of the command that it
+    /// The domains whose deadline is not after `now`, each with the body of the command that it
     /// wants.
     ///
     /// # Errors
     /// From the disk; [`KernelError::Broken`].
-    pub fn due(&self, now: UnixMillis) -> Result<Option<(u8, Vec<u8>)>, KernelError> {
-        if self.broken {
-            return Err(KernelError::Broken);
-        }
-        for domain in &self.domains {
-            let deadline = domain.next_deadline(&self.store)?;
-            if deadline.is_some_and(|at| at <= now)
-                && let Some(body) = domain.due()
-            {
-                return Ok(Some((domain.number(), body)));
-            }
-        }
-        Ok(None)
+    pub fn due(&self, now: UnixMillis) -> Result<Vec<(u8, Vec<u8>)>, KernelError> {
+        let deadlines = self.deadlines()?;
+        let is_due = |number| {
+            let mut all = deadlines.iter();
+            all.any(|(domain, at)| *domain == number && *at <= now)
+        };
+        let due = self
+            .domains
+            .iter()
+            .filter(|domain| is_due(domain.number()))
+            .filter_map(|domain| Some((domain.number(), domain.due()?)));
+        Ok(due.collect())
     }
 
     /// How far the views go, uncommitted commands included.

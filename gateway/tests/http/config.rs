@@ -53,7 +53,7 @@ fn slips_are_told_with_what_was_meant() {
         ("[keys.a]\nrole = 'reader'\nsecre = 'x'", "`keys.a.secret`"),
         (
             "[keys.a]\nrole = 'root'\nsecret = 'x'",
-            "reader, writer, admin",
+            "reader, writer, operator, admin",
         ),
         ("[limits]\nqueue = 0", "`limits.queue`"),
         ("[limits]\nqueue = 1025", "1024"),

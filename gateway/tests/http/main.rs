@@ -7,12 +7,18 @@
 )]
 
 mod books;
+mod browser;
 mod client;
+mod close_killed;
 mod config;
+mod days;
+mod due;
 mod failing;
 mod idempotency;
 mod killed;
 mod limits;
 mod malformed;
+mod office;
+mod payouts;
 mod routes;
 mod server;

@@ -15,7 +15,7 @@ use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::error::{EngineError, StoreError};
 use khlong_store::identity::Role;
-use khlong_store::journal::{Head, JournalError, JournalId};
+use khlong_store::journal::{JournalError, JournalId};
 use khlong_store::store::{OpenOptions, Store};
 
 use super::remote::Remote;
@@ -182,7 +182,12 @@ impl Gateway {
         let kernel = self.kernel.as_mut().ok_or(Stop::Fault("turns of nobody"))?;
         kernel.tick(now).map_err(stop)?;
         self.swept_at = (!is_full).then_some(now);
-        if !is_full && let Some((domain, body)) = kernel.due(now).map_err(stop)? {
+        let due = if is_full {
+            Vec::new()
+        } else {
+            kernel.due(now).map_err(stop)?
+        };
+        for (domain, body) in due {
             kernel
                 .apply(&Command {
                     caller: DRIVER_CALLER.to_vec(),
@@ -263,19 +268,15 @@ impl Gateway {
         Ok(replies)
     }
 
-    /// Answers the reads of the turn from what is committed. With a journal elsewhere, only
-    /// if that is still all there is.
-    pub(super) fn read(&mut self) -> Result<Vec<Reply>, Stop> {
-        let Some(kernel) = self.kernel.as_ref() else {
-            return Ok(Vec::new());
+    /// Answers the reads of the turn from what is committed, by any gateway: the journal is asked
+    /// once for all of them. Returns whether another one had appended.
+    pub(super) fn read(&mut self) -> Result<(Vec<Reply>, bool), Stop> {
+        let Some(kernel) = self.kernel.as_mut() else {
+            return Ok((Vec::new(), false));
         };
-        if let Some(line) = &self.line
-            && !self.reads.is_empty()
-        {
-            let tail: Option<Head> = line.tail().map_err(|error| stop(error.into()))?;
-            if tail != Some(kernel.head()) {
-                return Err(Stop::Fault("reads of a deposed leader refused"));
-            }
+        let known = kernel.head();
+        if !self.reads.is_empty() {
+            kernel.follow().map_err(stop)?;
         }
         let mut replies = Vec::new();
         for request in std::mem::take(&mut self.reads) {
@@ -288,7 +289,12 @@ impl Gateway {
                 });
             }
         }
-        Ok(replies)
+        let has_followed = kernel.head() != known;
+        if has_followed {
+            // What came along may hold what is over by this one's clock: its next turn ends it.
+            self.swept_at = None;
+        }
+        Ok((replies, has_followed))
     }
 
     /// The process ends: whoever waits hears nothing.

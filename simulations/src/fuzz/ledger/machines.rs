@@ -80,12 +80,18 @@ impl Run<'_> {
             return self.crash(place, kept);
         }
         let answers = gateway.release().and_then(|mut replies| {
-            replies.extend(gateway.read()?);
-            Ok(replies)
+            let (read, has_followed) = gateway.read()?;
+            replies.extend(read);
+            Ok((replies, has_followed))
         });
         match answers {
             Err(stop) => self.stopped(place, stop),
-            Ok(replies) => {
+            Ok((replies, has_followed)) => {
+                if has_followed {
+                    self.findings()
+                        .happened("reads behind another gateway's entries");
+                    self.look(place);
+                }
                 self.reply(place, replies);
                 self.go_on(place);
             }

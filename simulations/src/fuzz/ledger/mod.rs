@@ -95,7 +95,7 @@ pub const MUST_HAPPEN: [&str; 60] = [
     "remote: late appends refused",
     "remote: appends of a deposed leader refused",
     "leaders deposed",
-    "reads of a deposed leader refused",
+    "reads behind another gateway's entries",
     "views not kept after an append",
     "journals replayed",
     "gateways of one journal compared",
