@@ -25,7 +25,7 @@ use khlong_store::tables::named::Named;
 use khlong_store::tables::quotas::{Scope, Use};
 use khlong_store::tables::retention::{ExpiringReceipt, Noted, TimelineRetention};
 use khlong_store::tables::{
-    admission, blocked, cursors, named, outbox, quotas, receipts, retention, timelines,
+    admission, blocked, cursors, named, outbox, quotas, receipts, retention, snapshots, timelines,
 };
 
 #[test]
@@ -203,6 +203,8 @@ fn golden_keys() {
     retention::note_receipt(&mut batch, &expiring(), &envelope.id()).unwrap();
     retention::put_noted(&mut batch, Noted::default()).unwrap();
     blocked::put(&mut batch, &blocked_in(timeline)).unwrap();
+    snapshots::put_head(&mut batch, &timeline, vec![1; 40]).unwrap();
+    snapshots::put_page(&mut batch, &timeline, &[0x44; 37], vec![2; 40]).unwrap();
     put_gateway_rows(&mut batch);
     let writes = batch.into_writes();
     store.commit(writes, Durability::Synced).unwrap();
@@ -257,6 +259,10 @@ fn golden_keys() {
             vec!["0300000000000005060000000000000708".to_owned()],
         ),
         ("blocked", vec![format!("{t}{}", "33".repeat(32))]),
+        (
+            "snapshot",
+            vec![t.clone(), format!("{t}{}", "44".repeat(37))],
+        ),
     ]);
     golden.extend(gateway_golden(one));
     assert_eq!(found, golden);

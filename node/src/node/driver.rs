@@ -340,6 +340,10 @@ impl Driver {
 
     fn close(&mut self) {
         self.links.close(GOODBYE_MAX);
+        let kept = self.peer.as_mut().map(Peer::keep_snapshots);
+        if let Some(Err(error)) = kept {
+            tracing::warn!(error = %described(&error), "the next start reads everything again");
+        }
         self.peer = None;
     }
 }

@@ -59,6 +59,7 @@ impl Peer {
                 Err(error) => return Err(NodeError::Store(error)),
             }
         }
+        self.keep_due_snapshots()?;
         self.released.extend(self.held.drain(..));
         let count = std::mem::take(&mut self.missed);
         let missed = (count > 0).then_some(Event::Missed { count });

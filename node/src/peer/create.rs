@@ -105,12 +105,14 @@ impl Peer {
             })?;
         let book = Book::decode(&row)?;
         let user = user_secret(&store, &vault)?;
-        let mut timelines = BTreeMap::new();
+        let (mut timelines, mut unkept) = (BTreeMap::new(), BTreeMap::new());
         for key in book.timelines.keys() {
             let id: TimelineId = key.parse().map_err(|_| NodeError::Settings {
                 name: BOOK_ROW.to_owned(),
             })?;
-            timelines.insert(id, load(&store.batch(), &vault, id)?);
+            let (timeline, read) = load(&store.batch(), &vault, id)?;
+            timelines.insert(id, timeline);
+            unkept.insert(id, read);
         }
         let reoffers = Reoffers::load(&store)?;
         let outbox = load_outbox(&store, &reoffers)?;
@@ -125,6 +127,7 @@ impl Peer {
             owing: timelines.keys().copied().collect(),
             receipts: ReceiptPace::default(),
             timelines,
+            unkept,
             outbox,
             reoffers,
             links: BTreeMap::new(),
@@ -204,7 +207,9 @@ impl Peer {
         let batch = self.store.batch_on(std::mem::take(&mut self.overlay));
         let renewed = load(&batch, &self.vault, id);
         self.overlay = batch.into_overlay();
-        self.timelines.insert(id, renewed?);
+        let (renewed, read) = renewed?;
+        self.timelines.insert(id, renewed);
+        self.unkept.insert(id, read);
         self.owing.insert(id);
         for link in self.links.values_mut() {
             if let Some(live) = link.live() {

@@ -38,6 +38,7 @@ mod relays;
 mod reoffers;
 mod requests;
 mod searched;
+mod snapshots;
 mod timelines;
 mod vault;
 mod views;
@@ -142,6 +143,8 @@ pub struct Peer {
     blocks: Blocks,
     /// Every timeline of the book.
     timelines: BTreeMap<TimelineId, Timeline>,
+    /// Envelopes that came since the last snapshot of each.
+    unkept: BTreeMap<TimelineId, u64>,
     /// Those that changed since it was last seen to what is owed there.
     owing: BTreeSet<TimelineId>,
     receipts: ReceiptPace,

@@ -50,7 +50,7 @@ pub(super) fn table_options(row: &TableRow, sizes: RocksOptions, cache: &Cache) 
     });
     options.set_compression_type(match row.table {
         // Ciphertext does not compress.
-        Table::Envelope | Table::Secret => DBCompressionType::None,
+        Table::Envelope | Table::Secret | Table::Snapshot => DBCompressionType::None,
         Table::Meta
         | Table::ClassHead
         | Table::Arrival

@@ -22,7 +22,7 @@ use khlong_store::tables::named::Named;
 use khlong_store::tables::quotas::{Scope, Use};
 use khlong_store::tables::retention::{ExpiringReceipt, Noted, TimelineRetention};
 use khlong_store::tables::{
-    admission, blocked, cursors, named, outbox, quotas, receipts, retention, timelines,
+    admission, blocked, cursors, named, outbox, quotas, receipts, retention, snapshots, timelines,
 };
 
 use crate::fixture::{Author, options};
@@ -174,6 +174,8 @@ fn put_rows(batch: &mut Batch<'_>, envelopes: &[VerifiedEnvelope]) {
         at: NOW,
     };
     blocked::put(batch, &blocked).unwrap();
+    snapshots::put_head(batch, &timeline, vec![3; 40]).unwrap();
+    snapshots::put_page(batch, &timeline, &[4; 37], vec![5; 40]).unwrap();
     put_journal(batch);
 }
 

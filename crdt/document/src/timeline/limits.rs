@@ -64,6 +64,9 @@ pub const PAGE_WAITING_MEMORY_MAX: usize = 8 * 1024 * 1024;
 pub const FAR_MEMORY_MAX: usize = 16 * 1024 * 1024;
 /// Memory of changes that are read but not merged, in bytes: more of them are merged in parts.
 pub const PENDING_MEMORY_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of the changes of one page that a snapshot holds: what counts (its soft limit is 1 MiB,
+/// and each author's budget hard) with what waits. A larger page is read from its envelopes.
+pub const PAGE_UNPACKED_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Pages held unpacked; the others are compressed bytes.
 pub const OPEN_PAGES_MAX: usize = 4;
 /// Envelopes that wait for a key or an author.

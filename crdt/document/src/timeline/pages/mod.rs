@@ -4,6 +4,7 @@
 
 mod far;
 pub mod reading;
+mod saving;
 pub mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +72,8 @@ pub struct Pages {
     /// Something that found no room would find some now.
     must_reread: bool,
     unshown: Unshown,
+    /// Pages of which the last snapshot knows less.
+    changed: BTreeSet<PageAddress>,
 }
 
 /// A change, and the place of its envelope in the author's chain if that is known.
@@ -97,6 +100,7 @@ impl Pages {
             far: Far::default(),
             must_reread: false,
             unshown: Unshown::default(),
+            changed: BTreeSet::new(),
         }
     }
 
@@ -270,6 +274,7 @@ impl Pages {
         changes: Vec<Placed>,
         events: &mut Vec<PagesEvent>,
     ) {
+        self.changed.insert(address);
         let rules = Arc::clone(&self.rules);
         let placed: Vec<_> = changes
             .iter()
@@ -361,6 +366,11 @@ impl Pages {
             .collect();
         self.index.retain(|(_, page)| *page != address);
         self.index.extend(ids.into_iter().map(|id| (id, address)));
+        self.count_visible();
+    }
+
+    /// Counts the messages of the index anew.
+    fn count_visible(&mut self) {
         self.visible.clear();
         self.message_count = 0;
         let mut before = None;
