@@ -7,7 +7,7 @@ use super::plan::FuzzPlan;
 use super::run::{Outcome, replay};
 
 /// What every batch must have seen at least once, or its faults prove nothing.
-pub const MUST_HAPPEN: [&str; 31] = [
+pub const MUST_HAPPEN: [&str; 32] = [
     "acks",
     "messages written",
     "delivered",
@@ -36,6 +36,7 @@ pub const MUST_HAPPEN: [&str; 31] = [
     "strangers sent garbage",
     "strangers replayed",
     "strangers forged",
+    "strangers forged shadows",
     "strangers wrote",
     "strangers flooded",
     "strangers stole a proof",
