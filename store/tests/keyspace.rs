@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use fixture::{Author, hex, options};
 use khlong_crdt::class::{Class, Cursor};
-use khlong_crdt::envelope::{Expiry, Kind};
+use khlong_crdt::envelope::{Expiry, Kind, VerifiedEnvelope};
 use khlong_crdt::id::{ArrivalSeq, EnvelopeId, LogId, PrincipalKey, RelayKey, TimelineId};
 use khlong_crdt::receipt::StoredReceipt;
 use khlong_crdt::time::UnixMillis;
@@ -157,6 +157,14 @@ fn gateway_golden(one: &str) -> [(&'static str, Vec<String>); 15] {
     ]
 }
 
+fn put_retention(batch: &mut Batch<'_>, timeline: TimelineId, envelope: &VerifiedEnvelope) {
+    let mut row = TimelineRetention::default();
+    row.raise(Expiry::Week, UnixMillis(5));
+    retention::put(batch, &timeline, &row).unwrap();
+    retention::note_receipt(batch, &expiring(), &envelope.id()).unwrap();
+    retention::put_noted(batch, Noted::default()).unwrap();
+}
+
 /// One row of every table, written through its typed table, and the keys that must come of it.
 #[test]
 fn golden_keys() {
@@ -197,11 +205,7 @@ fn golden_keys() {
         Use { bytes: 4, count: 1 },
     )
     .unwrap();
-    let mut row = TimelineRetention::default();
-    row.raise(Expiry::Week, UnixMillis(5));
-    retention::put(&mut batch, &timeline, &row).unwrap();
-    retention::note_receipt(&mut batch, &expiring(), &envelope.id()).unwrap();
-    retention::put_noted(&mut batch, Noted::default()).unwrap();
+    put_retention(&mut batch, timeline, &envelope);
     blocked::put(&mut batch, &blocked_in(timeline)).unwrap();
     snapshots::put_head(&mut batch, &timeline, vec![1; 40]).unwrap();
     snapshots::put_page(&mut batch, &timeline, &[0x44; 37], vec![2; 40]).unwrap();

@@ -105,7 +105,7 @@ pub fn change(n: u8, seed: u8, seq: u64) -> VerifiedEnvelope {
             let body = body_of(seed, next);
             chain.push(sealed(Kind::Change, timeline(n), seed, (next, prev), &body));
         }
-        chain[place].clone()
+        chain.get(place).cloned().unwrap()
     })
 }
 
