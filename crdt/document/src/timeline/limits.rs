@@ -67,6 +67,10 @@ pub const PENDING_MEMORY_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of the changes of one page that a snapshot holds: what counts (its soft limit is 1 MiB,
 /// and each author's budget hard) with what waits. A larger page is read from its envelopes.
 pub const PAGE_UNPACKED_BYTES_MAX: usize = 32 * 1024 * 1024;
+const _: () = assert!(
+    PAGE_UNPACKED_BYTES_MAX >= 2 * PAGE_WAITING_MEMORY_MAX && PAGE_UNPACKED_BYTES_MAX <= 1 << 31,
+    "what waits and as much that counts is kept, and lengths have four bytes"
+);
 /// Pages held unpacked; the others are compressed bytes.
 pub const OPEN_PAGES_MAX: usize = 4;
 /// Envelopes that wait for a key or an author.
