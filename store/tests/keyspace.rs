@@ -165,6 +165,13 @@ fn put_retention(batch: &mut Batch<'_>, timeline: TimelineId, envelope: &Verifie
     retention::put_noted(batch, Noted::default()).unwrap();
 }
 
+/// What only nodes keep beside envelopes and secrets.
+fn put_views(batch: &mut Batch<'_>, timeline: TimelineId) {
+    blocked::put(batch, &blocked_in(timeline)).unwrap();
+    snapshots::put_head(batch, &timeline, vec![1; 40]).unwrap();
+    snapshots::put_page(batch, &timeline, &[0x44; 37], vec![2; 40]).unwrap();
+}
+
 /// One row of every table, written through its typed table, and the keys that must come of it.
 #[test]
 fn golden_keys() {
@@ -206,9 +213,7 @@ fn golden_keys() {
     )
     .unwrap();
     put_retention(&mut batch, timeline, &envelope);
-    blocked::put(&mut batch, &blocked_in(timeline)).unwrap();
-    snapshots::put_head(&mut batch, &timeline, vec![1; 40]).unwrap();
-    snapshots::put_page(&mut batch, &timeline, &[0x44; 37], vec![2; 40]).unwrap();
+    put_views(&mut batch, timeline);
     put_gateway_rows(&mut batch);
     let writes = batch.into_writes();
     store.commit(writes, Durability::Synced).unwrap();
