@@ -168,8 +168,10 @@ fn put_retention(batch: &mut Batch<'_>, timeline: TimelineId, envelope: &Verifie
 /// What only nodes keep beside envelopes and secrets.
 fn put_views(batch: &mut Batch<'_>, timeline: TimelineId) {
     blocked::put(batch, &blocked_in(timeline)).unwrap();
-    snapshots::put_head(batch, &timeline, vec![1; 40]).unwrap();
-    snapshots::put_page(batch, &timeline, &[0x44; 37], vec![2; 40]).unwrap();
+    let head = snapshots::head_key(&timeline);
+    snapshots::put(batch, &head, &[1; 40], 0).unwrap();
+    let page = snapshots::page_key(&timeline, &[0x44; 37]);
+    snapshots::put(batch, &page, &[2; 40], 0).unwrap();
 }
 
 /// One row of every table, written through its typed table, and the keys that must come of it.
@@ -270,7 +272,7 @@ fn golden_keys() {
         ("blocked", vec![format!("{t}{}", "33".repeat(32))]),
         (
             "snapshot",
-            vec![t.clone(), format!("{t}{}", "44".repeat(37))],
+            vec![format!("{t}0000"), format!("{t}{}0000", "44".repeat(37))],
         ),
     ]);
     golden.extend(gateway_golden(one));

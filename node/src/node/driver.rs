@@ -233,6 +233,10 @@ impl Driver {
         for look in turn.looks.drain(..) {
             look(peer);
         }
+        if let Err(error) = peer.keep_due_snapshots() {
+            tracing::error!(error = %described(&error), "the folder failed; it is opened again");
+            self.reopen(0);
+        }
     }
 
     /// Again while the engine only catches up with itself; every other failure is final.

@@ -13,7 +13,6 @@ use khlong_document::timeline::snapshot::Snapshot;
 use khlong_store::batch::Batch;
 use khlong_store::engine::Durability;
 use khlong_store::error::StoreError;
-use khlong_store::limits::{BATCH_ROW_BYTES, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use khlong_store::tables::snapshots;
 use khlong_store::tables::timelines::{cursor_at, timeline_head};
 
@@ -21,12 +20,23 @@ use super::Peer;
 use super::vault::Vault;
 use crate::error::NodeError;
 
-/// Envelopes of a timeline after which the next commit keeps a snapshot: what a start after a
-/// crash may have to read again, some 60 ms.
-const KEEP_AFTER: u64 = 4_096;
+/// When a node keeps a snapshot of a timeline.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotPace {
+    /// Once so many envelopes came since the last: what a start after a crash may have to
+    /// read again.
+    pub due: u64,
+    /// The same when the node stops.
+    pub at_stop: u64,
+}
 
-/// The same when a node stops: fewer are read again as quickly as they are packed.
-const KEEP_AT_STOP: u64 = 64;
+impl SnapshotPace {
+    /// 4,096 envelopes are read in some 60 ms; 64 as quickly as they are packed.
+    pub const PRODUCTION: Self = Self {
+        due: 4_096,
+        at_stop: 64,
+    };
+}
 
 /// How far each class log was read, in the order of [`Class::ALL`].
 pub(super) type Ends = [ArrivalSeq; Class::ALL.len()];
@@ -46,7 +56,7 @@ pub(super) fn restore(
     };
     for (class, end) in Class::ALL.into_iter().zip(&ends) {
         let here = match cursor_at(batch, batch.identity(), class, end.seq) {
-            Err(StoreError::Corrupt { .. }) => None,
+            Err(error) if error.is_damage() => None,
             here => here?,
         };
         if here != Some(*end) {
@@ -80,10 +90,11 @@ impl Peer {
         *self.unkept.entry(id).or_default() += envelopes;
     }
 
-    /// The snapshot speaks of an envelope as it is no more: the next commit takes it away, and
-    /// keeps another.
+    /// The snapshot speaks of an envelope as it is no more: the next commit takes it away. The
+    /// next one is kept when it is due, or at a stop.
     pub(super) fn void_snapshot(&mut self, id: TimelineId) -> Result<(), NodeError> {
-        self.note_unkept(id, KEEP_AFTER);
+        let unkept = self.unkept.entry(id).or_default();
+        *unkept = self.pace.at_stop.max(*unkept);
         self.with_batch(|batch| snapshots::remove_head(batch, &id))
     }
 
@@ -93,16 +104,29 @@ impl Peer {
     /// # Errors
     /// What the folder refused; drop the peer.
     pub fn keep_snapshots(&mut self) -> Result<(), NodeError> {
-        self.keep_snapshots_after(KEEP_AT_STOP)
+        self.keep_snapshots_after(self.pace.at_stop)
     }
 
-    /// The same, of those that took so much that the next start would feel it.
-    pub(super) fn keep_due_snapshots(&mut self) -> Result<(), NodeError> {
-        self.keep_snapshots_after(KEEP_AFTER)
+    /// The same, of those that took so much that the next start would feel it. To be called
+    /// after [`Peer::commit`], once what it released has left: nobody waits for this.
+    ///
+    /// # Errors
+    /// As [`Peer::keep_snapshots`]; all that was committed is so still.
+    pub fn keep_due_snapshots(&mut self) -> Result<(), NodeError> {
+        self.keep_snapshots_after(self.pace.due)
+    }
+
+    /// With another pace than [`SnapshotPace::PRODUCTION`]: for simulations and tests, which
+    /// meet snapshots with few envelopes.
+    #[must_use]
+    pub fn with_snapshot_pace(mut self, pace: SnapshotPace) -> Self {
+        self.pace = pace;
+        self
     }
 
     fn keep_snapshots_after(&mut self, least: u64) -> Result<(), NodeError> {
-        if !self.overlay.is_empty() {
+        // Where memory is ahead of the disk a snapshot would hold what no log does.
+        if !self.overlay.is_empty() || self.is_ahead || self.failed.is_some() {
             return Ok(());
         }
         let due = self.unkept.iter().filter(|(_, count)| **count >= least);
@@ -125,11 +149,15 @@ impl Peer {
             return Ok(());
         };
         let id = timeline.id();
-        let Some(rows) = self
-            .seal_snapshot(id, &snapshot)
-            .map_err(NodeError::Store)?
-        else {
-            return Ok(());
+        let rows = match self.seal_snapshot(id, &snapshot) {
+            Ok(Some(rows)) => rows,
+            Ok(None) => return Ok(()),
+            // Nobody else needs this row; a start reads the envelopes.
+            Err(error) if error.is_damage() => {
+                tracing::warn!(timeline = %id, %error, "no snapshot is kept");
+                return Ok(());
+            }
+            Err(error) => return Err(NodeError::Store(error)),
         };
         match self.write_snapshot(id, snapshot.is_whole, rows) {
             Ok(()) => timeline.note_saved(&snapshot),
@@ -137,12 +165,15 @@ impl Peer {
             Err(error) if error.is_retryable() => {
                 tracing::info!(timeline = %id, %error, "no snapshot is kept for now");
             }
-            Err(error) => return Err(NodeError::Store(error)),
+            Err(error) => {
+                self.is_ahead = true;
+                return Err(NodeError::Store(error));
+            }
         }
         Ok(())
     }
 
-    /// Its rows, the head last; None if one would be too large.
+    /// What is written of it; None if the log is not what the timeline was read from.
     fn seal_snapshot(
         &mut self,
         id: TimelineId,
@@ -170,7 +201,7 @@ impl Peer {
         let nonce = self.random();
         let key = snapshots::head_key(&id);
         sealed.head = self.vault.seal_snapshot(&key, &head, nonce);
-        Ok(sealed.fits().then_some(sealed))
+        Ok(Some(sealed))
     }
 
     /// In as many commits as it takes, none of which has to reach the disk before anything
@@ -185,20 +216,18 @@ impl Peer {
         if is_whole {
             snapshots::clear(&mut batch, &id)?;
         }
-        for (name, row) in rows.pages {
-            if !batch.has_room_for(row.len() + KEY_BYTES_MAX + BATCH_ROW_BYTES) {
+        let pages = rows.pages.iter();
+        let pages = pages.map(|(name, row)| (snapshots::page_key(&id, name), row));
+        // The head last: until it is there, pages are of no snapshot.
+        for (key, row) in pages.chain([(snapshots::head_key(&id), &rows.head)]) {
+            let mut from = 0;
+            while let Some(next) = snapshots::put(&mut batch, &key, row, from)? {
                 let writes = batch.into_writes();
                 self.store.commit(writes, Durability::Buffered)?;
                 batch = self.store.batch();
+                from = next;
             }
-            snapshots::put_page(&mut batch, &id, &name, row)?;
         }
-        if !batch.has_room_for(rows.head.len() + KEY_BYTES_MAX + BATCH_ROW_BYTES) {
-            let writes = batch.into_writes();
-            self.store.commit(writes, Durability::Buffered)?;
-            batch = self.store.batch();
-        }
-        snapshots::put_head(&mut batch, &id, rows.head)?;
         let writes = batch.into_writes();
         self.store.commit(writes, Durability::Buffered)?;
         Ok(())
@@ -210,13 +239,6 @@ impl Peer {
 struct Sealed {
     pages: BTreeMap<[u8; snapshots::PAGE_BYTES], Vec<u8>>,
     head: Vec<u8>,
-}
-
-impl Sealed {
-    fn fits(&self) -> bool {
-        let mut rows = self.pages.values().chain([&self.head]);
-        rows.all(|row| row.len() <= VALUE_BYTES_MAX)
-    }
 }
 
 const _: () = assert!(PageAddress::BYTES == snapshots::PAGE_BYTES);

@@ -36,13 +36,18 @@ pub(super) fn secret_row(timeline: TimelineId) -> String {
     format!("timeline/{timeline}")
 }
 
+/// A timeline as the folder has it.
+pub(super) struct Loaded {
+    pub(super) timeline: Timeline,
+    /// Envelopes that its snapshot has not.
+    pub(super) unkept: u64,
+    /// What the snapshot has was not read.
+    pub(super) is_restored: bool,
+}
+
 /// Folds everything that the folder, with what waits for the commit, holds of a timeline, or
-/// what came since its snapshot. Says how many envelopes that has not.
-pub(super) fn load(
-    batch: &Batch<'_>,
-    vault: &Vault,
-    id: TimelineId,
-) -> Result<(Timeline, u64), NodeError> {
+/// what came since its snapshot.
+pub(super) fn load(batch: &Batch<'_>, vault: &Vault, id: TimelineId) -> Result<Loaded, NodeError> {
     let name = secret_row(id);
     let row = named::get(batch, Named::Secret, name.as_bytes())
         .map_err(NodeError::Store)?
@@ -52,17 +57,25 @@ pub(super) fn load(
     let mut timeline = Timeline::new(id, secrets);
     let ends = snapshots::restore(batch, vault, &mut timeline).map_err(NodeError::Store)?;
     let mut read = 0;
+    let mut turns_from_all = 0;
     timeline
         .reread(|timeline| {
-            let resumes = timeline.resumes().map(<[EnvelopeId]>::to_vec);
             read = 0;
-            match resumes {
+            // In the first turn only: what gives way in it may have come from the snapshot.
+            match timeline.resume() {
                 Some(parked) => feed_rest(batch, timeline, &parked, ends, &mut read),
-                None => feed(batch, timeline, Ends::default(), &mut read),
+                None => {
+                    turns_from_all += 1;
+                    feed(batch, timeline, Ends::default(), &mut read)
+                }
             }
         })
         .map_err(NodeError::Store)?;
-    Ok((timeline, read))
+    Ok(Loaded {
+        timeline,
+        unkept: read,
+        is_restored: turns_from_all == 0,
+    })
 }
 
 /// Gives a restored timeline what its snapshot does not hold.

@@ -1,6 +1,7 @@
 //! A start from snapshots shows what one from all envelopes shows, and whatever does not fit is
 //! passed over.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use khlong_crdt::class::Class;
@@ -11,10 +12,12 @@ use khlong_node::error::NodeError;
 use khlong_node::folder::{self, STORE_FOLDER};
 use khlong_node::peer::Peer;
 use khlong_store::batch::Batch;
-use khlong_store::engine::Durability;
 use khlong_store::engine::rocks::RocksOptions;
+use khlong_store::engine::{Direction, Durability};
 use khlong_store::error::StoreError;
 use khlong_store::identity::Role;
+use khlong_store::key::KeyRange;
+use khlong_store::rows::Rows as _;
 use khlong_store::store::{OpenOptions, Store};
 use khlong_store::table::Table;
 use khlong_store::tables::{snapshots, timelines};
@@ -82,6 +85,10 @@ fn alter(home: &Path, write: impl FnOnce(&mut Batch<'_>)) {
     write(&mut batch);
     let writes = batch.into_writes();
     store.commit(writes, Durability::Synced).unwrap();
+}
+
+fn put(batch: &mut Batch<'_>, name: &[u8], sealed: &[u8]) {
+    assert_eq!(snapshots::put(batch, name, sealed, 0).unwrap(), None);
 }
 
 /// Takes the oldest messages out of the folder: who reads them all notices.
@@ -171,24 +178,24 @@ fn whatever_does_not_fit_is_passed_over() {
         let pages = snapshots::pages(batch, &id).unwrap();
         assert_eq!(pages.len(), 2, "a page of messages and one of state");
         let [(first, row), (second, other)] = <[_; 2]>::try_from(pages).unwrap();
-        snapshots::put_page(batch, &id, &first, other).unwrap();
-        snapshots::put_page(batch, &id, &second, row).unwrap();
+        put(batch, &snapshots::page_key(&id, &first), &other);
+        put(batch, &snapshots::page_key(&id, &second), &row);
     });
     shows_all("pages that were exchanged");
     alter(home.path(), |batch| {
         let (first, mut row) = snapshots::pages(batch, &id).unwrap().swap_remove(0);
         *row.last_mut().unwrap() ^= 1;
-        snapshots::put_page(batch, &id, &first, row).unwrap();
+        put(batch, &snapshots::page_key(&id, &first), &row);
     });
     shows_all("a page with another byte");
     alter(home.path(), |batch| {
-        snapshots::put_head(batch, &id, vec![1; 200]).unwrap()
+        put(batch, &snapshots::head_key(&id), &[1; 200]);
     });
     shows_all("a head that is none");
     alter(home.path(), |batch| {
         let head = snapshots::head(batch, &id).unwrap().unwrap();
         snapshots::clear(batch, &id).unwrap();
-        snapshots::put_head(batch, &id, head).unwrap();
+        put(batch, &snapshots::head_key(&id), &head);
     });
     shows_all("a head without pages");
 }
@@ -230,8 +237,78 @@ fn a_body_that_comes_after_a_snapshot_is_in_the_next_start() {
     assert_eq!(world.bodies().len(), 0, "all of it rests on the first");
     world.mali.commit(NOW).unwrap();
     world.mali.keep_snapshots().unwrap();
+    let has_head = |world: &World| {
+        let head = snapshots::head(&world.mali.store().batch(), &world.timeline);
+        head.unwrap().is_some()
+    };
+    assert!(has_head(&world));
     world.push(first);
     world.settle();
+    assert!(!has_head(&world), "it went with the commit of the body");
     assert_eq!(told(&mut world.mali).0.len(), MANY);
+    world.mali.commit(NOW).unwrap();
+    world.mali.keep_due_snapshots().unwrap();
+    assert!(!has_head(&world), "one body is no reason for another");
+    world.mali.keep_snapshots().unwrap();
+    assert!(has_head(&world), "a stop is");
     world.assert_as_after_a_restart();
+}
+
+/// A row that only snapshots read is damaged: the node starts and goes on.
+#[test]
+fn a_damaged_row_of_the_log_costs_no_more_than_the_snapshot() {
+    let (mut world, said) = world();
+    for envelope in &said {
+        world.push(envelope);
+    }
+    world.settle();
+    let home = world.home;
+    let seen = stop(world.mali);
+    alter(home.path(), |batch| {
+        let mut last = Vec::new();
+        let (table, all) = (Table::Arrival, KeyRange::prefix(&[Class::Text as u8]));
+        let scanned = batch.scan(table, &all, Direction::Reverse, &mut |key, _| {
+            last = key.to_vec();
+            Ok(ControlFlow::Break(()))
+        });
+        scanned.unwrap();
+        batch.put(table, last, vec![1; 3]).unwrap();
+    });
+    let mut again = open(home.path());
+    assert_eq!(told(&mut again), seen);
+    again.commit(NOW).unwrap();
+    again.keep_snapshots().unwrap();
+    drop(again);
+    assert_eq!(told(&mut open(home.path())), seen);
+}
+
+/// The same of the engine's own file that holds the snapshots.
+#[test]
+fn a_damaged_file_of_snapshots_is_passed_over() {
+    let (mut world, said) = world();
+    for envelope in &said {
+        world.push(envelope);
+    }
+    world.settle();
+    let home = world.home;
+    let seen = stop(world.mali);
+    // Opening moves what lies in the engine's log into files.
+    drop(open(home.path()));
+    let mut spoilt = 0;
+    for file in std::fs::read_dir(home.path().join(STORE_FOLDER)).unwrap() {
+        let path = file.unwrap().path();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let names = |bytes: &[u8], name: &[u8]| bytes.windows(name.len()).any(|at| at == name);
+        let is_table = path.extension().is_some_and(|end| end == "sst");
+        if is_table && names(&bytes, b"rocksdb.column.family.name") && names(&bytes, b"snapshot") {
+            *bytes.get_mut(200).unwrap() ^= 1; // the first block of rows
+            std::fs::write(&path, bytes).unwrap();
+            spoilt += 1;
+        }
+    }
+    assert_eq!(spoilt, 1);
+    let mut again = open(home.path());
+    assert_eq!(told(&mut again), seen);
+    again.commit(NOW).unwrap();
+    again.keep_snapshots().unwrap();
 }

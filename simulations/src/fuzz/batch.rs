@@ -7,7 +7,7 @@ use super::plan::FuzzPlan;
 use super::run::{Outcome, replay};
 
 /// What every batch must have seen at least once, or its faults prove nothing.
-pub const MUST_HAPPEN: [&str; 32] = [
+pub const MUST_HAPPEN: [&str; 33] = [
     "acks",
     "messages written",
     "delivered",
@@ -17,6 +17,7 @@ pub const MUST_HAPPEN: [&str; 32] = [
     "log outputs searched",
     "forks noticed by members",
     "crashes",
+    "devices started from snapshots",
     "relays restarted",
     "frames cut off",
     "networks cut",

@@ -174,8 +174,10 @@ fn put_rows(batch: &mut Batch<'_>, envelopes: &[VerifiedEnvelope]) {
         at: NOW,
     };
     blocked::put(batch, &blocked).unwrap();
-    snapshots::put_head(batch, &timeline, vec![3; 40]).unwrap();
-    snapshots::put_page(batch, &timeline, &[4; 37], vec![5; 40]).unwrap();
+    let head = snapshots::head_key(&timeline);
+    snapshots::put(batch, &head, &[3; 40], 0).unwrap();
+    let page = snapshots::page_key(&timeline, &[4; 37]);
+    snapshots::put(batch, &page, &[5; 40], 0).unwrap();
     put_journal(batch);
 }
 

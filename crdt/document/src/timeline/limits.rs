@@ -182,6 +182,9 @@ pub struct Limits {
     /// Soft: an author turns the page when its new messages reach this many
     /// bytes, so that budget is left for edits and reactions.
     pub page_author_turn_bytes: usize,
+    /// [`PAGE_WAITING_MEMORY_MAX`]. Each replica's own: it decides what is read again, not
+    /// what counts.
+    pub page_waiting_memory: usize,
 }
 
 impl Limits {
@@ -193,6 +196,7 @@ impl Limits {
         page_author_messages: 1_000,
         page_author_ops: 16 * 1024,
         page_author_turn_bytes: 128 * 1024,
+        page_waiting_memory: PAGE_WAITING_MEMORY_MAX,
     };
 }
 

@@ -7,7 +7,7 @@ use super::canonical;
 use super::entry::{self, Section};
 use super::genesis::DocumentKind;
 use super::page::{Page, Rules};
-use khlong_crdt::id::AuthorKey;
+use khlong_crdt::id::{AuthorKey, MessageId};
 
 use khlong_crdt::reader::Reader;
 
@@ -32,6 +32,8 @@ pub(crate) struct Shelved {
     pub(crate) dropped: BTreeMap<AuthorKey, usize>,
     /// How many messages each author has in it.
     pub(crate) authors: BTreeMap<AuthorKey, usize>,
+    /// Messages in it, in their order, if no snapshot knows them.
+    pub(crate) messages: Vec<MessageId>,
 }
 
 impl Shelved {
@@ -61,15 +63,17 @@ impl Shelved {
             hash: canonical::page_hash(page),
             dropped: page.dropped(),
             authors,
+            messages: Vec::new(),
         }
     }
 
     /// For a snapshot: `packed length 4 ‖ packed ‖ unpacked length 4 ‖ applied 4 ‖ is begun 1 ‖
-    /// hash 32 ‖ count 4 ‖ (author 32 ‖ messages 4)*`. None for a page that is not to be
+    /// hash 32 ‖ count 4 ‖ (author 32 ‖ messages 4)* ‖ count 4 ‖ message 16*`. None for a page that is not to be
     /// restored: too large, or incomplete for want of room.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
         let is_packed = !self.packed.is_empty() || self.unpacked_bytes == 0;
-        let is_whole = is_packed && self.dropped.is_empty();
+        let is_listed = self.authors.values().sum::<usize>() == self.messages.len();
+        let is_whole = is_packed && is_listed && self.dropped.is_empty();
         if !is_whole || self.unpacked_bytes > PAGE_UNPACKED_BYTES_MAX {
             return None;
         }
@@ -85,6 +89,8 @@ impl Shelved {
             out.extend_from_slice(author.as_bytes());
             put_count(&mut out, *messages);
         }
+        put_count(&mut out, self.messages.len());
+        out.extend(self.messages.iter().flat_map(|id| *id.as_bytes()));
         Some(out)
     }
 
@@ -105,6 +111,10 @@ impl Shelved {
             let author = AuthorKey::from_bytes(reader.array()?);
             authors.insert(author, reader.u32()? as usize);
         }
+        let mut messages = Vec::new();
+        for _ in 0..reader.u32()? {
+            messages.push(MessageId::from_bytes(reader.array()?));
+        }
         Ok(Self {
             packed,
             unpacked_bytes,
@@ -113,6 +123,7 @@ impl Shelved {
             hash,
             dropped: BTreeMap::new(),
             authors,
+            messages,
         })
     }
 
@@ -129,11 +140,6 @@ impl Shelved {
         }
         let mut page = Page::with_dropped(kind, self.dropped.clone());
         page.merge(changes, rules);
-        debug_assert_eq!(
-            page.applied_count(),
-            self.applied,
-            "a shelved page unpacks to what it was"
-        );
         page
     }
 }

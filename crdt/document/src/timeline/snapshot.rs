@@ -63,7 +63,8 @@ pub struct Snapshot {
 pub(super) struct Kept {
     /// Hashes of the pages; None if there is no snapshot to add to.
     pages: Option<BTreeMap<PageAddress, [u8; 32]>>,
-    /// Envelopes that waited when it was made; None if the timeline was not restored.
+    /// Envelopes that waited when it was made; None if the timeline was not restored, or they
+    /// were asked for.
     parked: Option<Vec<EnvelopeId>>,
 }
 
@@ -80,9 +81,6 @@ impl Timeline {
             return None;
         }
         let is_first = self.kept.pages.is_none();
-        if is_first {
-            self.pages.note_all_changed();
-        }
         let mut pages = self.pages.save_changed()?;
         for (address, bytes) in &mut pages {
             self.sources.encode(address, bytes);
@@ -109,8 +107,9 @@ impl Timeline {
     }
 
     /// Puts a timeline of which nothing was received where [`Self::snapshot`] was made, as far
-    /// as its own envelopes of class control allow: all of these, what [`Self::resumes`] names,
-    /// and what came since is received next, in one [`Self::reread`].
+    /// as its own envelopes of class control allow. A [`Self::reread`] comes next: in its first
+    /// turn all of these are received, what [`Self::resume`] names, and what came since; in
+    /// every further one all envelopes are, for what gave way may have come from the snapshot.
     ///
     /// # Errors
     /// [`SnapshotError`]; nothing is altered then.
@@ -121,6 +120,9 @@ impl Timeline {
     ) -> Result<(), SnapshotError> {
         let mut reader = Reader::new(head);
         if reader.u8()? != VERSION {
+            return Err(SnapshotError::Version);
+        }
+        if reader.array()? != self.rules_bytes() {
             return Err(SnapshotError::Version);
         }
         if reader.array()? != *self.author.as_bytes()
@@ -155,6 +157,9 @@ impl Timeline {
             return Err(SnapshotError::Malformed);
         }
         restored.restored(ids, unshown);
+        if restored.must_reread() {
+            return Err(SnapshotError::Page);
+        }
         self.head = place;
         self.receipts = receipts;
         self.sources = sources;
@@ -166,17 +171,36 @@ impl Timeline {
         Ok(())
     }
 
-    /// Envelopes that waited when the snapshot was made from which this timeline was
-    /// restored; None if it was not, or is to be read from the beginning after all.
-    #[must_use]
-    pub fn resumes(&self) -> Option<&[EnvelopeId]> {
-        self.kept.parked.as_deref()
+    /// Envelopes that waited when the snapshot was made from which this timeline was restored:
+    /// once. None if it was not, or is to be read from the beginning after all.
+    #[must_use = "it is not said again"]
+    pub fn resume(&mut self) -> Option<Vec<EnvelopeId>> {
+        self.kept.parked.take()
     }
 
-    /// `version 1 ‖ author 32 ‖ principal 32 ‖ my head: seq 8 ‖ id 32 ‖ receipts ‖ unshown ‖
-    /// parked: count 4 ‖ id 32* ‖ pages: count 4 ‖ (address 37 ‖ hash 32)*`.
+    /// The limits that decide what counts, of an author in a page: bytes, messages, operations.
+    fn rules_bytes(&self) -> [u8; 24] {
+        let limits = self.pages.limits();
+        let hard = [
+            limits.page_author_bytes,
+            limits.page_author_messages,
+            limits.page_author_ops,
+        ];
+        let mut bytes = [0; 24];
+        let encoded = hard
+            .into_iter()
+            .flat_map(|limit| (limit as u64).to_be_bytes());
+        for (byte, encoded) in bytes.iter_mut().zip(encoded) {
+            *byte = encoded;
+        }
+        bytes
+    }
+
+    /// `version 1 ‖ limits 24 ‖ author 32 ‖ principal 32 ‖ my head: seq 8 ‖ id 32 ‖ receipts ‖
+    /// unshown ‖ parked: count 4 ‖ id 32* ‖ pages: count 4 ‖ (address 37 ‖ hash 32)*`.
     fn encode_head(&self, hashes: &BTreeMap<PageAddress, [u8; 32]>) -> Option<Vec<u8>> {
         let mut out = vec![VERSION];
+        out.extend(self.rules_bytes());
         out.extend_from_slice(self.author.as_bytes());
         out.extend_from_slice(self.principal.as_bytes());
         out.extend(self.head.0.0.to_be_bytes());

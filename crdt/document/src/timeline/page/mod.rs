@@ -15,7 +15,7 @@ use khlong_crdt::reader::Reader;
 
 use crate::timeline::entry::{ChangeRefusal, Checked, Entry, OpId, Section};
 use crate::timeline::genesis::DocumentKind;
-use crate::timeline::limits::{Limits, PAGE_WAITING_MEMORY_MAX};
+use crate::timeline::limits::Limits;
 use crate::timeline::order::ListOrder;
 use crate::timeline::room::Room;
 
@@ -192,7 +192,7 @@ impl Page {
             .collect();
         self.settle_ready(ready, rules, &mut outcomes);
         // Only now: what could be applied needed no room.
-        while let Some(author) = self.room.gives_way(PAGE_WAITING_MEMORY_MAX)
+        while let Some(author) = self.room.gives_way(rules.limits.page_waiting_memory)
             && let Some(dropped) = self.drop_last_of(author, &rules.limits)
         {
             outcomes.push(Outcome::Refused(dropped, ChangeRefusal::Full));

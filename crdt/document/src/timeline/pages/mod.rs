@@ -289,7 +289,7 @@ impl Pages {
             .into_iter()
             .filter(|(author, _, hash)| !shows(author, hash))
             .collect();
-        let must_reread = page.must_reread();
+        let must_reread = page.must_reread(&rules.limits);
         self.must_reread |= must_reread;
         for (author, seq, hash) in unshown {
             self.unshown.wait(author, seq.get(), hash);
@@ -400,7 +400,10 @@ impl Pages {
             .entry(address)
             .or_insert_with(|| Slot::Open(Box::new(Page::new(address.kind))));
         if let Slot::Shelved(shelved) = slot {
-            *slot = Slot::Open(Box::new(shelved.unpack(address.kind, &self.rules)));
+            let page = shelved.unpack(address.kind, &self.rules);
+            // A snapshot may be of a program that counted otherwise: the envelopes decide.
+            self.must_reread |= page.applied_count() != shelved.applied;
+            *slot = Slot::Open(Box::new(page));
         }
         match slot {
             Slot::Open(page) => page,
@@ -412,10 +415,9 @@ impl Pages {
     fn shelve(&mut self) {
         while self.recent.len() > OPEN_PAGES_MAX {
             let address = self.recent.remove(0);
-            if let Some(slot) = self.slots.get_mut(&address)
-                && let Slot::Open(page) = slot
-            {
-                *slot = Slot::Shelved(Shelved::pack(page));
+            if let Some(Slot::Open(page)) = self.slots.get(&address) {
+                let shelved = self.pack(&address, page);
+                self.slots.insert(address, Slot::Shelved(shelved));
             }
         }
     }

@@ -6,11 +6,13 @@ use khlong_crdt::id::MessageId;
 use khlong_crdt::reader::Reader;
 
 use super::{Pages, Slot};
+use crate::timeline::entry::Section;
 use crate::timeline::genesis::DocumentKind;
 use crate::timeline::limits::OPEN_PAGES_MAX;
-use crate::timeline::page::PageAddress;
+use crate::timeline::message::message_id;
+use crate::timeline::page::{Page, PageAddress};
 use crate::timeline::shelf::Shelved;
-use crate::timeline::snapshot::{SnapshotError, put_count};
+use crate::timeline::snapshot::SnapshotError;
 use crate::timeline::unshown::Unshown;
 
 impl Pages {
@@ -29,43 +31,44 @@ impl Pages {
 
     /// All that changed is in a snapshot.
     pub(crate) fn note_saved(&mut self) {
-        self.changed.clear();
-    }
-
-    /// There is no snapshot to add to.
-    pub(crate) fn note_all_changed(&mut self) {
-        self.changed = self.begun().collect();
+        for address in std::mem::take(&mut self.changed) {
+            if let Some(Slot::Shelved(shelved)) = self.slots.get_mut(&address) {
+                shelved.messages = Vec::new();
+            }
+        }
     }
 
     pub(crate) const fn unshown(&self) -> &Unshown {
         &self.unshown
     }
 
-    /// The pages that changed: [`Shelved::encode`], then `count 4 ‖ message 16*`. None if one
-    /// of them is not to be restored.
+    /// The pages that changed. None if one of them is not to be restored.
     pub(crate) fn save_changed(&self) -> Option<BTreeMap<PageAddress, Vec<u8>>> {
         let mut saved = BTreeMap::new();
-        let mut ids: BTreeMap<PageAddress, Vec<MessageId>> = BTreeMap::new();
-        for (id, address) in &self.index {
-            if self.changed.contains(address) {
-                ids.entry(*address).or_default().push(*id);
-            }
-        }
         for address in &self.changed {
             let slot = self.slots.get(address)?;
             if !slot.is_begun() {
                 continue;
             }
-            let mut bytes = match slot {
-                Slot::Open(page) => Shelved::pack(page).encode()?,
+            let bytes = match slot {
+                Slot::Open(page) => self.pack(address, page).encode()?,
                 Slot::Shelved(shelved) => shelved.encode()?,
             };
-            let ids = ids.remove(address).unwrap_or_default();
-            put_count(&mut bytes, ids.len());
-            bytes.extend(ids.iter().flat_map(|id| *id.as_bytes()));
             saved.insert(*address, bytes);
         }
         Some(saved)
+    }
+
+    /// A page, packed; with the messages in it, for the next snapshot, if it changed.
+    pub(super) fn pack(&self, address: &PageAddress, page: &Page) -> Shelved {
+        let mut shelved = Shelved::pack(page);
+        if self.changed.contains(address) {
+            let messages = page.list(Section::Messages);
+            let ids = messages.map(|entry| message_id(&self.timeline, address, entry));
+            shelved.messages = ids.collect();
+            shelved.messages.sort_unstable();
+        }
+        shelved
     }
 
     /// Puts one page back; [`Self::restored`] comes after the last.
@@ -74,24 +77,21 @@ impl Pages {
         address: PageAddress,
         reader: &mut Reader<'_>,
     ) -> Result<Vec<(MessageId, PageAddress)>, SnapshotError> {
-        let shelved = Shelved::decode(reader)?;
+        let mut shelved = Shelved::decode(reader)?;
+        let ids = std::mem::take(&mut shelved.messages).into_iter();
         self.slots.insert(address, Slot::Shelved(shelved));
-        let mut ids = Vec::new();
-        for _ in 0..reader.u32()? {
-            ids.push((MessageId::from_bytes(reader.array()?), address));
-        }
-        Ok(ids)
+        Ok(ids.map(|id| (id, address)).collect())
     }
 
     /// Counts what was put back. Documents of state, which every view looks into, are unpacked;
-    /// pages of messages lie packed until somebody reads or writes there.
+    /// pages of messages lie packed until somebody reads or writes there, and find a place.
     pub(crate) fn restored(&mut self, ids: Vec<(MessageId, PageAddress)>, unshown: Unshown) {
         self.index = ids.into_iter().collect();
         self.count_visible();
         self.unshown = unshown;
         let state = self.slots.keys().rev();
         let state = state.filter(|address| address.kind == DocumentKind::State);
-        let newest: Vec<_> = state.take(OPEN_PAGES_MAX).copied().collect();
+        let newest: Vec<_> = state.take(OPEN_PAGES_MAX - 1).copied().collect();
         for address in newest.into_iter().rev() {
             self.open(address);
         }
