@@ -15,6 +15,7 @@ use khlong_store::batch::Batch;
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::engine::{Direction, Durability};
 use khlong_store::error::StoreError;
+use khlong_store::folder::DATABASE_FOLDER;
 use khlong_store::identity::Role;
 use khlong_store::key::KeyRange;
 use khlong_store::rows::Rows as _;
@@ -295,13 +296,13 @@ fn a_damaged_file_of_snapshots_is_passed_over() {
     // Opening moves what lies in the engine's log into files.
     drop(open(home.path()));
     let mut spoilt = 0;
-    for file in std::fs::read_dir(home.path().join(STORE_FOLDER)).unwrap() {
+    for file in std::fs::read_dir(home.path().join(STORE_FOLDER).join(DATABASE_FOLDER)).unwrap() {
         let path = file.unwrap().path();
         let mut bytes = std::fs::read(&path).unwrap();
         let names = |bytes: &[u8], name: &[u8]| bytes.windows(name.len()).any(|at| at == name);
         let is_table = path.extension().is_some_and(|end| end == "sst");
-        if is_table && names(&bytes, b"rocksdb.column.family.name") && names(&bytes, b"snapshot") {
-            *bytes.get_mut(200).unwrap() ^= 1; // the first block of rows
+        if is_table && names(&bytes, b"snapshot") {
+            *bytes.get_mut(200).unwrap() ^= 1; // in the first block of rows
             std::fs::write(&path, bytes).unwrap();
             spoilt += 1;
         }
