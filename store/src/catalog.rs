@@ -238,6 +238,13 @@ pub static CATALOG: &[TableRow] = &[
         "by the books, see gateway/DOMAINS.md",
         0,
     ),
+    leveled(
+        Table::Snapshot,
+        "snapshot",
+        "[timeline:32][part:2], [timeline:32][page:37][part:2]",
+        "sealed bytes",
+        32,
+    ),
 ];
 
 /// The usual row: leveled compaction, no expiry, in use.
@@ -273,7 +280,7 @@ const _: () = {
         number += 1;
     }
     assert!(
-        number == Table::BooksPayoutItem as usize + 1,
+        number == Table::Snapshot as usize + 1,
         "every table has a row"
     );
 };

@@ -76,6 +76,8 @@ pub enum Table {
     BooksPayout = 32,
     /// In which batch a payout is.
     BooksPayoutItem = 33,
+    /// What timelines had become, sealed, so that a node starts sooner.
+    Snapshot = 34,
 }
 
 /// How an engine merges the files of a table.

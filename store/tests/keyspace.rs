@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use fixture::{Author, hex, options};
 use khlong_crdt::class::{Class, Cursor};
-use khlong_crdt::envelope::{Expiry, Kind};
+use khlong_crdt::envelope::{Expiry, Kind, VerifiedEnvelope};
 use khlong_crdt::id::{ArrivalSeq, EnvelopeId, LogId, PrincipalKey, RelayKey, TimelineId};
 use khlong_crdt::receipt::StoredReceipt;
 use khlong_crdt::time::UnixMillis;
@@ -25,7 +25,7 @@ use khlong_store::tables::named::Named;
 use khlong_store::tables::quotas::{Scope, Use};
 use khlong_store::tables::retention::{ExpiringReceipt, Noted, TimelineRetention};
 use khlong_store::tables::{
-    admission, blocked, cursors, named, outbox, quotas, receipts, retention, timelines,
+    admission, blocked, cursors, named, outbox, quotas, receipts, retention, snapshots, timelines,
 };
 
 #[test]
@@ -157,6 +157,23 @@ fn gateway_golden(one: &str) -> [(&'static str, Vec<String>); 15] {
     ]
 }
 
+fn put_retention(batch: &mut Batch<'_>, timeline: TimelineId, envelope: &VerifiedEnvelope) {
+    let mut row = TimelineRetention::default();
+    row.raise(Expiry::Week, UnixMillis(5));
+    retention::put(batch, &timeline, &row).unwrap();
+    retention::note_receipt(batch, &expiring(), &envelope.id()).unwrap();
+    retention::put_noted(batch, Noted::default()).unwrap();
+}
+
+/// What only nodes keep beside envelopes and secrets.
+fn put_views(batch: &mut Batch<'_>, timeline: TimelineId) {
+    blocked::put(batch, &blocked_in(timeline)).unwrap();
+    let head = snapshots::head_key(&timeline);
+    snapshots::put(batch, &head, &[1; 40], 0).unwrap();
+    let page = snapshots::page_key(&timeline, &[0x44; 37]);
+    snapshots::put(batch, &page, &[2; 40], 0).unwrap();
+}
+
 /// One row of every table, written through its typed table, and the keys that must come of it.
 #[test]
 fn golden_keys() {
@@ -197,12 +214,8 @@ fn golden_keys() {
         Use { bytes: 4, count: 1 },
     )
     .unwrap();
-    let mut row = TimelineRetention::default();
-    row.raise(Expiry::Week, UnixMillis(5));
-    retention::put(&mut batch, &timeline, &row).unwrap();
-    retention::note_receipt(&mut batch, &expiring(), &envelope.id()).unwrap();
-    retention::put_noted(&mut batch, Noted::default()).unwrap();
-    blocked::put(&mut batch, &blocked_in(timeline)).unwrap();
+    put_retention(&mut batch, timeline, &envelope);
+    put_views(&mut batch, timeline);
     put_gateway_rows(&mut batch);
     let writes = batch.into_writes();
     store.commit(writes, Durability::Synced).unwrap();
@@ -257,6 +270,10 @@ fn golden_keys() {
             vec!["0300000000000005060000000000000708".to_owned()],
         ),
         ("blocked", vec![format!("{t}{}", "33".repeat(32))]),
+        (
+            "snapshot",
+            vec![format!("{t}0000"), format!("{t}{}0000", "44".repeat(37))],
+        ),
     ]);
     golden.extend(gateway_golden(one));
     assert_eq!(found, golden);

@@ -12,12 +12,13 @@
 //!     peer.request(now, request); peer.handle(now, input)?;   as long as peer.has_room()
 //!     peer.commit(now)?;                                      one durable batch
 //!     while let Some(output) = peer.poll_output() { … }       only now may anything leave
+//!     peer.keep_due_snapshots()?;                             for the next start
 //!     sleep until peer.next_deadline(), then PeerInput::Timeout
 //! }
 //! ```
 //!
 //! Nothing leaves, and no answer may be shown, before the batch that it speaks of
-//! is durable. When [`Peer::handle`] or [`Peer::commit`] fails, drop the peer and
+//! is durable. When any of these fails, drop the peer and
 //! open it again from the disk: it never retries an fsync.
 //!
 //! The same store, entropy, times and inputs give byte-identical outputs, so that
@@ -38,6 +39,7 @@ mod relays;
 mod reoffers;
 mod requests;
 mod searched;
+mod snapshots;
 mod timelines;
 mod vault;
 mod views;
@@ -65,6 +67,7 @@ use self::vault::Vault;
 use crate::api::Event;
 use crate::error::NodeError;
 
+pub use self::snapshots::SnapshotPace;
 pub use self::vault::{IndexKey, MASTER_KEY_BYTES, MasterKey};
 
 /// What a driver tells the core.
@@ -142,6 +145,9 @@ pub struct Peer {
     blocks: Blocks,
     /// Every timeline of the book.
     timelines: BTreeMap<TimelineId, Timeline>,
+    /// Envelopes that came since the last snapshot of each.
+    unkept: BTreeMap<TimelineId, u64>,
+    restored: usize,
     /// Those that changed since it was last seen to what is owed there.
     owing: BTreeSet<TimelineId>,
     receipts: ReceiptPace,
@@ -161,6 +167,9 @@ pub struct Peer {
     released: VecDeque<PeerOutput>,
     /// The folder failed under a request; the next commit says so.
     failed: Option<NodeError>,
+    /// The folder failed: memory may be ahead of the disk for good.
+    is_ahead: bool,
+    pace: SnapshotPace,
 }
 
 impl Peer {
@@ -170,6 +179,12 @@ impl Peer {
     /// Only when the folder fails; the peer is to be dropped then. What a relay
     /// does wrong closes that connection and is reported as an event.
     pub fn handle(&mut self, now: Now, input: PeerInput) -> Result<(), NodeError> {
+        let handled = self.take(now, input);
+        self.is_ahead |= handled.is_err();
+        handled
+    }
+
+    fn take(&mut self, now: Now, input: PeerInput) -> Result<(), NodeError> {
         match input {
             PeerInput::Connected { relay, exporter } => self.connected(now, relay, exporter)?,
             PeerInput::ConnectFailed {
@@ -201,6 +216,12 @@ impl Peer {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Timelines of which this opening read only what came since their snapshots: for checkers.
+    #[must_use]
+    pub const fn restored(&self) -> usize {
+        self.restored
     }
 
     /// The keys with which this node takes part in each timeline: for checkers that look

@@ -8,7 +8,7 @@ use super::run::replay;
 use super::workload::{Outcome, Workload};
 
 /// What every batch must have seen at least once, or its faults prove nothing.
-pub const MUST_HAPPEN: [&str; 31] = [
+pub const MUST_HAPPEN: [&str; 33] = [
     "acks",
     "messages written",
     "delivered",
@@ -18,6 +18,7 @@ pub const MUST_HAPPEN: [&str; 31] = [
     "log outputs searched",
     "forks noticed by members",
     "crashes",
+    "devices started from snapshots",
     "relays restarted",
     "frames cut off",
     "networks cut",
@@ -37,6 +38,7 @@ pub const MUST_HAPPEN: [&str; 31] = [
     "strangers sent garbage",
     "strangers replayed",
     "strangers forged",
+    "strangers forged shadows",
     "strangers wrote",
     "strangers flooded",
     "strangers stole a proof",

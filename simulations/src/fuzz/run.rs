@@ -11,6 +11,7 @@ use khlong_crdt::id::{AuthorKey, Seq, TimelineId};
 use khlong_crdt::time::Monotonic;
 use khlong_node::api::{Request, Response};
 use khlong_store::engine::faults::{Fault, FaultKind};
+use khlong_sync::limits::PROTOCOL_VERSION_MAX;
 
 use super::checkers::pace::DRAIN_MAX;
 use super::checkers::secrecy::CANARY;
@@ -64,6 +65,8 @@ struct Run<'p> {
     /// Messages written by each device in each timeline, in order.
     mine: BTreeMap<(Entity, String), Vec<String>>,
     messages: u32,
+    /// Strangers so far.
+    strangers: usize,
 }
 
 impl<'p> Run<'p> {
@@ -119,6 +122,7 @@ impl<'p> Run<'p> {
             number: 0,
             mine: BTreeMap::new(),
             messages: 0,
+            strangers: 0,
         };
         run.connect_all();
         Ok(run)
@@ -398,7 +402,14 @@ impl<'p> Run<'p> {
             .first()
             .and_then(|timeline| timeline.parse().ok());
         let now = self.world.now();
-        let deed = rogue::perform(&mut self.world, now, relay, act, timeline);
+        // In turn: nothing is drawn for it.
+        let version = PROTOCOL_VERSION_MAX - u16::from(self.strangers % 2 == 1);
+        self.strangers += 1;
+        let world = &mut self.world;
+        let deed = rogue::perform(world, now, relay, version, act, timeline);
+        if deed.shadows_refused > 0 {
+            self.ledger.findings.happened("strangers forged shadows");
+        }
         if deed.took_effect {
             self.ledger.findings.happened(match act {
                 RogueAct::Garbage => "strangers sent garbage",

@@ -8,6 +8,7 @@
 //! | [`message`], [`state`] | what a person sees |
 //! | [`draft`] | what a person writes |
 //! | [`event`] | what happened; [`Timeline::reread`] what is read again, and when |
+//! | [`snapshot`] | what a start need not read again |
 //! | [`limits`] | budgets |
 //!
 //! Nothing here asks a clock or reads a disk. Reads never wait: they show what has
@@ -36,6 +37,7 @@ mod receive;
 mod reread;
 mod room;
 mod shelf;
+pub mod snapshot;
 mod sources;
 pub mod state;
 mod unshown;
@@ -57,6 +59,7 @@ use self::pages::Pages;
 use self::pages::reading::ShownPage;
 use self::parked::Parked;
 use self::receipts::Receipts;
+use self::snapshot::Kept;
 use self::sources::Sources;
 use self::state::State;
 use crate::membership::secrets::TimelineSecrets;
@@ -90,6 +93,7 @@ pub struct Timeline {
     is_stale: bool,
     /// Something that was dropped may count by now.
     is_incomplete: bool,
+    kept: Kept,
 }
 
 /// How far a message of mine has come.
@@ -147,6 +151,7 @@ impl Timeline {
             superseded: BTreeSet::new(),
             is_stale: false,
             is_incomplete: false,
+            kept: Kept::default(),
         }
     }
 
@@ -257,6 +262,18 @@ impl Timeline {
     pub fn messages(&self, range: Range<usize>) -> Vec<Message> {
         self.pages
             .messages(range, &|author| self.principal_of(author))
+    }
+
+    /// Messages at places `range` of the timeline, by the device that wrote them.
+    #[must_use]
+    pub fn count_by_author(&self, range: Range<usize>) -> BTreeMap<AuthorKey, usize> {
+        self.pages.count_by_author(range)
+    }
+
+    /// Unpacks the pages that hold these places, as far as there is room, so that reading
+    /// there, now and later, need not.
+    pub fn unpack(&mut self, range: Range<usize>) {
+        self.pages.unpack(range);
     }
 
     /// The pages that show messages, in order: what changed on one tells its hash.
