@@ -135,6 +135,12 @@ impl Peer {
         {
             link.last_stored = Some(now.wall);
         }
+        let is_new = |outcome: &AppendOutcome| matches!(outcome, AppendOutcome::Stored { .. });
+        if outcomes.iter().any(is_new)
+            && let Some(link) = self.links.get_mut(&relay)
+        {
+            link.note_useful();
+        }
         let offered = match offered {
             Offered::Queued(offered) => offered,
             Offered::Again(portion) => {

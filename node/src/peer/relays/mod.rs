@@ -3,6 +3,8 @@
 mod answers;
 mod appends;
 mod behind;
+mod missed;
+mod others;
 mod portions;
 mod reoffer;
 mod rounds;
@@ -92,6 +94,9 @@ impl Peer {
                     self.held.push(PeerOutput::Disconnect { relay });
                     let reason = "the relay did not answer an append in time".to_owned();
                     self.lost(now, relay, reason);
+                }
+                LinkState::Up(_) if link.unseen.until.is_some_and(|at| at <= now.monotonic) => {
+                    self.bring_unseen(now, relay)?;
                 }
                 LinkState::Up(ref mut live) => {
                     if live.offer_after.is_some_and(|at| at <= now.monotonic) {
@@ -219,16 +224,21 @@ impl Peer {
     }
 
     /// The handshake is over.
-    fn ready(&mut self, relay: RelayKey, log: Option<(LogId, u32)>) -> Result<(), NodeError> {
+    fn ready(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        log: Option<(LogId, u32)>,
+    ) -> Result<(), NodeError> {
         if let Some(log) = log {
             self.meet_log(relay, log)?;
         }
         if let Some(link) = self.links.get_mut(&relay) {
-            link.failures = 0;
             link.last_error = None;
             link.wrong_key = false;
             if let Some(live) = link.live() {
                 live.ready = true;
+                live.ready_at = Some(now.monotonic);
             }
             self.tell_relay(relay);
         }
@@ -273,7 +283,7 @@ impl Peer {
     ) -> Result<Vec<Input>, NodeError> {
         match event {
             SessionEvent::Ready { hello, .. } => {
-                self.ready(relay, hello.log)?;
+                self.ready(now, relay, hello.log)?;
                 Ok(Vec::new())
             }
             SessionEvent::Pushed {
@@ -285,7 +295,7 @@ impl Peer {
                 if let Some(link) = self.links.get_mut(&relay) {
                     link.note_pushed(now.wall, entries.len() as u64);
                 }
-                self.pushed(relay, class, backfill, &entries, cursor)
+                self.pushed(now, relay, (class, backfill), &entries, cursor)
             }
             SessionEvent::Subscribed {
                 class,

@@ -83,7 +83,7 @@ impl Peer {
     }
 
     /// A relay by its address, its key, or the start of either.
-    fn resolve_relay(&self, name: &str) -> Result<RelayKey, NodeError> {
+    pub(super) fn resolve_relay(&self, name: &str) -> Result<RelayKey, NodeError> {
         let name = name.trim_start_matches(SCHEME);
         let is_called = |address: &str| {
             let address = address.trim_start_matches(SCHEME);

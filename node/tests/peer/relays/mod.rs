@@ -2,5 +2,6 @@
 
 mod admission;
 mod failover;
+mod moving;
 mod people;
 mod world;

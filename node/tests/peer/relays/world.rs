@@ -132,7 +132,11 @@ impl World {
         self.cut.remove(&(name, relay));
     }
 
-    fn hang_up(&mut self, name: &'static str, relay: usize) {
+    pub(super) fn connections_made(&self) -> u64 {
+        self.next_connection
+    }
+
+    pub(super) fn hang_up(&mut self, name: &'static str, relay: usize) {
         let Some(connection) = self.people.get_mut(name).unwrap().wires.remove(&relay) else {
             return;
         };
