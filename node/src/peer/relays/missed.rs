@@ -16,6 +16,8 @@ use crate::peer::Peer;
 use crate::peer::links::Unseen;
 use crate::peer::reoffers::{At, Reoffer};
 
+/// What a restart forgets within this time is left to others, and to a refusal ([`super::rounds`]).
+///
 /// So long a relay that is connected may take to show what another one has, in milliseconds:
 /// as a rule its author is bringing it just now.
 const SHOW_MS: u64 = 10_000;

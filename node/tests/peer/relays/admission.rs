@@ -41,9 +41,9 @@ fn what_was_granted_while_a_relay_was_away_a_member_brings_over_a_restart() {
     world.run_ms(30_000);
 
     world.kill_relay(B);
-    world.run_ms(10_000);
+    world.run_ms(30_000);
     let link = world.link("mali");
-    world.run_ms(5_000);
+    world.run_ms(15_000);
     world.stop("mali");
     world.stop("som");
     world.start("som");

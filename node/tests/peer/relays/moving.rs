@@ -96,6 +96,7 @@ fn a_timeline_moves_while_members_write_and_nothing_is_lost() {
     }
     world.run_until_moved(&["mali", "som"]);
     world.kill_relay(A);
+    world.run_ms(5_000);
     world.assert_converged(&["mali", "som"]);
 
     // A newcomer finds all of it at the new relay.
