@@ -263,15 +263,7 @@ impl Draft {
                 Section::Roster,
                 (state::key::LEFT, ScalarValue::Boolean(true)),
             ),
-            Self::Relay { relay, is_removed } => {
-                let address = text(&relay.to_string(), RELAY_BYTES_MAX)?;
-                let (place, mut entry) = state_entry(Section::Titles, (state::key::RELAY, address));
-                if *is_removed {
-                    let taken_away = (state::key::UNDONE, ScalarValue::Boolean(true));
-                    entry.fields.push(taken_away);
-                }
-                (place, entry)
-            }
+            Self::Relay { relay, is_removed } => relay_entry(relay, *is_removed)?,
             Self::Pin { target, pinned } => {
                 let (place, mut entry) = state_entry(Section::Pins, to(target));
                 if !pinned {
@@ -293,6 +285,16 @@ fn state_entry(section: Section, field: (&'static str, ScalarValue)) -> (Place, 
             fields: vec![field],
         },
     )
+}
+
+fn relay_entry(relay: &RelayAddress, is_removed: bool) -> Result<(Place, NewEntry), DraftError> {
+    let address = text(&relay.to_string(), RELAY_BYTES_MAX)?;
+    let (place, mut entry) = state_entry(Section::Titles, (state::key::RELAY, address));
+    if is_removed {
+        let taken_away = (state::key::UNDONE, ScalarValue::Boolean(true));
+        entry.fields.push(taken_away);
+    }
+    Ok((place, entry))
 }
 
 fn bytes(value: &[u8]) -> ScalarValue {

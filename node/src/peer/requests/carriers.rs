@@ -122,7 +122,11 @@ impl Peer {
         Ok(())
     }
 
-    pub(super) fn carrier_list(&self, id: TimelineId) -> Response {
+    pub(super) fn carriers(&self, timeline: &str) -> Result<Response, NodeError> {
+        Ok(self.carrier_list(self.resolve(timeline)?))
+    }
+
+    fn carrier_list(&self, id: TimelineId) -> Response {
         let entry = self.book.timelines.get(&id.to_string());
         let addresses = entry.map_or(&[][..], |entry| &entry.relays);
         let staying = self.staying(id);

@@ -83,10 +83,7 @@ impl Peer {
                 relay,
                 force,
             } => self.carrier_remove(now, &timeline, &relay, force),
-            Request::TimelineRelayLs { timeline } => {
-                let id = self.resolve(&timeline)?;
-                Ok(self.carrier_list(id))
-            }
+            Request::TimelineRelayLs { timeline } => self.carriers(&timeline),
             Request::TimelineMute { timeline, muted } => self.timeline_mute(&timeline, muted),
             Request::Block { author, timeline } => self.block(now, &author, timeline.as_deref()),
             Request::Unblock { author, timeline } => self.unblock(&author, timeline.as_deref()),
