@@ -262,6 +262,13 @@ fn of_each_relay_counts_what_an_admin_said_last() {
     let carriers = somchai.pages.carriers(&|author| *author == mali.author);
     assert_eq!(carriers.last().map(|it| &it.relay), Some(&moved));
     assert_eq!(carriers.len(), 2);
+    // Each was taken away by somebody: the one that was taken away last stays.
+    let letter = mali.write(&[said(&moved, true)]);
+    somchai.read(&letter);
+    let carriers = somchai.pages.carriers(&|author| *author == mali.author);
+    let removed: Vec<_> = carriers.iter().map(|it| it.is_removed).collect();
+    assert_eq!(removed, [true, false]);
+    assert_eq!(carriers.last().map(|it| &it.relay), Some(&moved));
 }
 
 #[test]

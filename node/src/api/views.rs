@@ -81,6 +81,10 @@ pub struct CarrierView {
     pub leaving: bool,
     /// Envelopes of the timeline that it is still to be given, at most.
     pub lacking: u64,
+    /// Why it refuses for good something of the timeline, e.g. `NotAdmitted`; as long as it
+    /// does, no other relay is left for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refuses: Option<String>,
 }
 
 /// A timeline as it stands on this node.

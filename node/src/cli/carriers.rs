@@ -86,7 +86,8 @@ impl Awaits {
             }
             Self::Left => {
                 "it stays as long as no other relay has everything, or it has not heard of it; this goes on by \
-                 itself, and `khlong timeline relay ls` tells how far it is. If the relay is gone for good, say --force"
+                 itself, and `khlong timeline relay ls` tells how far it is, and which relay refuses something: \
+                 let its operator take it, or add another relay. If the relay is gone for good, say --force"
             }
         }
     }

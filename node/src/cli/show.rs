@@ -122,6 +122,9 @@ pub(super) fn carrier(output: Output, view: &CarrierView) -> Result<(), CliError
     if view.lacking > 0 {
         line.push_str(&format!(", lacks {}", view.lacking));
     }
+    if let Some(code) = &view.refuses {
+        line.push_str(&format!(", refuses some of it: {code}"));
+    }
     output.line(&line)
 }
 

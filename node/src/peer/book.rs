@@ -75,17 +75,26 @@ pub(crate) struct TimelineEntry {
     /// Relays that this node takes away from the timeline, by key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) parting: BTreeMap<String, Parting>,
+    /// By relay: the code with which it refused for good something that it was offered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) refusing: BTreeMap<String, u32>,
 }
 
 /// An arrival of each class, by its number.
 pub(crate) type Arrivals = [u64; 4];
 
 /// A relay that is taken away.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Parting {
     /// What another relay must have before this one may go.
     pub(crate) ends: Arrivals,
-    /// It has heard that the timeline goes, so nothing is said behind `ends`.
+    /// The envelope by which everybody is told, once it is written: `env_…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) removal: Option<String>,
+    /// The relay that goes has signed for that, in the log of now.
+    #[serde(default)]
+    pub(crate) has_heard: bool,
+    /// It was read to its end since, and `ends` are of then.
     pub(crate) is_last: bool,
 }
 
@@ -101,6 +110,7 @@ impl TimelineEntry {
             apart: BTreeSet::new(),
             given: BTreeMap::new(),
             parting: BTreeMap::new(),
+            refusing: BTreeMap::new(),
         }
     }
 
@@ -119,6 +129,7 @@ impl TimelineEntry {
         self.relays.retain(|relay| !is_address_of(relay, key));
         self.given.remove(&name);
         self.parting.remove(&name);
+        self.refusing.remove(&name);
     }
 }
 

@@ -70,6 +70,10 @@ pub(crate) struct Live {
     pub(crate) proven: BTreeSet<TimelineId>,
     /// Timelines that were asked for here.
     pub(crate) subscribed: BTreeSet<TimelineId>,
+    /// Those of them that the relay does not show.
+    pub(crate) not_shown: BTreeSet<TimelineId>,
+    /// Those that were asked for here after the relay had signed that the timeline leaves it.
+    pub(crate) asked_last: BTreeSet<TimelineId>,
     /// The log that the relay named.
     pub(crate) log: Option<(LogId, u32)>,
     /// It is another than before, and what it had is offered again since this connection.
@@ -108,6 +112,8 @@ impl Live {
             pauses: Pauses::default(),
             proven: BTreeSet::new(),
             subscribed: BTreeSet::new(),
+            not_shown: BTreeSet::new(),
+            asked_last: BTreeSet::new(),
             log: None,
             offers_again: false,
             offered_again: None,
@@ -129,6 +135,24 @@ impl Live {
         !self.lacks_subscription
             && self.backfilling.is_empty()
             && self.caught_up.iter().all(|done| *done)
+    }
+
+    /// Whether everything that the relay has of a timeline is here; of one that was not asked
+    /// for, or that it does not show, nothing is known.
+    pub(super) fn is_read(&self, timeline: TimelineId) -> bool {
+        let mut backfilling = self.backfilling.iter();
+        self.ready
+            && self.subscribed.contains(&timeline)
+            && !self.not_shown.contains(&timeline)
+            && !backfilling.any(|(of, _)| *of == timeline)
+            && self.caught_up.iter().all(|done| *done)
+    }
+
+    /// The relay has taken something of a timeline that it did not show: it may by now.
+    pub(super) fn ask_again(&mut self, timeline: TimelineId) {
+        if self.not_shown.remove(&timeline) {
+            self.subscribed.remove(&timeline);
+        }
     }
 
     /// Offers nothing for a while; returns how long, in milliseconds.

@@ -29,6 +29,7 @@ pub(crate) mod book;
 mod create;
 mod dropped;
 mod find;
+mod leaving;
 mod links;
 mod moves;
 pub(crate) mod names;

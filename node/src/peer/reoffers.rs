@@ -95,6 +95,24 @@ impl At {
         }
     }
 
+    /// Among keys and permissions, a place before this arrival.
+    pub(super) fn back_before(self, arrival: ArrivalSeq) -> Self {
+        match self {
+            Self::Control {
+                after,
+                rounds,
+                has_refused,
+                has_stored,
+            } => Self::Control {
+                after: after.min(ArrivalSeq(arrival.0.saturating_sub(1))),
+                rounds,
+                has_refused,
+                has_stored,
+            },
+            Self::Own { .. } | Self::Others { .. } => self,
+        }
+    }
+
     /// Of two places the one that comes first: keys and permissions, then one's own.
     pub(super) fn earlier(self, other: Self) -> Self {
         let places = (self, other);

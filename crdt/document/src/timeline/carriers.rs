@@ -52,18 +52,25 @@ impl CarrierFold {
         }
     }
 
-    /// In the order in which they were said, the newest [`CARRIERS_MAX`].
+    /// In the order in which they were said, the newest [`CARRIERS_MAX`]. Where each was taken
+    /// away, by admins who did not know of each other, the last of these words does not count.
     pub(crate) fn finish(self) -> Vec<Carrier> {
         let mut said: Vec<(At, RelayAddress, bool)> = self.relays.into_values().collect();
         said.sort_unstable_by_key(|(at, ..)| *at);
         let old = said.len().saturating_sub(CARRIERS_MAX);
         let newest = said.into_iter().skip(old);
-        newest
+        let mut newest: Vec<Carrier> = newest
             .map(|((_, id), relay, is_removed)| Carrier {
                 relay,
                 is_removed,
                 author: id.author,
             })
-            .collect()
+            .collect();
+        if newest.iter().all(|it| it.is_removed)
+            && let Some(last) = newest.last_mut()
+        {
+            last.is_removed = false;
+        }
+        newest
     }
 }

@@ -57,7 +57,12 @@ impl Peer {
                 has_refused: false,
                 has_stored: false,
             },
-            Step::Ended(At::Control { .. }) => reoffer.resume.take().unwrap_or(At::OWN),
+            Step::Ended(At::Control { has_refused, .. }) => {
+                if has_refused {
+                    self.note_refusing(relay, timeline, ErrorCode::NotAdmitted)?;
+                }
+                reoffer.resume.take().unwrap_or(At::OWN)
+            }
         };
         self.set_reoffer(relay, timeline, Reoffer { at, ..reoffer })
     }
@@ -87,6 +92,7 @@ impl Peer {
             match *outcome {
                 AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
                     has_stored |= matches!(outcome, AppendOutcome::Stored { .. });
+                    self.note_taken(relay, timeline, &offered.id)?;
                     // What a relay promises of others' text it promises to them.
                     let is_others = matches!(reoffer.at, At::Others { .. });
                     let proof = proof.as_ref().filter(|_| !is_others);
@@ -109,6 +115,10 @@ impl Peer {
                         continue;
                     }
                     has_refused |= is_of_admission(code);
+                    // Of keys and permissions what the last round says counts.
+                    if !(reoffer.is_in_control() && is_of_admission(code)) {
+                        self.note_refusing(relay, timeline, code)?;
+                    }
                     self.with_batch(|batch| receipts::forget(batch, &offered.id, &relay))?;
                     if is_own {
                         self.refused_again(now, relay, offered.id, place, code)?;

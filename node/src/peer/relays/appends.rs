@@ -150,6 +150,9 @@ impl Peer {
         for ((place, outcome), proof) in offered.iter().zip(outcomes).zip(proofs) {
             match *outcome {
                 AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
+                    if let Some(id) = self.outbox.get(*place).map(|it| it.entry.id) {
+                        self.note_taken(relay, place.timeline, &id)?;
+                    }
                     self.stored_at_relay(relay, *place, proof.as_ref())?;
                 }
                 AppendOutcome::Refused {
@@ -163,6 +166,7 @@ impl Peer {
                     if is_for_now {
                         self.put_off(now, relay, *place, code, retry_after_ms)?;
                     } else {
+                        self.note_refusing(relay, place.timeline, code)?;
                         let carriers = self.book.carriers_of(place.timeline);
                         self.refused_at_relay(relay, *place, code, &carriers)?;
                     }

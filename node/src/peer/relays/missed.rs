@@ -99,9 +99,10 @@ impl Peer {
         };
         let from = At::again_after(ArrivalSeq(arrival.0.saturating_sub(1)));
         let owed = match self.reoffers.get(relay, timeline).copied() {
-            // It comes to them anyway.
+            // It may have passed them.
             Some(known) if known.is_in_control() => Reoffer {
                 ends: here.ends,
+                at: known.at.back_before(arrival),
                 ..known
             },
             Some(known) => Reoffer {

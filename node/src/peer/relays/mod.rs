@@ -6,6 +6,7 @@ mod behind;
 mod missed;
 mod others;
 mod portions;
+mod refusals;
 mod reoffer;
 mod rounds;
 mod subscriptions;
@@ -262,8 +263,7 @@ impl Peer {
     ) {
         for (timeline, code) in refused {
             tracing::warn!(%timeline, %code, "the relay refused a subscription");
-            // What is not shown is nothing to wait for.
-            self.merged(relay, timeline, class);
+            self.not_shown(relay, timeline, class);
             // Once the relay knows it again, it is asked for again; one lane is enough to say so.
             if rewound
                 && class == Class::Control
@@ -323,8 +323,10 @@ impl Peer {
                 }
                 if let Some(code) = code {
                     tracing::warn!(%timeline, %code, "the relay ended a subscription");
+                    self.not_shown(relay, timeline, class);
+                } else {
+                    self.merged(relay, timeline, class);
                 }
-                self.merged(relay, timeline, class);
                 Ok(Vec::new())
             }
             SessionEvent::CaughtUp { class, cursor } => {

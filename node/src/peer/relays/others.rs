@@ -31,7 +31,13 @@ impl Peer {
             return Ok(());
         };
         let known = self.reoffers.get(relay, timeline).copied();
+        // What it refused, and whatever was passed with that, is offered once more.
+        let has_refused = self.forget_refusing(relay, timeline)?;
+        if has_refused {
+            self.outbox.forgive_at(timeline, relay);
+        }
         let at = match known {
+            _ if has_refused => At::START,
             // What came meanwhile stands behind what it had ended with.
             Some(Reoffer {
                 at: At::Others { class, .. },
@@ -54,8 +60,8 @@ impl Peer {
         self.set_reoffer(relay, timeline, whole)
     }
 
-    /// Whether a relay has signed for all of one's own, and was given what others wrote up to
-    /// `ends`.
+    /// Whether a relay has signed for all of one's own, was given what others wrote up to
+    /// `ends`, and has refused nothing of either.
     pub(in crate::peer) fn holds_all(
         &self,
         relay: RelayKey,
@@ -65,6 +71,7 @@ impl Peer {
         let mut waiting = self.outbox.of(timeline);
         let given = self.given(relay, timeline);
         self.reoffers.get(relay, timeline).is_none()
+            && self.refusing(relay, timeline).is_none()
             && !waiting.any(|it| it.is_missing_at(relay) && !it.is_refused())
             && given.iter().zip(ends).all(|(given, end)| given >= end)
     }
@@ -85,7 +92,10 @@ impl Peer {
         timeline: TimelineId,
         reoffer: &Reoffer,
     ) -> Result<(), NodeError> {
-        if let Some(entry) = self.book.timelines.get_mut(&timeline.to_string()) {
+        // What it refused lies before these ends.
+        if self.refusing(relay, timeline).is_none()
+            && let Some(entry) = self.book.timelines.get_mut(&timeline.to_string())
+        {
             let ends = reoffer.ends.map(|end| end.0);
             entry.given.insert(relay.to_string(), ends);
             self.save_book()?;

@@ -83,6 +83,7 @@ impl Peer {
             // What was left is owed a goodbye at most.
             if self.book.follows(timeline) || self.outbox.of(timeline).next().is_some() {
                 self.begin_reoffer(relay, timeline, is_rolled_back)?;
+                self.forget_heard(relay, timeline)?;
                 if self.forget_given(relay, timeline)? {
                     self.bring_whole(relay, timeline)?;
                 }
@@ -113,6 +114,7 @@ impl Peer {
     ) -> Result<(), NodeError> {
         let begun = self.with_batch(|batch| Reoffer::of_all(batch, &timeline))?;
         let Some(begun) = begun else { return Ok(()) };
+        self.forget_refusing(relay, timeline)?;
         let known = self.reoffers.get(relay, timeline);
         let reoffer = Reoffer {
             is_rolled_back,

@@ -30,6 +30,8 @@ impl Peer {
             .collect();
         for timeline in &left {
             live.subscribed.remove(timeline);
+            live.not_shown.remove(timeline);
+            live.asked_last.remove(timeline);
             live.backfilling.retain(|(of, _)| of != timeline);
         }
         left.into_iter()
@@ -75,6 +77,7 @@ impl Peer {
         if !wanted.is_empty() {
             let is_first = !std::mem::replace(&mut live.has_subscribed, true);
             live.subscribed.extend(&wanted);
+            live.not_shown.retain(|timeline| !wanted.contains(timeline));
             if is_first {
                 live.caught_up = [false; 4];
             }
@@ -244,6 +247,14 @@ impl Peer {
         self.progress(relay, |live| {
             live.backfilling.remove(&(timeline, class));
         });
+    }
+
+    /// What is not shown is nothing to wait for, and not read either.
+    pub(super) fn not_shown(&mut self, relay: RelayKey, timeline: TimelineId, class: Class) {
+        if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
+            live.not_shown.insert(timeline);
+        }
+        self.merged(relay, timeline, class);
     }
 
     /// Notes progress, and tells whoever watches when nothing is missing any more.

@@ -21,16 +21,15 @@ impl Peer {
     ) -> Result<Response, NodeError> {
         let relay = relay_address(address)?;
         let id = self.movable(now, timeline)?;
-        let carriers = self.book.carriers_of(id);
-        if carriers.contains(&relay.key) {
+        if self.book.carriers_of(id).contains(&relay.key) {
             if let Some(entry) = self.book.timelines.get_mut(&id.to_string()) {
-                entry.parting.remove(&relay.key.to_string());
                 entry.set_address(&relay);
             }
-            self.save_book()?;
+            self.end_parting(id, relay.key)?;
             self.link_to(now, relay.clone());
+            self.renew_invites(now, id)?;
         } else {
-            if carriers.len() >= INVITE_RELAYS_MAX {
+            if !self.has_room_for_relay(id) {
                 return Err(NodeError::Usage(format!(
                     "a timeline has at most {INVITE_RELAYS_MAX} relays, as many as an invite names; \
                      `khlong timeline relay rm` takes one away"
@@ -38,12 +37,12 @@ impl Peer {
             }
             self.renew_invites(now, id)?;
             self.take_carrier(now, id, &relay)?;
-            self.bring_whole(relay.key, id)?;
         }
+        self.bring_whole(relay.key, id)?;
         let said = self.moves.of(id, relay.key);
         if said.is_none_or(|said| said.is_removed || said.relay != relay) {
             let is_removed = false;
-            self.say_of_relay(now, id, Draft::Relay { relay, is_removed })?;
+            self.say_of_relays(now, id, &[Draft::Relay { relay, is_removed }])?;
         }
         Ok(self.carrier_list(id))
     }
@@ -62,21 +61,31 @@ impl Peer {
                 "`{name}` carries nothing of this timeline; see `khlong timeline relay ls`"
             )));
         }
-        if self.staying(id).into_iter().all(|other| other == relay) {
+        let mut staying = self.staying(id);
+        staying.retain(|other| *other != relay);
+        if staying.is_empty() {
             return Err(NodeError::Usage(
                 "the timeline has no other relay; `khlong timeline relay add` gives it one first"
                     .to_owned(),
             ));
         }
+        self.renew_invites(now, id)?;
         if force {
             if !self.moves.is_removed(id, relay) {
                 self.say_removed(now, id, relay)?;
             }
+            // What it alone has signed for is stored nowhere now.
+            self.outbox.lost_all_at(id, relay);
             self.leave_relay(id, relay)?;
         } else {
-            let (ends, is_last) = (self.arrivals(id)?, false);
-            self.set_parting(id, relay, Parting { ends, is_last })?;
+            let ends = self.arrivals(id)?;
+            let begun = Parting {
+                ends,
+                ..Parting::default()
+            };
+            self.set_parting(id, relay, begun)?;
         }
+        self.bring_whole_to(&staying, id)?;
         Ok(self.carrier_list(id))
     }
 
@@ -90,8 +99,8 @@ impl Peer {
         let mut has_new = false;
         for relay in relays {
             let carriers = self.book.carriers_of(id);
-            let is_known = carriers.contains(&relay.key) || self.moves.is_removed(id, relay.key);
-            if !is_known && carriers.len() < INVITE_RELAYS_MAX {
+            // Also one that was taken away: it may have been added again since, or is left again.
+            if !carriers.contains(&relay.key) && self.has_room_for_relay(id) {
                 self.take_carrier(now, id, relay)?;
                 has_new = true;
             }
@@ -110,7 +119,11 @@ impl Peer {
     }
 
     /// A relay that is new to the timeline must let in whoever came by a link that has expired.
-    fn renew_invites(&mut self, now: Now, id: TimelineId) -> Result<(), NodeError> {
+    pub(in crate::peer) fn renew_invites(
+        &mut self,
+        now: Now,
+        id: TimelineId,
+    ) -> Result<(), NodeError> {
         let Some(open) = self.timelines.get_mut(&id) else {
             return Ok(());
         };
@@ -139,6 +152,7 @@ impl Peer {
                 named: self.moves.of(id, relay).is_some_and(|it| !it.is_removed),
                 leaving: !staying.contains(&relay),
                 lacking: self.lacking_in(relay, id),
+                refuses: self.refusing(relay, id).map(|code| code.to_string()),
             })
         };
         Response::Carriers {

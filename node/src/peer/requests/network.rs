@@ -34,6 +34,10 @@ impl Peer {
         let has_adopted = !adopted.is_empty();
         self.save_book()?;
         self.link_to(now, parsed.clone());
+        // What a timeline says of it counts again.
+        for timeline in self.timelines.keys() {
+            self.moves.look_at(*timeline);
+        }
         for timeline in adopted {
             self.fetch_all(now, timeline, &[parsed.to_string()])?;
             self.offer_again(parsed.key, timeline)?;
