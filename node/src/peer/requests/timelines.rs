@@ -152,7 +152,9 @@ impl Peer {
         let relays = named;
         if relays.is_empty() {
             return Err(NodeError::Usage(
-                "an invite names a relay; run `khlong relay add` first".to_owned(),
+                "an invite names a relay that stays; run `khlong relay add`, or `khlong timeline relay add` for \
+                 a timeline that is leaving its relays, first"
+                    .to_owned(),
             ));
         }
         let card: Option<UserCard> = to

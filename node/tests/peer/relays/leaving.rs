@@ -3,7 +3,7 @@
 use khlong_relay::hub::{Opening, Policy};
 
 use super::moving::at_one_relay;
-use super::world::{A, B, World};
+use super::world::{A, B, C, World};
 
 impl World {
     /// A is gone for good; whoever comes now has only B, and finds these there.
@@ -197,4 +197,59 @@ fn who_adds_a_relay_again_ends_its_leaving() {
         let carriers = world.carriers(name);
         assert!(carriers.len() == 2 && carriers.iter().all(|it| !it.leaving && it.lacking == 0));
     }
+}
+
+#[test]
+fn a_member_whom_the_staying_relay_refuses_keeps_the_one_that_shows_it_the_timeline() {
+    let mut world = at_one_relay(40, &["mali", "som"], &["som"]);
+    world.cut("som", C);
+    world.kill_relay(B);
+    let token = Policy {
+        opening: Opening::Token(b"for those who have it".to_vec()),
+        ..Policy::default()
+    };
+    world.start_relay_with(B, token);
+    world.add_relay("mali", B);
+    world.add_relay("mali", C);
+    world.run_ms(30_000);
+    world.take_relay_away("mali", A, false);
+    world.run_ms(200_000);
+    let has_a = |world: &mut World, name| {
+        let a = world.address(A);
+        world.carriers(name).iter().any(|it| it.address == a)
+    };
+    assert!(!has_a(&mut world, "mali"), "the third one has everything");
+    assert!(has_a(&mut world, "som"), "{:?}", world.carriers("som"));
+    assert!(world.carriers("som").iter().any(|it| it.leaving));
+    world.heal("som", C);
+    world.run_ms(60_000);
+    assert!(!has_a(&mut world, "som"), "{:?}", world.carriers("som"));
+    world.send("som", "by the third one");
+    world.run_ms(2_000);
+    world.message("mali", "by the third one");
+}
+
+#[test]
+fn a_new_link_leads_back_to_a_relay_that_was_taken_away_once() {
+    let mut world = at_one_relay(41, &["mali", "som"], &["som"]);
+    world.add_relay("mali", B);
+    world.run_ms(30_000);
+    world.take_relay_away("mali", A, false);
+    world.run_until_moved(&["mali", "som"]);
+    world.cut("som", B);
+    world.add_relay("mali", A);
+    world.run_ms(30_000);
+    world.kill_relay(B);
+    world.take_relay_away("mali", B, true);
+    let link = world.link("mali");
+    world.run_ms(1_000);
+    world.join("som", &link);
+    world.run_ms(60_000);
+    for name in ["mali", "som"] {
+        assert!(world.is_only_at(name, A), "{:?}", world.carriers(name));
+    }
+    world.send("som", "back again");
+    world.run_ms(2_000);
+    world.message("mali", "back again");
+    world.assert_converged(&["mali", "som"]);
 }
