@@ -24,6 +24,7 @@ use super::Peer;
 use super::blocks::Blocks;
 use super::book::{BOOK_ROW, Book};
 use super::find::check_nickname;
+use super::moves::Moves;
 use super::receipt_pace::ReceiptPace;
 use super::reoffers::Reoffers;
 use super::snapshots::SnapshotPace;
@@ -129,6 +130,7 @@ impl Peer {
             blocks,
             owing: timelines.keys().copied().collect(),
             receipts: ReceiptPace::default(),
+            moves: Moves::of_all(timelines.keys().copied()),
             timelines,
             unkept,
             restored,

@@ -30,7 +30,9 @@ pub(crate) mod book;
 mod create;
 mod dropped;
 mod find;
+mod leaving;
 mod links;
+mod moves;
 pub(crate) mod names;
 mod outbox;
 mod pauses;
@@ -60,6 +62,7 @@ use rand_chacha::ChaCha20Rng;
 use self::blocks::Blocks;
 use self::book::Book;
 use self::links::{Link, LinkState};
+use self::moves::Moves;
 use self::outbox::Outbox;
 use self::receipt_pace::ReceiptPace;
 use self::reoffers::Reoffers;
@@ -152,6 +155,7 @@ pub struct Peer {
     owing: BTreeSet<TimelineId>,
     receipts: ReceiptPace,
     outbox: Outbox,
+    moves: Moves,
     /// What relays that lost their logs are offered again.
     reoffers: Reoffers,
     links: BTreeMap<RelayKey, Link>,
@@ -204,6 +208,7 @@ impl Peer {
         }
         self.run_timers(now)?;
         self.owe_receipts(now)?;
+        self.follow_moves(now)?;
         self.offer_outbox(now)
     }
 

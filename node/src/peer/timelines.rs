@@ -188,33 +188,38 @@ impl Peer {
         Ok(())
     }
 
-    /// Keeps what a relay sent, and shows it.
+    /// Keeps what a relay sent, and shows it. What is new here has its arrival.
     pub(super) fn receive(
         &mut self,
         envelope: &VerifiedEnvelope,
         received_at: UnixMillis,
-    ) -> Result<(), NodeError> {
+    ) -> Result<Option<ArrivalSeq>, NodeError> {
         let id = envelope.timeline();
         // Nobody here asked for other timelines.
         if !self.timelines.contains_key(&id) {
-            return Ok(());
+            return Ok(None);
         }
+        let mut new = None;
         match self.with_batch(|batch| append(batch, envelope, received_at))? {
-            Appended::Stored { forked, .. } if forked => self.emit(Event::Fork {
-                timeline: id.to_string(),
-                author: envelope.author().to_string(),
-                seq: envelope.seq().0,
-            }),
-            Appended::Stored { .. } => {}
+            Appended::Stored { arrival, forked } => {
+                new = Some(arrival);
+                if forked {
+                    self.emit(Event::Fork {
+                        timeline: id.to_string(),
+                        author: envelope.author().to_string(),
+                        seq: envelope.seq().0,
+                    });
+                }
+            }
             // A relay that had dropped the body was here before somebody who has it.
             Appended::Restored { .. } => self.void_snapshot(id)?,
             // The timeline has it; or the folder does not keep it, so that the
             // timeline would show something else after the next start.
-            Appended::Duplicate { .. } | Appended::ThirdFork => return Ok(()),
+            Appended::Duplicate { .. } | Appended::ThirdFork => return Ok(None),
         }
         self.note_unkept(id, 1);
         self.show(envelope);
-        Ok(())
+        Ok(new)
     }
 
     /// Shows an envelope that is in the folder or in the open batch.
@@ -266,7 +271,10 @@ impl Peer {
                 | TimelineEvent::StateChanged
                 | TimelineEvent::MemberJoined(_)
                 | TimelineEvent::EpochLearnt(_)
-                | TimelineEvent::Rebuilt => self.emit(Event::State { timeline }),
+                | TimelineEvent::Rebuilt => {
+                    self.moves.look_at(id);
+                    self.emit(Event::State { timeline });
+                }
                 TimelineEvent::Delivered { .. } | TimelineEvent::Read { .. } => {
                     self.emit(Event::Delivery { timeline });
                 }

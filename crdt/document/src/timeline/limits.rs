@@ -14,6 +14,10 @@ pub const EMOJI_BYTES_MAX: usize = 32;
 pub const NICKNAME_BYTES_MAX: usize = 64;
 /// Bytes of a title.
 pub const TITLE_BYTES_MAX: usize = 256;
+/// Bytes of a relay's address: scheme, key, the longest host in brackets, port, and what joins them.
+pub const RELAY_BYTES_MAX: usize = 9 + 56 + 1 + khlong_crdt::address::HOST_BYTES_MAX + 2 + 6;
+/// Relays of which it is remembered what was said, those that were taken away included.
+pub const CARRIERS_MAX: usize = 64;
 /// Bytes of the name of a foreign network or of a sender there.
 pub const ORIGIN_BYTES_MAX: usize = 256;
 /// Media roots that one message shows.

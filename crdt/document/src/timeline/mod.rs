@@ -6,6 +6,7 @@
 //! | [`genesis`], [`entry`] | what a document begins with, and what a change may do |
 //! | [`plaintext`] | what is sealed in an envelope |
 //! | [`message`], [`state`] | what a person sees |
+//! | [`carriers`] | at which relays the timeline is |
 //! | [`draft`] | what a person writes |
 //! | [`event`] | what happened; [`Timeline::reread`] what is read again, and when |
 //! | [`snapshot`] | what a start need not read again |
@@ -15,6 +16,7 @@
 //! been received. `DOCUMENT.md`, from section 5 on, is the specification.
 
 mod canonical;
+pub mod carriers;
 mod chain;
 pub mod chunk;
 mod compact;
@@ -27,6 +29,7 @@ pub mod event;
 pub mod genesis;
 pub mod limits;
 pub mod message;
+mod moving;
 mod order;
 pub mod page;
 pub mod pages;
@@ -50,6 +53,7 @@ use automerge::{Automerge, AutomergeError};
 use khlong_crdt::admission::{Admission, History, Rights, TimelineKind};
 use khlong_crdt::id::{AuthorKey, EnvelopeId, MessageId, PrincipalKey, Seq, TimelineId};
 
+use self::carriers::Carrier;
 use self::content::Opened;
 use self::epochs::Epochs;
 use self::limits::Limits;
@@ -304,6 +308,13 @@ impl Timeline {
     #[must_use]
     pub fn state(&self) -> State {
         self.pages.state(&|author| self.principal_of(author))
+    }
+
+    /// What admins have said of relays, in that order.
+    #[must_use]
+    pub fn carriers(&self) -> Vec<Carrier> {
+        self.pages
+            .carriers(&|author| self.may(author, Rights::ADMIN))
     }
 
     /// Members, by principal: invites that nobody has used are none.

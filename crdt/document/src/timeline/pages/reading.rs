@@ -8,6 +8,7 @@ use khlong_crdt::id::{AuthorKey, MessageId, PrincipalKey};
 
 use super::{Pages, Slot};
 use crate::timeline::canonical;
+use crate::timeline::carriers::{Carrier, CarrierFold};
 use crate::timeline::entry::{self, Section};
 use crate::timeline::genesis::DocumentKind;
 use crate::timeline::limits::OPEN_PAGES_MAX;
@@ -239,6 +240,17 @@ impl Pages {
             .filter(|address| address.kind == DocumentKind::State)
         {
             self.with_page(address, |page| fold.add(address.n, page, principal_of));
+        }
+        fold.finish()
+    }
+
+    /// What was said of relays by those who may.
+    #[must_use]
+    pub fn carriers(&self, is_admin: &dyn Fn(&AuthorKey) -> bool) -> Vec<Carrier> {
+        let mut fold = CarrierFold::default();
+        let slots = self.slots.keys();
+        for address in slots.filter(|address| address.kind == DocumentKind::State) {
+            self.with_page(address, |page| fold.add(address.n, page, is_admin));
         }
         fold.finish()
     }
