@@ -3,11 +3,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo gateway-demo test bench bench-peers deb check fmt mutants ci
+.PHONY: help setup build demo gateway-demo test bench bench-relay bench-gateway bench-peers deb check fmt mutants ci
 
 # Sourced in each recipe, not exported here: setup may only just have installed ccache and cargo.
 ENVIRONMENT := source .tools/env
 WORKSPACE := --workspace --locked
+# One list for both benches, so that neither makes the other's build stale.
+MEASURED := --bin khlong --bin khlong-relay --bin khlong-gateway --example bench --example gateway-bench
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -28,12 +30,19 @@ test: setup ## All tests, the examples in the docs, and the independent decoder 
 	@$(ENVIRONMENT) && .tools/test
 
 # A build of its own (--release): figures of the dev profile are of no use.
-bench: setup ## Measure the relay; arguments by BENCH="--full --only ingest --json" (first build: a quarter of an hour)
-	@$(ENVIRONMENT) && cargo build $(WORKSPACE) --release --bin khlong --bin khlong-relay --example bench && "$${CARGO_TARGET_DIR:-target}/release/examples/bench" $(BENCH)
+bench: bench-relay bench-gateway ## Measure all; BENCH="--full --json --samples 1" goes to both (first build: a quarter of an hour)
 
-# The peers come from their own packages, into target/peers; one that cannot be had fails the command.
-bench-peers: setup ## The same beside NATS JetStream, in turn, with ratios; arguments as for bench
-	@$(ENVIRONMENT) && .tools/peers && $(MAKE) --no-print-directory bench BENCH="--only ingest --only fanout --nats-server $${CARGO_TARGET_DIR:-target}/peers/bin/nats-server $(BENCH)"
+bench-relay: setup ## Measure relay and node; BENCH="--only ingest --only wire" takes a part
+	@$(ENVIRONMENT) && cargo build $(WORKSPACE) --release $(MEASURED) && "$${CARGO_TARGET_DIR:-target}/release/examples/bench" $(BENCH)
+
+bench-gateway: setup ## Measure the gateway; BENCH="--only ledger --only http" takes a part
+	@$(ENVIRONMENT) && cargo build $(WORKSPACE) --release $(MEASURED) && "$${CARGO_TARGET_DIR:-target}/release/examples/gateway-bench" $(BENCH)
+
+# The peers come from their own packages; one that cannot be had fails the command.
+bench-peers: setup ## The same beside NATS JetStream and PostgreSQL, in turn, with ratios; arguments as for bench
+	@$(ENVIRONMENT) && .tools/peers && peers="$${CARGO_TARGET_DIR:-target}/peers" && \
+	  $(MAKE) --no-print-directory bench-relay BENCH="--only ingest --only fanout --nats-server $$peers/bin/nats-server $(BENCH)" && \
+	  $(MAKE) --no-print-directory bench-gateway BENCH="--only ledger --postgres $$peers/postgres $(BENCH)"
 
 deb: setup ## A Debian package of the relay, in target/ (a release build, as for bench)
 	@$(ENVIRONMENT) && cargo build $(WORKSPACE) --release --bin khlong-relay && relay/packaging/deb "$${CARGO_TARGET_DIR:-target}/release/khlong-relay" "$${CARGO_TARGET_DIR:-target}"

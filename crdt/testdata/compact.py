@@ -17,6 +17,10 @@ def varint(r):
             need(value < 1 << 64, "varint of more than 64 bits")
             return value
 unsign = lambda value: value >> 1 ^ -(value & 1)
+def up_to(limit, r):
+    value = varint(r)
+    need(value <= limit, "number beyond its limit")
+    return value
 def one_text(r):
     said = ""
     while (byte := r.u(1)) != 0xFC:
@@ -27,6 +31,7 @@ def one_text(r):
         else:
             code = byte if byte < 0x80 else 0xE00 + byte - 0x80 if byte < 0xDC else 0x80 + 128 * (byte - 0xDC) + r.u(1) - 0x80
         said += chr(code)
+    need(len(said.encode()) <= 16 * 1024, "text too long")
     return said.encode()
 def leb(value, signed=False):
     out = bytearray()
@@ -75,29 +80,38 @@ def chunk(author, seq, start, dependencies, after, messages):
     content += b"".join(leb(name) + leb(len(column)) for name, column in data.items()) + b"".join(data.values())
     content = b"\1" + leb(len(content)) + content
     return bytes.fromhex("856f4a83") + hashlib.sha256(content).digest()[:4] + content, at
-def rebuilt(r, author):
-    """The client clock, the changes in order, and the check that comes with them."""
+def rebuilt(r, author, epoch):
+    """The client clock, the changes in order, and the check that comes with them; what may not be read raises."""
     need((r.u(1), r.u(1)) == (1, 1), "codec")
     clock = told_clock = unsign(varint(r))
-    r.take(16 * varint(r))
-    heads, changes, before = [], [], None
-    for _ in range(varint(r)):
-        tag = varint(r)
+    r.take(16 * up_to(32, r))
+    heads, changes, before, room = [], [], None, 5461
+    for _ in range(up_to(64, r)):
+        tag = up_to(4 * 255 + 3, r)
         need(tag % 4 < 3, "lineage")
-        r.take(32 if tag % 4 == 2 else 0)
-        varint(r)  # n
-        for _ in range(varint(r)):
-            if (form := varint(r)) == 0:
-                heads.append(varint(r))
+        need(tag % 4 < 2 or r.take(32) not in (epoch, bytes(32)), "lineage with a shorter form")
+        up_to(1 << 20, r)  # n
+        follows = False
+        for _ in range(up_to(1024, r)):
+            if (form := up_to(1025, r)) == 0:
+                heads.append(up_to(256 * 1024, r))
+                follows = False
                 continue
-            place = (varint(r), varint(r), [r.take(32) for _ in range(form - 1)]) if form > 1 else None
+            need(tag < 4 and (form > 1 or follows), "messages of another document, or behind no change")
+            place, follows = (varint(r), varint(r), [r.take(32) for _ in range(form - 1)]) if form > 1 else None, True
+            need(not place or 0 < place[1] <= 1 << 30 and all(a < b for a, b in zip(place[2], place[2][1:])), "start_op or dependencies")
             back, messages = varint(r), []
-            other = r.take(32) if back and back % 2 == 0 else author
-            for _ in range(varint(r)):
+            other = r.take(32) if back and back % 2 == 0 else None
+            need(other != author, "author with a shorter form")
+            count = up_to(room, r)
+            need(count > 0, "no message")
+            room -= count
+            for _ in range(count):
                 step = varint(r)
                 clock += unsign(step >> 1)
+                need(-(1 << 63) <= clock < 1 << 63, "time")
                 messages.append((clock, r.take(16) if step & 1 else None))
-            heads.append((place, (back + 1) // 2, other, messages))
+            heads.append((place, (back + 1) // 2, other or author, messages))
     check = r.take(8)
     for head in heads:
         if isinstance(head, int):
@@ -105,7 +119,9 @@ def rebuilt(r, author):
             continue
         place, back, other, messages = head
         seq, start, dependencies = place or (before[0] + 1, before[1], [hashlib.sha256(changes[-1][8:]).digest()])
+        need(seq < 1 << 64 and start >= back, "seq or operation")
         raw, after = chunk(author, seq, start, dependencies, (start - back, other) if back else None, [(one_text(r), *m) for m in messages])
+        need(len(raw) <= 256 * 1024 and sum(map(len, changes)) + len(raw) <= 1 << 20, "changes too long")
         changes.append(raw)
         before = seq, after
     r.end("a plaintext")

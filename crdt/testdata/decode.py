@@ -222,11 +222,19 @@ def check_proofs(v):
     r.end("a proof")
     receipt(signed, v["count"], node)
 # --- DOCUMENT.md §8: what codec 1 stands for --------------------------------------------------
-def check_compact(v, author):
-    clock, changes, check = compact.rebuilt(Reader(bytes.fromhex(v["plaintext"])), author)
-    hashes = (hashlib.sha256(change[8:]).digest() for change in changes)
+def changes_check(changes):
+    return derive("changes check", *(hashlib.sha256(change[8:]).digest() for change in changes))[:8]
+def check_compact(v, author, epoch):
+    clock, changes, check = compact.rebuilt(Reader(bytes.fromhex(v["plaintext"])), author, epoch)
     need((clock, [change.hex() for change in changes]) == (v["clock"], v["changes"]), "rebuilt changes")
-    need(derive("changes check", *hashes)[:8] == check, "check of a compact plaintext")
+    need(changes_check(changes) == check, "check of a compact plaintext")
+def check_compact_refused(v):  # each for its reason: by the rules, or by its check alone
+    def rebuild(v):
+        return compact.rebuilt(Reader(bytes.fromhex(v["plaintext"])), bytes.fromhex(v["author"]), bytes.fromhex(v["epoch"]))
+    if v["why"] != "check":
+        return need(refused(rebuild, v), "read: " + v["name"])
+    _, changes, check = rebuild(v)
+    need(changes_check(changes) != check, "checks: " + v["name"])
 # --- DOCUMENT.md §2: sealed bodies (stored ones in full; zstd ones to the packed bytes) -------
 def padme(length):
     e = length.bit_length() - 1
@@ -254,7 +262,7 @@ def check_sealed(v):
     told = bytes.fromhex(v["plaintext"])
     need(len(head) + size == len(told) and told.startswith(head) and (packing > 0 or head + packed == told), "plaintext")
     if "changes" in v:
-        check_compact(v, who[32:])
+        check_compact(v, who[32:], bytes.fromhex(fields["epoch"]))
 # --- PROTOCOL.md: captured sessions -----------------------------------------------------------
 FRAMES = "_ hello prove proved subscribe subscribed unsubscribe subscription_ended totals push pull caught_up backfill_done behind append ack ephemeral error ping pong goodbye".split()
 # What session.json says of a frame: name=field, through messages with dots, # counts a list, ? may be absent.
@@ -330,17 +338,67 @@ def check_session(v):
                 relay, (log, epoch), count, root = bytes.fromhex(v["told"]["relay"]), hello, len(kept), merkle(kept)
             receipt(relay + log + struct.pack(">IqI", epoch, at >> 1 ^ -(at & 1), count) + root + signature, len(kept), merkle(kept))
     need({"relay": v["told"].get("relay")} | {"schema_version": 1, "frames": frames} == {"relay": None} | v["told"], "what session.json says of session.bin")
+# What frames-v2-told.json says of frames-v2.json: everything that a frame of version 2 leaves out.
+unzigzag = lambda n: n >> 1 ^ -(n & 1)
+def check_frames(v):
+    r, said, slots, log, appended = Reader(bytes.fromhex(v["bytes"])), [], defaultdict(list), None, {}
+    def cursor(data):  # the log of Hello, where none is named
+        f = protobuf(data)
+        need(bool(f[2]) == bool(f[3]), "half a log in a cursor")
+        return {"class": value(f, "1"), "log": (f[2] or [log[0]])[0].hex(), "log_epoch": (f[3] or [log[1]])[0], "seq": value(f, "4"), "hash": value(f, "5").hex()}
+    while r.at < len(r.data):
+        direction, lane, size = r.u(1), r.u(1), r.u(4)
+        [(number, [body])] = protobuf(r.take(size)).items()
+        f, lane, told = protobuf(body), slots[direction, lane], {"frame": FRAMES[number]}
+        if number == 1:
+            told["versions"] = [value(f, "1"), value(f, "2")]
+            log = (value(f, "5"), value(f, "6")) if f[5] else log
+        elif number == 14:
+            told |= {"request": value(f, "1"), "envelopes": [unpack(lane, x).hex() for x in f[3]]}
+            appended[told["request"]] = [untext("env_", envelope(bytes.fromhex(x))[0]["id"]) for x in told["envelopes"]]
+        elif number == 9:
+            told["cursor"], entries, date = cursor(f[2][0]), [], 0
+            for entry in map(protobuf, f[4]):
+                date += unzigzag(value(entry, "2"))  # the first as it is, the others by their difference
+                entries.append({"gap": value(entry, "1"), "received_at": date, "envelope": unpack(lane, value(entry, "3")).hex()})
+            at = told["cursor"]["seq"] + 1
+            for entry in reversed(entries):
+                at -= 1 + entry.pop("gap")
+                need(at > 0, "an arrival before the log")
+                entry["arrival"] = at
+            told["entries"] = entries
+        elif number == 11:
+            told["cursor"] = cursor(f[1][0])
+        else:
+            need(number == 15 and f[5], "a frame of another kind")
+            at, signature = value(f, "5.1"), value(f, "5.2")
+            ids = [i for i, outcome in zip(appended[value(f, "1")], f[2]) if value(protobuf(outcome), "1") < 3]
+            # It was signed in another log than that of Hello, so the whole one is given.
+            whole = bytes.fromhex(v["told"]["frames"][len(said)]["receipt"])
+            receipt(whole, len(ids), merkle(ids))
+            relay, date = bytes.fromhex(v["told"]["relay"]), struct.pack(">q", unzigzag(at))
+            need((whole[:32], whole[52:60], whole[96:]) == (relay, date, signature), "a short receipt")
+            told |= {"request": value(f, "1"), "received_at": unzigzag(at), "receipt": whole.hex()}
+        said.append(told)
+    need(said == v["told"]["frames"], "what frames-v2-told.json says of frames-v2.json")
 def vectors():
     clear = json.loads((HERE / "envelopes.json").read_text())
     yield from ((name, item) for name in sorted(clear.keys() - {"schema_version"}) for item in clear[name])
     sealed = json.loads((HERE / "sealed.json").read_text())
     yield from (("sealed", {"epoch_key": sealed["epoch_key"], **case, "bytes": case["envelope"]}) for case in sealed["cases"])
+    bad = json.loads((HERE / "compact-refused.json").read_text())
+    yield from (("compact_refused", {**case, "author": bad["author"], "epoch": bad["epoch"]}) for case in bad["cases"])
+    frames = json.loads((HERE / "../../sync/testdata/frames-v2.json").read_text())
+    raw = b"".join(bytes([f["direction"], f["lane"]]) + struct.pack(">I", len(f["frame"]) // 2) + bytes.fromhex(f["frame"]) for f in frames)
+    yield "frames", {"bytes": raw.hex(), "told": json.loads((HERE / "../../sync/testdata/frames-v2-told.json").read_text())}
     for path in sorted((HERE / "../../sync/testdata").glob("session*.bin")):
         yield "session", {"bytes": path.read_bytes().hex(), "told": json.loads(path.with_suffix(".json").read_text())}
 def spoilt(name, v):  # one letter of the vector changed; None where the vector says that it is bad
+    if name in ("hostile", "compact_refused"):
+        return None
     field = "text" if name in ("texts", "links") else "id" if name == "arrivals" else "bytes"
     at = len(v[field]) * 5 // 8
-    return None if name == "hostile" else {**v, field: v[field][:at] + ("b" if v[field][at] != "b" else "c") + v[field][at + 1 :]}
+    return {**v, field: v[field][:at] + ("b" if v[field][at] != "b" else "c") + v[field][at + 1 :]}
 def main():
     passed, spoiled = Counter(), Counter()
     for name, v in vectors():

@@ -17,6 +17,7 @@ use khlong_store::journal::{self, Head, JournalId};
 use khlong_store::peek::Peek;
 use serde::{Deserialize, Serialize};
 
+use crate::app::postgres::is_copy;
 use crate::domains;
 use crate::kernel::{Kernel, KernelError, Logic, check_views, state_hash};
 
@@ -45,6 +46,12 @@ pub enum RestoreError {
     /// The kernel does not open the copy.
     #[error("the restored journal is refused; use another backup")]
     Kernel(#[source] KernelError),
+    /// The journal lies elsewhere, and the backup is one of its copies. Going on from it would be a
+    /// second history.
+    #[error(
+        "the journal of this gateway is in a database; a folder beside it is made by `khlong-gateway init FOLDER --config FILE`"
+    )]
+    Copy,
 }
 
 impl RestoreError {
@@ -54,6 +61,7 @@ impl RestoreError {
         match self {
             Self::Backup(error) => error.exit_code(),
             Self::Kernel(error) => error.exit_code(),
+            Self::Copy => 3,
         }
     }
 }
@@ -106,6 +114,9 @@ pub fn restore(backup: &Path, folder: &Path, epoch: u32) -> Result<(Manifest, He
     let manifest = verify(backup)?;
     let restoring = Restoring::begin(&manifest, backup, folder, epoch)?;
     let (store, identity) = restoring.open(Role::Gateway, RocksOptions::default(), epoch)?;
+    if is_copy(&store).map_err(BackupError::Store)? {
+        return Err(RestoreError::Copy);
+    }
     // There is a journal: nothing gets this name.
     let unused = JournalId::from_bytes([0; 16]);
     let mut kernel = Kernel::open(store, domains::all(), Logic::CURRENT, unused)

@@ -1,5 +1,5 @@
-//! `khlong-gateway statement`, `reconcile` and `audit` on a real folder: what they print, what they refuse and
-//! with which exit code, and that they change nothing.
+//! `khlong-gateway statement`, `reconcile`, `payout` and `audit` on a real folder: what they print, what they refuse and
+//! with which exit code, that they change nothing, and what they record when they are asked to.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -18,6 +18,7 @@ use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::books::payout::{
     AccountNumber, Agent, Creditor, Debtor, PayoutBatch, PayoutFormat, Text140, batch_of, exported,
 };
+use khlong_gateway::domains::books::reconciliation::recorded;
 use khlong_gateway::domains::books::{BOOKS_DOMAIN, Books, BooksCommand, Day};
 use khlong_gateway::domains::ledger::{Account, Asset, LEDGER_DOMAIN, Ledger, LedgerCommand};
 use khlong_gateway::kernel::{Kernel, Logic};
@@ -351,4 +352,93 @@ fn a_payout_file_is_written_again_and_a_bank_is_understood() {
     fs::write(at.join("answer.xml"), "<a/>").unwrap();
     assert_eq!(refused(at, &answer).0, 9);
     assert_eq!(files(&at.join("gateway")), before);
+}
+
+/// Holds 7 baht more for account 2.
+fn hold_more(at: &Path) {
+    let store = Store::open(&at.join("gateway"), &options()).unwrap();
+    let domains = vec![Box::new(Ledger::new()) as _, Box::new(Books) as _];
+    let mut kernel = Kernel::open(store, domains, Logic::CURRENT, JOURNAL).unwrap();
+    let held = LedgerCommand::CreateTransfers(vec![hold(9, 1, 2, 700, 0)]).encode();
+    ask(
+        &mut kernel,
+        &command("more", TODAY.end().0, LEDGER_DOMAIN, held),
+    );
+}
+
+/// The folder is of a day that may lie ahead of the clock: `--accept-time` says that this was seen.
+#[test]
+fn what_is_asked_for_is_recorded_and_checks_out() {
+    let folder = folder();
+    let at = folder.path();
+    hold_more(at);
+    let bank = format!("date,time,amount,reference,direction\n2026-11-27,12:00,12.35,{ID_7},out\n");
+    fs::write(at.join("bank.csv"), bank).unwrap();
+    let compare = [&["reconcile"], &ASK[..1], &["bank.csv"], &ASK[1..]].concat();
+    let told = object(at, &compare);
+    let record = [&compare[..], &["--record", "--accept-time"]].concat();
+    assert_eq!(object(at, &record), told);
+    let report = told["report"].as_str().unwrap();
+    let report: [u8; 32] = blake3::Hash::from_hex(report).unwrap().into();
+    let peek = Peek::open(&at.join("gateway")).unwrap();
+    let kept = recorded(&peek, &report).unwrap().unwrap();
+    assert_eq!((kept.record.matched, kept.record.differences), (0, 1));
+    drop(peek);
+    // Again: it is the first record that stays.
+    object(at, &record);
+    let peek = Peek::open(&at.join("gateway")).unwrap();
+    assert_eq!(recorded(&peek, &report).unwrap().unwrap(), kept);
+    drop(peek);
+
+    let list = |hold: &str| {
+        format!(
+            r#"{{"debtor": {{"name": "Khlong", "account": "1", "bank": "KASITHBK"}},
+                "creditors": [{{"transfer": "{}{hold}", "name": "ร้าน", "account": "2", "bank": "004"}}]}}"#,
+            "0".repeat(31)
+        )
+    };
+    let export = [
+        "payout",
+        "export",
+        "gateway",
+        "--clearing",
+        ID_2,
+        "--execution",
+        "2026-11-28",
+        "--list",
+        "list.json",
+        "--accept-time",
+    ];
+    fs::write(at.join("list.json"), list("9")).unwrap();
+    let file = said(at, &export);
+    assert!(file.contains("<CtrlSum>7.00</CtrlSum>"), "{file}");
+    let peek = Peek::open(&at.join("gateway")).unwrap();
+    let id = batch_of(&peek, 9).unwrap().unwrap();
+    let kept = exported(&peek, id).unwrap().unwrap();
+    drop(peek);
+    assert_eq!(blake3::hash(file.as_bytes()), kept.record.file_digest);
+    // It leaves once; `again` writes it for who knows what he does.
+    let (code, words) = refused(at, &export);
+    assert_eq!(code, 1, "{words}");
+    assert!(words.contains("was recorded before"), "{words}");
+    let id = format!("{id:032x}");
+    let again = [
+        "payout",
+        "again",
+        "gateway",
+        "--batch",
+        &id,
+        "--list",
+        "list.json",
+    ];
+    assert_eq!(said(at, &again), file);
+    fs::write(at.join("list.json"), list("7")).unwrap();
+    assert_eq!(refused(at, &export).0, 1);
+    // All of it is in the journal, and follows from it.
+    let replayed = object(at, &["replay", "gateway", "--into", "rebuilt", "--json"]);
+    assert_eq!(replayed["state"], replayed["replayed_state"]);
+    assert_eq!(
+        object(at, &["audit", "gateway", "--json"])["close"]["records"],
+        1
+    );
 }

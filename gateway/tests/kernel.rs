@@ -360,11 +360,11 @@ fn the_ledger_says_when_it_wants_a_command() {
     bank.send_one(fixture::hold(1, 1, 2, 5, 3));
     let due = UnixMillis(bank.now + 3_000);
     assert_eq!(bank.kernel.next_deadline().unwrap(), Some(due));
-    assert_eq!(bank.kernel.due(UnixMillis(due.0 - 1)).unwrap(), None);
-    let (domain, body) = bank.kernel.due(due).unwrap().unwrap();
+    assert_eq!(bank.kernel.due(UnixMillis(due.0 - 1)).unwrap(), []);
+    let (domain, body) = bank.kernel.due(due).unwrap().remove(0);
     decide(&mut bank.kernel, &command("due", due.0, domain, body));
     assert_eq!(bank.kernel.next_deadline().unwrap(), None);
-    assert_eq!(bank.kernel.due(due).unwrap(), None);
+    assert_eq!(bank.kernel.due(due).unwrap(), []);
     assert_eq!(bank.balances(1), [0; 4]);
 }
 

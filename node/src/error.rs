@@ -183,7 +183,9 @@ impl NodeError {
             Self::Usage(_) | Self::Malformed { .. } => ExitCode::Usage,
             Self::Left
             | Self::NotYours
-            | Self::Write(WriteError::ReadOnly | WriteError::NotAdmin(_)) => ExitCode::Untrusted,
+            | Self::Write(
+                WriteError::ReadOnly | WriteError::NotAdmin(_) | WriteError::NotMover(_),
+            ) => ExitCode::Untrusted,
             Self::NotFound(_) | Self::Write(_) | Self::DaemonGone | Self::FollowedDaemonGone => {
                 ExitCode::Failure
             }

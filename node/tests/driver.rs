@@ -21,6 +21,7 @@ use ed25519_dalek::SigningKey;
 use khlong_node::api::{Delivery, Event, ImportedLine, MessageView, Request, Response};
 use khlong_node::error::NodeError;
 use khlong_node::node::{Events, Heard, Node, OpenPeer};
+use khlong_node::peer::SnapshotPace;
 use khlong_relay::hub::Policy;
 use khlong_relay::server::{Server, ServerError, ServerOptions};
 use khlong_store::engine::faults::{Fault, FaultKind};
@@ -144,6 +145,36 @@ async fn a_failed_commit_is_not_acknowledged_and_the_node_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_commit_that_reached_the_disk_is_found_there() {
     fails_while_sending(true).await;
+}
+
+/// Nobody waits for a snapshot, and none takes an answer back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_fails_leaves_the_answer_and_the_node_goes_on() {
+    let mut on_disk = NodeDisk::with_node("mali", 1);
+    let disk = on_disk.disk.clone();
+    let openings = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&openings);
+    let pace = SnapshotPace { due: 1, at_stop: 1 };
+    let open: OpenPeer = Box::new(move |now| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        on_disk.open(now).map(|peer| peer.with_snapshot_pace(pace))
+    });
+    let home = Home {
+        node: Node::open_on(open, false).await.unwrap(),
+        disk,
+        openings,
+    };
+    home.open_timeline().await;
+    // An answer to it comes after the snapshot of the turn before.
+    home.ask(Request::Status).await;
+    home.disk
+        .inject_after(1, Fault::SyncError { persisted: false });
+    home.ask(send("written")).await;
+    assert_eq!(home.bodies().await, ["written"]);
+    assert_eq!(home.disk.fired(FaultKind::SyncError), 1);
+    assert_eq!(home.openings(), 2);
+    home.ask(send("after that")).await;
+    home.node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! The real node and relay under a virtual clock.
+//! The real node, relay and gateway under a virtual clock.
 //!
 //! | part | what |
 //! |---|---|
@@ -18,7 +18,7 @@
 //! | [`statistics`] | means with intervals, censored delays |
 //! | [`validate`] | numbers known beforehand, and whether they come out |
 //!
-//! Nobody imports this crate. It drives the sans-IO cores of node and relay (the
+//! Nobody imports this crate. It drives the sans-IO cores of node, relay and gateway (the
 //! same types that the binaries run) and never a model of them.
 
 pub mod actors;

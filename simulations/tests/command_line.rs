@@ -124,6 +124,7 @@ fn mistakes_have_their_exit_codes() {
             "LO..HI:STEP",
         ),
         (&["fuzz", "--time", "60m"], 2, "us, ms, s, min, h, d"),
+        (&["fuzz", "--workload", "ledgers"], 2, "messages, ledger"),
     ] {
         let refused = sim(arguments);
         let message = text(&refused.stderr);

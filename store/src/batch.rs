@@ -235,6 +235,12 @@ impl<'e> Batch<'e> {
         self.overlay.bytes + bytes <= BATCH_BYTES_MAX
     }
 
+    /// The name of the class logs that it reads and appends to.
+    #[must_use]
+    pub fn identity(&self) -> LogIdentity {
+        self.identity
+    }
+
     /// Whether anything was written.
     #[must_use]
     pub fn is_empty(&self) -> bool {

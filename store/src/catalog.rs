@@ -241,7 +241,7 @@ pub static CATALOG: &[TableRow] = &[
     leveled(
         Table::Snapshot,
         "snapshot",
-        "[timeline:32], [timeline:32][page:37]",
+        "[timeline:32][part:2], [timeline:32][page:37][part:2]",
         "sealed bytes",
         32,
     ),

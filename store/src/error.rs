@@ -257,6 +257,15 @@ impl StoreError {
         }
     }
 
+    /// Whether bytes at rest are not what was written: of what is derived, none are there.
+    #[must_use]
+    pub const fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Corrupt { .. } | Self::Engine(EngineError::Corrupt { .. })
+        )
+    }
+
     /// The exit code of a program that ends with this error: 1 failure, 3 config,
     /// 7 quota or disk, 8 incompatible version, 9 integrity.
     #[must_use]

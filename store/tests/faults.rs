@@ -75,6 +75,22 @@ fn a_crash_loses_a_suffix_only() {
     assert_eq!(disk.fired(FaultKind::TornRecordDropped), 1);
 }
 
+/// A process that ends takes nothing along; who opens the disk after it keeps what it read,
+/// and tells the side file so.
+#[test]
+fn what_was_read_at_an_opening_survives_the_next_loss_of_power() {
+    let disk = MemoryDisk::new();
+    let mut store = open(&disk);
+    write(&mut store, b"buffered", Durability::Buffered).unwrap();
+    drop(store);
+    let store = open(&disk);
+    assert!(has(&store, b"buffered"));
+    disk.crash();
+    drop(store);
+    assert!(has(&open(&disk), b"buffered"));
+    assert_eq!(disk.fired(FaultKind::LostSuffix), 0);
+}
+
 /// The disk folds a long log into its base: never without the commit that made it long.
 #[test]
 fn what_was_acknowledged_survives_whenever_the_log_is_folded() {

@@ -25,7 +25,7 @@ use khlong_store::tables::named::Named;
 use khlong_store::tables::quotas::{Scope, Use};
 use khlong_store::tables::retention::{ExpiringReceipt, Noted, TimelineRetention};
 use khlong_store::tables::{
-    admission, blocked, cursors, named, outbox, quotas, receipts, retention, timelines,
+    admission, blocked, cursors, named, outbox, quotas, receipts, retention, snapshots, timelines,
 };
 
 #[test]
@@ -170,8 +170,10 @@ fn put_retention(batch: &mut Batch<'_>, timeline: TimelineId, envelope: &Verifie
 /// What only nodes keep beside envelopes and secrets.
 fn put_views(batch: &mut Batch<'_>, timeline: TimelineId) {
     blocked::put(batch, &blocked_in(timeline)).unwrap();
-    let snapshot = timeline.as_bytes().to_vec();
-    batch.put(Table::Snapshot, snapshot, vec![]).unwrap();
+    let head = snapshots::head_key(&timeline);
+    snapshots::put(batch, &head, &[1; 40], 0).unwrap();
+    let page = snapshots::page_key(&timeline, &[0x44; 37]);
+    snapshots::put(batch, &page, &[2; 40], 0).unwrap();
 }
 
 /// One row of every table, written through its typed table, and the keys that must come of it.
@@ -270,7 +272,10 @@ fn golden_keys() {
             vec!["0300000000000005060000000000000708".to_owned()],
         ),
         ("blocked", vec![format!("{t}{}", "33".repeat(32))]),
-        ("snapshot", vec![t.clone()]),
+        (
+            "snapshot",
+            vec![format!("{t}0000"), format!("{t}{}0000", "44".repeat(37))],
+        ),
     ]);
     golden.extend(gateway_golden(one));
     assert_eq!(found, golden);

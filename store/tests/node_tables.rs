@@ -20,6 +20,7 @@ use khlong_store::tables::cursors;
 use khlong_store::tables::named::{self, Named};
 use khlong_store::tables::outbox::{self, OutboxState};
 use khlong_store::tables::receipts::{self, Promise};
+use khlong_store::tables::snapshots::{self, PART_BYTES};
 
 fn store() -> Store {
     Store::in_memory(&MemoryDisk::new(), &options(Role::Node)).unwrap()
@@ -219,4 +220,80 @@ fn named_rows_are_listed_by_the_start_of_their_name() {
         named::remove(batch, Named::Secret, b"relay/a")
     });
     assert_eq!(named::get(&store, Named::Secret, b"relay/a").unwrap(), None);
+}
+
+/// Writes in as many batches as it takes, and says how many these were.
+fn put_snapshot(store: &mut Store, name: &[u8], sealed: &[u8], before: &[u8]) -> usize {
+    let mut batch = store.batch();
+    batch
+        .put(Table::NodeState, b"before".to_vec(), before.to_vec())
+        .unwrap();
+    let (mut from, mut batches) = (0, 1);
+    while let Some(next) = snapshots::put(&mut batch, name, sealed, from).unwrap() {
+        assert!(next > from || batches == 1, "it goes on");
+        from = next;
+        batches += 1;
+        let writes = batch.into_writes();
+        store.commit(writes, Durability::Buffered).unwrap();
+        batch = store.batch();
+    }
+    let writes = batch.into_writes();
+    store.commit(writes, Durability::Buffered).unwrap();
+    batches
+}
+
+#[test]
+fn snapshots_of_any_length_lie_in_parts() {
+    let disk = MemoryDisk::new();
+    let mut store = Store::in_memory(&disk, &options(Role::Node)).unwrap();
+    let bytes = |n: usize| -> Vec<u8> {
+        (0..n)
+            .map(|at| u8::try_from(at / 997 % 251).unwrap())
+            .collect()
+    };
+    let id = timeline(1);
+    let (first, second) = ([0; 37], [1; 37]);
+    let names = [
+        snapshots::head_key(&id),
+        snapshots::page_key(&id, &first),
+        snapshots::page_key(&id, &second),
+    ];
+    let lengths = [5 * PART_BYTES / 2, 18 * PART_BYTES, 40];
+    let batches: Vec<usize> = names
+        .iter()
+        .zip(lengths)
+        .map(|(name, length)| put_snapshot(&mut store, name, &bytes(length), &bytes(PART_BYTES)))
+        .collect();
+    assert_eq!(batches, [1, 2, 1]);
+    // Those of others are not among them.
+    put_snapshot(
+        &mut store,
+        &snapshots::page_key(&timeline(2), &first),
+        &bytes(9),
+        &[],
+    );
+    assert_eq!(
+        snapshots::head(&store, &id).unwrap(),
+        Some(bytes(lengths[0]))
+    );
+    let both = |length| vec![(first, bytes(length)), (second, bytes(40))];
+    assert_eq!(snapshots::pages(&store, &id).unwrap(), both(lengths[1]));
+    // What becomes shorter leaves nothing behind.
+    for length in [3 * PART_BYTES, 2 * PART_BYTES + 1, PART_BYTES, 1] {
+        put_snapshot(&mut store, &names[0], &bytes(length), &[]);
+        put_snapshot(&mut store, &names[1], &bytes(length), &[]);
+        assert_eq!(snapshots::head(&store, &id).unwrap(), Some(bytes(length)));
+        assert_eq!(snapshots::pages(&store, &id).unwrap(), both(length));
+    }
+    // A damaged part: the head is none, and a page is not what it was.
+    for name in &names[..2] {
+        put_snapshot(&mut store, name, &bytes(2 * PART_BYTES), &[]);
+        assert!(disk.rot(Table::Snapshot, &[&name[..], &[0, 1]].concat(), 9));
+    }
+    assert_eq!(snapshots::head(&store, &id).unwrap(), None);
+    assert_eq!(snapshots::pages(&store, &id).unwrap(), both(PART_BYTES));
+    write(&mut store, |batch| snapshots::clear(batch, &id));
+    assert_eq!(snapshots::head(&store, &id).unwrap(), None);
+    assert_eq!(snapshots::pages(&store, &id).unwrap(), []);
+    assert_eq!(snapshots::pages(&store, &timeline(2)).unwrap().len(), 1);
 }

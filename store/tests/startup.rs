@@ -402,3 +402,34 @@ fn rocksdb_refuses_below_its_reserve_and_goes_on_above_it() {
     engine.commit(&writes, Durability::Synced).unwrap();
     assert!(engine.stats().disk_bytes > 0);
 }
+
+/// Few files are opened one after another, many side by side.
+#[test]
+fn a_folder_of_many_files_is_opened_by_many_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let threads = || {
+        drop(RocksEngine::open(path, SIZES).unwrap());
+        let settings = std::fs::read_dir(path)
+            .unwrap()
+            .map(|file| file.unwrap().path());
+        let newest = settings
+            .filter(|file| {
+                file.file_name()
+                    .unwrap()
+                    .to_string_lossy()
+                    .starts_with("OPTIONS-")
+            })
+            .max();
+        let text = std::fs::read_to_string(newest.unwrap()).unwrap();
+        let line = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("max_file_opening_threads="));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(threads(), "1");
+    for n in 0..256 {
+        std::fs::write(path.join(format!("{:06}.sst", 900_000 + n)), b"").unwrap();
+    }
+    assert_eq!(threads(), "16");
+}

@@ -11,6 +11,9 @@ pub const PROTOCOL_VERSION_SHADOWS: u16 = 2;
 
 /// Headers that one lane remembers in one direction; each side has the same.
 pub const SHADOW_SLOTS: usize = 32;
+/// The same of what a client sends, before a relay has answered its first proof: whoever can
+/// reach a port costs it no more.
+pub const SHADOW_SLOTS_UNPROVEN: usize = 1;
 
 /// Bytes before a frame on a stream: its length, big-endian.
 pub const FRAME_LENGTH_BYTES: usize = 4;
@@ -104,6 +107,7 @@ pub const RETRY_AFTER_MS_DEFAULT: u32 = 1_000;
 
 const _: () = assert!(PROTOCOL_VERSION_MIN < PROTOCOL_VERSION_SHADOWS);
 const _: () = assert!(PROTOCOL_VERSION_SHADOWS <= PROTOCOL_VERSION_MAX);
+const _: () = assert!(0 < SHADOW_SLOTS_UNPROVEN && SHADOW_SLOTS_UNPROVEN <= SHADOW_SLOTS);
 // What a frame carries fits it, with room for the keys and lengths around it.
 const _: () = assert!(APPEND_BYTES_MAX + APPEND_ENVELOPES_MAX * 8 + 64 <= FRAME_BYTES_MAX);
 const _: () = assert!(ENVELOPE_BYTES_MAX <= APPEND_BYTES_MAX);

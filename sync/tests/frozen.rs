@@ -26,9 +26,10 @@ use khlong_sync::wire::frame::{
 };
 use khlong_sync::wire::lane::{End, Lanes};
 use serde_json::{Value, json};
+use support::detached::{change, envelope};
 use support::pair::{Pair, speaking};
 use support::testdata::{frozen, hex, unhex};
-use support::{author, change, envelope, following, timeline};
+use support::{author, following, timeline};
 
 fn cursor() -> Cursor {
     let log = LogId::from_bytes([0x16; 16]);

@@ -14,11 +14,11 @@ use khlong_crdt::class::{Class, Cursor};
 use khlong_crdt::envelope::{EnvelopeError, Expiry, Kind, Prefix, VerifiedEnvelope};
 use khlong_crdt::id::{ArrivalSeq, EnvelopeId, EpochId, LogId, MediaRootId, Seq};
 use khlong_crdt::time::UnixMillis;
-use khlong_sync::limits::{KEEP_ALIVE_MS_DEFAULT, SHADOW_SLOTS};
+use khlong_sync::limits::{KEEP_ALIVE_MS_DEFAULT, SHADOW_SLOTS, SHADOW_SLOTS_UNPROVEN};
 use khlong_sync::replica::Arrival;
 use khlong_sync::wire::WireError;
 use khlong_sync::wire::frame::{
-    Append, CaughtUp, Frame, Hello, Lane, Push, Subscribe, TimelineSubscription,
+    Append, CaughtUp, Frame, Hello, Lane, Proved, Push, Subscribe, TimelineSubscription,
 };
 use khlong_sync::wire::lane::{End, Lanes};
 use khlong_sync::wire::shadow::{ShadowError, ShadowReader, ShadowWriter};
@@ -26,7 +26,7 @@ use khlong_sync::wire::{self, verify};
 use proptest::prelude::*;
 use support::link::Direction;
 use support::pair::Pair;
-use support::{author, change, envelope, following, key, timeline};
+use support::{author, change, detached, envelope, following, key, timeline};
 
 /// One envelope as a test wants it.
 #[derive(Clone, Debug)]
@@ -249,7 +249,7 @@ fn packed_bytes_that_mean_nothing_are_named() {
     );
     // The end of a chain.
     let mut reader = ShadowReader::new();
-    let last = envelope(Kind::Change, timeline(1), 1, u64::MAX, b"the last");
+    let last = detached::envelope(Kind::Change, timeline(1), 1, u64::MAX, b"the last");
     let last = [&[0][..], last.bytes()].concat();
     reader.unpack(&last, verify).unwrap();
     let beyond = reader.unpack(&shadow(0, &[3; 99]), verify).unwrap_err();
@@ -377,6 +377,71 @@ fn lanes_and_directions_have_slots_of_their_own() {
     assert!(matches!(early, WireError::Shadow { index: 0, source: s } if s == source));
     server.decode(TEXT, &first).unwrap();
     server.decode(TEXT, &second).unwrap();
+}
+
+#[test]
+fn a_stranger_has_one_slot_in_each_lane() {
+    let all = || (1..=3_u8).map(|seed| change(1, seed, 1));
+    let append = Frame::Append(Append {
+        request: 1,
+        envelopes: all().collect(),
+    });
+    let proved = Frame::Proved(Proved {
+        timeline: timeline(1),
+        author: author(1),
+    });
+    // A writer that keeps to it: the second author is a shadow of the first, in its slot.
+    let (mut client, mut server) = ends(2);
+    let bytes = client.encode(&append);
+    assert_eq!(server.decode(TEXT, &bytes).unwrap(), append);
+    // One that does not: the relay keeps nothing more of it.
+    let (mut hasty, mut server) = ends(2);
+    hasty.heard(&proved);
+    let bytes = hasty.encode(&append);
+    let refused = server.decode(TEXT, &bytes).unwrap_err();
+    let source = ShadowError::SlotUnproven(1);
+    assert!(
+        matches!(refused, WireError::Shadow { index: 1, source: s } if s == source),
+        "{refused:?}"
+    );
+    // Once the relay has said that something is proven, all slots are there, on all lanes.
+    let (mut client, mut server) = ends(2);
+    let said = server.encode(&proved);
+    assert_eq!(client.decode(Lane::Control, &said).unwrap(), proved);
+    let bytes = client.encode(&append);
+    assert_eq!(server.decode(TEXT, &bytes).unwrap(), append);
+    // What a client hears is the relay's own, which it knows by its key.
+    let entries = all().zip(1..).map(|(envelope, seq)| Arrival {
+        arrival: ArrivalSeq(seq),
+        received_at: UnixMillis(1),
+        envelope,
+    });
+    let push = Frame::Push(Push {
+        class: Class::Text,
+        backfill: None,
+        entries: entries.collect(),
+        cursor: cursor(3),
+    });
+    let (mut client, mut server) = ends(2);
+    let bytes = server.encode(&push);
+    assert_eq!(client.decode(TEXT, &bytes).unwrap(), push);
+}
+
+#[test]
+fn the_slots_of_a_reader_are_as_many_as_it_is_allowed() {
+    let mut reader = ShadowReader::new();
+    reader.allow(SHADOW_SLOTS_UNPROVEN);
+    let whole_in = |slot: u8, seed| [&[slot][..], change(1, seed, 1).bytes()].concat();
+    assert_eq!(reader.used(), 0);
+    for seed in 1..=20 {
+        reader.unpack(&whole_in(0, seed), verify).unwrap();
+        let more = reader.unpack(&whole_in(1, seed), verify).unwrap_err();
+        assert_eq!(more, ShadowError::SlotUnproven(1));
+        assert_eq!(reader.used(), SHADOW_SLOTS_UNPROVEN);
+    }
+    reader.allow(SHADOW_SLOTS);
+    reader.unpack(&whole_in(1, 1), verify).unwrap();
+    assert_eq!(reader.used(), 2);
 }
 
 #[test]

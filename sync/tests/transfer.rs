@@ -17,7 +17,7 @@ use khlong_sync::session::input::Input;
 use khlong_sync::session::output::Event;
 use khlong_sync::wire::code::ErrorCode;
 use support::pair::Pair;
-use support::{author, change, envelope, timeline};
+use support::{author, chain, change, envelope, timeline};
 
 #[test]
 fn what_is_appended_is_acknowledged_and_comes_back() {
@@ -172,11 +172,10 @@ fn a_slow_member_is_told_once_and_goes_on_when_it_pulls() {
 fn large_backfills_fill_the_window_and_take_turns() {
     let mut pair = Pair::new(&[timeline(1), timeline(2)]);
     let body = vec![1; 200 * 1024];
-    for seq in 1..=9 {
-        pair.arrive(&[
-            envelope(Kind::Change, timeline(1), 2, seq, &body),
-            envelope(Kind::Change, timeline(2), 2, seq, &body),
-        ]);
+    let bodies = vec![body; 9];
+    let [one, two] = [1, 2].map(|n| chain(timeline(n), 2, &bodies));
+    for (one, two) in one.into_iter().zip(two) {
+        pair.arrive(&[one, two]);
     }
     const { assert!(PUSH_BYTES_MAX < 2 * 200 * 1024) };
     pair.member.hold = true;

@@ -76,6 +76,7 @@ fn an_honest_writer_never_meets_the_operation_budget() {
         page_author_messages: 100_000,
         page_author_turn_bytes: 1 << 18,
         page_author_ops: 4_096,
+        ..Limits::PRODUCTION
     };
     let mut mali = Replica::with(0, limits);
     for _ in 0..10 {

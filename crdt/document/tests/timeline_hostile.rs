@@ -358,6 +358,7 @@ fn the_budget_refuses_the_same_changes_in_any_order() {
         page_author_ops: 1 << 20,
         page_author_turn_bytes: 1 << 20,
         page_bytes: 1 << 20,
+        ..Limits::PRODUCTION
     };
     let mut greedy = Replica::with(0, wide);
     let letters: Vec<_> = (0..30)

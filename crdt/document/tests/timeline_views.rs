@@ -9,7 +9,9 @@ mod timeline_room;
 
 use std::collections::BTreeSet;
 
-use khlong_crdt::id::{EpochId, MessageId};
+use khlong_crdt::address::RelayAddress;
+use khlong_crdt::id::{EpochId, MessageId, RelayKey};
+use khlong_document::timeline::carriers::Carrier;
 use khlong_document::timeline::draft::{Draft, DraftError};
 use khlong_document::timeline::limits::{
     EMOJI_BYTES_MAX, Limits, MESSAGE_BODY_BYTES_MAX, NICKNAME_BYTES_MAX, TITLE_BYTES_MAX,
@@ -216,6 +218,57 @@ fn the_state_document_shows_title_roster_and_pins() {
     }]);
     exchange(&mut mali, &mut somchai, &[unpin]);
     assert!(somchai.pages.state(&principal_of).pins.is_empty());
+}
+
+#[test]
+fn of_each_relay_counts_what_an_admin_said_last() {
+    let relay =
+        |n: u8, host: &str| RelayAddress::new(RelayKey::from_bytes([n; 32]), host, 4_747).unwrap();
+    let said = |relay: &RelayAddress, is_removed| Draft::Relay {
+        relay: relay.clone(),
+        is_removed,
+    };
+    let (mut mali, mut somchai) = (Replica::new(0), Replica::new(1));
+    let (first, second) = (relay(1, "a.test"), relay(2, "b.test"));
+    let mut letters = vec![mali.write(&[
+        Draft::Title("ตลาด".into()),
+        said(&first, false),
+        said(&second, false),
+        said(&first, true),
+    ])];
+    somchai.read(&letters[0]);
+    // Later, and by somebody who may not.
+    letters.push(somchai.write(&[said(&first, false), said(&second, true)]));
+    exchange(&mut mali, &mut somchai, &letters);
+    let of_admins = |replica: &Replica| {
+        let carriers = replica.pages.carriers(&|author| *author == mali.author);
+        let shown = |it: Carrier| (it.relay.host, it.is_removed, it.author);
+        carriers.into_iter().map(shown).collect::<Vec<_>>()
+    };
+    let author = mali.author;
+    let expected = [
+        ("b.test".to_owned(), false, author),
+        ("a.test".to_owned(), true, author),
+    ];
+    assert_eq!(of_admins(&somchai), expected);
+    // Whoever knows nothing of relays sees a title as before, and one address is no other.
+    assert_eq!(
+        mali.pages.state(&principal_of).title.as_deref(),
+        Some("ตลาด")
+    );
+    let moved = relay(2, "c.test");
+    let letter = mali.write(&[said(&moved, false)]);
+    somchai.read(&letter);
+    let carriers = somchai.pages.carriers(&|author| *author == mali.author);
+    assert_eq!(carriers.last().map(|it| &it.relay), Some(&moved));
+    assert_eq!(carriers.len(), 2);
+    // Each was taken away by somebody: the one that was taken away last stays.
+    let letter = mali.write(&[said(&moved, true)]);
+    somchai.read(&letter);
+    let carriers = somchai.pages.carriers(&|author| *author == mali.author);
+    let removed: Vec<_> = carriers.iter().map(|it| it.is_removed).collect();
+    assert_eq!(removed, [true, false]);
+    assert_eq!(carriers.last().map(|it| &it.relay), Some(&moved));
 }
 
 #[test]

@@ -296,6 +296,20 @@ impl Admission {
         })
     }
 
+    /// Invites that were used, and whose only grant has an expiry: a relay that gets the
+    /// handover after that date refuses it. Each with its rights and quota class.
+    pub fn expiring_invites(&self) -> impl Iterator<Item = (PrincipalKey, Rights, u8)> {
+        self.standing.iter().filter_map(|(invite, standing)| {
+            let mut grants = standing.invites();
+            let (Some(grant), None) = (grants.next(), grants.next()) else {
+                return None;
+            };
+            let is_used = self.ledger.handover(invite).is_some() && !standing.is_revoked();
+            let expires = is_used && grant.expiry.get() != 0;
+            expires.then_some((*invite, grant.rights, grant.quota_class))
+        })
+    }
+
     /// Every certified author key, those of revoked principals too.
     pub fn authors(&self) -> impl Iterator<Item = (AuthorKey, PrincipalKey)> {
         self.authors

@@ -1,11 +1,12 @@
 //! The gateway of the demo: a kernel on a folder, and words for what is asked of it.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use khlong_crdt::id::LogId;
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains;
+use khlong_gateway::domains::books::Day;
 use khlong_gateway::domains::l10n::Satang;
 use khlong_gateway::domains::ledger::{
     Account, AccountFlags, Balances, Failures, LEDGER_DOMAIN, LedgerCommand, Transfer, account,
@@ -26,14 +27,48 @@ pub(crate) const BANK: u128 = 1;
 pub(crate) const FEES: u128 = 2;
 pub(crate) const SHOPPER: u128 = 10;
 pub(crate) const MERCHANT: u128 = 20;
+/// Other people, whose deposits the bank tells of in its file.
+pub(crate) const OTHERS: u128 = 30;
+
+/// A day can be closed when it is over. So all that the demo books is dated yesterday, from noon of
+/// Bangkok on, and the system's clock says that it is over.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock {
+    began: Instant,
+    from: i64,
+}
+
+impl Clock {
+    pub(crate) fn yesterday() -> Result<Self, Failure> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+        let today = Day::of(UnixMillis(i64::try_from(now)?));
+        let yesterday = Day(today.0 - 1);
+        Ok(Self::at(yesterday.start().0 + 12 * 60 * 60 * 1_000))
+    }
+
+    /// Shows `from` now.
+    pub(crate) fn at(from: i64) -> Self {
+        let began = Instant::now();
+        Self { began, from }
+    }
+
+    pub(crate) fn now(self) -> Result<i64, Failure> {
+        Ok(self.from + i64::try_from(self.began.elapsed().as_millis())?)
+    }
+
+    pub(crate) fn day(self) -> Day {
+        Day::of(UnixMillis(self.from))
+    }
+}
 
 pub(crate) struct Books {
     kernel: Kernel,
+    clock: Clock,
 }
 
 impl Books {
     /// Opens a folder that `khlong-gateway init` made.
-    pub(crate) fn open(folder: &Path) -> Result<Self, Failure> {
+    pub(crate) fn open(folder: &Path, clock: Clock) -> Result<Self, Failure> {
         let options = OpenOptions {
             role: Role::Gateway,
             // Of a folder that is there both names are its own.
@@ -44,7 +79,7 @@ impl Books {
         let store = Store::open(folder, &options)?;
         let fresh = JournalId::from_bytes([0; 16]);
         let kernel = Kernel::open(store, domains::all(), Logic::CURRENT, fresh)?;
-        Ok(Self { kernel })
+        Ok(Self { kernel, clock })
     }
 
     /// Asks under an idempotency key, waits until it is durable, and returns the entry's
@@ -54,12 +89,11 @@ impl Books {
         key: &str,
         asked: &LedgerCommand,
     ) -> Result<(u64, Failures), Failure> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
         let command = Command {
             caller: b"demo".to_vec(),
             scope: b"ledger".to_vec(),
             key: key.as_bytes().to_vec(),
-            admitted_at: UnixMillis(i64::try_from(now)?),
+            admitted_at: UnixMillis(self.clock.now()?),
             domain: LEDGER_DOMAIN,
             body: asked.encode(),
         };

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use khlong_gateway::domains::ledger::transfer;
 
-use crate::books::{Books, MERCHANT, SHOPPER, pay};
+use crate::books::{Books, Clock, MERCHANT, SHOPPER, pay};
 use crate::{Failure, check};
 
 /// The argument that makes this program the one that is killed.
@@ -22,8 +22,8 @@ const MORE: u128 = 20;
 const FIRST: u128 = 1_000_000;
 
 /// Sends one transfer after another, and says each number once it is durable.
-pub(crate) fn child(folder: &Path) -> Result<(), Failure> {
-    let mut books = Books::open(folder)?;
+pub(crate) fn child(folder: &Path, from: &str) -> Result<(), Failure> {
+    let mut books = Books::open(folder, Clock::at(from.parse()?))?;
     for number in 1..=TRANSFERS {
         send(&mut books, number)?;
         let mut out = std::io::stdout().lock();
@@ -40,10 +40,11 @@ fn send(books: &mut Books, number: u128) -> Result<u64, Failure> {
 }
 
 /// Runs a child on the folder and kills it. Returns the last number that it acknowledged.
-pub(crate) fn run_and_kill(folder: &Path) -> Result<u128, Failure> {
+pub(crate) fn run_and_kill(folder: &Path, clock: Clock) -> Result<u128, Failure> {
     let mut process = Command::new(std::env::current_exe()?)
         .arg(CHILD)
         .arg(folder)
+        .arg(clock.now()?.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()?;

@@ -1,11 +1,14 @@
 //! `make gateway-demo`: a day at a gateway, on a real folder, in seconds.
 //!
 //! Accounts are opened, a payment by Thai QR is held and then posted, a fee is taken, a part is
-//! given back, and a process is killed in the middle of transfers. Everything that is said with
-//! a tick was checked; any check that fails ends it with exit code 1.
+//! given back, and a process is killed in the middle of transfers. Then the day is closed and
+//! compared with a bank's file. Everything that is said with a tick was checked; any check that
+//! fails ends it with exit code 1.
 
 mod books;
 mod crash;
+mod evening;
+mod program;
 mod story;
 
 use std::path::Path;
@@ -19,7 +22,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         [] => story::tell(),
         // The process that is killed is this program again.
-        [word, folder] if word == crash::CHILD => crash::child(Path::new(folder)),
+        [word, folder, from] if word == crash::CHILD => crash::child(Path::new(folder), from),
         _ => Err("the demo takes no arguments".into()),
     };
     match outcome {

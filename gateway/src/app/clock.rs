@@ -5,13 +5,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use khlong_crdt::time::{Monotonic, Now, UnixMillis};
 
-/// What the driver asks for the time of day.
-pub type WallClock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
+/// What the driver asks for the time of day, and for how long its own commands pause.
+pub type DriverClock = Arc<dyn Fn() -> Now + Send + Sync>;
 
 /// The system's.
-pub(crate) fn system() -> WallClock {
+pub(crate) fn system() -> DriverClock {
     let clock = Clock::start();
-    Arc::new(move || clock.now().wall)
+    Arc::new(move || clock.now())
 }
 
 /// Counts from its making.

@@ -5,15 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use khlong_crdt::time::UnixMillis;
+use khlong_crdt::time::{Now, UnixMillis};
 use khlong_store::error::{EngineError, StoreError};
 
-use super::clock::WallClock;
-use super::handle::{AskError, Asked, Committed, Handle, Input, Job};
+use super::clock::DriverClock;
+use super::handle::{AskError, Asked, Committed, Handle, Input, Job, State};
 use super::limits::{
     BATCH_INPUTS_MAX, COMMIT_PAUSE, COMMIT_WITHIN, DISK_HEADROOM_BYTES, DISK_LOOK_EVERY,
-    EVICT_EVERY, TICK_EVERY,
+    EVICT_EVERY, FOLLOW_EVERY, FOLLOWER_WAITS, TICK_EVERY,
 };
+use super::pauses::Pauses;
 use crate::kernel::{
     Command, Decided, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, Outcome, Proposal, Ticket,
     oldest_key,
@@ -32,7 +33,7 @@ enum Turn {
 pub(super) struct Driver {
     pub(super) kernel: Kernel,
     pub(super) queued: Receiver<Input>,
-    pub(super) clock: WallClock,
+    pub(super) clock: DriverClock,
     /// Below so much free space commands are refused.
     pub(super) reserve_bytes: u64,
     /// How long idempotency keys are kept.
@@ -49,8 +50,12 @@ struct Due {
     evict: Instant,
     disk_look: Instant,
     is_disk_full: bool,
-    /// No command of the driver's own before: the last one was rejected, as the next would be.
-    own: Instant,
+    /// Of which domain the driver asks nothing yet.
+    pauses: Pauses,
+    /// The driver's own commands that are not committed, with their domains.
+    own: BTreeMap<Ticket, u8>,
+    /// When the journal is asked again what others appended, though nobody reads.
+    follow: Instant,
 }
 
 impl Driver {
@@ -63,7 +68,9 @@ impl Driver {
             evict: Instant::now(),
             disk_look: Instant::now(),
             is_disk_full: false,
-            own: Instant::now(),
+            pauses: Pauses::default(),
+            own: BTreeMap::new(),
+            follow: Instant::now(),
         };
         loop {
             let mut inputs = Vec::new();
@@ -75,7 +82,13 @@ impl Driver {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
-            if self.turn(inputs, &mut due)? == Turn::Last {
+            let mut jobs = Vec::new();
+            let turn = self.turn(inputs, &mut jobs, &mut due);
+            if turn.is_err() {
+                // Before the reads that wait are dropped: they hear why.
+                self.handle.set_state(State::Stopping);
+            }
+            if turn? == Turn::Last {
                 return Ok(());
             }
         }
@@ -83,45 +96,78 @@ impl Driver {
 
     /// Until something is due, and not longer than the clock may go unread.
     fn wait(&self, due: &Due) -> Result<Duration, KernelError> {
-        let is_held_up = due.is_disk_full || due.own > Instant::now();
-        let most = if due.is_disk_full {
-            DISK_LOOK_EVERY
-        } else {
-            TICK_EVERY
-        };
-        let Some(at) = self.kernel.next_deadline()? else {
-            return Ok(most);
-        };
+        if due.is_disk_full {
+            return Ok(DISK_LOOK_EVERY);
+        }
         let now = (self.clock)();
-        let wait = Duration::from_millis(u64::try_from(at.0.saturating_sub(now.0)).unwrap_or(0));
-        // What cannot be done now stays due: not at full speed.
-        let least = if is_held_up {
-            DISK_LOOK_EVERY
-        } else {
-            Duration::ZERO
-        };
-        Ok(wait.clamp(least, most))
+        let wall = self.due_by(now.wall);
+        let mut least = TICK_EVERY;
+        for (domain, at) in self.kernel.deadlines()? {
+            let millis = u64::try_from(at.0.saturating_sub(wall.0)).unwrap_or(0);
+            let wait = Duration::from_millis(millis).max(due.pauses.left(domain, now.monotonic));
+            least = least.min(wait);
+        }
+        Ok(least)
     }
 
-    fn turn(&mut self, inputs: Vec<Input>, due: &mut Due) -> Result<Turn, KernelError> {
+    /// Deadlines up to here are this gateway's to meet.
+    fn due_by(&self, now: UnixMillis) -> UnixMillis {
+        let leaves = if self.follows {
+            i64::try_from(FOLLOWER_WAITS.as_millis()).unwrap_or(i64::MAX)
+        } else {
+            0
+        };
+        UnixMillis(now.0.saturating_sub(leaves))
+    }
+
+    /// Reads that were not answered stay in `jobs`.
+    fn turn(
+        &mut self,
+        inputs: Vec<Input>,
+        jobs: &mut Vec<Job>,
+        due: &mut Due,
+    ) -> Result<Turn, KernelError> {
         let now = (self.clock)();
         if due.disk_look <= Instant::now() {
             self.look_at_disk(due);
         }
         let mut waiting = BTreeMap::new();
-        let mut jobs = Vec::new();
+        let mut writes = Vec::new();
         let mut turn = Turn::Next;
-        self.do_what_is_due(now, due)?;
         for input in inputs {
             match input {
-                Input::Write(asked) => self.apply(*asked, now, &mut waiting, due)?,
+                Input::Write(asked) => writes.push(*asked),
                 Input::Read(job) => jobs.push(job),
                 Input::Stop => turn = Turn::Last,
             }
         }
+        // One that waits behind another gateway would else decide on an old state, and be refused.
+        if due.follow <= Instant::now() {
+            self.follow(due)?;
+        }
+        self.do_what_is_due(now, due)?;
+        for asked in writes {
+            self.apply(asked, now.wall, &mut waiting, due)?;
+        }
         self.commit_and_release(&mut waiting, due)?;
-        self.read(jobs);
+        if !jobs.is_empty() {
+            // Once for all of them: another gateway may have appended, and this one not know.
+            self.follow(due)?;
+            self.read(std::mem::take(jobs), now.wall);
+        }
         Ok(turn)
+    }
+
+    fn follow(&mut self, due: &mut Due) -> Result<(), KernelError> {
+        let known = self.kernel.head().seq;
+        self.kernel.follow()?;
+        due.follow = Instant::now() + FOLLOW_EVERY;
+        let head = self.kernel.head().seq;
+        if head != known {
+            self.follows = true;
+            tracing::info!(entry = head.0, "another gateway's entries were applied");
+        }
+        Ok(())
     }
 
     fn look_at_disk(&self, due: &mut Due) {
@@ -198,21 +244,31 @@ impl Driver {
         for output in self.kernel.release() {
             if let Some(asked) = waiting.remove(&output.ticket) {
                 answer(asked, Ok(output.decided));
-            } else if !matches!(output.decided.outcome(), Some(Outcome::Done(_))) {
-                // It would be so again, and each time an entry.
-                let entry = output.decided.seq.0;
-                tracing::error!(entry, "a command of the driver was rejected; report it");
-                due.own = Instant::now() + EVICT_EVERY;
+            } else if let Some(domain) = due.own.remove(&output.ticket) {
+                match output.decided.outcome() {
+                    Some(Outcome::Done(_)) => due.pauses.done(domain),
+                    Some(Outcome::Rejected(_)) | None => {
+                        let entry = output.decided.seq.0;
+                        let pause = due.pauses.rejected(domain, (self.clock)().monotonic);
+                        tracing::error!(
+                            entry,
+                            domain,
+                            ?pause,
+                            "what is due was rejected; report it, it is tried again after a pause"
+                        );
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    fn read(&self, jobs: Vec<Job>) {
+    fn read(&self, jobs: Vec<Job>, now: UnixMillis) {
         let committed = Committed {
             store: self.kernel.store(),
             head: self.kernel.head(),
             time: self.kernel.applied().time,
+            now,
             follows: self.follows,
         };
         for job in jobs {
@@ -223,25 +279,29 @@ impl Driver {
         }
     }
 
-    /// Reads the clock, lets holds expire whose time is over, and forgets old keys.
-    fn do_what_is_due(&mut self, now: UnixMillis, due: &mut Due) -> Result<(), KernelError> {
+    /// Reads the clock, gives each domain what is due there, and forgets old keys. At most one
+    /// command of a domain a turn: clients are served between two of them.
+    fn do_what_is_due(&mut self, now: Now, due: &mut Due) -> Result<(), KernelError> {
         // A clock that is not believed: commands would be refused unseen, or time stand still.
         // A start compares it with the journal anew, and a person may accept it.
-        self.kernel.tick(now)?;
-        if due.is_disk_full || due.own > Instant::now() {
+        self.kernel.tick(now.wall)?;
+        if due.is_disk_full {
             return Ok(());
         }
-        if let Some((domain, body)) = self.kernel.due(now)? {
-            self.do_own(now, b"due", domain, body)?;
+        let is_paused = |due: &Due, domain| !due.pauses.left(domain, now.monotonic).is_zero();
+        for (domain, body) in self.kernel.due(self.due_by(now.wall))? {
+            if !is_paused(due, domain) && !self.do_own(now, b"due", domain, body, due)? {
+                return Ok(());
+            }
         }
-        if due.evict <= Instant::now() && !self.follows {
+        if due.evict <= Instant::now() && !self.follows && !is_paused(due, KERNEL_DOMAIN) {
             let keep = i64::try_from(self.keep_keys.as_millis()).unwrap_or(i64::MAX);
-            let before = UnixMillis(now.0.saturating_sub(keep));
+            let before = UnixMillis(now.wall.0.saturating_sub(keep));
             let oldest = oldest_key(self.kernel.store())?;
             if oldest.is_some_and(|oldest| oldest < before) {
                 // More than one command forgets: the next turn goes on.
                 let body = Housekeeping::Evict { before }.encode();
-                self.do_own(now, b"evict", KERNEL_DOMAIN, body)?;
+                self.do_own(now, b"evict", KERNEL_DOMAIN, body, due)?;
             } else {
                 due.evict = Instant::now() + EVICT_EVERY;
             }
@@ -249,31 +309,47 @@ impl Driver {
         Ok(())
     }
 
-    /// Nobody waits for the answer.
+    /// Nobody waits for the answer. Returns whether the commit has room for more: holds whose time
+    /// is over come first, and may fill it. Then it is not the command that is wrong, and the next
+    /// turn goes on behind the commit.
     fn do_own(
         &mut self,
-        now: UnixMillis,
+        now: Now,
         scope: &[u8],
         domain: u8,
         body: Vec<u8>,
-    ) -> Result<(), KernelError> {
+        due: &mut Due,
+    ) -> Result<bool, KernelError> {
         let key = self.kernel.head().seq.next().0.to_be_bytes();
         let command = Command {
             caller: DRIVER_CALLER.to_vec(),
             scope: scope.to_vec(),
             key: key.to_vec(),
-            admitted_at: now,
+            admitted_at: now.wall,
             domain,
             body,
         };
-        match self.kernel.apply(&command) {
-            Err(error) if error.is_fatal() => Err(error),
-            Err(error) => {
-                tracing::error!(%error, "a command of the driver is refused");
-                Ok(())
+        let began = (self.clock)().monotonic;
+        let applied = self.kernel.apply(&command);
+        let ended = (self.clock)().monotonic;
+        match applied {
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(KernelError::GroupFull) => return Ok(false),
+            Err(error @ KernelError::Store(_)) => {
+                due.pauses.rest(domain, ended, DISK_LOOK_EVERY);
+                tracing::warn!(%error, domain, "what is due could not be done, and is tried again");
             }
-            Ok(_) => Ok(()),
+            Err(error) => {
+                let pause = due.pauses.rejected(domain, ended);
+                tracing::error!(%error, domain, ?pause, "a command of the driver is refused");
+            }
+            Ok(ticket) => {
+                due.own.insert(ticket, domain);
+                let cost = Duration::from_micros(ended.since_micros(began));
+                due.pauses.rest(domain, ended, cost);
+            }
         }
+        Ok(true)
     }
 }
 

@@ -77,6 +77,8 @@ pub struct Committed<'k> {
     pub head: Head,
     /// The time of that entry.
     pub time: UnixMillis,
+    /// The driver's clock.
+    pub now: UnixMillis,
     /// Whether another gateway may be the one that serves: the last entry is not known to be
     /// this one's, in a journal that is shared.
     pub follows: bool,

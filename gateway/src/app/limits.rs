@@ -18,8 +18,22 @@ pub const BATCH_INPUTS_MAX: usize = 256;
 /// How often the driver reads its clock although nobody asks for anything: 1 minute.
 pub const TICK_EVERY: Duration = Duration::from_secs(60);
 
+/// After so long without a look at the journal's head the driver looks before it decides: 1 second.
+/// Where one gateway works and another one waits, the second then stands on what the first did.
+pub const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+
+/// How much longer than the gateway that appended last another one waits before it does what is
+/// due: 10 seconds. Both at once would cost one of them its kernel.
+pub const FOLLOWER_WAITS: Duration = Duration::from_secs(10);
+
 /// How often old idempotency keys are looked for: 1 hour.
 pub const EVICT_EVERY: Duration = Duration::from_secs(3_600);
+
+/// How long the driver asks nothing of a domain that rejected a command of its own: 1 minute, and
+/// twice as long after each further one. Each try is an entry of the journal.
+pub const OWN_PAUSE_MIN: Duration = Duration::from_secs(60);
+/// The longest such pause: 1 hour.
+pub const OWN_PAUSE_MAX: Duration = Duration::from_secs(3_600);
 
 /// How long a commit that wrote nothing is tried again before the gateway ends: 1 minute, so
 /// that the stall of a disk ends nothing. Whoever waits goes on waiting.

@@ -9,6 +9,8 @@ mod clock;
 mod driver;
 mod handle;
 pub mod limits;
+mod pauses;
+pub mod postgres;
 
 use std::future::Future;
 use std::io;
@@ -23,7 +25,7 @@ use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::error::StoreError;
 use khlong_store::folder::DATABASE_FOLDER;
 use khlong_store::identity::Role;
-use khlong_store::journal::{self, JournalId};
+use khlong_store::journal::{self, Head, Journal, JournalId, LocalJournal};
 use khlong_store::store::{OpenOptions, Store};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -32,10 +34,11 @@ use tokio::task::JoinHandle;
 pub use self::handle::{AskError, Committed, Handle, State};
 
 pub(crate) use self::clock::Clock;
-pub use self::clock::WallClock;
+pub use self::clock::DriverClock;
 use self::driver::Driver;
 use self::handle::Input;
 use self::limits::STOP_WITHIN;
+use self::postgres::{PostgresError, PostgresJournal, PostgresOptions};
 use crate::domains;
 use crate::http::{self, ApiKey, Service};
 use crate::kernel::{Kernel, KernelError, Logic};
@@ -48,6 +51,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// Sizes of its store.
     pub sizes: RocksOptions,
+    /// Where its journal lies if that is not the folder.
+    pub journal: Option<PostgresOptions>,
     /// Start although acknowledged commits are gone.
     pub accept_loss: bool,
     /// Start although the clock seems wrong: a person has looked at it.
@@ -101,6 +106,23 @@ pub enum AppError {
     /// The folder is not to be opened.
     #[error("cannot open the folder of the gateway")]
     Store(#[source] StoreError),
+    /// The database is not to be used.
+    #[error("the journal's database is not used")]
+    Postgres(#[source] PostgresError),
+    /// The database has no journal: another one is meant, or it was emptied.
+    #[error(
+        "the journal's database has no journal; `khlong-gateway init FOLDER --config FILE` begins one, if this is not a slip or another database"
+    )]
+    NoJournalThere,
+    /// The folder holds a copy. Decided on it alone, the journal would have two histories.
+    #[error(
+        "the journal of {path} lies in a database; say in which (journal.postgres)",
+        path = path.display()
+    )]
+    JournalElsewhere {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The kernel does not start, or has stopped.
     #[error("the kernel stopped")]
     Kernel(#[source] KernelError),
@@ -118,7 +140,11 @@ impl AppError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Entropy(_) | Self::Thread(_) | Self::DriverGone | Self::Serve(_) => 1,
-            Self::Listen { .. } | Self::NoGateway { .. } => 3,
+            Self::Listen { .. }
+            | Self::NoGateway { .. }
+            | Self::NoJournalThere
+            | Self::JournalElsewhere { .. } => 3,
+            Self::Postgres(error) => error.exit_code(),
             Self::Store(error) => error.exit_code(),
             Self::Kernel(error) => error.exit_code(),
         }
@@ -148,8 +174,13 @@ impl App {
     /// holds is told by [`Self::run`].
     pub async fn start(options: Options) -> Result<Self, AppError> {
         let fresh = Fresh::draw()?;
-        let folder = options.clone();
-        let open: Open = Box::new(move || open(&folder, fresh));
+        let opening = Opening {
+            folder: options.folder.clone(),
+            sizes: options.sizes,
+            accept_loss: options.accept_loss,
+            journal: options.journal.clone(),
+        };
+        let open: Open = Box::new(move || open(&opening, fresh));
         Self::start_on(options, open, clock::system()).await
     }
 
@@ -160,7 +191,7 @@ impl App {
     pub async fn start_on(
         options: Options,
         open: Open,
-        clock: WallClock,
+        clock: DriverClock,
     ) -> Result<Self, AppError> {
         let listen = |source| AppError::Listen {
             address: options.http,
@@ -296,13 +327,13 @@ async fn stop_driver(handle: &Handle) {
 
 /// Random names for a folder that is new.
 #[derive(Clone, Copy)]
-struct Fresh {
+pub(crate) struct Fresh {
     log: LogId,
     journal: JournalId,
 }
 
 impl Fresh {
-    fn draw() -> Result<Self, AppError> {
+    pub(crate) fn draw() -> Result<Self, AppError> {
         let (mut log, mut journal) = ([0; 16], [0; 16]);
         getrandom::fill(&mut log).map_err(AppError::Entropy)?;
         getrandom::fill(&mut journal).map_err(AppError::Entropy)?;
@@ -313,7 +344,22 @@ impl Fresh {
     }
 }
 
-fn open(options: &Options, fresh: Fresh) -> Result<Kernel, AppError> {
+/// Which folder a kernel is opened on, and how.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Opening {
+    /// The folder of a gateway.
+    pub(crate) folder: PathBuf,
+    /// Sizes of its store.
+    pub(crate) sizes: RocksOptions,
+    /// Open it although acknowledged commits are gone.
+    pub(crate) accept_loss: bool,
+    /// The database that keeps the journal; `None`: the folder itself, and a copy is refused.
+    pub(crate) journal: Option<PostgresOptions>,
+}
+
+/// Opens a folder that has a journal. All that writes to one comes through here: a second way
+/// could begin a journal, or write where another one is kept.
+pub(crate) fn open(options: &Opening, fresh: Fresh) -> Result<Kernel, AppError> {
     let no_gateway = || AppError::NoGateway {
         path: options.folder.clone(),
     };
@@ -327,15 +373,42 @@ fn open(options: &Options, fresh: Fresh) -> Result<Kernel, AppError> {
         accept_loss: options.accept_loss,
         sizes: options.sizes,
     };
-    let store = Store::open(&options.folder, &opening).map_err(AppError::Store)?;
+    let mut store = Store::open(&options.folder, &opening).map_err(AppError::Store)?;
     let head = journal::head(&store).map_err(|error| AppError::Kernel(error.into()))?;
-    if head.is_none() {
-        return Err(no_gateway());
-    }
-    let mut kernel = Kernel::open(store, domains::all(), Logic::CURRENT, fresh.journal)
-        .map_err(AppError::Kernel)?;
+    let copy = head.ok_or_else(no_gateway)?;
+    let journal = journal_of(options, &mut store, &copy)?;
+    let opened = Kernel::open_with(
+        journal,
+        store,
+        domains::all(),
+        Logic::CURRENT,
+        fresh.journal,
+    );
+    let mut kernel = opened.map_err(AppError::Kernel)?;
     kernel.declare_epoch().map_err(AppError::Kernel)?;
     Ok(kernel)
+}
+
+fn journal_of(
+    options: &Opening,
+    store: &mut Store,
+    copy: &Head,
+) -> Result<Box<dyn Journal>, AppError> {
+    let Some(database) = &options.journal else {
+        if postgres::is_copy(store).map_err(AppError::Store)? {
+            return Err(AppError::JournalElsewhere {
+                path: options.folder.clone(),
+            });
+        }
+        return Ok(Box::new(LocalJournal));
+    };
+    let mut journal = PostgresJournal::new(database.clone()).map_err(AppError::Postgres)?;
+    let beside = journal.beside(copy).map_err(AppError::Postgres)?;
+    let beside = beside.ok_or(AppError::NoJournalThere)?;
+    // Before the mark: another database's name in the configuration may be a slip.
+    beside.holds(copy).map_err(AppError::Kernel)?;
+    postgres::mark_copy(store).map_err(AppError::Store)?;
+    Ok(Box::new(journal))
 }
 
 /// The driver's thread, from the opening of the folder to its closing.
@@ -344,10 +417,10 @@ fn drive(
     open: Open,
     queued: Receiver<Input>,
     handle: &Handle,
-    clock: WallClock,
+    clock: DriverClock,
 ) -> Result<(), AppError> {
     let mut kernel = open()?;
-    let now = clock();
+    let now = clock().wall;
     if options.accept_time {
         kernel.accept_time(now)
     } else {

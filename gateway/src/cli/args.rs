@@ -32,9 +32,12 @@ pub enum Command {
     Init {
         /// The folder; made if it is not there, and it must be empty.
         folder: PathBuf,
-        /// Also write a configuration with comments, for its owner alone; it must not be there.
+        /// Begin the journal in the database that this configuration names, or follow the one that is there.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// Also write a configuration with comments, for its owner alone; it must not be there.
+        #[arg(long, value_name = "FILE", conflicts_with = "config")]
+        write_config: Option<PathBuf>,
     },
     /// Say whether a configuration is one that `run` takes, its secrets, certificates and the environment included. Nothing is started.
     Check {
@@ -46,6 +49,9 @@ pub enum Command {
     Verify {
         /// The folder of a gateway that does not run. Nothing in it is changed.
         folder: PathBuf,
+        /// Read the journal in the database that this configuration names as well, and compare.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
         /// An entry and the journal's hash there, as somebody noted or was told them; the journal must still have both.
         #[arg(long, value_name = "ENTRY:HASH")]
         published: Vec<Published>,
@@ -57,20 +63,28 @@ pub enum Command {
         /// Where the rebuilt folder goes, under the same journal id; made if it is not there, and it must be empty.
         #[arg(long, value_name = "FOLDER")]
         into: PathBuf,
+        /// First compare with the journal in the database that this configuration names.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Print every entry of the journal as one line of JSON, its bytes in hexadecimal. It holds everything that was asked of the gateway.
     Export {
         /// The folder of a gateway that does not run. Nothing in it is changed.
         folder: PathBuf,
+        /// First compare with the journal in the database that this configuration names.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
+    /// Close the days that are over, and print their hashes. A gateway that runs does so by itself.
+    Close(super::books::Close),
     /// Keep the folder of a gateway elsewhere, check such a copy, and make a gateway from it.
     #[command(subcommand)]
     Backup(super::backup::Backup),
     /// What an account did from one day to another, as CSV, or as JSON with --json.
     Statement(super::books::Statement),
-    /// Compare an account with a bank's file over days that are closed. Nothing is moved.
+    /// Compare an account with a bank's file over days that are closed, and record that if it is asked for. Nothing is moved.
     Reconcile(super::books::Reconcile),
-    /// Write the file of a recorded batch of payouts again, and read what a bank answers to it.
+    /// Record a batch of payouts and write its file, write that again, and read what a bank answers to it.
     #[command(subcommand)]
     Payout(super::books::Payout),
     /// Check every hash of the journal and every close, and write the journal as CSV and Parquet.

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::backup::CopyError;
 use super::books::BooksError;
+use crate::app::postgres::PostgresError;
 use crate::domains::promptpay::{PayloadError, PictureError, RecipientError};
 use crate::kernel::KernelError;
 
@@ -126,6 +127,15 @@ pub enum CliError {
         /// Where the rebuilt ones are.
         into: PathBuf,
     },
+    /// A configuration for a journal in a database that names none.
+    #[error("{path} names no database: set journal.postgres, or leave out --config", path = path.display())]
+    NoDatabase {
+        /// The configuration.
+        path: PathBuf,
+    },
+    /// The journal's database.
+    #[error("the journal's database is not used")]
+    Postgres(#[source] PostgresError),
     /// The operating system gives no random numbers.
     #[error("the operating system gives no random numbers")]
     Entropy(#[source] getrandom::Error),
@@ -183,7 +193,9 @@ impl CliError {
             | Self::NotEmpty { .. }
             | Self::Inside { .. }
             | Self::NoGateway { .. }
+            | Self::NoDatabase { .. }
             | Self::InUse { .. } => 3,
+            Self::Postgres(error) => error.exit_code(),
             Self::Refused { source, .. } | Self::Damaged { source, .. } => source.exit_code(),
             Self::Decode(_)
             | Self::Unbalanced { .. }

@@ -8,7 +8,7 @@ use khlong_store::journal::{self, Chain, Head, JournalError, JournalSeq, Stored}
 use serde::Serialize;
 
 use super::output::{SCHEMA_VERSION, hexadecimal};
-use super::{CliError, folder};
+use super::{CliError, database, folder};
 
 /// One entry. From `header`, `command` and `outcome` anybody can compute `hash` again.
 #[derive(Serialize)]
@@ -35,11 +35,14 @@ impl From<JournalError> for Stop {
 }
 
 /// Every entry whose hash is right, in order; the first that is not ends it.
-pub(super) fn entries(path: &Path) -> Result<(), CliError> {
+pub(super) fn entries(path: &Path, config: Option<&Path>) -> Result<(), CliError> {
     let peek = folder::look(path)?;
     let head = journal::head(&peek)
         .map_err(|error| CliError::store(path, error))?
         .ok_or_else(|| CliError::journal(path, JournalError::Missing))?;
+    if let Some(mut database) = database::of(config)? {
+        database::compare(&mut database, path, &head)?;
+    }
     let journal = hexadecimal(head.id.as_bytes());
     let chain = Chain::of(head.id);
     let mut reached = Head::start(head.id);

@@ -11,12 +11,13 @@ use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::error::StoreError;
 use khlong_store::folder::{DATABASE_FOLDER, holder};
 use khlong_store::identity::Role;
-use khlong_store::journal::JournalId;
+use khlong_store::journal::{Journal, JournalId, LocalJournal};
 use khlong_store::migrate::SCHEMA;
 use khlong_store::peek::Peek;
 use khlong_store::store::{OpenOptions, Store};
 
 use super::CliError;
+use crate::app::postgres::{PostgresJournal, is_copy, mark_copy};
 use crate::domains;
 use crate::kernel::{Kernel, Logic};
 
@@ -106,16 +107,53 @@ pub(super) fn write_private(path: &Path, text: &str) -> Result<(), CliError> {
 }
 
 /// Makes a gateway's folder at `path`, where nothing is, with an empty journal.
-pub(super) fn make(path: &Path, journal: JournalId) -> Result<Kernel, CliError> {
+pub(super) fn make(path: &Path, id: JournalId) -> Result<Kernel, CliError> {
+    open_with(path, store(path)?, Box::new(LocalJournal), id)
+}
+
+/// The same with a copy of the journal in a database, which is begun if there is none.
+pub(super) fn make_copy(
+    path: &Path,
+    mut database: PostgresJournal,
+    id: JournalId,
+) -> Result<Kernel, CliError> {
+    // First: a database that cannot be reached, or refuses, leaves no half of a folder.
+    let head = database.begin(id);
+    let id = head.map_err(|error| CliError::journal(path, error))?.id;
+    let mut store = store(path)?;
+    mark_copy(&mut store).map_err(|error| CliError::store(path, error))?;
+    open_with(path, store, Box::new(database), id)
+}
+
+/// A gateway's folder for the journal `id`, which is copied out of `source`; of a copy of a
+/// database's it says so too.
+pub(super) fn make_from(source: &Peek, path: &Path, id: JournalId) -> Result<Kernel, CliError> {
+    let of_store = |error| CliError::store(path, error);
+    let mut store = store(path)?;
+    if is_copy(source).map_err(of_store)? {
+        mark_copy(&mut store).map_err(of_store)?;
+    }
+    open_with(path, store, Box::new(LocalJournal), id)
+}
+
+fn open_with(
+    path: &Path,
+    store: Store,
+    journal: Box<dyn Journal>,
+    id: JournalId,
+) -> Result<Kernel, CliError> {
+    Kernel::open_with(journal, store, domains::all(), Logic::CURRENT, id)
+        .map_err(|error| CliError::kernel(path, error))
+}
+
+fn store(path: &Path) -> Result<Store, CliError> {
     let options = OpenOptions {
         role: Role::Gateway,
         fresh_log_id: LogId::from_bytes(random()?),
         accept_loss: false,
         sizes: RocksOptions::default(),
     };
-    let store = Store::open(path, &options).map_err(|error| CliError::store(path, error))?;
-    Kernel::open(store, domains::all(), Logic::CURRENT, journal)
-        .map_err(|error| CliError::kernel(path, error))
+    Store::open(path, &options).map_err(|error| CliError::store(path, error))
 }
 
 /// From the operating system.

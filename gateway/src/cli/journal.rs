@@ -8,19 +8,25 @@ use khlong_store::journal::{self, Head, JournalId, JournalSeq};
 use khlong_store::peek::Peek;
 use serde_json::{Value, json};
 
-use super::CliError;
 use super::args::Published;
 use super::folder::{self, Unfinished};
 use super::output::{Output, hexadecimal};
 use super::show::Object;
+use super::{CliError, database};
 use crate::config::example;
 use crate::domains::ledger::{Totals, asset, totals};
 use crate::kernel::{Epoch, check_views, epochs, replay as replay_journal, state_hash};
 
-pub(super) fn init(output: Output, path: &Path, config: Option<&Path>) -> Result<(), CliError> {
+/// `write`: where a configuration goes.
+pub(super) fn init(
+    output: Output,
+    path: &Path,
+    config: Option<&Path>,
+    write: Option<&Path>,
+) -> Result<(), CliError> {
     folder::refuse_used(path)?;
     // First: a folder is never made for a configuration that cannot be written.
-    if let Some(file) = config {
+    if let Some(file) = write {
         let failed = |source| CliError::File {
             path: path.to_owned(),
             source,
@@ -29,28 +35,52 @@ pub(super) fn init(output: Output, path: &Path, config: Option<&Path>) -> Result
         let folder = std::path::absolute(path).map_err(failed)?;
         folder::write_private(file, &example(&folder))?;
     }
-    let kernel = folder::random()
-        .and_then(|id| folder::make(path, JournalId::from_bytes(id)))
-        .inspect_err(|_| {
-            // This call made it: left behind it would stop the next try.
-            if let Some(file) = config {
-                let _ = std::fs::remove_file(file);
-            }
-        })?;
-    let id = hexadecimal(kernel.head().id.as_bytes());
+    let made = folder::random()
+        .map(JournalId::from_bytes)
+        .and_then(|fresh| match database::of(config)? {
+            None => folder::make(path, fresh),
+            Some(database) => folder::make_copy(path, database, fresh),
+        });
+    let kernel = made.inspect_err(|_| {
+        // This call made it: left behind it would stop the next try.
+        if let Some(file) = write {
+            let _ = std::fs::remove_file(file);
+        }
+    })?;
+    let head = kernel.head();
+    let id = hexadecimal(head.id.as_bytes());
     if output.json {
-        return output.object(object(json!({ "kind": "journal", "id": id })));
+        let fields = json!({ "kind": "journal", "id": id, "entries": head.seq.0 });
+        return output.object(object(fields));
     }
     output.text(&format!("{id}\n"))
 }
 
-pub(super) fn verify(output: Output, path: &Path, published: &[Published]) -> Result<(), CliError> {
+pub(super) fn verify(
+    output: Output,
+    path: &Path,
+    config: Option<&Path>,
+    published: &[Published],
+) -> Result<(), CliError> {
     let peek = folder::look(path)?;
     let head = journal::verify(&peek).map_err(|error| CliError::journal(path, error))?;
+    let there = match database::of(config)? {
+        None => None,
+        Some(mut database) => {
+            database::compare(&mut database, path, &head)?;
+            let verified = database.verify();
+            Some(verified.map_err(|error| CliError::journal(path, error))?)
+        }
+    };
     check_views(&peek, Some(&head)).map_err(|error| CliError::kernel(path, error))?;
     let of_store = |error| CliError::store(path, error);
     let state = state_hash(&peek).map_err(of_store)?;
     let mut fields = head_fields("verified_journal", &head);
+    if let Some(there) = there {
+        fields.insert("database_entries".to_owned(), there.seq.0.into());
+        let hash = hexadecimal(&there.hash);
+        fields.insert("database_head".to_owned(), hash.into());
+    }
     fields.insert("state".to_owned(), hexadecimal(&state).into());
     let epochs = epochs(&peek).map_err(of_store)?;
     fields.insert("epochs".to_owned(), told(&epochs));
@@ -120,11 +150,19 @@ fn assets(peek: &Peek, totals: &BTreeMap<u32, Totals>) -> Result<Vec<Value>, Sto
     Ok(shown)
 }
 
-pub(super) fn replay(output: Output, path: &Path, into: &Path) -> Result<(), CliError> {
+pub(super) fn replay(
+    output: Output,
+    path: &Path,
+    into: &Path,
+    config: Option<&Path>,
+) -> Result<(), CliError> {
     let peek = folder::look(path)?;
     let head = journal::verify(&peek).map_err(|error| CliError::journal(path, error))?;
+    if let Some(mut database) = database::of(config)? {
+        database::compare(&mut database, path, &head)?;
+    }
     let unfinished = Unfinished::begin(into, path)?;
-    let mut kernel = folder::make(unfinished.path(), head.id)?;
+    let mut kernel = folder::make_from(&peek, unfinished.path(), head.id)?;
     let replayed = replay_journal(&peek, &mut kernel)
         .map_err(|error| CliError::kernel(path, error))
         .and_then(|_| state_hash(kernel.store()).map_err(|error| CliError::store(into, error)));
@@ -174,7 +212,15 @@ fn print(output: Output, fields: Object) -> Result<(), CliError> {
         return output.object(fields);
     }
     let mut lines = String::new();
-    for name in ["journal", "entries", "head", "state", "replayed_state"] {
+    for name in [
+        "journal",
+        "entries",
+        "head",
+        "database_entries",
+        "database_head",
+        "state",
+        "replayed_state",
+    ] {
         match fields.get(name) {
             Some(Value::String(text)) => lines.push_str(&format!("{name}: {text}\n")),
             Some(Value::Null) => lines.push_str(&format!("{name}: damaged\n")),

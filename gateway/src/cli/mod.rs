@@ -1,4 +1,4 @@
-//! `khlong-gateway run | promptpay | init | check | verify | replay | export | backup | statement |
+//! `khlong-gateway run | promptpay | init | check | verify | replay | export | backup | close | statement |
 //! reconcile | payout | audit | completions | man`.
 //!
 //! Standard output is data only; words for people go to standard error. Exit codes are those of the
@@ -8,6 +8,7 @@
 mod args;
 pub mod backup;
 pub mod books;
+mod database;
 mod encode;
 mod error;
 mod export;
@@ -37,11 +38,24 @@ impl Arguments {
             Command::Promptpay(PromptPay::Decode(decode)) => show::payment(output, &decode),
             Command::Promptpay(PromptPay::Slip(Slip::Encode(slip))) => encode::slip(output, &slip),
             Command::Promptpay(PromptPay::Slip(Slip::Decode(slip))) => show::slip(output, &slip),
-            Command::Init { folder, config } => journal::init(output, &folder, config.as_deref()),
+            Command::Init {
+                folder,
+                config,
+                write_config,
+            } => journal::init(output, &folder, config.as_deref(), write_config.as_deref()),
+            Command::Verify {
+                folder,
+                config,
+                published,
+            } => journal::verify(output, &folder, config.as_deref(), &published),
+            Command::Replay {
+                folder,
+                into,
+                config,
+            } => journal::replay(output, &folder, &into, config.as_deref()),
+            Command::Export { folder, config } => export::entries(&folder, config.as_deref()),
+            Command::Close(asked) => books::close(output, &asked),
             Command::Check { config } => run::check(output, &config),
-            Command::Verify { folder, published } => journal::verify(output, &folder, &published),
-            Command::Replay { folder, into } => journal::replay(output, &folder, &into),
-            Command::Export { folder } => export::entries(&folder),
             Command::Backup(what) => backup::execute(output, &what),
             Command::Statement(asked) => books::statement(output, &asked),
             Command::Reconcile(asked) => books::reconcile(output, &asked),

@@ -29,6 +29,11 @@ impl Config {
                 u32::MAX as usize,
             ),
             (
+                "journal.retry_seconds",
+                self.journal.retry_seconds as usize,
+                600,
+            ),
+            (
                 "store.block_cache_mib",
                 self.store.block_cache_mib as usize,
                 1 << 20,
@@ -106,6 +111,7 @@ impl Config {
                 block_cache_bytes: bytes(self.store.block_cache_mib),
                 reserve_bytes: u64::from(self.store.reserve_mib) * MIB,
             },
+            journal: self.database()?,
             accept_loss: false,
             accept_time: false,
             keep_keys: DAY * self.idempotency.keep_days,

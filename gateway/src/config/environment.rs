@@ -77,7 +77,10 @@ fn insert(dict: &mut Dict, path: &[&str], text: &str) {
 
 /// A number is one, but in what may be a secret of digits.
 fn value(name: &str, text: &str) -> Value {
-    let is_text = name.starts_with("secret") || name == "hash" || name == "folder";
+    let is_text = ["secret", "password"]
+        .iter()
+        .any(|begin| name.starts_with(begin))
+        || ["hash", "folder", "ca_file"].contains(&name);
     match text.parse::<u64>() {
         Ok(number) if !is_text => Value::from(number),
         Ok(_) | Err(_) => Value::from(text),

@@ -1,4 +1,4 @@
-//! The configuration that `khlong-gateway init --config` writes.
+//! The configuration that `khlong-gateway init --write-config` writes.
 
 use std::path::Path;
 

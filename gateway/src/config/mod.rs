@@ -8,6 +8,7 @@ mod check;
 mod environment;
 mod error;
 mod example;
+mod journal;
 mod section;
 mod targets;
 
@@ -23,8 +24,8 @@ pub use self::environment::Environment;
 pub use self::error::ConfigError;
 pub use self::example::example;
 pub use self::section::{
-    Idempotency, KeySection, Limits, Listen, Log, LogFormat, OutboxSection, SecretText,
-    StoreSection, TargetSection,
+    Idempotency, JournalSection, KeySection, Limits, Listen, Log, LogFormat, OutboxSection,
+    SecretText, StoreSection, TargetSection,
 };
 
 /// Everything that can be configured.
@@ -35,6 +36,8 @@ pub struct Config {
     pub listen: Listen,
     /// Its folder.
     pub store: StoreSection,
+    /// Where its journal lies.
+    pub journal: JournalSection,
     /// How much at once.
     pub limits: Limits,
     /// How long a retry is known for one.
@@ -94,6 +97,12 @@ impl Config {
             .extract()
             .map_err(|error| ConfigError::from_figment(&error))?;
         config.store.folder = folder.join(&config.store.folder);
+        for file in [
+            &mut config.journal.password_file,
+            &mut config.journal.ca_file,
+        ] {
+            *file = file.as_ref().map(|file| folder.join(file));
+        }
         for key in config.keys.values_mut() {
             key.secret_file = key.secret_file.as_ref().map(|file| folder.join(file));
         }

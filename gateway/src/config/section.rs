@@ -33,6 +33,25 @@ pub struct StoreSection {
     pub write_buffer_mib: u32,
 }
 
+/// Section `journal`: without `postgres` the journal lies in the folder.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JournalSection {
+    /// The database of PostgreSQL in which the journal lies, as a connection string without a
+    /// password: `postgres://USER@HOST:PORT/DATABASE`, or `host=/run/postgresql dbname=DATABASE`.
+    pub postgres: Option<SecretText>,
+    /// The password of its user.
+    pub password: Option<SecretText>,
+    /// A file that holds it.
+    pub password_file: Option<PathBuf>,
+    /// The certificates (PEM) of whom the database's own has to come from. With it the
+    /// connection is under TLS; on another machine it is needed.
+    pub ca_file: Option<PathBuf>,
+    /// How long a database that does not answer is tried again before the gateway ends; at most
+    /// 600. Default 30.
+    pub retry_seconds: u32,
+}
+
 /// Section `limits`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -78,7 +97,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeySection {
-    /// What it may do: `reader`, `writer` or `admin`, each also what those before it may.
+    /// What it may do: `reader`, `writer`, `operator` or `admin`, each also what those before it may.
     pub role: Role,
     /// BLAKE3 of the secret, in hexadecimal: what `b3sum` prints.
     pub hash: Option<String>,
@@ -148,6 +167,18 @@ impl Default for StoreSection {
             reserve_mib: 256,
             block_cache_mib: 64,
             write_buffer_mib: 16,
+        }
+    }
+}
+
+impl Default for JournalSection {
+    fn default() -> Self {
+        Self {
+            postgres: None,
+            password: None,
+            password_file: None,
+            ca_file: None,
+            retry_seconds: 30,
         }
     }
 }

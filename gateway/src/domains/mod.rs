@@ -11,5 +11,5 @@ use crate::kernel::Domain;
 /// Every domain of this release that has tables: what a kernel is opened with.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Domain>> {
-    vec![Box::new(ledger::Ledger::new())]
+    vec![Box::new(ledger::Ledger::new()), Box::new(books::Books)]
 }

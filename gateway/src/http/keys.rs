@@ -21,6 +21,8 @@ pub enum Role {
     Reader,
     /// Makes accounts and transfers.
     Writer,
+    /// Compares the books with the bank, and pays out.
+    Operator,
     /// Makes assets and checkpoints.
     Admin,
 }
@@ -32,6 +34,7 @@ impl Role {
         match self {
             Self::Reader => "reader",
             Self::Writer => "writer",
+            Self::Operator => "operator",
             Self::Admin => "admin",
         }
     }

@@ -42,6 +42,17 @@ pub const LINES_DEFAULT: usize = 100;
 /// See [`LINES_DEFAULT`].
 pub const LINES_MAX: usize = 1_000;
 
+/// Comparisons with a bank's file at once. Each holds at most a body, its lines and as many entries of the
+/// ledger: some 40 MB.
+pub const COMPARISONS_MAX: usize = 2;
+
+/// Comparisons that the page for people reads to tell which differences are open. It counts none if more are
+/// recorded: the driver does nothing else meanwhile.
+pub const COMPARISONS_READ_MAX: usize = 10_000;
+
+/// Comparisons with differences that the page for people lists.
+pub const COMPARISONS_SHOWN_MAX: usize = 100;
+
 /// Keys that may be configured.
 pub const KEYS_MAX: usize = 1_024;
 

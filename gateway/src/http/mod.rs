@@ -6,6 +6,7 @@
 //! restart. `GET /openapi.json` describes the routes, from the same table that serves them.
 
 pub mod bodies;
+mod books;
 mod checkpoint;
 mod connections;
 mod health;

@@ -12,6 +12,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::books::{answers, closes, payouts, reconciliations, statements};
 use super::ledger::{accounts, assets, transfers};
 use super::problem::{Problem, ProblemKind};
 use super::service::Service;
@@ -27,6 +28,7 @@ use super::{checkpoint, health, journal, page};
     ),
     tags(
         (name = "ledger", description = "Assets, accounts and transfers"),
+        (name = "books", description = "Days that are closed, statements, comparisons with the bank, payouts"),
         (name = "journal", description = "The chain of all that was decided"),
         (name = "health", description = "For whoever watches the process")
     )
@@ -42,6 +44,12 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .routes(routes!(accounts::lines))
         .routes(routes!(transfers::create))
         .routes(routes!(transfers::get))
+        .routes(routes!(closes::list))
+        .routes(routes!(closes::get))
+        .routes(routes!(statements::get))
+        .routes(routes!(reconciliations::create))
+        .routes(routes!(payouts::create))
+        .routes(routes!(answers::create))
         .routes(routes!(journal::head))
         .routes(routes!(checkpoint::checkpoint))
         .routes(routes!(page::page))

@@ -10,11 +10,12 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use khlong_crdt::time::UnixMillis;
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 
 use super::bodies::Held;
 use super::idempotency;
 use super::keys::{ApiKey, Caller, Keys, Role, Scheme};
-use super::limits::{BODY_BYTES_MAX, BODY_WITHIN, DETAIL_CHARS_MAX};
+use super::limits::{BODY_BYTES_MAX, BODY_WITHIN, COMPARISONS_MAX, DETAIL_CHARS_MAX};
 use super::page::PageCache;
 use super::problem::{Problem, ProblemKind};
 use crate::app::{AskError, Clock, Committed, Handle};
@@ -27,6 +28,8 @@ const UNDECIDED: &str = "; this attempt was not decided, but an earlier one unde
 pub(crate) struct Service {
     pub(super) handle: Handle,
     pub(super) page: PageCache,
+    /// Places of comparisons with a bank's file.
+    pub(super) comparisons: Semaphore,
     /// The gateway's own.
     pub(super) folder: PathBuf,
     keys: Keys,
@@ -66,6 +69,7 @@ impl Service {
         Self {
             handle,
             page: PageCache::default(),
+            comparisons: Semaphore::new(COMPARISONS_MAX),
             folder,
             keys: Keys::new(keys, requests_per_minute, clock.now().monotonic),
             clock,
@@ -146,8 +150,13 @@ fn cut(error: &serde_json::Error) -> String {
     }
 }
 
+/// A write for which there is no room now.
+pub(super) fn busy(why: &str) -> Problem {
+    Problem::new(ProblemKind::Busy, format!("{why}{UNDECIDED}"))
+}
+
 /// A read that failed.
-pub(super) fn unreadable(error: &(impl std::error::Error + 'static)) -> Problem {
+pub(super) fn unreadable<E: std::error::Error + 'static>(error: &E) -> Problem {
     let error: &dyn std::error::Error = error;
     tracing::error!(error, "a read failed");
     Problem::new(
@@ -198,9 +207,7 @@ async fn collect(mut body: Body, held: &mut Held<'_>) -> Result<Vec<u8>, Problem
             ));
         }
         if !held.grow(data.len()) {
-            let mut problem = Problem::new(ProblemKind::Busy, "too many bodies are being read");
-            problem.detail += UNDECIDED;
-            return Err(problem);
+            return Err(busy("too many bodies are being read"));
         }
         bytes.extend_from_slice(&data);
     }

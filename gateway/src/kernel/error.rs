@@ -36,7 +36,7 @@ pub enum KernelError {
     Broken,
     /// The views are not those of the journal's head.
     #[error(
-        "the views go to entry {applied} and the journal to {head}; replay it into an empty folder"
+        "the views go to entry {applied} and the journal to {head}; if the journal was put back, restore a newer backup of it, which has what the views have; else replay it into an empty folder"
     )]
     Behind {
         /// The last command that they hold.
@@ -103,6 +103,7 @@ impl KernelError {
             error @ (JournalError::Exists
             | JournalError::Missing
             | JournalError::NotKept(_)
+            | JournalError::Elsewhere { .. }
             | JournalError::Moved { .. }
             | JournalError::TooLarge { .. }
             | JournalError::Broken { .. }) => Self::Journal(error),

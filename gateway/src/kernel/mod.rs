@@ -164,13 +164,12 @@ impl Kernel {
         }
         let head = journal::verify(&store)?;
         let applied = views::check(&store, Some(&head))?;
-        let durable = journal.head(&store)?.ok_or(JournalError::Missing)?;
         let mut kernel = Self {
             store,
             journal,
             domains,
             logic,
-            durable,
+            durable: head,
             head,
             applied,
             clock: None,
@@ -181,7 +180,7 @@ impl Kernel {
             stuck: false,
             broken: false,
         };
-        replay::catch_up(&mut kernel)?;
+        kernel.catch_up()?;
         Ok(kernel)
     }
 
@@ -349,6 +348,10 @@ impl Kernel {
         if self.broken {
             return Err(KernelError::Broken);
         }
+        // Mutant: answers leave before what they stand on is durable.
+        if cfg!(khlong_mutant = "release") {
+            self.released.append(&mut self.waiting);
+        }
         let receipt = if self.overlay.is_empty() {
             None
         } else {
@@ -373,6 +376,31 @@ impl Kernel {
         Ok(receipt)
     }
 
+    /// Asks the journal where it stands, and applies what others have appended since: what is
+    /// answered from the views afterwards is not older than this call. Only between a commit and
+    /// the next command, for what was applied and not committed stands on an older state.
+    ///
+    /// # Errors
+    /// Those of [`replay`], and of the journal; the kernel is to be dropped then.
+    pub fn follow(&mut self) -> Result<(), KernelError> {
+        self.broken |= !self.overlay.is_empty() || !self.waiting.is_empty();
+        if self.broken {
+            return Err(KernelError::Broken);
+        }
+        if cfg!(khlong_mutant = "follow") {
+            return Ok(());
+        }
+        let followed = self.catch_up();
+        self.broken |= followed.is_err();
+        followed
+    }
+
+    fn catch_up(&mut self) -> Result<(), KernelError> {
+        let found = self.journal.head(&self.store)?;
+        self.durable = found.ok_or(JournalError::Missing)?;
+        replay::catch_up(self)
+    }
+
     /// Keeps views whose entries are in the journal already. What is lost of them is applied
     /// again, so that no sync is needed.
     fn commit_views(&mut self) -> Result<(), KernelError> {
@@ -387,42 +415,50 @@ impl Kernel {
         std::mem::take(&mut self.released)
     }
 
-    /// The earliest time at which a domain wants a command of its own; the driver then
-    /// submits what [`Self::due`] gives.
+    /// The earliest of [`Self::deadlines`].
     ///
     /// # Errors
     /// From the disk; [`KernelError::Broken`].
     pub fn next_deadline(&self) -> Result<Option<UnixMillis>, KernelError> {
+        let deadlines = self.deadlines()?;
+        Ok(deadlines.into_iter().map(|(_, at)| at).min())
+    }
+
+    /// Which domains want a command of their own, and when; the driver then submits what
+    /// [`Self::due`] gives.
+    ///
+    /// # Errors
+    /// From the disk; [`KernelError::Broken`].
+    pub fn deadlines(&self) -> Result<Vec<(u8, UnixMillis)>, KernelError> {
         if self.broken {
             return Err(KernelError::Broken);
         }
-        let mut earliest: Option<UnixMillis> = None;
+        let mut deadlines = Vec::new();
         for domain in &self.domains {
             if let Some(at) = domain.next_deadline(&self.store)? {
-                earliest = Some(earliest.map_or(at, |known| known.min(at)));
+                deadlines.push((domain.number(), at));
             }
         }
-        Ok(earliest)
+        Ok(deadlines)
     }
 
-    /// The first domain whose deadline is not after `now`, and the body of the command that it
+    /// The domains whose deadline is not after `now`, each with the body of the command that it
     /// wants.
     ///
     /// # Errors
     /// From the disk; [`KernelError::Broken`].
-    pub fn due(&self, now: UnixMillis) -> Result<Option<(u8, Vec<u8>)>, KernelError> {
-        if self.broken {
-            return Err(KernelError::Broken);
-        }
-        for domain in &self.domains {
-            let deadline = domain.next_deadline(&self.store)?;
-            if deadline.is_some_and(|at| at <= now)
-                && let Some(body) = domain.due()
-            {
-                return Ok(Some((domain.number(), body)));
-            }
-        }
-        Ok(None)
+    pub fn due(&self, now: UnixMillis) -> Result<Vec<(u8, Vec<u8>)>, KernelError> {
+        let deadlines = self.deadlines()?;
+        let is_due = |number| {
+            let mut all = deadlines.iter();
+            all.any(|(domain, at)| *domain == number && *at <= now)
+        };
+        let due = self
+            .domains
+            .iter()
+            .filter(|domain| is_due(domain.number()))
+            .filter_map(|domain| Some((domain.number(), domain.due()?)));
+        Ok(due.collect())
     }
 
     /// How far the views go, uncommitted commands included.

@@ -4,9 +4,9 @@
 //! answers no read and takes no claim, so its worker sends nothing.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use khlong_crdt::time::{Monotonic, Now, UnixMillis};
+use khlong_crdt::time::{Now, UnixMillis};
 use khlong_store::journal::{JournalId, JournalSeq};
 use tokio::task::JoinSet;
 
@@ -14,7 +14,7 @@ use super::limits::{FOLLOWER_DRAW, FOLLOWER_WAITS, LEASE, LEASE_LEFT_MIN, LOOK_N
 use super::message::{Letter, delivery_id, payload};
 use super::schedule::{Found, Heard, Key, Output, Policy, Schedule};
 use super::{Options, Target};
-use crate::app::{AskError, Committed, Handle, WallClock};
+use crate::app::{AskError, Committed, DriverClock, Handle};
 use crate::kernel::{
     Command, Holder, Housekeeping, KERNEL_DOMAIN, KernelError, Notice, Outcome, leader, left_at,
     waiting, waiting_behind,
@@ -46,8 +46,7 @@ pub(crate) struct Worker {
     targets: Arc<[Target]>,
     policy: Policy,
     schedule: Schedule,
-    clock: WallClock,
-    began: Instant,
+    clock: DriverClock,
     /// Of the system's entropy, for keys of claims.
     seed: [u8; 32],
     /// How old the last entry is before one that follows claims, in milliseconds.
@@ -57,7 +56,12 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(handle: Handle, options: Options, clock: WallClock, seed: [u8; 32]) -> Self {
+    pub(crate) fn new(
+        handle: Handle,
+        options: Options,
+        clock: DriverClock,
+        seed: [u8; 32],
+    ) -> Self {
         let topics = options.targets.iter().map(|it| it.topics.clone()).collect();
         Self {
             handle,
@@ -65,7 +69,6 @@ impl Worker {
             policy: options.policy,
             schedule: Schedule::new(topics, options.policy, seed),
             clock,
-            began: Instant::now(),
             seed,
             follower_waits: millis(FOLLOWER_WAITS).saturating_add(draw(&seed)),
             claims: 0,
@@ -92,11 +95,7 @@ impl Worker {
     }
 
     fn now(&self) -> Now {
-        let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Now {
-            monotonic: Monotonic(micros),
-            wall: (self.clock)(),
-        }
+        (self.clock)()
     }
 
     /// Not longer than until the next look: rows may have come.
@@ -157,7 +156,7 @@ impl Worker {
     /// Whether this gateway may send now; claims it, if nobody else does. One that follows
     /// appends nothing beside the one that serves: two that append at once stop one of them.
     async fn leads(&mut self, looked: &Looked) -> Result<bool, AskError> {
-        let now = (self.clock)();
+        let now = (self.clock)().wall;
         if looked.follows && now.0.saturating_sub(looked.last.0) < self.follower_waits {
             return Ok(false);
         }

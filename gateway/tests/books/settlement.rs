@@ -1,8 +1,9 @@
 //! What a bank's answer does to a batch when things went wrong before it.
 
+use khlong_gateway::domains::books::BooksCommand;
 use khlong_gateway::domains::books::payout::{
-    ExportRecord, PayoutBatch, PayoutError, PayoutFormat, SETTLING_IDS_MAX, exported, settle,
-    settling_id,
+    AnswerRecord, ExportRecord, Fate, FatesAnswer, PayoutBatch, PayoutError, PayoutFormat,
+    SETTLING_IDS_MAX, Settlement, answered as said, exported, settle, settling_id,
 };
 use khlong_gateway::domains::ledger::{TransferFlags, TransferResult};
 
@@ -173,4 +174,54 @@ fn no_file_is_written_again_once_a_hold_of_it_is_settled() {
             "{told:?}"
         );
     }
+}
+
+/// The command notes what a bank says, and its answer is what is to be done, byte for byte.
+#[test]
+fn what_becomes_of_each_hold_is_decided_by_a_command() {
+    let (mut office, record, _) = recorded();
+    let body = original(record.batch, "") + &of_payments(&[(1, "ACSC"), (2, "RJCT")]);
+    let bank = parse(&report(&body)).unwrap();
+    let (known, noted) = said(office.store(), &bank).unwrap();
+    assert_eq!(known, record);
+    let command = BooksCommand::AnswerPayouts(noted.clone());
+    let bytes = command.encode();
+    assert_eq!(bytes[..2], [1, 5]);
+    assert_eq!(bytes[50..], [0, 3, 1, 2, 0]);
+    assert_eq!(BooksCommand::decode(&bytes), Some(command.clone()));
+    for odd in [
+        &bytes[..bytes.len() - 1],
+        &[&bytes[..52], &[4, 4, 4]].concat(),
+    ] {
+        assert_eq!(BooksCommand::decode(odd), None);
+    }
+    let told = settle(office.store(), &bank).unwrap();
+    let before = office.bank.balances(CLEARING);
+    let answer = office.ask(&command);
+    assert_eq!(answer, [0, 0, 3, 1, 0, 2, 0, 3, 0]);
+    assert_eq!(office.bank.balances(CLEARING), before, "nothing is moved");
+    let decided = FatesAnswer::decode(&answer).unwrap();
+    let fates = [Fate::Posts(0), Fate::Voids(0), Fate::Waits];
+    assert_eq!(decided, FatesAnswer::Fates(fates.to_vec()));
+    assert_eq!(Settlement::of(&record, &fates, &bank), told);
+    office.pay(&told.transfers);
+    assert_eq!(office.ask(&command), [0, 0, 3, 5, 0, 5, 0, 3, 0]);
+    let other = AnswerRecord {
+        batch: 7,
+        ..noted.clone()
+    };
+    assert_eq!(office.ask(&BooksCommand::AnswerPayouts(other)), [1]);
+    let mut fewer = noted;
+    fewer.statuses.pop();
+    assert_eq!(office.ask(&BooksCommand::AnswerPayouts(fewer)), [2]);
+    for odd in [
+        &answer[..8],
+        &[0, 0, 3, 1, 0, 2, 0, 7, 0],
+        &[3],
+        &[1, 0],
+        &[],
+    ] {
+        assert_eq!(FatesAnswer::decode(odd), None, "{odd:?}");
+    }
+    office.assert_replays();
 }

@@ -6,13 +6,21 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod books;
+#[path = "../http/client.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod client;
 #[path = "../fixture/mod.rs"]
 mod fixture;
 #[path = "../../../crdt/tests/fuzzing/mod.rs"]
 mod fuzzing;
+mod http;
 mod journal;
 mod ledger;
 mod promptpay;
+#[path = "../http/server.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod server;
 #[path = "../promptpay/vectors.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod vectors;

@@ -54,7 +54,7 @@ fn slips_are_told_with_what_was_meant() {
         ("[keys.a]\nrole = 'reader'\nsecre = 'x'", "`keys.a.secret`"),
         (
             "[keys.a]\nrole = 'root'\nsecret = 'x'",
-            "reader, writer, admin",
+            "reader, writer, operator, admin",
         ),
         ("[limits]\nqueue = 0", "`limits.queue`"),
         ("[limits]\nqueue = 1025", "1024"),
@@ -218,7 +218,7 @@ fn the_example_is_the_defaults_with_every_section() {
 fn init_writes_a_configuration_that_check_takes() {
     use std::os::unix::fs::PermissionsExt as _;
     let place = tempfile::tempdir().unwrap();
-    let init = ["init", "books", "--config", "gateway.toml"];
+    let init = ["init", "books", "--write-config", "gateway.toml"];
     program::said(place.path(), &init);
     let file = place.path().join("gateway.toml");
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0);
@@ -230,7 +230,10 @@ fn init_writes_a_configuration_that_check_takes() {
     let loaded = Config::load(&file, Environment::default(), &Flags::default()).unwrap();
     assert!(loaded.store.folder.join("db").is_dir());
     // Nothing is overwritten, and nothing made halfway.
-    let (code, _) = program::refused(place.path(), &["init", "more", "--config", "gateway.toml"]);
+    let (code, _) = program::refused(
+        place.path(),
+        &["init", "more", "--write-config", "gateway.toml"],
+    );
     assert_eq!(code, 3);
     assert!(!place.path().join("more").exists());
     std::fs::write(&file, target("url = 'https://a/'")).unwrap();
@@ -246,7 +249,10 @@ fn init_writes_a_configuration_that_check_takes() {
 #[test]
 fn https_where_the_system_trusts_nobody_is_refused_at_the_check() {
     let place = tempfile::tempdir().unwrap();
-    program::said(place.path(), &["init", "books", "--config", "gateway.toml"]);
+    program::said(
+        place.path(),
+        &["init", "books", "--write-config", "gateway.toml"],
+    );
     let file = place.path().join("gateway.toml");
     let written = std::fs::read_to_string(&file).unwrap();
     let check = |scheme: &str| {

@@ -4,8 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, mpsc};
 
 use khlong_crdt::id::LogId;
-use khlong_crdt::time::UnixMillis;
-use khlong_gateway::app::{AppError, WallClock};
+use khlong_gateway::app::{AppError, DriverClock};
 use khlong_gateway::domains::ledger::{Ledger, account};
 use khlong_gateway::kernel::{Kernel, KernelError, Logic};
 use khlong_store::engine::faults::Fault;
@@ -17,7 +16,7 @@ use khlong_store::store::{OpenOptions, Store};
 use serde_json::json;
 
 use crate::client::try_call;
-use crate::server::{Server, pay, set_up};
+use crate::server::{Server, pay, set_up, wall};
 
 fn open(disk: &MemoryDisk) -> Kernel {
     let options = OpenOptions {
@@ -44,15 +43,15 @@ fn open(disk: &MemoryDisk) -> Kernel {
 const NOW: i64 = 1_800_000_000_000;
 
 /// A clock that stands still.
-fn still() -> WallClock {
-    Arc::new(|| UnixMillis(NOW))
+fn still() -> DriverClock {
+    wall(|| NOW)
 }
 
 fn start(disk: &MemoryDisk) -> Server {
     start_at(disk, still())
 }
 
-fn start_at(disk: &MemoryDisk, clock: WallClock) -> Server {
+fn start_at(disk: &MemoryDisk, clock: DriverClock) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let disk = disk.clone();
     let open = Box::new(move || Ok(open(&disk)));
@@ -146,7 +145,7 @@ fn a_clock_that_is_not_believed_ends_the_process() {
         let disk = MemoryDisk::new();
         let time = Arc::new(AtomicI64::new(NOW));
         let read = Arc::clone(&time);
-        let clock: WallClock = Arc::new(move || UnixMillis(read.load(Ordering::SeqCst)));
+        let clock = wall(move || read.load(Ordering::SeqCst));
         let server = start_at(&disk, Arc::clone(&clock));
         set_up(server.address, 2);
         let paid = server.send("k", json!([pay(1, 1, 2, 5)]));

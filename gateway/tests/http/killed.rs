@@ -17,11 +17,15 @@ use crate::server::{
     TRANSFERS, WRITER, balance, config, get, init, options, pay, set_up, try_post, wait,
 };
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_khlong-gateway");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_khlong-gateway");
 
-fn spawn(folder: &Path) -> (Child, SocketAddr) {
+pub(crate) fn spawn(folder: &Path) -> (Child, SocketAddr) {
     let file = folder.join("gateway.toml");
-    std::fs::write(&file, config("[log]\nlevel = \"error\"")).unwrap();
+    std::fs::write(
+        &file,
+        config("[log]\nlevel = \"error\"\n[limits]\nrequests_per_minute = 1000000"),
+    )
+    .unwrap();
     init(&options(folder, ""));
     let mut child = Command::new(PROGRAM)
         .args(["--json", "run", "--config"])

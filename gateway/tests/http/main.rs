@@ -8,13 +8,19 @@
 
 mod backup;
 mod books;
+mod browser;
 mod client;
+mod close_killed;
 mod config;
+mod days;
+mod due;
 mod failing;
 mod idempotency;
 mod killed;
 mod limits;
 mod malformed;
+mod office;
+mod payouts;
 #[path = "../program/mod.rs"]
 mod program;
 mod routes;

@@ -5,7 +5,7 @@ use khlong_gateway::http::ProblemKind;
 use serde_json::{Value, json};
 
 use crate::client::{Reply, try_call};
-use crate::server::{ADMIN, READER, Server, WRITER};
+use crate::server::{ADMIN, OPERATOR, READER, Server, WRITER};
 
 /// What anybody may ask for.
 const PUBLIC: [&str; 4] = ["/livez", "/openapi.json", "/readyz", "/startupz"];
@@ -28,7 +28,7 @@ fn routes(document: &Value) -> Vec<Route> {
             assert_eq!(is_open, role.is_none(), "{method} {path}");
             routes.push(Route {
                 method: method.to_uppercase(),
-                path: path.replace("{id}", "1"),
+                path: path.replace("{id}", "1").replace("{day}", "2026-11-27"),
                 role,
             });
         }
@@ -66,9 +66,10 @@ fn no_route_lets_in_who_may_not() {
             assert!(reply.headers.contains_key("www-authenticate"));
         }
         let (less, enough): (&[&str], &[&str]) = match role.as_str() {
-            "reader" => (&[], &[READER, WRITER, ADMIN]),
-            "writer" => (&[READER], &[WRITER, ADMIN]),
-            "admin" => (&[READER, WRITER], &[ADMIN]),
+            "reader" => (&[], &[READER, WRITER, OPERATOR, ADMIN]),
+            "writer" => (&[READER], &[WRITER, OPERATOR, ADMIN]),
+            "operator" => (&[READER, WRITER], &[OPERATOR, ADMIN]),
+            "admin" => (&[READER, WRITER, OPERATOR], &[ADMIN]),
             other => panic!("{other}"),
         };
         for secret in less {
@@ -88,7 +89,7 @@ fn no_route_lets_in_who_may_not() {
         }
     }
     assert_eq!(open, PUBLIC);
-    assert!(guarded >= 8 && refused >= 4, "{guarded} {refused}");
+    assert!(guarded >= 14 && refused >= 11, "{guarded} {refused}");
     server.stop().unwrap();
 }
 

@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use khlong_crdt::id::LogId;
-use khlong_gateway::app::{App, AppError, Handle, Open, Options, WallClock};
+use khlong_crdt::time::{Monotonic, Now, UnixMillis};
+use khlong_gateway::app::{App, AppError, DriverClock, Handle, Open, Options};
 use khlong_gateway::config::{Config, Environment, Flags};
 use khlong_gateway::domains;
 use khlong_gateway::kernel::{Kernel, Logic};
@@ -22,6 +24,7 @@ use crate::client::{Reply, try_call};
 pub(crate) const READER: &str = "reader-secret-0123456789abcdefghijkl";
 pub(crate) const WRITER: &str = "writer-secret-0123456789abcdefghijkl";
 pub(crate) const OTHER: &str = "other-secret-00123456789abcdefghijkl";
+pub(crate) const OPERATOR: &str = "operator-secret-0123456789abcdefghij";
 pub(crate) const ADMIN: &str = "admin-secret-00123456789abcdefghijkl";
 
 pub(crate) const TRANSFERS: &str = "/v1/ledger/transfers";
@@ -45,6 +48,9 @@ hash = "{}"
 [keys.other]
 role = "writer"
 secret = "{OTHER}"
+[keys.desk]
+role = "operator"
+secret = "{OPERATOR}"
 [keys.boss]
 role = "admin"
 secret = "{ADMIN}"
@@ -106,8 +112,9 @@ impl Server {
         server
     }
 
-    pub(crate) fn on(folder: &Path, open: Open, clock: WallClock) -> Self {
-        let mut options = options(folder, "");
+    /// Asked as often as a test likes.
+    pub(crate) fn on(folder: &Path, open: Open, clock: DriverClock) -> Self {
+        let mut options = options(folder, "[limits]\nrequests_per_minute = 1000000");
         // What these tests watch is what requests make the driver do.
         options.outbox.policy.look_every = Duration::from_secs(3_600);
         Self::launch(|runtime| {
@@ -174,6 +181,17 @@ impl Server {
     pub(crate) fn balance(&self, account: u32, field: &str) -> String {
         balance(self.address, account, field)
     }
+}
+
+/// A clock whose two hands go together.
+pub(crate) fn wall(millis: impl Fn() -> i64 + Send + Sync + 'static) -> DriverClock {
+    Arc::new(move || {
+        let millis = millis();
+        Now {
+            monotonic: Monotonic(u64::try_from(millis).unwrap_or(0) * 1_000),
+            wall: UnixMillis(millis),
+        }
+    })
 }
 
 pub(crate) fn wait(address: SocketAddr) {

@@ -11,6 +11,9 @@ mod fixture;
 mod accounts;
 mod chains;
 mod groups;
+// The simulator's search for bugs compares with the same one.
+#[allow(dead_code, reason = "the search uses more of it")]
+#[path = "../../../simulations/src/fuzz/ledger/model.rs"]
 mod naive;
 mod pending;
 mod property;

@@ -1,7 +1,8 @@
 //! Random batches against the naive ledger, with restarts and a replay in between.
 
 use khlong_gateway::domains::ledger::{
-    AccountFlags, Direction, Period, Transfer, TransferFlags, lines,
+    Account, AccountFlags, AccountResult, Asset, AssetResult, Direction, Period, Transfer,
+    TransferFlags, lines,
 };
 use khlong_gateway::kernel::{Logic, replay, state_hash};
 use khlong_store::engine::memory::MemoryDisk;
@@ -77,6 +78,8 @@ proptest! {
     ) {
         let mut bank = Bank::new(0);
         let mut naive = Naive::default();
+        let baht = Asset { ledger: THB, scale: 2, symbol: *b"THB\0\0\0\0\0" };
+        prop_assert_eq!(naive.create_asset(&baht), AssetResult::Ok);
         for (id, flags) in [
             (1, AccountFlags::default()),
             (2, AccountFlags::default()),
@@ -85,7 +88,8 @@ proptest! {
             (5, AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS),
         ] {
             bank.open(id, flags);
-            naive.accounts.insert(id, flags);
+            let account = Account { id, ledger: THB, code: 1, flags, ..Account::default() };
+            prop_assert_eq!(naive.create_account(&account), AccountResult::Ok);
         }
         for (batch, wait, chance) in steps {
             bank.now += wait;

@@ -2,7 +2,7 @@
 
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::ledger::{
-    AccountFlags, Balances, Direction, Line, Period, Place, TransferFlags, lines, statement,
+    AccountFlags, Balances, Direction, Line, Period, Place, Sum, TransferFlags, lines, statement,
 };
 use khlong_store::journal::JournalSeq;
 
@@ -166,4 +166,23 @@ fn a_page_of_a_hot_account_reads_each_row_once() {
     assert_eq!(page.unwrap().lines.len(), 10);
     // 250 rows of 32 records, and some to find the place.
     assert!(bank.disk.reads() - before < 250 + 100);
+}
+
+#[test]
+fn a_sum_above_128_bits_is_written_in_decimal() {
+    let written = |carries, low| Sum { carries, low }.to_string();
+    assert_eq!(written(0, 0), "0");
+    assert_eq!(
+        written(0, u128::MAX),
+        "340282366920938463463374607431768211455"
+    );
+    assert_eq!(written(1, 0), "340282366920938463463374607431768211456");
+    assert_eq!(
+        written(u64::MAX, u128::MAX),
+        "6277101735386680763835789423207666416102355444464034512895"
+    );
+    let mut sum = Sum::default();
+    sum.add(u128::MAX);
+    sum.plus(Sum { carries: 0, low: 1 });
+    assert_eq!((sum.carries, sum.low), (1, 0));
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use khlong_crdt::time::UnixMillis;
+use khlong_crdt::time::{Monotonic, Now, UnixMillis};
 use khlong_gateway::app::{App, AppError, AskError, Handle, Open};
 use khlong_gateway::config::{Config, Environment, Flags};
 use khlong_gateway::domains::books::BooksCommand;
@@ -88,8 +88,11 @@ impl Sender {
         let counted = Arc::clone(&readings);
         let clock = Arc::new(move || {
             counted.fetch_add(1, Ordering::Relaxed);
-            let passed = i64::try_from(began.elapsed().as_millis()).unwrap();
-            UnixMillis(now + passed)
+            let passed = began.elapsed();
+            Now {
+                monotonic: Monotonic(u64::try_from(passed.as_micros()).unwrap()),
+                wall: UnixMillis(now + i64::try_from(passed.as_millis()).unwrap()),
+            }
         });
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

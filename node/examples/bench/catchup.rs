@@ -173,9 +173,11 @@ impl Case<'_> {
         reader.node.stop().await;
         let begun = Instant::now();
         reader.reopen().await?;
+        let opened = begun.elapsed();
         reader.log(SCREEN).await?;
         let started = format!("the newest {SCREEN}, node started for it");
         self.add(&started, "ms", millis(begun.elapsed()));
+        self.add("of that, until the folder is open", "ms", millis(opened));
         Ok(())
     }
 }

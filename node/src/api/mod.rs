@@ -14,7 +14,8 @@ mod views;
 use serde::{Deserialize, Serialize};
 
 pub use self::views::{
-    BlockedView, Delivery, Event, MessageView, OutboxView, ReactionView, RelayView, TimelineView,
+    BlockedView, CarrierView, Delivery, Event, MessageView, OutboxView, ReactionView, RelayView,
+    TimelineView,
 };
 
 /// Version of every JSON answer; raised when a field changes its meaning or goes.
@@ -90,6 +91,30 @@ pub enum Request {
     },
     /// Say goodbye and stop following a timeline; what is here stays readable.
     TimelineLeave {
+        /// Which timeline.
+        timeline: String,
+    },
+    /// Add a relay to a timeline, for every member; the relay gets the whole history. Only for
+    /// admins. One that is being taken away stays.
+    TimelineRelayAdd {
+        /// Which timeline.
+        timeline: String,
+        /// `khlong://KEY@HOST:PORT`.
+        relay: String,
+    },
+    /// Take a relay away from a timeline, for every member: as soon as another relay has
+    /// everything that is here, and it has heard of it. Only for admins.
+    TimelineRelayRm {
+        /// Which timeline.
+        timeline: String,
+        /// Its address, its key, or the start of either.
+        relay: String,
+        /// At once: it is gone for good.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Relays that carry a timeline.
+    TimelineRelayLs {
         /// Which timeline.
         timeline: String,
     },
@@ -257,6 +282,13 @@ pub enum Response {
     Timeline {
         /// As it stands now.
         timeline: TimelineView,
+    },
+    /// Answer to [`Request::TimelineRelayAdd`], `…Rm`, `…Ls`.
+    Carriers {
+        /// Which timeline.
+        timeline: String,
+        /// In the order in which they were added.
+        relays: Vec<CarrierView>,
     },
     /// Answer to [`Request::TimelineJoinEnd`] when the timeline was forgotten; else it is
     /// [`Response::Timeline`].

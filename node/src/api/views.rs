@@ -68,6 +68,25 @@ pub struct RelayView {
     pub last_pushed_at: Option<String>,
 }
 
+/// A relay of one timeline.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct CarrierView {
+    /// `khlong://KEY@HOST:PORT`.
+    pub address: String,
+    /// As in [`RelayView::state`].
+    pub state: String,
+    /// Whether an admin has named it to every member; else this node knows it by a link, or of itself.
+    pub named: bool,
+    /// Whether it was taken away, and this node waits until it can do without.
+    pub leaving: bool,
+    /// Envelopes of the timeline that it is still to be given, at most.
+    pub lacking: u64,
+    /// Why it refuses for good something of the timeline, e.g. `NotAdmitted`; as long as it
+    /// does, no other relay is left for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refuses: Option<String>,
+}
+
 /// A timeline as it stands on this node.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct TimelineView {

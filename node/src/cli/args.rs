@@ -298,6 +298,9 @@ pub(super) enum Timeline {
         #[command(flatten)]
         wait: StoredWait,
     },
+    /// Which relays carry a timeline, for every member
+    #[command(subcommand)]
+    Relay(Carrier),
     /// Let a timeline stay in sync without drawing attention to itself
     Mute {
         /// Timeline: its id, its title, or the start of either
@@ -314,6 +317,36 @@ pub(super) enum Timeline {
         timeline: String,
         #[command(flatten)]
         wait: StoredWait,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Carrier {
+    /// Add a relay, which gets the whole history; admins only, and every member follows by itself
+    Add {
+        /// Timeline: its id, its title, or the start of either
+        timeline: String,
+        /// `khlong://KEY@HOST:PORT`
+        relay: String,
+        #[command(flatten)]
+        wait: StoredWait,
+    },
+    /// Take a relay away once another one has everything; admins only, and every member follows by itself
+    Rm {
+        /// Timeline: its id, its title, or the start of either
+        timeline: String,
+        /// Its address, its key, or the start of either
+        relay: String,
+        /// At once: it is gone for good
+        #[arg(long, conflicts_with_all = ["wait", "timeout"])]
+        force: bool,
+        #[command(flatten)]
+        wait: StoredWait,
+    },
+    /// List the relays of a timeline, and what each of them is still to be given
+    Ls {
+        /// Timeline: its id, its title, or the start of either
+        timeline: String,
     },
 }
 

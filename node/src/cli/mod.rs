@@ -5,6 +5,7 @@
 
 mod args;
 mod blocks;
+mod carriers;
 mod copies;
 mod doctor;
 mod error;
@@ -229,6 +230,7 @@ async fn write(gate: &mut Gate, request: Request, patience: Patience) -> Result<
         Response::Timeline { timeline } => (timeline.id.clone(), None, None),
         Response::Id { .. }
         | Response::Relays { .. }
+        | Response::Carriers { .. }
         | Response::NotLetIn { .. }
         | Response::Timelines { .. }
         | Response::Messages { .. }

@@ -2,7 +2,7 @@
 
 use super::error::CliError;
 use super::output::Output;
-use crate::api::{BlockedView, MessageView, OutboxView, RelayView, TimelineView};
+use crate::api::{BlockedView, CarrierView, MessageView, OutboxView, RelayView, TimelineView};
 use crate::shown::{delivery, escaped, short};
 
 /// A time of an answer, up to the minute.
@@ -110,6 +110,20 @@ pub(super) fn timeline(output: Output, view: &TimelineView) -> Result<(), CliErr
     }
     if !view.members.is_empty() {
         line.push_str(&format!("  with {}", view.members.join(", ")));
+    }
+    output.line(&line)
+}
+
+pub(super) fn carrier(output: Output, view: &CarrierView) -> Result<(), CliError> {
+    let mut line = format!("{}  {}", view.address, view.state);
+    if view.leaving {
+        line.push_str(", is being left");
+    }
+    if view.lacking > 0 {
+        line.push_str(&format!(", lacks {}", view.lacking));
+    }
+    if let Some(code) = &view.refuses {
+        line.push_str(&format!(", refuses some of it: {code}"));
     }
     output.line(&line)
 }

@@ -1,4 +1,4 @@
-//! `timeline new|invite|join|ls|rename|mute|unmute|leave`.
+//! `timeline new|invite|join|ls|rename|mute|unmute|leave`; `relay` is in [`super::carriers`].
 
 use std::time::Duration;
 
@@ -7,13 +7,14 @@ use khlong_sync::wire::code::ErrorCode;
 use super::args::{Patience, Timeline};
 use super::error::CliError;
 use super::gate::{Gate, Listener};
-use super::{Run, Settled, show};
+use super::{Run, Settled, carriers, show};
 use crate::api::{Request, Response, TimelineView};
 use crate::error::NodeError;
 
 pub(super) async fn run(run: &Run, command: Timeline) -> Result<(), CliError> {
     let (request, patience): (Request, Patience) = match command {
         Timeline::Ls => return ls(run).await,
+        Timeline::Relay(command) => return carriers::run(run, command).await,
         Timeline::Mute { timeline } => return mute(run, timeline, true).await,
         Timeline::Unmute { timeline } => return mute(run, timeline, false).await,
         Timeline::Join { link, wait } => return join(run, link, wait.into()).await,

@@ -233,6 +233,10 @@ impl Driver {
         for look in turn.looks.drain(..) {
             look(peer);
         }
+        if let Err(error) = peer.keep_due_snapshots() {
+            tracing::error!(error = %described(&error), "the folder failed; it is opened again");
+            self.reopen(0);
+        }
     }
 
     /// Again while the engine only catches up with itself; every other failure is final.
@@ -340,6 +344,10 @@ impl Driver {
 
     fn close(&mut self) {
         self.links.close(GOODBYE_MAX);
+        let kept = self.peer.as_mut().map(Peer::keep_snapshots);
+        if let Some(Err(error)) = kept {
+            tracing::warn!(error = %described(&error), "the next start reads everything again");
+        }
         self.peer = None;
     }
 }

@@ -47,6 +47,7 @@ impl Peer {
     pub fn commit(&mut self, _now: Now) -> Result<(), NodeError> {
         let overlay = std::mem::take(&mut self.overlay);
         if let Some(error) = self.failed.take() {
+            self.is_ahead = true;
             return Err(error.before_commit());
         }
         if !overlay.is_empty() {
@@ -56,7 +57,10 @@ impl Peer {
                     self.overlay = overlay;
                     return Err(NodeError::NotWritten(error));
                 }
-                Err(error) => return Err(NodeError::Store(error)),
+                Err(error) => {
+                    self.is_ahead = true;
+                    return Err(NodeError::Store(error));
+                }
             }
         }
         self.released.extend(self.held.drain(..));

@@ -66,6 +66,71 @@ pub(crate) struct TimelineEntry {
     /// Stays in sync, and draws no attention to itself.
     #[serde(default)]
     pub(crate) muted: bool,
+    /// Keys of relays that this node does not use here, whatever the timeline says.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) apart: BTreeSet<String>,
+    /// By relay: up to which arrival of each class it was given what others wrote.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) given: BTreeMap<String, Arrivals>,
+    /// Relays that this node takes away from the timeline, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) parting: BTreeMap<String, Parting>,
+    /// By relay: the code with which it refused for good something that it was offered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) refusing: BTreeMap<String, u32>,
+}
+
+/// An arrival of each class, by its number.
+pub(crate) type Arrivals = [u64; 4];
+
+/// A relay that is taken away.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Parting {
+    /// What another relay must have before this one may go.
+    pub(crate) ends: Arrivals,
+    /// The envelope by which everybody is told, once it is written: `env_…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) removal: Option<String>,
+    /// The relay that goes has signed for that, in the log of now.
+    #[serde(default)]
+    pub(crate) has_heard: bool,
+    /// It was read to its end since, and `ends` are of then.
+    pub(crate) is_last: bool,
+}
+
+impl TimelineEntry {
+    pub(crate) fn new(relays: Vec<String>) -> Self {
+        Self {
+            relays,
+            followed: true,
+            introduce: false,
+            renew_author: false,
+            read_messages: 0,
+            muted: false,
+            apart: BTreeSet::new(),
+            given: BTreeMap::new(),
+            parting: BTreeMap::new(),
+            refusing: BTreeMap::new(),
+        }
+    }
+
+    /// A relay that carries it is at another address.
+    pub(crate) fn set_address(&mut self, address: &RelayAddress) {
+        for relay in &mut self.relays {
+            if is_address_of(relay, address.key) {
+                *relay = address.to_string();
+            }
+        }
+    }
+
+    /// Takes a relay out, with what was noted of it.
+    pub(crate) fn remove_relay(&mut self, key: RelayKey) {
+        let name = key.to_string();
+        self.relays.retain(|relay| !is_address_of(relay, key));
+        self.given.remove(&name);
+        self.parting.remove(&name);
+        self.refusing.remove(&name);
+    }
 }
 
 impl RelayEntry {
@@ -171,11 +236,8 @@ impl Book {
             }),
         }
         for entry in self.timelines.values_mut() {
-            for relay in &mut entry.relays {
-                if is_address_of(relay, address.key) {
-                    relay.clone_from(&text);
-                }
-            }
+            entry.apart.remove(&address.key.to_string());
+            entry.set_address(address);
         }
         Ok(())
     }
@@ -200,7 +262,12 @@ impl Book {
     pub(crate) fn remove_relay(&mut self, key: RelayKey) {
         self.relays.retain(|entry| !entry.is_of(key));
         for entry in self.timelines.values_mut() {
-            entry.relays.retain(|relay| !is_address_of(relay, key));
+            let carried = entry.relays.len();
+            entry.remove_relay(key);
+            // A timeline may have it for others: to them nothing changes.
+            if entry.relays.len() < carried {
+                entry.apart.insert(key.to_string());
+            }
         }
     }
 

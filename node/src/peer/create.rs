@@ -24,8 +24,10 @@ use super::Peer;
 use super::blocks::Blocks;
 use super::book::{BOOK_ROW, Book};
 use super::find::check_nickname;
+use super::moves::Moves;
 use super::receipt_pace::ReceiptPace;
 use super::reoffers::Reoffers;
+use super::snapshots::SnapshotPace;
 use super::timelines::{load, load_outbox, secret_row};
 use super::vault::{MasterKey, Vault};
 use crate::error::NodeError;
@@ -105,12 +107,16 @@ impl Peer {
             })?;
         let book = Book::decode(&row)?;
         let user = user_secret(&store, &vault)?;
-        let mut timelines = BTreeMap::new();
+        let (mut timelines, mut unkept) = (BTreeMap::new(), BTreeMap::new());
+        let mut restored = 0;
         for key in book.timelines.keys() {
             let id: TimelineId = key.parse().map_err(|_| NodeError::Settings {
                 name: BOOK_ROW.to_owned(),
             })?;
-            timelines.insert(id, load(&store.batch(), &vault, id)?);
+            let loaded = load(&store.batch(), &vault, id)?;
+            timelines.insert(id, loaded.timeline);
+            unkept.insert(id, loaded.unkept);
+            restored += usize::from(loaded.is_restored);
         }
         let reoffers = Reoffers::load(&store)?;
         let outbox = load_outbox(&store, &reoffers)?;
@@ -124,7 +130,10 @@ impl Peer {
             blocks,
             owing: timelines.keys().copied().collect(),
             receipts: ReceiptPace::default(),
+            moves: Moves::of_all(timelines.keys().copied()),
             timelines,
+            unkept,
+            restored,
             outbox,
             reoffers,
             links: BTreeMap::new(),
@@ -135,6 +144,8 @@ impl Peer {
             missed: 0,
             released: VecDeque::new(),
             failed: None,
+            is_ahead: false,
+            pace: SnapshotPace::PRODUCTION,
         };
         for address in peer.known_relays() {
             peer.link_to(now, address);
@@ -204,7 +215,9 @@ impl Peer {
         let batch = self.store.batch_on(std::mem::take(&mut self.overlay));
         let renewed = load(&batch, &self.vault, id);
         self.overlay = batch.into_overlay();
-        self.timelines.insert(id, renewed?);
+        let renewed = renewed?;
+        self.timelines.insert(id, renewed.timeline);
+        self.unkept.insert(id, renewed.unkept);
         self.owing.insert(id);
         for link in self.links.values_mut() {
             if let Some(live) = link.live() {

@@ -172,7 +172,11 @@ impl Peer {
                         message: target.to_string(),
                     });
                 }
-                Draft::Title(_) | Draft::Nickname(_) | Draft::Leave | Draft::Pin { .. } => {
+                Draft::Title(_)
+                | Draft::Nickname(_)
+                | Draft::Leave
+                | Draft::Relay { .. }
+                | Draft::Pin { .. } => {
                     self.emit(Event::State { timeline });
                 }
             }

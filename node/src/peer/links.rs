@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::class::Class;
-use khlong_crdt::id::{ArrivalSeq, LogId, TimelineId};
+use khlong_crdt::id::{ArrivalSeq, EnvelopeId, LogId, TimelineId};
 use khlong_crdt::time::{Monotonic, UnixMillis};
 use khlong_sync::limits::{PARTIAL_FRAME_BYTES_PER_SECOND_MIN, RETRY_AFTER_MS_DEFAULT};
 use khlong_sync::session::Session;
@@ -20,6 +20,8 @@ pub(crate) const RETRY_FIRST_MS: u64 = 250;
 /// Longest pause: a relay that is back is found within ten seconds.
 pub(crate) const RETRY_MAX_MS: u64 = 10_000;
 const _: () = assert!(RETRY_FIRST_MS < RETRY_MAX_MS);
+/// A connection that stood so long was none that fails at once.
+pub(crate) const STANDS_MS: u64 = RETRY_MAX_MS;
 
 /// Longest wait for the answer to an append that is on its way at once.
 pub(crate) const ANSWER_MAX_MS: u64 = 60_000;
@@ -53,6 +55,8 @@ pub(crate) struct Live {
     pub(crate) session: Session,
     pub(crate) exporter: [u8; 32],
     pub(crate) ready: bool,
+    /// Since when it is.
+    pub(super) ready_at: Option<Monotonic>,
     /// The one append that waits for its answer. One at a time keeps the order
     /// of a chain across priority classes; each takes what has gathered meanwhile.
     pub(crate) in_flight: Option<(u64, Offered)>,
@@ -66,6 +70,10 @@ pub(crate) struct Live {
     pub(crate) proven: BTreeSet<TimelineId>,
     /// Timelines that were asked for here.
     pub(crate) subscribed: BTreeSet<TimelineId>,
+    /// Those of them that the relay does not show.
+    pub(crate) not_shown: BTreeSet<TimelineId>,
+    /// Those that were asked for here after the relay had signed that the timeline leaves it.
+    pub(crate) asked_last: BTreeSet<TimelineId>,
     /// The log that the relay named.
     pub(crate) log: Option<(LogId, u32)>,
     /// It is another than before, and what it had is offered again since this connection.
@@ -97,12 +105,15 @@ impl Live {
             session,
             exporter,
             ready: false,
+            ready_at: None,
             in_flight: None,
             answer_until: None,
             offer_after: None,
             pauses: Pauses::default(),
             proven: BTreeSet::new(),
             subscribed: BTreeSet::new(),
+            not_shown: BTreeSet::new(),
+            asked_last: BTreeSet::new(),
             log: None,
             offers_again: false,
             offered_again: None,
@@ -124,6 +135,24 @@ impl Live {
         !self.lacks_subscription
             && self.backfilling.is_empty()
             && self.caught_up.iter().all(|done| *done)
+    }
+
+    /// Whether everything that the relay has of a timeline is here; of one that was not asked
+    /// for, or that it does not show, nothing is known.
+    pub(super) fn is_read(&self, timeline: TimelineId) -> bool {
+        let mut backfilling = self.backfilling.iter();
+        self.ready
+            && self.subscribed.contains(&timeline)
+            && !self.not_shown.contains(&timeline)
+            && !backfilling.any(|(of, _)| *of == timeline)
+            && self.caught_up.iter().all(|done| *done)
+    }
+
+    /// The relay has taken something of a timeline that it did not show: it may by now.
+    pub(super) fn ask_again(&mut self, timeline: TimelineId) {
+        if self.not_shown.remove(&timeline) {
+            self.subscribed.remove(&timeline);
+        }
     }
 
     /// Offers nothing for a while; returns how long, in milliseconds.
@@ -161,6 +190,7 @@ pub(crate) struct Link {
     pub(crate) elsewhere: VecDeque<RelayAddress>,
     pub(crate) token: Option<Vec<u8>>,
     pub(crate) state: LinkState,
+    /// In a row, of attempts and of connections that led nowhere; see [`Link::note_useful`].
     pub(crate) failures: u32,
     pub(crate) last_error: Option<String>,
     /// Whether somebody with another key answered the last attempt.
@@ -172,6 +202,17 @@ pub(crate) struct Link {
     /// Up to where keys and permissions were offered because it lacked a grant, by timeline
     /// that it carries; since the node started.
     pub(super) brought: BTreeMap<TimelineId, ArrivalSeq>,
+    /// Keys and permissions of others that another relay has and this one has not shown.
+    pub(super) unseen: Unseen,
+}
+
+/// See [`Link::unseen`]; since the node started.
+#[derive(Debug, Default)]
+pub(super) struct Unseen {
+    /// Where they arrived here.
+    pub(super) arrivals: BTreeMap<(TimelineId, EnvelopeId), ArrivalSeq>,
+    /// When they are offered, if it has not shown them by then.
+    pub(super) until: Option<Monotonic>,
 }
 
 impl Link {
@@ -187,6 +228,7 @@ impl Link {
             last_stored: None,
             last_pushed: None,
             brought: BTreeMap::new(),
+            unseen: Unseen::default(),
         }
     }
 
@@ -208,10 +250,25 @@ impl Link {
         }
     }
 
+    /// The connection has brought something new to either side: what went wrong before it is
+    /// over. That it stands says nothing: a fault may follow every greeting.
+    pub(super) fn note_useful(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Connects again at once.
+    pub(super) fn begin_anew(&mut self) {
+        self.state = LinkState::Waiting(Monotonic(0));
+    }
+
     /// After a failed attempt or a lost connection.
     ///
     /// `jitter` (any number) spreads nodes that lost the same relay at the same moment.
     pub(crate) fn back_off(&mut self, now: Monotonic, reason: String, jitter: u64) {
+        let ready_at = self.live().and_then(|live| live.ready_at);
+        if ready_at.is_some_and(|at| at.after_ms(STANDS_MS) <= now) {
+            self.failures = 0;
+        }
         let pause = RETRY_FIRST_MS
             .saturating_mul(1 << self.failures.min(16))
             .min(RETRY_MAX_MS);
@@ -248,6 +305,7 @@ impl Link {
                 .chain(live.look_again)
                 .chain(live.answer_until())
                 .chain(live.pauses.next_deadline())
+                .chain(self.unseen.until)
                 .min(),
             LinkState::Off | LinkState::Connecting => None,
         }

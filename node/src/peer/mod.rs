@@ -12,12 +12,13 @@
 //!     peer.request(now, request); peer.handle(now, input)?;   as long as peer.has_room()
 //!     peer.commit(now)?;                                      one durable batch
 //!     while let Some(output) = peer.poll_output() { … }       only now may anything leave
+//!     peer.keep_due_snapshots()?;                             for the next start
 //!     sleep until peer.next_deadline(), then PeerInput::Timeout
 //! }
 //! ```
 //!
 //! Nothing leaves, and no answer may be shown, before the batch that it speaks of
-//! is durable. When [`Peer::handle`] or [`Peer::commit`] fails, drop the peer and
+//! is durable. When any of these fails, drop the peer and
 //! open it again from the disk: it never retries an fsync.
 //!
 //! The same store, entropy, times and inputs give byte-identical outputs, so that
@@ -29,7 +30,9 @@ pub(crate) mod book;
 mod create;
 mod dropped;
 mod find;
+mod leaving;
 mod links;
+mod moves;
 pub(crate) mod names;
 mod outbox;
 mod pauses;
@@ -38,6 +41,7 @@ mod relays;
 mod reoffers;
 mod requests;
 mod searched;
+mod snapshots;
 mod timelines;
 mod vault;
 mod views;
@@ -58,6 +62,7 @@ use rand_chacha::ChaCha20Rng;
 use self::blocks::Blocks;
 use self::book::Book;
 use self::links::{Link, LinkState};
+use self::moves::Moves;
 use self::outbox::Outbox;
 use self::receipt_pace::ReceiptPace;
 use self::reoffers::Reoffers;
@@ -65,6 +70,7 @@ use self::vault::Vault;
 use crate::api::Event;
 use crate::error::NodeError;
 
+pub use self::snapshots::SnapshotPace;
 pub use self::vault::{IndexKey, MASTER_KEY_BYTES, MasterKey};
 
 /// What a driver tells the core.
@@ -142,10 +148,14 @@ pub struct Peer {
     blocks: Blocks,
     /// Every timeline of the book.
     timelines: BTreeMap<TimelineId, Timeline>,
+    /// Envelopes that came since the last snapshot of each.
+    unkept: BTreeMap<TimelineId, u64>,
+    restored: usize,
     /// Those that changed since it was last seen to what is owed there.
     owing: BTreeSet<TimelineId>,
     receipts: ReceiptPace,
     outbox: Outbox,
+    moves: Moves,
     /// What relays that lost their logs are offered again.
     reoffers: Reoffers,
     links: BTreeMap<RelayKey, Link>,
@@ -161,6 +171,9 @@ pub struct Peer {
     released: VecDeque<PeerOutput>,
     /// The folder failed under a request; the next commit says so.
     failed: Option<NodeError>,
+    /// The folder failed: memory may be ahead of the disk for good.
+    is_ahead: bool,
+    pace: SnapshotPace,
 }
 
 impl Peer {
@@ -170,6 +183,12 @@ impl Peer {
     /// Only when the folder fails; the peer is to be dropped then. What a relay
     /// does wrong closes that connection and is reported as an event.
     pub fn handle(&mut self, now: Now, input: PeerInput) -> Result<(), NodeError> {
+        let handled = self.take(now, input);
+        self.is_ahead |= handled.is_err();
+        handled
+    }
+
+    fn take(&mut self, now: Now, input: PeerInput) -> Result<(), NodeError> {
         match input {
             PeerInput::Connected { relay, exporter } => self.connected(now, relay, exporter)?,
             PeerInput::ConnectFailed {
@@ -189,6 +208,7 @@ impl Peer {
         }
         self.run_timers(now)?;
         self.owe_receipts(now)?;
+        self.follow_moves(now)?;
         self.offer_outbox(now)
     }
 
@@ -201,6 +221,12 @@ impl Peer {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Timelines of which this opening read only what came since their snapshots: for checkers.
+    #[must_use]
+    pub const fn restored(&self) -> usize {
+        self.restored
     }
 
     /// The keys with which this node takes part in each timeline: for checkers that look

@@ -100,6 +100,14 @@ impl Waiting {
         carriers.iter().all(is_judged)
     }
 
+    fn forgive(&mut self) -> Option<OutboxEntry> {
+        if !self.is_held_up() {
+            return None;
+        }
+        self.refused_by.clear();
+        Some(self.set(OutboxState::Waiting, UnixMillis(0)))
+    }
+
     fn set(&mut self, state: OutboxState, next_attempt: UnixMillis) -> OutboxEntry {
         self.entry.state = state;
         self.entry.next_attempt = next_attempt;
@@ -213,13 +221,15 @@ impl Outbox {
 
     /// Everything that was refused may be offered again, to every relay.
     pub(crate) fn forgive(&mut self) -> Vec<OutboxEntry> {
-        let held_up = self.waiting.values_mut().filter(|w| w.is_held_up());
-        held_up
-            .map(|waiting| {
-                waiting.refused_by.clear();
-                waiting.set(OutboxState::Waiting, UnixMillis(0))
-            })
-            .collect()
+        let all = self.waiting.values_mut();
+        all.filter_map(Waiting::forgive).collect()
+    }
+
+    /// The same of one timeline.
+    pub(crate) fn forgive_of(&mut self, timeline: TimelineId) -> Vec<OutboxEntry> {
+        let at = |n| Place { timeline, n };
+        let all = self.waiting.range_mut(at(0)..=at(u64::MAX));
+        all.filter_map(|(_, waiting)| waiting.forgive()).collect()
     }
 
     pub(crate) fn of(&self, timeline: TimelineId) -> impl Iterator<Item = &Waiting> {

@@ -3,7 +3,8 @@
 //!
 //! A cursor has two stages. First the keys and permissions of all members, in the order in
 //! which they arrived here: without them the relay takes nothing. Then one's own chains,
-//! author by author. Nothing is copied into the outbox: the history is read where it lies.
+//! author by author. A relay that is new to the timeline gets a third one from whoever added
+//! it: what the others wrote. Nothing is copied into the outbox: the history is read where it lies.
 
 use std::collections::BTreeMap;
 
@@ -26,9 +27,11 @@ const VERSION: u8 = 1;
 const ROWS: &[u8] = b"reoffer/";
 const STAGE_CONTROL: u8 = 0;
 const STAGE_OWN: u8 = 1;
+const STAGE_OTHERS: u8 = 2;
 const FLAG_REFUSED: u8 = 1;
 const FLAG_STORED: u8 = 2;
 const FLAG_ROLLED_BACK: u8 = 4;
+const FLAG_WHOLE: u8 = 8;
 
 /// A cursor's name and value, with the store's own cost of a row.
 const ROW_BYTES: usize = 8 + 32 + 32 + (1 + 4 * 8 + 3 + 8 + 32) + BATCH_ROW_BYTES;
@@ -54,6 +57,8 @@ pub(super) enum At {
     },
     /// One's own, up to and with this place of this author's chain, authors by their keys.
     Own { author: AuthorKey, seq: Seq },
+    /// What others wrote, up to and with this arrival of this class.
+    Others { class: Class, after: ArrivalSeq },
 }
 
 impl At {
@@ -74,8 +79,41 @@ impl At {
         author: AuthorKey::from_bytes([0; 32]),
         seq: Seq(0),
     };
+    /// Behind everything of one's own.
+    pub(super) const OWN_END: Self = Self::Own {
+        author: AuthorKey::from_bytes([u8::MAX; 32]),
+        seq: Seq(u64::MAX),
+    };
 
-    /// Of two places the one that comes first; keys and permissions do.
+    /// Of the keys and permissions behind `arrival` what has no receipt of the log of now.
+    pub(super) const fn again_after(arrival: ArrivalSeq) -> Self {
+        Self::Control {
+            after: arrival,
+            rounds: 1,
+            has_refused: false,
+            has_stored: false,
+        }
+    }
+
+    /// Among keys and permissions, a place before this arrival.
+    pub(super) fn back_before(self, arrival: ArrivalSeq) -> Self {
+        match self {
+            Self::Control {
+                after,
+                rounds,
+                has_refused,
+                has_stored,
+            } => Self::Control {
+                after: after.min(ArrivalSeq(arrival.0.saturating_sub(1))),
+                rounds,
+                has_refused,
+                has_stored,
+            },
+            Self::Own { .. } | Self::Others { .. } => self,
+        }
+    }
+
+    /// Of two places the one that comes first: keys and permissions, then one's own.
     pub(super) fn earlier(self, other: Self) -> Self {
         let places = (self, other);
         match places {
@@ -86,7 +124,8 @@ impl At {
                     seq: place,
                 },
             ) if (of, place) < (author, seq) => other,
-            (Self::Control { .. } | Self::Own { .. }, _) => self,
+            (Self::Others { .. }, Self::Own { .. }) => other,
+            (Self::Control { .. } | Self::Own { .. } | Self::Others { .. }, _) => self,
         }
     }
 }
@@ -99,6 +138,8 @@ pub(super) struct Reoffer {
     pub(super) at: At,
     /// The same log was rolled back: a promise of it says nothing either.
     pub(super) is_rolled_back: bool,
+    /// The relay gets what others wrote, too.
+    pub(super) is_whole: bool,
     /// Why the relay takes nothing more for now; since the node started.
     pub(super) held_up: Option<ErrorCode>,
     /// Where one's own goes on after keys and permissions; since the node started.
@@ -124,6 +165,7 @@ impl Reoffer {
             ends,
             at: At::START,
             is_rolled_back: false,
+            is_whole: false,
             held_up: None,
             resume: None,
             idle_rounds: 0,
@@ -142,6 +184,7 @@ impl Reoffer {
         match self.at {
             At::Control { .. } => false,
             At::Own { author, seq } => (of, place) <= (author, seq),
+            At::Others { .. } => true,
         }
     }
 
@@ -152,11 +195,8 @@ impl Reoffer {
     fn encode(&self) -> Vec<u8> {
         let row = Encoder::new().u8(VERSION);
         let row = self.ends.iter().fold(row, |row, end| row.u64(end.0));
-        let rolled_back = if self.is_rolled_back {
-            FLAG_ROLLED_BACK
-        } else {
-            0
-        };
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
+        let of_all = flag(self.is_rolled_back, FLAG_ROLLED_BACK) | flag(self.is_whole, FLAG_WHOLE);
         match self.at {
             At::Control {
                 after,
@@ -164,17 +204,17 @@ impl Reoffer {
                 has_refused,
                 has_stored,
             } => {
-                let refused = if has_refused { FLAG_REFUSED } else { 0 };
-                let stored = if has_stored { FLAG_STORED } else { 0 };
-                let row = row
-                    .u8(STAGE_CONTROL)
-                    .u8(rounds)
-                    .u8(refused | stored | rolled_back);
+                let flags = flag(has_refused, FLAG_REFUSED) | flag(has_stored, FLAG_STORED);
+                let row = row.u8(STAGE_CONTROL).u8(rounds).u8(flags | of_all);
                 row.u64(after.0).fixed(&[0; 32])
             }
             At::Own { author, seq } => {
-                let row = row.u8(STAGE_OWN).u8(0).u8(rolled_back);
+                let row = row.u8(STAGE_OWN).u8(0).u8(of_all);
                 row.u64(seq.0).fixed(author.as_bytes())
+            }
+            At::Others { class, after } => {
+                let row = row.u8(STAGE_OTHERS).u8(class.as_u8()).u8(of_all);
+                row.u64(after.0).fixed(&[0; 32])
             }
         }
         .finish()
@@ -203,12 +243,17 @@ impl Reoffer {
                 author,
                 seq: Seq(number),
             },
+            STAGE_OTHERS => At::Others {
+                class: Class::try_from(rounds).ok()?,
+                after: ArrivalSeq(number),
+            },
             _ => return None,
         };
         Some(Self {
             ends,
             at,
             is_rolled_back: flags & FLAG_ROLLED_BACK != 0,
+            is_whole: flags & FLAG_WHOLE != 0,
             held_up: None,
             resume: None,
             idle_rounds: 0,

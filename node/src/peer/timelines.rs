@@ -22,6 +22,7 @@ use khlong_sync::wire::code::ErrorCode;
 use super::Peer;
 use super::outbox::{Outbox, Waiting};
 use super::reoffers::Reoffers;
+use super::snapshots::{self, Ends};
 use super::vault::Vault;
 use crate::api::Event;
 use crate::error::NodeError;
@@ -35,12 +36,18 @@ pub(super) fn secret_row(timeline: TimelineId) -> String {
     format!("timeline/{timeline}")
 }
 
-/// Folds everything that the folder, with what waits for the commit, holds of a timeline.
-pub(super) fn load(
-    batch: &Batch<'_>,
-    vault: &Vault,
-    id: TimelineId,
-) -> Result<Timeline, NodeError> {
+/// A timeline as the folder has it.
+pub(super) struct Loaded {
+    pub(super) timeline: Timeline,
+    /// Envelopes that its snapshot has not.
+    pub(super) unkept: u64,
+    /// What the snapshot has was not read.
+    pub(super) is_restored: bool,
+}
+
+/// Folds everything that the folder, with what waits for the commit, holds of a timeline, or
+/// what came since its snapshot.
+pub(super) fn load(batch: &Batch<'_>, vault: &Vault, id: TimelineId) -> Result<Loaded, NodeError> {
     let name = secret_row(id);
     let row = named::get(batch, Named::Secret, name.as_bytes())
         .map_err(NodeError::Store)?
@@ -48,24 +55,69 @@ pub(super) fn load(
     let secrets = TimelineSecrets::from_bytes(&vault.open(&name, &row)?)
         .map_err(|_| NodeError::Secret { name })?;
     let mut timeline = Timeline::new(id, secrets);
+    let ends = snapshots::restore(batch, vault, &mut timeline).map_err(NodeError::Store)?;
+    let mut read = 0;
+    let mut turns_from_all = 0;
     timeline
-        .reread(|timeline| feed(batch, timeline))
+        .reread(|timeline| {
+            read = 0;
+            // In the first turn only: what gives way in it may have come from the snapshot.
+            match timeline.resume() {
+                Some(parked) => feed_rest(batch, timeline, &parked, ends, &mut read),
+                None => {
+                    turns_from_all += 1;
+                    feed(batch, timeline, Ends::default(), &mut read)
+                }
+            }
+        })
         .map_err(NodeError::Store)?;
-    Ok(timeline)
+    Ok(Loaded {
+        timeline,
+        unkept: read,
+        is_restored: turns_from_all == 0,
+    })
 }
 
-/// Gives a timeline all its envelopes, also those that wait for the commit. Auth-ops
-/// and key-ops come first: what follows rests on them.
-fn feed(batch: &Batch<'_>, timeline: &mut Timeline) -> Result<Vec<TimelineEvent>, StoreError> {
+/// Gives a restored timeline what its snapshot does not hold.
+fn feed_rest(
+    batch: &Batch<'_>,
+    timeline: &mut Timeline,
+    parked: &[EnvelopeId],
+    ends: Ends,
+    read: &mut u64,
+) -> Result<Vec<TimelineEvent>, StoreError> {
+    let mut events = feed(batch, timeline, ends, read)?;
+    let mut waited = Vec::new();
+    for id in parked {
+        waited.extend(get(batch, id)?.map(|stored| stored.envelope));
+    }
+    events.extend(timeline.receive_all(waited));
+    Ok(events)
+}
+
+/// Gives a timeline its envelopes behind `ends`, also those that wait for the commit. Auth-ops
+/// and key-ops come first, and always all of them: what follows rests on them.
+fn feed(
+    batch: &Batch<'_>,
+    timeline: &mut Timeline,
+    ends: Ends,
+    read: &mut u64,
+) -> Result<Vec<TimelineEvent>, StoreError> {
     let id = timeline.id();
     let mut events = Vec::new();
-    for class in Class::ALL {
-        let mut after = ArrivalSeq(0);
+    for (class, end) in Class::ALL.into_iter().zip(ends) {
+        let mut after = match class {
+            Class::Control => ArrivalSeq(0),
+            Class::Text | Class::Bulk | Class::Media => end,
+        };
         loop {
             let end = ArrivalSeq(u64::MAX);
             let page = entries(batch, &id, class, after, end, LOAD_ENTRIES, LOAD_BYTES)?;
             let Some(last) = page.last() else { break };
             after = last.arrival;
+            if class != Class::Control {
+                *read += page.len() as u64;
+            }
             events.extend(timeline.receive_all(page.into_iter().map(|entry| entry.envelope)));
         }
     }
@@ -130,36 +182,44 @@ impl Peer {
             append(batch, envelope, now.wall)?;
             outbox::push(batch, &timeline, &id, now.wall)
         })?;
+        self.note_unkept(timeline, 1);
         self.outbox
             .insert(Waiting::new(entry, envelope, BTreeSet::new()));
         Ok(())
     }
 
-    /// Keeps what a relay sent, and shows it.
+    /// Keeps what a relay sent, and shows it. What is new here has its arrival.
     pub(super) fn receive(
         &mut self,
         envelope: &VerifiedEnvelope,
         received_at: UnixMillis,
-    ) -> Result<(), NodeError> {
+    ) -> Result<Option<ArrivalSeq>, NodeError> {
         let id = envelope.timeline();
         // Nobody here asked for other timelines.
         if !self.timelines.contains_key(&id) {
-            return Ok(());
+            return Ok(None);
         }
+        let mut new = None;
         match self.with_batch(|batch| append(batch, envelope, received_at))? {
-            Appended::Stored { forked, .. } if forked => self.emit(Event::Fork {
-                timeline: id.to_string(),
-                author: envelope.author().to_string(),
-                seq: envelope.seq().0,
-            }),
-            // Restored: a relay that had dropped the body was here before somebody who has it.
-            Appended::Stored { .. } | Appended::Restored { .. } => {}
+            Appended::Stored { arrival, forked } => {
+                new = Some(arrival);
+                if forked {
+                    self.emit(Event::Fork {
+                        timeline: id.to_string(),
+                        author: envelope.author().to_string(),
+                        seq: envelope.seq().0,
+                    });
+                }
+            }
+            // A relay that had dropped the body was here before somebody who has it.
+            Appended::Restored { .. } => self.void_snapshot(id)?,
             // The timeline has it; or the folder does not keep it, so that the
             // timeline would show something else after the next start.
-            Appended::Duplicate { .. } | Appended::ThirdFork => return Ok(()),
+            Appended::Duplicate { .. } | Appended::ThirdFork => return Ok(None),
         }
+        self.note_unkept(id, 1);
         self.show(envelope);
-        Ok(())
+        Ok(new)
     }
 
     /// Shows an envelope that is in the folder or in the open batch.
@@ -180,7 +240,9 @@ impl Peer {
             let Some(mut timeline) = self.timelines.remove(&id) else {
                 continue;
             };
-            let read = self.with_batch(|batch| timeline.reread(|open| feed(batch, open)));
+            let read = self.with_batch(|batch| {
+                timeline.reread(|open| feed(batch, open, Ends::default(), &mut 0))
+            });
             self.timelines.insert(id, timeline);
             self.owing.insert(id);
             self.report(id, read?);
@@ -209,7 +271,10 @@ impl Peer {
                 | TimelineEvent::StateChanged
                 | TimelineEvent::MemberJoined(_)
                 | TimelineEvent::EpochLearnt(_)
-                | TimelineEvent::Rebuilt => self.emit(Event::State { timeline }),
+                | TimelineEvent::Rebuilt => {
+                    self.moves.look_at(id);
+                    self.emit(Event::State { timeline });
+                }
                 TimelineEvent::Delivered { .. } | TimelineEvent::Read { .. } => {
                     self.emit(Event::Delivery { timeline });
                 }

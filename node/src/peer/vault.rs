@@ -19,6 +19,7 @@ const VERSION: u8 = 1;
 const NONCE_BYTES: usize = 24;
 const CONTEXT: &str = "khlong.network 2026-11 node vault v1";
 const INDEX_CONTEXT: &str = "khlong.network 2026-11 search index v1";
+const SNAPSHOT_CONTEXT: &str = "khlong.network 2026-11 node snapshot v1";
 
 /// The key that seals every secret of one node at rest: 32 random bytes. Wiped
 /// from memory when dropped, and never shown.
@@ -64,17 +65,22 @@ impl fmt::Debug for IndexKey {
     }
 }
 
-/// Seals and opens rows of the `secret` table.
+/// Seals and opens rows of the tables `secret` and `snapshot`, each by a key of its own.
 pub(crate) struct Vault {
     cipher: XChaCha20Poly1305,
+    snapshots: XChaCha20Poly1305,
     index_key: IndexKey,
 }
 
 impl Vault {
     pub(crate) fn new(master: &MasterKey) -> Self {
-        let key = Zeroizing::new(blake3::derive_key(CONTEXT, &*master.0));
+        let cipher = |context| {
+            let key = Zeroizing::new(blake3::derive_key(context, &*master.0));
+            XChaCha20Poly1305::new((&*key).into())
+        };
         Self {
-            cipher: XChaCha20Poly1305::new((&*key).into()),
+            cipher: cipher(CONTEXT),
+            snapshots: cipher(SNAPSHOT_CONTEXT),
             index_key: IndexKey::of(master),
         }
     }
@@ -85,41 +91,58 @@ impl Vault {
 
     /// `version ‖ nonce ‖ ciphertext`; the row's name is authenticated, so rows cannot be swapped.
     pub(crate) fn seal(&self, name: &str, secret: &[u8], nonce: [u8; NONCE_BYTES]) -> Vec<u8> {
-        let sealed = self
-            .cipher
-            .encrypt(
-                &XNonce::from(nonce),
-                Payload {
-                    msg: secret,
-                    aad: name.as_bytes(),
-                },
-            )
-            .expect("a secret row is far below the cipher's limit");
-        [&[VERSION][..], &nonce, &sealed].concat()
+        seal(&self.cipher, name.as_bytes(), secret, nonce)
+    }
+
+    /// The same of a row of `snapshot`, under its key.
+    pub(crate) fn seal_snapshot(
+        &self,
+        key: &[u8],
+        snapshot: &[u8],
+        nonce: [u8; NONCE_BYTES],
+    ) -> Vec<u8> {
+        seal(&self.snapshots, key, snapshot, nonce)
+    }
+
+    /// What was sealed under this key by this master key; else nothing.
+    pub(crate) fn open_snapshot(&self, key: &[u8], row: &[u8]) -> Option<Vec<u8>> {
+        open(&self.snapshots, key, row)
     }
 
     /// # Errors
     /// [`NodeError::Secret`] when the row was not sealed by this master key under this name.
     pub(crate) fn open(&self, name: &str, row: &[u8]) -> Result<Zeroizing<Vec<u8>>, NodeError> {
-        let refused = || NodeError::Secret {
-            name: name.to_owned(),
-        };
-        let (&version, rest) = row.split_first().ok_or_else(refused)?;
-        let (nonce, sealed) = rest
-            .split_first_chunk::<NONCE_BYTES>()
-            .ok_or_else(refused)?;
-        if version != VERSION {
-            return Err(refused());
-        }
-        self.cipher
-            .decrypt(
-                &XNonce::from(*nonce),
-                Payload {
-                    msg: sealed,
-                    aad: name.as_bytes(),
-                },
-            )
+        open(&self.cipher, name.as_bytes(), row)
             .map(Zeroizing::new)
-            .map_err(|_| refused())
+            .ok_or_else(|| NodeError::Secret {
+                name: name.to_owned(),
+            })
     }
+}
+
+fn seal(
+    cipher: &XChaCha20Poly1305,
+    name: &[u8],
+    secret: &[u8],
+    nonce: [u8; NONCE_BYTES],
+) -> Vec<u8> {
+    let payload = Payload {
+        msg: secret,
+        aad: name,
+    };
+    let sealed = cipher
+        .encrypt(&XNonce::from(nonce), payload)
+        .expect("a row is far below the cipher's limit");
+    [&[VERSION][..], &nonce, &sealed].concat()
+}
+
+fn open(cipher: &XChaCha20Poly1305, name: &[u8], row: &[u8]) -> Option<Vec<u8>> {
+    let (&version, rest) = row.split_first()?;
+    let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>()?;
+    let payload = Payload {
+        msg: sealed,
+        aad: name,
+    };
+    let opened = cipher.decrypt(&XNonce::from(*nonce), payload).ok()?;
+    (version == VERSION).then_some(opened)
 }

@@ -51,10 +51,12 @@ impl Peer {
             .min(messages);
         let unread = timeline.map_or(0, |timeline| {
             let mine = Some(timeline.principal());
-            let news = timeline.messages(read..messages);
-            news.iter()
-                .filter(|message| message.principal != mine && !self.blocks.hides(id, message))
-                .count()
+            let news = timeline.count_by_author(read..messages).into_iter();
+            let of_others = news.filter(|(author, _)| {
+                let principal = timeline.principal_of(author);
+                principal != mine && !principal.is_some_and(|it| self.blocks.contains(id, it))
+            });
+            of_others.map(|(_, messages)| messages).sum()
         });
         TimelineView {
             id: key,

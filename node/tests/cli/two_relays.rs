@@ -1,4 +1,4 @@
-//! One timeline at two relays: one is killed, and comes back.
+//! One timeline at two relays: one is killed, and comes back; or the timeline moves away from it.
 
 use std::time::{Duration, Instant};
 
@@ -59,4 +59,57 @@ fn a_killed_relay_holds_up_nobody_and_gets_what_it_missed() {
     for node in [&mali, &ton] {
         assert_eq!(node.bodies(&timeline), bodies);
     }
+}
+
+#[test]
+fn a_timeline_moves_away_from_a_relay_that_is_then_killed() {
+    let (mut first, second) = (Relay::start(), Relay::start());
+    let mali = first.node("มะลิ");
+    let opened = mali.json(&["timeline", "new", "สองฝั่ง", "--wait", "stored"]);
+    let timeline = text(&opened["timeline"]["id"]);
+    let link = || text(&mali.json(&["timeline", "invite", &timeline, "--wait", "stored"])["link"]);
+    let ton = Node::new("ต้น");
+    ton.json(&["timeline", "join", &link(), "--wait", "stored"]);
+    let old = link();
+    let _daemons = [mali.daemon(), ton.daemon()];
+    ton.json(&["send", &timeline, "at the first", "--wait", "delivered"]);
+
+    let add = ["timeline", "relay", "add", &timeline, &second.address];
+    let refused = ton.run(&add);
+    assert_eq!(refused.code, 4, "{}", refused.stderr);
+    let remove = ["timeline", "relay", "rm", &timeline, &first.address];
+    let alone = mali.run(&remove);
+    assert_eq!(alone.code, 2, "{}", alone.stderr);
+    let added = mali.json(&[&add[..], &["--wait", "stored"]].concat());
+    assert_eq!(added["relays"][1]["lacking"], 0, "{added}");
+    mali.json(&["send", &timeline, "at both", "--wait", "delivered"]);
+    let moved = mali.json(&remove);
+    let left = moved["relays"].as_array().unwrap();
+    assert!(
+        left.len() == 1 && left[0]["address"] == second.address.as_str(),
+        "{moved}"
+    );
+    comes("the other member has followed", || {
+        let relays = ton.json(&["timeline", "relay", "ls", &timeline]);
+        relays["relays"].as_array().unwrap().len() == 1
+    });
+
+    // An old link leads to the new relay by way of the old one, as long as that stands.
+    let som = Node::new("ส้ม");
+    som.json(&["timeline", "join", &old, "--wait", "stored"]);
+    comes("who came by the old link has followed", || {
+        som.run(&["sync"]);
+        let relays = som.json(&["timeline", "relay", "ls", &timeline]);
+        relays["relays"][0]["address"] == second.address.as_str()
+    });
+    first.kill();
+    ton.json(&["send", &timeline, "at the second", "--wait", "delivered"]);
+    let nok = Node::new("นก");
+    nok.json(&["timeline", "join", &link(), "--wait", "stored"]);
+    let bodies = ["at the first", "at both", "at the second"];
+    for node in [&mali, &ton, &nok] {
+        assert_eq!(node.bodies(&timeline), bodies);
+    }
+    let plain = mali.run(&["timeline", "relay", "ls", &timeline]);
+    assert!(plain.stdout.contains(&second.address) && !plain.stdout.contains("lacks"));
 }

@@ -10,7 +10,7 @@ use khlong_store::identity::Role;
 use crate::WALL_START_MS;
 use crate::disk::{NodeDisk, open_store};
 
-fn at(micros: u64) -> Now {
+pub(crate) fn at(micros: u64) -> Now {
     Now {
         monotonic: Monotonic(micros),
         wall: UnixMillis(WALL_START_MS + (micros / 1_000) as i64),

@@ -23,6 +23,7 @@ mod relays;
 mod reoffer;
 mod reoffer_terms;
 mod restored;
+mod snapshots;
 
 /// What every wall clock shows at the start: a day in September 2026.
 const WALL_START_MS: i64 = 1_790_000_000_000;

@@ -67,7 +67,7 @@ fn pauses_double_up_to_a_bound_and_are_spread() {
 }
 
 #[test]
-fn a_relay_that_answered_is_soon_tried_again() {
+fn a_relay_that_stayed_is_soon_tried_again() {
     let mut net = Net::new(42, &["mali"]);
     net.settle();
     let long = pauses_without_relay(&mut net, "mali");
@@ -75,6 +75,7 @@ fn a_relay_that_answered_is_soon_tried_again() {
     let connected = net.people["mali"].connected_at.len();
     net.heal();
     net.settle();
+    net.run_ms(PAUSE_MAX_MICROS / 1_000);
     assert_eq!(net.people["mali"].connected_at.len(), connected + 1);
     let again = pauses_without_relay(&mut net, "mali");
     assert_backed_off(&again);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use khlong_crdt::time::{Monotonic, Now};
 use khlong_node::api::{Request, Response};
 use khlong_node::error::NodeError;
-use khlong_node::peer::{MasterKey, Peer, PeerInput, PeerOutput};
+use khlong_node::peer::{MasterKey, Peer, PeerInput, PeerOutput, SnapshotPace};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::identity::Role;
 
@@ -14,6 +14,8 @@ use crate::kernel::seeds::Seeds;
 
 /// Inputs that share one commit: as the binary's driver.
 const BATCH_INPUTS_MAX: usize = 64;
+/// So often that devices of a few messages start from snapshots.
+const SNAPSHOT_PACE: SnapshotPace = SnapshotPace { due: 5, at_stop: 1 };
 /// Names the stream of a device's log id.
 const LOG_PURPOSE: &str = "node log";
 /// Lives of a copy are numbered from here on, so that it draws other random numbers.
@@ -50,6 +52,7 @@ impl Core for Peer {
                 .store(Role::Node, LOG_PURPOSE)
                 .map_err(NodeError::Store)?;
             Self::open_on(store, &master_key(body), entropy, now)
+                .map(|peer| peer.with_snapshot_pace(SNAPSHOT_PACE))
         };
         let mut peer = open().map_err(|error| error.to_string())?;
         peer.go_online(now, true);
@@ -82,6 +85,7 @@ impl Core for Peer {
         while let Some(output) = self.poll_output() {
             turn.outputs.push(output);
         }
+        self.keep_due_snapshots().map_err(described)?;
         // Otherwise nothing was written that anybody waits for.
         turn.committed = turn.has_releases();
         Ok(())

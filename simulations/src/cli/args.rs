@@ -48,7 +48,7 @@ pub(super) enum Command {
     ///
     /// Build with --release first. Each sample runs in a process of its own.
     Bench(BenchArgs),
-    /// Search for bugs: many seeds of the real node and relay under faults (exit code 9 if one is found)
+    /// Search for bugs: many seeds of the real node and relay, or of the real gateway, under faults (exit code 9 if one is found)
     ///
     /// Each failure is made smaller and written as a file that `replay` runs again. A batch in
     /// which some kind of fault never took effect fails too.
@@ -69,6 +69,9 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct FuzzArgs {
+    /// What is tormented
+    #[arg(long, value_enum, default_value_t = Searched::Messages)]
+    pub(super) workload: Searched,
     /// Seeds, from A up to and not including B
     #[arg(long, value_name = "A..B", default_value = "0..200", value_parser = seeds)]
     pub(super) seeds: Range<u64>,
@@ -87,6 +90,15 @@ pub(super) struct FuzzArgs {
     /// Where failures are written
     #[arg(long, default_value = ".")]
     pub(super) out: PathBuf,
+}
+
+/// What a search torments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Searched {
+    /// Nodes and relays: people write to each other
+    Messages,
+    /// Gateways: clients move money
+    Ledger,
 }
 
 #[derive(Debug, Args)]

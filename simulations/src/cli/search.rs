@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::args::{FuzzArgs, ReplayArgs};
+use super::args::{FuzzArgs, ReplayArgs, Searched};
 use super::output::Output;
 use super::pool;
 use crate::error::SimError;
 use crate::fuzz::batch::{Batch, parse_seeds};
+use crate::fuzz::ledger::plan::{LedgerPlan, WORKLOAD};
 use crate::fuzz::plan::FuzzPlan;
-use crate::fuzz::run;
 use crate::fuzz::shrink::shrink;
+use crate::fuzz::workload::Workload;
 use crate::output::SCHEMA_VERSION;
 
 #[derive(Serialize)]
@@ -30,6 +31,12 @@ struct Found<'a> {
     failures: &'a [Failure],
 }
 
+/// Of which kind a plan is: those of nodes and relays do not say.
+#[derive(Deserialize)]
+struct Kind {
+    workload: Option<String>,
+}
+
 #[derive(Serialize)]
 struct Failure {
     seed: u64,
@@ -39,6 +46,13 @@ struct Failure {
 }
 
 pub(super) fn fuzz(fuzz: &FuzzArgs, output: Output) -> Result<(), SimError> {
+    match fuzz.workload {
+        Searched::Messages => search::<FuzzPlan>(fuzz, output),
+        Searched::Ledger => search::<LedgerPlan>(fuzz, output),
+    }
+}
+
+fn search<P: Workload>(fuzz: &FuzzArgs, output: Output) -> Result<(), SimError> {
     // The words of a panic are in the plan; a backtrace for each shrinking step helps nobody.
     std::panic::set_hook(Box::new(|_| {}));
     let seeds = match &fuzz.seeds_file {
@@ -48,7 +62,7 @@ pub(super) fn fuzz(fuzz: &FuzzArgs, output: Output) -> Result<(), SimError> {
     let began = Instant::now();
     let limit = fuzz.time.map(|time| Duration::from_micros(time.0));
     let has_failed = AtomicBool::new(false);
-    let mut batch = Batch::default();
+    let mut batch = Batch::<P>::default();
     let mut failures = Vec::new();
     let work = |place: usize| {
         let is_late = limit.is_some_and(|limit| began.elapsed() >= limit);
@@ -58,7 +72,7 @@ pub(super) fn fuzz(fuzz: &FuzzArgs, output: Output) -> Result<(), SimError> {
         if is_late || (fuzz.until_failure && has_failed.load(Ordering::Relaxed)) {
             return Ok(None);
         }
-        let mut one = Batch::default();
+        let mut one = Batch::<P>::default();
         if one.run(seed).is_some() {
             has_failed.store(true, Ordering::Relaxed);
         }
@@ -81,7 +95,7 @@ pub(super) fn fuzz(fuzz: &FuzzArgs, output: Output) -> Result<(), SimError> {
 }
 
 /// Makes a failing plan smaller, unless there is no time for it, and writes it.
-fn keep(failure: &FuzzPlan, fuzz: &FuzzArgs) -> Result<Failure, SimError> {
+fn keep<P: Workload>(failure: &P, fuzz: &FuzzArgs) -> Result<Failure, SimError> {
     let (small, runs) = if fuzz.until_failure {
         (failure.clone(), 0)
     } else {
@@ -90,21 +104,21 @@ fn keep(failure: &FuzzPlan, fuzz: &FuzzArgs) -> Result<Failure, SimError> {
     let plan = write_plan(&fuzz.out, &small)?;
     eprintln!(
         "seed {}: {} ({} of {} steps after {runs} runs: {})",
-        failure.seed,
-        small.violations.first().map_or("", String::as_str),
-        small.steps.len(),
-        failure.steps.len(),
+        failure.seed(),
+        small.violations().first().map_or("", String::as_str),
+        small.steps(),
+        failure.steps(),
         plan.display()
     );
     Ok(Failure {
-        seed: failure.seed,
-        violations: failure.violations.clone(),
+        seed: failure.seed(),
+        violations: failure.violations().to_vec(),
         plan,
     })
 }
 
-fn tell(
-    batch: &Batch,
+fn tell<P: Workload>(
+    batch: &Batch<P>,
     next_seed: Option<u64>,
     failures: &[Failure],
     output: Output,
@@ -124,7 +138,7 @@ fn tell(
     })
 }
 
-fn verdict(batch: &Batch, fuzz: &FuzzArgs) -> Result<(), SimError> {
+fn verdict<P: Workload>(batch: &Batch<P>, fuzz: &FuzzArgs) -> Result<(), SimError> {
     if !batch.failures.is_empty() {
         return Err(SimError::Differs(format!(
             "{} of {} seeds failed; run `khlong-sim replay FILE` on what was written",
@@ -152,7 +166,7 @@ fn read_seeds(path: &Path) -> Result<Vec<u64>, SimError> {
         .map_err(|line| SimError::Usage(format!("{}: `{line}` is no seed", path.display())))
 }
 
-fn summary(batch: &Batch, next_seed: Option<u64>) -> String {
+fn summary<P: Workload>(batch: &Batch<P>, next_seed: Option<u64>) -> String {
     let next = next_seed.map_or_else(String::new, |seed| format!("; next seed {seed}"));
     let mut text = format!(
         "{} seeds, {} failed, {} events, {} virtual seconds{next}\n",
@@ -167,8 +181,8 @@ fn summary(batch: &Batch, next_seed: Option<u64>) -> String {
     text
 }
 
-fn write_plan(folder: &Path, plan: &FuzzPlan) -> Result<PathBuf, SimError> {
-    let path = folder.join(format!("repro-{}.toml", plan.seed));
+fn write_plan<P: Workload>(folder: &Path, plan: &P) -> Result<PathBuf, SimError> {
+    let path = folder.join(format!("repro-{}.toml", plan.seed()));
     let failed = |source: std::io::Error| SimError::Write {
         path: path.clone(),
         source,
@@ -185,9 +199,13 @@ pub(super) fn replay(args: &ReplayArgs, output: Output) -> Result<(), SimError> 
         path: args.plan.clone(),
         source,
     })?;
-    let plan: FuzzPlan = toml::from_str(&text)
-        .map_err(|error| SimError::Usage(format!("{} is no plan: {error}", args.plan.display())))?;
-    let outcome = run::replay(&plan);
+    let no_plan = |error| SimError::Usage(format!("{} is no plan: {error}", args.plan.display()));
+    let kind: Kind = toml::from_str(&text).map_err(no_plan)?;
+    let outcome = match kind.workload.as_deref() {
+        Some(WORKLOAD) => toml::from_str::<LedgerPlan>(&text).map(|plan| plan.replay()),
+        Some(_) | None => toml::from_str::<FuzzPlan>(&text).map(|plan| plan.replay()),
+    }
+    .map_err(no_plan)?;
     if output.json {
         output.object(&serde_json::json!({
             "schema_version": SCHEMA_VERSION,

@@ -2,48 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::generate::generate;
-use super::plan::FuzzPlan;
-use super::run::{Outcome, replay};
-
-/// What every batch must have seen at least once, or its faults prove nothing.
-pub const MUST_HAPPEN: [&str; 31] = [
-    "acks",
-    "messages written",
-    "delivered",
-    "stored and not delivered",
-    "pairs in order",
-    "frames searched",
-    "log outputs searched",
-    "forks noticed by members",
-    "crashes",
-    "relays restarted",
-    "frames cut off",
-    "networks cut",
-    "connections broken",
-    "one-way partitions",
-    "cores failed",
-    "clock jumps",
-    "disks filled",
-    "devices copied",
-    "disk: fsync failed",
-    "disk: commit torn",
-    "disk: no space in a write",
-    "disk: stalled",
-    "disk: read failed",
-    "disk: torn record dropped",
-    "disk: full",
-    "strangers sent garbage",
-    "strangers replayed",
-    "strangers forged",
-    "strangers wrote",
-    "strangers flooded",
-    "strangers stole a proof",
-];
+use super::workload::{Outcome, Workload};
 
 /// The sum of a batch.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Batch {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch<P> {
     /// Seeds run.
     pub seeds: u64,
     /// How often what must happen sometimes did.
@@ -53,19 +16,31 @@ pub struct Batch {
     /// Virtual time.
     pub simulated_us: u64,
     /// Plans that failed, with their violations.
-    pub failures: Vec<FuzzPlan>,
+    pub failures: Vec<P>,
 }
 
-impl Batch {
+impl<P> Default for Batch<P> {
+    fn default() -> Self {
+        Self {
+            seeds: 0,
+            sometimes: BTreeMap::new(),
+            events: 0,
+            simulated_us: 0,
+            failures: Vec::new(),
+        }
+    }
+}
+
+impl<P: Workload> Batch<P> {
     /// Runs one more seed; its plan if it failed.
-    pub fn run(&mut self, seed: u64) -> Option<&FuzzPlan> {
-        let plan = generate(seed);
-        let outcome = replay(&plan);
+    pub fn run(&mut self, seed: u64) -> Option<&P> {
+        let plan = P::generate(seed);
+        let outcome = plan.replay();
         self.add(plan, outcome)
     }
 
     /// Adds what came of a plan.
-    pub fn add(&mut self, mut plan: FuzzPlan, outcome: Outcome) -> Option<&FuzzPlan> {
+    pub fn add(&mut self, mut plan: P, outcome: Outcome) -> Option<&P> {
         self.seeds += 1;
         self.events += outcome.events;
         self.simulated_us += outcome.simulated_us;
@@ -75,7 +50,7 @@ impl Batch {
         if outcome.violations.is_empty() {
             return None;
         }
-        plan.violations = outcome.violations;
+        plan.blame(outcome.violations);
         self.failures.push(plan);
         self.failures.last()
     }
@@ -94,8 +69,9 @@ impl Batch {
     /// Kinds of trouble that never took effect.
     #[must_use]
     pub fn never_happened(&self) -> Vec<&'static str> {
-        MUST_HAPPEN
-            .into_iter()
+        P::MUST_HAPPEN
+            .iter()
+            .copied()
             .filter(|what| !self.sometimes.contains_key(what))
             .collect()
     }

@@ -8,13 +8,17 @@
     reason = "the bit was drawn below the length"
 )]
 
+use std::ops::RangeInclusive;
+
 use ed25519_dalek::SigningKey;
 use khlong_crdt::envelope::{Expiry, Kind, Prefix, VerifiedEnvelope};
-use khlong_crdt::id::{AuthorKey, EnvelopeId, EpochId, Seq, TimelineId};
+use khlong_crdt::id::{AuthorKey, EnvelopeId, EpochId, LogId, Seq, TimelineId};
 use khlong_crdt::time::Monotonic;
 use khlong_relay::hub::{ConnectionId, HubInput};
-use khlong_sync::wire::frame::{Append, Frame, Hello, Ping, Prove};
-use khlong_sync::wire::{decode, encode};
+use khlong_sync::limits::PROTOCOL_VERSION_SHADOWS;
+use khlong_sync::wire::WireError;
+use khlong_sync::wire::frame::{Append, Frame, Hello, Lane, Ping, Prove, Proved};
+use khlong_sync::wire::lane::{End, Lanes};
 use rand::Rng as _;
 use rand::RngExt as _;
 
@@ -32,111 +36,191 @@ pub struct Deed {
     pub forged: Vec<EnvelopeId>,
     /// Whether there was anything to do it with.
     pub took_effect: bool,
+    /// Frames whose packed envelopes (version 2) no relay reads.
+    pub shadows_refused: u64,
 }
 
-/// Connects to `relay` and does `act` in `timeline`.
+/// Connects to `relay`, in this version of the protocol, and does `act` in `timeline`.
 pub fn perform(
     world: &mut World,
     now: Monotonic,
     relay: Entity,
+    version: u16,
     act: RogueAct,
     timeline: Option<TimelineId>,
 ) -> Deed {
     let mut deed = Deed::default();
-    let connection = world.stranger_connects(now, relay);
-    let give = |world: &mut World, input: HubInput| world.stranger_gives(now, relay, input);
-    give(world, frame(connection, hello()));
+    let mut line = Line::open(world, now, relay, version);
     match act {
         RogueAct::Garbage => {
             let random = world.random();
             let mut bytes = vec![0; random.random_range(1..400)];
             random.fill_bytes(&mut bytes);
             deed.took_effect = true;
-            give(world, received(connection, &bytes));
+            line.give(world, Lane::Control, &bytes);
         }
         RogueAct::Replay => {
             if let Some(append) = world.captured_append() {
                 deed.took_effect = true;
-                give(world, frame(connection, Frame::Append(append)));
+                line.say(world, &Frame::Append(append));
             }
         }
-        RogueAct::Forge => {
-            if let Some(append) = world.captured_append() {
-                let mut bytes = encode(&Frame::Append(append));
-                let bit = world.random().random_range(0..bytes.len() * 8);
-                bytes[bit / 8] ^= 1 << (bit % 8);
-                deed.took_effect = true;
-                give(world, received(connection, &bytes));
-            }
-            if let Some(forged) = world.captured_append().and_then(forge) {
-                deed.forged.push(forged.id());
-                // The bit has most probably ended the connection.
-                let another = world.stranger_connects(now, relay);
-                let key = SigningKey::from_bytes(&[9; 32]);
-                let prove = prove(world, forged.timeline(), another, &key);
-                let append = Frame::Append(Append {
-                    request: 1,
-                    envelopes: vec![forged],
-                });
-                give(world, frame(another, hello()));
-                give(world, frame(another, Frame::Prove(prove)));
-                give(world, received(another, &encode(&append)));
-                give(
-                    world,
-                    HubInput::Disconnected {
-                        connection: another,
-                    },
-                );
-            }
-        }
+        RogueAct::Forge => forge_captured(world, &mut line, &mut deed),
         RogueAct::Stranger => {
             if let Some(timeline) = timeline {
-                let (prove, envelope) = strangers_envelope(world, timeline, connection);
+                let (prove, envelope) = strangers_envelope(world, timeline, line.connection);
                 deed.forged.push(envelope.id());
                 deed.took_effect = true;
-                give(world, frame(connection, Frame::Prove(prove)));
-                let append = Append {
-                    request: 1,
-                    envelopes: vec![envelope],
-                };
-                give(world, frame(connection, Frame::Append(append)));
+                line.prove(world, prove);
+                line.say(world, &append_of(vec![envelope]));
             }
         }
         RogueAct::Flood => {
             deed.took_effect = true;
             for nonce in 0..FLOOD_FRAMES {
-                give(world, frame(connection, Frame::Ping(Ping { nonce })));
+                line.say(world, &Frame::Ping(Ping { nonce }));
             }
         }
         RogueAct::StolenProof => {
             if let Some(prove) = world.captured_proof() {
                 deed.took_effect = true;
-                give(world, frame(connection, Frame::Prove(prove)));
+                line.say(world, &Frame::Prove(prove));
             }
         }
     }
-    give(world, HubInput::Disconnected { connection });
+    line.hang_up(world, &mut deed);
     deed
 }
 
-fn frame(connection: ConnectionId, frame: Frame) -> HubInput {
-    HubInput::Frame { connection, frame }
+/// One bit of what somebody sent; and one more in its author's name, without its signature.
+fn forge_captured(world: &mut World, line: &mut Line, deed: &mut Deed) {
+    let Some(append) = world.captured_append() else {
+        return;
+    };
+    deed.took_effect = true;
+    let frame = Frame::Append(append.clone());
+    if line.version >= PROTOCOL_VERSION_SHADOWS {
+        // As it was: what is spoilt is a shadow of it.
+        line.say(world, &frame);
+    }
+    let mut bytes = line.client.encode(&frame);
+    let bit = world.random().random_range(0..bytes.len() * 8);
+    bytes[bit / 8] ^= 1 << (bit % 8);
+    line.give(world, frame.lane(), &bytes);
+    let Some((seen, forged)) = forge(append) else {
+        return;
+    };
+    deed.forged.push(forged.id());
+    // The bit has most probably ended the connection.
+    let (now, relay, version) = (line.now, line.relay, line.version);
+    let mut another = Line::open(world, now, relay, version);
+    let key = SigningKey::from_bytes(&[9; 32]);
+    let prove = prove(world, forged.timeline(), another.connection, &key);
+    another.prove(world, prove);
+    if version >= PROTOCOL_VERSION_SHADOWS {
+        another.say(world, &append_of(vec![seen]));
+    }
+    another.say(world, &append_of(vec![forged]));
+    another.hang_up(world, deed);
 }
 
-/// What the task that reads the socket makes of bytes.
-fn received(connection: ConnectionId, bytes: &[u8]) -> HubInput {
-    match decode(bytes) {
-        Ok(frame) => HubInput::Frame { connection, frame },
-        Err(error) => HubInput::Undecodable { connection, error },
+fn append_of(envelopes: Vec<VerifiedEnvelope>) -> Frame {
+    Frame::Append(Append {
+        request: 1,
+        envelopes,
+    })
+}
+
+/// A stranger's connection, with what both its ends have said: from version 2 on a frame means
+/// what those before it made of it.
+struct Line {
+    now: Monotonic,
+    relay: Entity,
+    connection: ConnectionId,
+    version: u16,
+    client: Lanes,
+    server: Lanes,
+    shadows_refused: u64,
+    /// Something was unreadable: nothing more is read.
+    is_over: bool,
+}
+
+impl Line {
+    /// Connects and greets. What the relay greets back with is known: the version is the
+    /// stranger's choice, and nothing that strangers send speaks of the log.
+    fn open(world: &mut World, now: Monotonic, relay: Entity, version: u16) -> Self {
+        let connection = world.stranger_connects(now, relay);
+        let mut line = Self {
+            now,
+            relay,
+            connection,
+            version,
+            client: Lanes::new(End::Client),
+            server: Lanes::new(End::Server),
+            shadows_refused: 0,
+            is_over: false,
+        };
+        line.say(world, &hello(1..=version, None));
+        let log = Some((LogId::from_bytes([0; 16]), 0));
+        line.hear(&hello(version..=version, log));
+        line
+    }
+
+    fn say(&mut self, world: &mut World, frame: &Frame) {
+        let bytes = self.client.encode(frame);
+        self.give(world, frame.lane(), &bytes);
+    }
+
+    /// What the relay says, for both ends to take note of.
+    fn hear(&mut self, frame: &Frame) {
+        let _ = self.server.encode(frame);
+        self.client.heard(frame);
+    }
+
+    /// A proof that holds: the relay answers it.
+    fn prove(&mut self, world: &mut World, prove: Prove) {
+        self.say(world, &Frame::Prove(prove));
+        self.hear(&Frame::Proved(Proved {
+            timeline: prove.timeline,
+            author: prove.author,
+        }));
+    }
+
+    /// What the task that reads the socket makes of bytes. After what it cannot read it reads
+    /// nothing more.
+    fn give(&mut self, world: &mut World, lane: Lane, bytes: &[u8]) {
+        if self.is_over {
+            return;
+        }
+        let connection = self.connection;
+        let input = match self.server.decode(lane, bytes) {
+            Ok(frame) => HubInput::Frame { connection, frame },
+            Err(error) => {
+                let is_packed =
+                    matches!(error, WireError::Envelope { .. } | WireError::Shadow { .. });
+                let is_shadow = is_packed && self.version >= PROTOCOL_VERSION_SHADOWS;
+                self.shadows_refused += u64::from(is_shadow);
+                self.is_over = true;
+                HubInput::Undecodable { connection, error }
+            }
+        };
+        world.stranger_gives(self.now, self.relay, input);
+    }
+
+    fn hang_up(self, world: &mut World, deed: &mut Deed) {
+        let connection = self.connection;
+        let input = HubInput::Disconnected { connection };
+        world.stranger_gives(self.now, self.relay, input);
+        deed.shadows_refused += self.shadows_refused;
     }
 }
 
-fn hello() -> Frame {
+fn hello(versions: RangeInclusive<u16>, log: Option<(LogId, u32)>) -> Frame {
     Frame::Hello(Hello {
-        versions: 1..=1,
+        versions,
         agent: "stranger".to_owned(),
         keep_alive_ms: 30_000,
-        log: None,
+        log,
         token: None,
         relay_time: None,
     })
@@ -180,12 +264,13 @@ fn prove(world: &World, timeline: TimelineId, connection: ConnectionId, key: &Si
     }
 }
 
-/// What the author of the newest envelope seen on a wire would write next, had it signed it.
-fn forge(seen: Append) -> Option<VerifiedEnvelope> {
-    let seen = seen.envelopes.last()?;
+/// The newest envelope seen on a wire, and what its author would write next, had it signed it.
+fn forge(append: Append) -> Option<(VerifiedEnvelope, VerifiedEnvelope)> {
+    let seen = append.envelopes.into_iter().next_back()?;
     let mut header = seen.header().clone();
     header.prefix.prev = seen.id();
     header.prefix.seq = seen.seq().next();
     let parts = [&header.encode(), seen.signature().as_slice(), seen.body()?];
-    VerifiedEnvelope::assume_verified(parts.concat()).ok()
+    let forged = VerifiedEnvelope::assume_verified(parts.concat()).ok()?;
+    Some((seen, forged))
 }

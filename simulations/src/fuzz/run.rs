@@ -11,6 +11,7 @@ use khlong_crdt::id::{AuthorKey, Seq, TimelineId};
 use khlong_crdt::time::Monotonic;
 use khlong_node::api::{Request, Response};
 use khlong_store::engine::faults::{Fault, FaultKind};
+use khlong_sync::limits::PROTOCOL_VERSION_MAX;
 
 use super::checkers::pace::DRAIN_MAX;
 use super::checkers::secrecy::CANARY;
@@ -18,6 +19,7 @@ use super::checkers::{Ledger, Written};
 use super::log::Log;
 use super::plan::{DiskFault, Doing, FuzzPlan, RogueAct, Step, blocked_end};
 use super::rogue;
+use super::workload::{Outcome, caught};
 use crate::actors::setup::{self, Met};
 use crate::actors::world::{Action, Carriage, World, WorldOptions};
 use crate::kernel::seeds::Seeds;
@@ -30,48 +32,14 @@ const FULL_BYTES: u64 = 0;
 /// Until what is on a wire when all is quiet has arrived.
 const LAST_ARRIVALS: u64 = MINUTE;
 
-/// What came of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// What was wrong; empty = nothing.
-    pub violations: Vec<String>,
-    /// How often what must happen sometimes did.
-    pub sometimes: BTreeMap<&'static str, u64>,
-    /// See [`crate::kernel::trace`].
-    pub trace_hash: String,
-    /// Events handled.
-    pub events: u64,
-    /// Virtual time.
-    pub simulated_us: u64,
-}
-
 /// Carries out a plan. Anything that goes wrong, a panic of a core included, is in the outcome.
 #[must_use]
 pub fn replay(plan: &FuzzPlan) -> Outcome {
     if let Err(reason) = plan.check() {
-        return failed(format!("the plan cannot be run: {reason}"));
+        return Outcome::failed(format!("the plan cannot be run: {reason}"));
     }
     let log = Log::default();
-    let carry_out = || log.keeping(|| Run::carry_out(plan, log.clone()));
-    let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(carry_out));
-    match attempt {
-        Ok(outcome) => outcome,
-        Err(panic) => {
-            let words = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("without words");
-            failed(format!("panic: {words}"))
-        }
-    }
-}
-
-fn failed(violation: String) -> Outcome {
-    Outcome {
-        violations: vec![violation],
-        ..Outcome::default()
-    }
+    caught(|| log.keeping(|| Run::carry_out(plan, log.clone())))
 }
 
 /// What a person asked of a device.
@@ -97,6 +65,8 @@ struct Run<'p> {
     /// Messages written by each device in each timeline, in order.
     mine: BTreeMap<(Entity, String), Vec<String>>,
     messages: u32,
+    /// Strangers so far.
+    strangers: usize,
 }
 
 impl<'p> Run<'p> {
@@ -104,7 +74,7 @@ impl<'p> Run<'p> {
         let world_plan = plan.world_plan();
         let mut run = match Self::begin(plan, &world_plan, log) {
             Ok(run) => run,
-            Err(reason) => return failed(format!("setup: {reason}")),
+            Err(reason) => return Outcome::failed(format!("setup: {reason}")),
         };
         for step in &plan.steps {
             run.advance(run.met.begin.after_micros(step.at.0));
@@ -152,6 +122,7 @@ impl<'p> Run<'p> {
             number: 0,
             mine: BTreeMap::new(),
             messages: 0,
+            strangers: 0,
         };
         run.connect_all();
         Ok(run)
@@ -431,7 +402,14 @@ impl<'p> Run<'p> {
             .first()
             .and_then(|timeline| timeline.parse().ok());
         let now = self.world.now();
-        let deed = rogue::perform(&mut self.world, now, relay, act, timeline);
+        // In turn: nothing is drawn for it.
+        let version = PROTOCOL_VERSION_MAX - u16::from(self.strangers % 2 == 1);
+        self.strangers += 1;
+        let world = &mut self.world;
+        let deed = rogue::perform(world, now, relay, version, act, timeline);
+        if deed.shadows_refused > 0 {
+            self.ledger.findings.happened("strangers forged shadows");
+        }
         if deed.took_effect {
             self.ledger.findings.happened(match act {
                 RogueAct::Garbage => "strangers sent garbage",
@@ -557,7 +535,7 @@ fn place_of(text: &str) -> Option<(AuthorKey, Seq)> {
     Some((author.parse().ok()?, Seq(seq.parse().ok()?)))
 }
 
-const fn fault_of(fault: DiskFault) -> Fault {
+pub(super) const fn fault_of(fault: DiskFault) -> Fault {
     match fault {
         DiskFault::SyncLost => Fault::SyncError { persisted: false },
         DiskFault::SyncKept => Fault::SyncError { persisted: true },

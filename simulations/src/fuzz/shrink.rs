@@ -1,8 +1,7 @@
 //! Makes a failing plan smaller: delta debugging (Zeller and Hildebrandt, TSE 2002)
-//! over its steps, then over devices and timelines that nothing needs any more.
+//! over its steps.
 
-use super::plan::FuzzPlan;
-use super::run::replay;
+use super::workload::Workload;
 
 /// Runs at most so many times.
 pub const RUNS_MAX: u32 = 400;
@@ -12,29 +11,33 @@ pub const RUNS_MAX: u32 = 400;
 /// "Fails too" means: with a violation of the same kind as the first one, so
 /// that a smaller plan does not show another bug.
 #[must_use]
-pub fn shrink(plan: &FuzzPlan) -> (FuzzPlan, u32) {
+pub fn shrink<P: Workload>(plan: &P) -> (P, u32) {
     let mut smallest = plan.clone();
-    let Some(kind) = plan.violations.first().map(|violation| kind_of(violation)) else {
+    let Some(kind) = plan
+        .violations()
+        .first()
+        .map(|violation| kind_of(violation))
+    else {
         return (smallest, 0);
     };
     let mut runs = 0;
     let mut pieces = 2;
-    while pieces <= smallest.steps.len() && runs < RUNS_MAX {
-        let size = smallest.steps.len().div_ceil(pieces);
+    while pieces <= smallest.steps() && runs < RUNS_MAX {
+        let size = smallest.steps().div_ceil(pieces);
         let mut reduced = false;
         let mut from = 0;
-        while from < smallest.steps.len() && runs < RUNS_MAX {
+        while from < smallest.steps() && runs < RUNS_MAX {
             let mut candidate = smallest.clone();
-            let until = (from + size).min(candidate.steps.len());
-            candidate.steps.drain(from..until);
-            let outcome = replay(&candidate);
+            let until = (from + size).min(candidate.steps());
+            candidate.leave_out(from..until);
+            let outcome = candidate.replay();
             runs += 1;
             let same = outcome
                 .violations
                 .iter()
                 .any(|violation| kind_of(violation) == kind);
             if same {
-                candidate.violations = outcome.violations;
+                candidate.blame(outcome.violations);
                 smallest = candidate;
                 reduced = true;
             } else {

@@ -260,6 +260,8 @@ impl MemoryEngine {
             });
         }
         state.recover();
+        // RocksDB, too, keeps what it recovers from its log in synced files before it is open.
+        state.synced_bytes = state.log.len();
         state.is_open = true;
         drop(state);
         Ok(Self {

@@ -74,7 +74,7 @@ impl RocksEngine {
     /// [`EngineError::Corrupt`] if RocksDB finds damage that it cannot pass,
     /// [`EngineError::OptionReplaced`] if recycling was silently turned off.
     pub fn open(path: &Path, sizes: RocksOptions) -> Result<Self, EngineError> {
-        let options = database_options(sizes);
+        let options = database_options(path, sizes);
         refuse_unknown_tables(path, &options)?;
         let cache = Cache::new_lru_cache(sizes.block_cache_bytes);
         let families = CATALOG
@@ -107,7 +107,7 @@ impl RocksEngine {
     /// for damage, [`EngineError::Io`] also where there is no database.
     pub fn open_read_only(path: &Path) -> Result<Self, EngineError> {
         let sizes = RocksOptions::default();
-        let options = database_options(sizes);
+        let options = database_options(path, sizes);
         refuse_unknown_tables(path, &options)?;
         let names = DB::list_cf(&options, path).map_err(|error| failed("open", &error))?;
         let cache = Cache::new_lru_cache(sizes.block_cache_bytes);

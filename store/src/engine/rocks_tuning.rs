@@ -1,6 +1,8 @@
 //! What RocksDB is told, for the whole database and for each table. The decisions about the
 //! write-ahead log are explained in [`super::rocks`].
 
+use std::path::Path;
+
 use rocksdb::statistics::StatsLevel;
 use rocksdb::{
     BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, DBRecoveryMode, LogLevel,
@@ -14,13 +16,20 @@ use crate::table::{Compaction, Table, TableRow};
 pub(super) const RECYCLED_LOGS: usize = 3;
 /// Memtables of one table: one that fills, two that wait for their flush, one spare.
 const MEMTABLES_MAX: i32 = 4;
+/// Threads that open the files of one table, for each table anew, in a folder of few files and of
+/// many. The default is 16: at each opening of a folder that has one file a table, five hundred
+/// threads begin and end.
+const FILE_OPENING_THREADS: (i32, i32) = (1, 16);
+/// From so many files on it is worth while: each is opened, and disks may be slow.
+const MANY_FILES: usize = 256;
 /// Kept on disk: RocksDB's own diary.
 const DIARY_FILES: usize = 4;
 const DIARY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Ten bits a key: about one false positive in a hundred.
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 
-pub(super) fn database_options(sizes: RocksOptions) -> Options {
+/// For the database in folder `path`.
+pub(super) fn database_options(path: &Path, sizes: RocksOptions) -> Options {
     let mut options = Options::default();
     options.create_if_missing(true);
     options.create_missing_column_families(true);
@@ -29,6 +38,7 @@ pub(super) fn database_options(sizes: RocksOptions) -> Options {
     options.set_db_write_buffer_size(4 * sizes.write_buffer_bytes);
     options.set_max_total_wal_size(4 * sizes.write_buffer_bytes as u64);
     options.set_max_background_jobs(2);
+    options.set_max_file_opening_threads(file_opening_threads(path));
     options.set_paranoid_checks(true);
     options.enable_statistics();
     options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
@@ -37,6 +47,18 @@ pub(super) fn database_options(sizes: RocksOptions) -> Options {
     options.set_keep_log_file_num(DIARY_FILES);
     options.set_max_log_file_size(DIARY_BYTES_MAX);
     options
+}
+
+fn file_opening_threads(path: &Path) -> i32 {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let is_table = |path: &Path| path.extension().is_some_and(|end| end == "sst");
+    let tables = entries.filter(|entry| is_table(&entry.path()));
+    let (few, many) = FILE_OPENING_THREADS;
+    if tables.take(MANY_FILES).count() < MANY_FILES {
+        few
+    } else {
+        many
+    }
 }
 
 pub(super) fn table_options(row: &TableRow, sizes: RocksOptions, cache: &Cache) -> Options {

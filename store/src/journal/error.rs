@@ -1,5 +1,7 @@
 //! Every way in which a journal can fail, and what to do about each.
 
+use std::error::Error;
+
 use crate::error::StoreError;
 
 /// What a journal says to its caller.
@@ -29,6 +31,15 @@ pub enum JournalError {
         "the journal has the entries, but the store could not keep what follows from them ({0}); open the folder again"
     )]
     NotKept(#[source] StoreError),
+    /// A journal that lies elsewhere cannot be used, or did not tell what became of an append.
+    #[error("the journal cannot be used where it lies")]
+    Elsewhere {
+        /// The exit code of a program that ends with it.
+        exit_code: u8,
+        /// Its own words, which say what to do.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// More than an append may hold.
     #[error("{found} {what}, more than {max}; split it")]
     TooLarge {
@@ -40,7 +51,7 @@ pub enum JournalError {
         max: usize,
     },
     /// An entry is not the one that was appended.
-    #[error("entry {seq} of the journal is damaged: {reason}; restore the folder from a backup")]
+    #[error("entry {seq} of the journal is damaged: {reason}; restore it from a backup")]
     Broken {
         /// The first that does not check.
         seq: u64,
@@ -60,6 +71,7 @@ impl JournalError {
             Self::Exists
             | Self::Missing
             | Self::NotKept(_)
+            | Self::Elsewhere { .. }
             | Self::TooLarge { .. }
             | Self::Broken { .. } => false,
         }
@@ -70,6 +82,7 @@ impl JournalError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store(error) | Self::NotKept(error) => error.exit_code(),
+            Self::Elsewhere { exit_code, .. } => *exit_code,
             Self::Exists | Self::Missing => 3,
             Self::Moved { .. } | Self::TooLarge { .. } => 1,
             Self::Broken { .. } => 9,

@@ -12,6 +12,7 @@ pub mod outbox;
 pub mod quotas;
 pub mod receipts;
 pub mod retention;
+pub mod snapshots;
 pub mod timelines;
 
 use crate::error::StoreError;

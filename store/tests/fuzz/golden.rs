@@ -22,7 +22,7 @@ use khlong_store::tables::named::Named;
 use khlong_store::tables::quotas::{Scope, Use};
 use khlong_store::tables::retention::{ExpiringReceipt, Noted, TimelineRetention};
 use khlong_store::tables::{
-    admission, blocked, cursors, named, outbox, quotas, receipts, retention, timelines,
+    admission, blocked, cursors, named, outbox, quotas, receipts, retention, snapshots, timelines,
 };
 
 use crate::fixture::{Author, options};
@@ -174,6 +174,10 @@ fn put_rows(batch: &mut Batch<'_>, envelopes: &[VerifiedEnvelope]) {
         at: NOW,
     };
     blocked::put(batch, &blocked).unwrap();
+    let head = snapshots::head_key(&timeline);
+    snapshots::put(batch, &head, &[3; 40], 0).unwrap();
+    let page = snapshots::page_key(&timeline, &[4; 37]);
+    snapshots::put(batch, &page, &[5; 40], 0).unwrap();
     put_journal(batch);
 }
 

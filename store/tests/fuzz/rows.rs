@@ -19,7 +19,7 @@ use khlong_store::table::Table;
 use khlong_store::tables::named::Named;
 use khlong_store::tables::quotas::{Scope, Use};
 use khlong_store::tables::{
-    admission, blocked, cursors, named, outbox, quotas, receipts, retention, timelines,
+    admission, blocked, cursors, named, outbox, quotas, receipts, retention, snapshots, timelines,
 };
 use khlong_store::write_set::WriteSet;
 use khlong_sync::replica::Replica as _;
@@ -180,6 +180,8 @@ fn read_everything(store: &Store) {
     let _ = retention::beyond(store, None, 10);
     let _ = retention::receipts_until(store, Expiry::Month, UnixMillis(i64::MAX), 10);
     let _ = blocked::list(store);
+    let _ = snapshots::head(store, &timeline);
+    let _ = snapshots::pages(store, &timeline);
     read_journal(store);
 }
 

@@ -7,6 +7,7 @@
 //! whoever reads the stream.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use khlong_crdt::id::LogId;
@@ -15,7 +16,7 @@ use super::convert::{Context, pb};
 use super::frame::{Frame, Hello, Lane};
 use super::shadow::{ShadowReader, ShadowWriter};
 use super::{EnvelopeCheck, WireError, read, verify, write, write_framed};
-use crate::limits::PROTOCOL_VERSION_SHADOWS;
+use crate::limits::{PROTOCOL_VERSION_SHADOWS, SHADOW_SLOTS, SHADOW_SLOTS_UNPROVEN};
 
 /// What the server's Hello settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub enum End {
 pub struct Agreement {
     end: End,
     terms: Arc<OnceLock<Terms>>,
+    /// The server has answered a proof.
+    proven: Arc<AtomicBool>,
 }
 
 impl Agreement {
@@ -63,6 +66,7 @@ impl Agreement {
         Self {
             end,
             terms: Arc::new(OnceLock::new()),
+            proven: Arc::new(AtomicBool::new(false)),
         }
     }
 
@@ -71,7 +75,20 @@ impl Agreement {
         terms.filter(|terms| terms.version >= PROTOCOL_VERSION_SHADOWS)
     }
 
+    /// Slots that are used of what the client sends; all of them are of what the server sends.
+    fn slots_from(&self, sender: End) -> usize {
+        match sender {
+            End::Client if !self.proven.load(Ordering::Acquire) => SHADOW_SLOTS_UNPROVEN,
+            End::Client | End::Server => SHADOW_SLOTS,
+        }
+    }
+
+    /// What the server says settles things where it is written, before it leaves, and where it
+    /// is read: so whatever the client does after it finds the server ready.
     fn note(&self, at: End, frame: &Frame) {
+        if self.end == at && matches!(frame, Frame::Proved(_)) {
+            self.proven.store(true, Ordering::Release);
+        }
         if let Frame::Hello(hello) = frame
             && self.end == at
             && let Some(terms) = Terms::of(hello)
@@ -123,7 +140,11 @@ impl LaneEncoder {
     fn message(&mut self, frame: &Frame) -> pb::Frame {
         self.agreement.note(End::Server, frame);
         match self.agreement.shadows() {
-            Some(terms) => pb::Frame::shadowed(frame, &terms, &mut self.slots),
+            Some(terms) => {
+                self.slots
+                    .allow(self.agreement.slots_from(self.agreement.end));
+                pb::Frame::shadowed(frame, &terms, &mut self.slots)
+            }
             None => pb::Frame::from(frame),
         }
     }
@@ -151,6 +172,11 @@ impl LaneDecoder {
     /// # Errors
     /// Anything that `PROTOCOL.md` does not allow; all are fatal for the connection.
     pub fn decode(&mut self, bytes: &[u8], check: &EnvelopeCheck) -> Result<Frame, WireError> {
+        let sender = match self.agreement.end {
+            End::Client => End::Server,
+            End::Server => End::Client,
+        };
+        self.slots.allow(self.agreement.slots_from(sender));
         let mut context = Context {
             terms: self.agreement.shadows(),
             slots: &mut self.slots,
@@ -191,7 +217,7 @@ impl Lanes {
     }
 
     /// Takes note of a frame that came as a value: a Hello settles the terms for what this
-    /// end encodes.
+    /// end encodes, a Proved allows it all slots.
     pub fn heard(&self, frame: &Frame) {
         self.agreement.note(End::Client, frame);
     }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use khlong_crdt::reader::{Reader, Truncated};
+
 use super::limits::CHAIN_RUNS_MAX;
+use super::snapshot::put_count;
 
 /// A run of places without a hole.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +40,33 @@ impl Chain {
 
     pub(crate) fn runs(&self) -> usize {
         self.beyond.len()
+    }
+
+    /// `height 8 ‖ content 8 ‖ count 4 ‖ (first 8 ‖ last 8 ‖ content 8)*`, of a snapshot.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.height.to_be_bytes());
+        out.extend(self.content.to_be_bytes());
+        put_count(out, self.beyond.len());
+        for (first, run) in &self.beyond {
+            out.extend(first.to_be_bytes());
+            out.extend(run.last.to_be_bytes());
+            out.extend(run.content.to_be_bytes());
+        }
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
+        let (height, content) = (reader.u64()?, reader.u64()?);
+        let mut beyond = BTreeMap::new();
+        for _ in 0..reader.u32()? {
+            let first = reader.u64()?;
+            let (last, content) = (reader.u64()?, reader.u64()?);
+            beyond.insert(first, Run { last, content });
+        }
+        Ok(Self {
+            height,
+            content,
+            beyond,
+        })
     }
 
     /// Notes a place; `has_room` for one more run, as far as others are concerned.

@@ -1,13 +1,14 @@
 //! What a person wants to say, and the entries it becomes.
 
 use automerge::ScalarValue;
+use khlong_crdt::address::RelayAddress;
 use khlong_crdt::id::{MediaRootId, MessageId};
 use khlong_crdt::time::UnixMillis;
 
 use super::entry::Section;
 use super::limits::{
     ATTACHMENTS_MAX, EMOJI_BYTES_MAX, MESSAGE_BODY_BYTES_MAX, NICKNAME_BYTES_MAX, ORIGIN_BYTES_MAX,
-    TITLE_BYTES_MAX,
+    RELAY_BYTES_MAX, TITLE_BYTES_MAX,
 };
 use super::message::{Origin, key};
 use super::state;
@@ -63,6 +64,13 @@ pub enum Draft {
     Nickname(String),
     /// Says that one leaves.
     Leave,
+    /// Adds a relay to those of the timeline, or takes it away; only admins may.
+    Relay {
+        /// The relay, and where it is.
+        relay: RelayAddress,
+        /// Whether the timeline moves away from it.
+        is_removed: bool,
+    },
     /// Pins or unpins a message.
     Pin {
         /// The message.
@@ -156,7 +164,7 @@ impl Draft {
             Self::Edit { body, .. } => body.len(),
             Self::React { emoji, .. } | Self::Unreact { emoji, .. } => emoji.len(),
             Self::Title(text) | Self::Nickname(text) => text.len(),
-            Self::Delete { .. } | Self::Leave | Self::Pin { .. } => 0,
+            Self::Delete { .. } | Self::Leave | Self::Pin { .. } | Self::Relay { .. } => 0,
         }
     }
 
@@ -255,6 +263,7 @@ impl Draft {
                 Section::Roster,
                 (state::key::LEFT, ScalarValue::Boolean(true)),
             ),
+            Self::Relay { relay, is_removed } => relay_entry(relay, *is_removed)?,
             Self::Pin { target, pinned } => {
                 let (place, mut entry) = state_entry(Section::Pins, to(target));
                 if !pinned {
@@ -276,6 +285,16 @@ fn state_entry(section: Section, field: (&'static str, ScalarValue)) -> (Place, 
             fields: vec![field],
         },
     )
+}
+
+fn relay_entry(relay: &RelayAddress, is_removed: bool) -> Result<(Place, NewEntry), DraftError> {
+    let address = text(&relay.to_string(), RELAY_BYTES_MAX)?;
+    let (place, mut entry) = state_entry(Section::Titles, (state::key::RELAY, address));
+    if is_removed {
+        let taken_away = (state::key::UNDONE, ScalarValue::Boolean(true));
+        entry.fields.push(taken_away);
+    }
+    Ok((place, entry))
 }
 
 fn bytes(value: &[u8]) -> ScalarValue {

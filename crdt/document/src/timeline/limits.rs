@@ -14,6 +14,10 @@ pub const EMOJI_BYTES_MAX: usize = 32;
 pub const NICKNAME_BYTES_MAX: usize = 64;
 /// Bytes of a title.
 pub const TITLE_BYTES_MAX: usize = 256;
+/// Bytes of a relay's address: scheme, key, the longest host in brackets, port, and what joins them.
+pub const RELAY_BYTES_MAX: usize = 9 + 56 + 1 + khlong_crdt::address::HOST_BYTES_MAX + 2 + 6;
+/// Relays of which it is remembered what was said, those that were taken away included.
+pub const CARRIERS_MAX: usize = 64;
 /// Bytes of the name of a foreign network or of a sender there.
 pub const ORIGIN_BYTES_MAX: usize = 256;
 /// Media roots that one message shows.
@@ -64,6 +68,13 @@ pub const PAGE_WAITING_MEMORY_MAX: usize = 8 * 1024 * 1024;
 pub const FAR_MEMORY_MAX: usize = 16 * 1024 * 1024;
 /// Memory of changes that are read but not merged, in bytes: more of them are merged in parts.
 pub const PENDING_MEMORY_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of the changes of one page that a snapshot holds: what counts (its soft limit is 1 MiB,
+/// and each author's budget hard) with what waits. A larger page is read from its envelopes.
+pub const PAGE_UNPACKED_BYTES_MAX: usize = 32 * 1024 * 1024;
+const _: () = assert!(
+    PAGE_UNPACKED_BYTES_MAX >= 2 * PAGE_WAITING_MEMORY_MAX && PAGE_UNPACKED_BYTES_MAX <= 1 << 31,
+    "what waits and as much that counts is kept, and lengths have four bytes"
+);
 /// Pages held unpacked; the others are compressed bytes.
 pub const OPEN_PAGES_MAX: usize = 4;
 /// Envelopes that wait for a key or an author.
@@ -175,6 +186,9 @@ pub struct Limits {
     /// Soft: an author turns the page when its new messages reach this many
     /// bytes, so that budget is left for edits and reactions.
     pub page_author_turn_bytes: usize,
+    /// [`PAGE_WAITING_MEMORY_MAX`]. Each replica's own: it decides what is read again, not
+    /// what counts.
+    pub page_waiting_memory: usize,
 }
 
 impl Limits {
@@ -186,6 +200,7 @@ impl Limits {
         page_author_messages: 1_000,
         page_author_ops: 16 * 1024,
         page_author_turn_bytes: 128 * 1024,
+        page_waiting_memory: PAGE_WAITING_MEMORY_MAX,
     };
 }
 

@@ -6,14 +6,17 @@
 //! | [`genesis`], [`entry`] | what a document begins with, and what a change may do |
 //! | [`plaintext`] | what is sealed in an envelope |
 //! | [`message`], [`state`] | what a person sees |
+//! | [`carriers`] | at which relays the timeline is |
 //! | [`draft`] | what a person writes |
 //! | [`event`] | what happened; [`Timeline::reread`] what is read again, and when |
+//! | [`snapshot`] | what a start need not read again |
 //! | [`limits`] | budgets |
 //!
 //! Nothing here asks a clock or reads a disk. Reads never wait: they show what has
 //! been received. `DOCUMENT.md`, from section 5 on, is the specification.
 
 mod canonical;
+pub mod carriers;
 mod chain;
 pub mod chunk;
 mod compact;
@@ -26,6 +29,7 @@ pub mod event;
 pub mod genesis;
 pub mod limits;
 pub mod message;
+mod moving;
 mod order;
 pub mod page;
 pub mod pages;
@@ -36,6 +40,7 @@ mod receive;
 mod reread;
 mod room;
 mod shelf;
+pub mod snapshot;
 mod sources;
 pub mod state;
 mod unshown;
@@ -48,6 +53,7 @@ use automerge::{Automerge, AutomergeError};
 use khlong_crdt::admission::{Admission, History, Rights, TimelineKind};
 use khlong_crdt::id::{AuthorKey, EnvelopeId, MessageId, PrincipalKey, Seq, TimelineId};
 
+use self::carriers::Carrier;
 use self::content::Opened;
 use self::epochs::Epochs;
 use self::limits::Limits;
@@ -57,6 +63,7 @@ use self::pages::Pages;
 use self::pages::reading::ShownPage;
 use self::parked::Parked;
 use self::receipts::Receipts;
+use self::snapshot::Kept;
 use self::sources::Sources;
 use self::state::State;
 use crate::membership::secrets::TimelineSecrets;
@@ -90,6 +97,7 @@ pub struct Timeline {
     is_stale: bool,
     /// Something that was dropped may count by now.
     is_incomplete: bool,
+    kept: Kept,
 }
 
 /// How far a message of mine has come.
@@ -147,6 +155,7 @@ impl Timeline {
             superseded: BTreeSet::new(),
             is_stale: false,
             is_incomplete: false,
+            kept: Kept::default(),
         }
     }
 
@@ -259,6 +268,18 @@ impl Timeline {
             .messages(range, &|author| self.principal_of(author))
     }
 
+    /// Messages at places `range` of the timeline, by the device that wrote them.
+    #[must_use]
+    pub fn count_by_author(&self, range: Range<usize>) -> BTreeMap<AuthorKey, usize> {
+        self.pages.count_by_author(range)
+    }
+
+    /// Unpacks the pages that hold these places, as far as there is room, so that reading
+    /// there, now and later, need not.
+    pub fn unpack(&mut self, range: Range<usize>) {
+        self.pages.unpack(range);
+    }
+
     /// The pages that show messages, in order: what changed on one tells its hash.
     pub fn shown_pages(&self) -> impl Iterator<Item = ShownPage> + '_ {
         self.pages.shown()
@@ -287,6 +308,13 @@ impl Timeline {
     #[must_use]
     pub fn state(&self) -> State {
         self.pages.state(&|author| self.principal_of(author))
+    }
+
+    /// What admins have said of relays, in that order.
+    #[must_use]
+    pub fn carriers(&self) -> Vec<Carrier> {
+        self.pages
+            .carriers(&|author| self.may(author, Rights::ADMIN))
     }
 
     /// Members, by principal: invites that nobody has used are none.

@@ -59,6 +59,12 @@ impl Parked {
         Ok(())
     }
 
+    /// What waits, if nothing was dropped: then giving these again brings all of it back.
+    pub(crate) fn ids(&self) -> Option<impl ExactSizeIterator<Item = EnvelopeId>> {
+        let is_whole = self.dropped.is_empty() && !self.dropped_more;
+        is_whole.then(|| self.waiting.keys().map(|(_, id)| *id))
+    }
+
     /// Everything that waits, to be tried again.
     pub(crate) fn take(&mut self) -> Vec<VerifiedEnvelope> {
         self.bytes = 0;

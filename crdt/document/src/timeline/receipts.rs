@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 
 use khlong_crdt::id::{AuthorKey, PrincipalKey};
+use khlong_crdt::reader::{Reader, Truncated};
 
 use super::chain::{Chain, RunsFull};
 use super::limits::{RECEIPT_HEIGHTS_MAX, TIMELINE_RUNS_MAX, UNKNOWN_HEIGHTS_MAX};
 use super::plaintext::ReceiptPlaintext;
+use super::snapshot::put_count;
 
 /// Heights that one principal has reported.
 #[derive(Debug, Default)]
@@ -38,6 +40,8 @@ pub(crate) struct Receipts {
     reported: BTreeMap<PrincipalKey, Reported>,
     /// Shown to the person at this device, not yet told.
     read: BTreeMap<AuthorKey, u64>,
+    /// Something found no room; reading the timeline again may find some.
+    is_short: bool,
 }
 
 impl Receipts {
@@ -48,6 +52,47 @@ impl Receipts {
             read,
             ..Self::default()
         };
+    }
+
+    /// Whether all that was received and reported is remembered.
+    pub(crate) const fn is_whole(&self) -> bool {
+        !self.is_short
+    }
+
+    /// For a snapshot: what was received and reported. What was shown is told by receipts of
+    /// one's own, as after any start.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        put_count(out, self.chains.len());
+        for (author, chain) in &self.chains {
+            out.extend_from_slice(author.as_bytes());
+            chain.encode(out);
+        }
+        put_count(out, self.reported.len());
+        for (principal, reported) in &self.reported {
+            out.extend_from_slice(principal.as_bytes());
+            for heights in [&reported.delivered, &reported.read] {
+                put_heights(out, heights);
+            }
+        }
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
+        let mut receipts = Self::default();
+        for _ in 0..reader.u32()? {
+            let author = AuthorKey::from_bytes(reader.array()?);
+            let chain = Chain::decode(reader)?;
+            receipts.runs += chain.runs();
+            receipts.chains.insert(author, chain);
+        }
+        for _ in 0..reader.u32()? {
+            let principal = PrincipalKey::from_bytes(reader.array()?);
+            let reported = Reported {
+                delivered: heights(reader)?,
+                read: heights(reader)?,
+            };
+            receipts.reported.insert(principal, reported);
+        }
+        Ok(receipts)
     }
 
     /// Notes that a place of a certified author's chain was received and opened.
@@ -61,6 +106,7 @@ impl Receipts {
         let others = self.runs - chain.runs();
         let outcome = chain.received(seq, is_content, self.runs < TIMELINE_RUNS_MAX);
         self.runs = others + chain.runs();
+        self.is_short |= outcome.is_err();
         outcome
     }
 
@@ -113,6 +159,7 @@ impl Receipts {
                 raise(known, *author, *seq);
             }
         }
+        self.is_short |= outcome.is_err();
         outcome
     }
 
@@ -222,6 +269,25 @@ impl Receipts {
 fn shown_height(chain: &Chain, first_unshown: Option<u64>) -> u64 {
     let below = first_unshown.map_or(u64::MAX, |seq| seq.saturating_sub(1));
     chain.height().min(below)
+}
+
+/// `count 4 ‖ (author 32 ‖ height 8)*`.
+pub(crate) fn put_heights(out: &mut Vec<u8>, heights: &BTreeMap<AuthorKey, u64>) {
+    put_count(out, heights.len());
+    for (author, height) in heights {
+        out.extend_from_slice(author.as_bytes());
+        out.extend(height.to_be_bytes());
+    }
+}
+
+/// Reads what [`put_heights`] wrote.
+pub(crate) fn heights(reader: &mut Reader<'_>) -> Result<BTreeMap<AuthorKey, u64>, Truncated> {
+    let mut heights = BTreeMap::new();
+    for _ in 0..reader.u32()? {
+        let author = AuthorKey::from_bytes(reader.array()?);
+        heights.insert(author, reader.u64()?);
+    }
+    Ok(heights)
 }
 
 fn raise(heights: &mut BTreeMap<AuthorKey, u64>, author: AuthorKey, seq: u64) {

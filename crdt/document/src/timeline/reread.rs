@@ -17,6 +17,7 @@ use super::event::TimelineEvent;
 use super::limits::SUPERSEDED_AUTHORS_MAX;
 use super::pages::Pages;
 use super::parked::{Need, Parked};
+use super::snapshot::Kept;
 use super::sources::Sources;
 
 impl Timeline {
@@ -83,6 +84,7 @@ impl Timeline {
         self.sources = Sources::default();
         self.parked = Parked::default();
         self.opened = Opened::default();
+        self.kept = Kept::default();
         self.is_stale = false;
     }
 

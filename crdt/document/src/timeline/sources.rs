@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use khlong_crdt::id::{AuthorKey, MessageId, Seq};
+use khlong_crdt::reader::{Reader, Truncated};
 
 use super::limits::SOURCE_PAGES_MAX;
 use super::page::PageAddress;
+use super::snapshot::put_count;
 
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
@@ -34,6 +36,31 @@ impl Sources {
             return None;
         }
         self.pages.pop_first().map(|(oldest, _)| oldest)
+    }
+
+    /// For a snapshot: `count 4 ‖ (message 16 ‖ author 32 ‖ seq 8)*` of one page.
+    pub(crate) fn encode(&self, page: &PageAddress, out: &mut Vec<u8>) {
+        let messages = self.pages.get(page);
+        put_count(out, messages.map_or(0, BTreeMap::len));
+        for (message, (author, seq)) in messages.into_iter().flatten() {
+            out.extend_from_slice(message.as_bytes());
+            out.extend_from_slice(author.as_bytes());
+            out.extend(seq.0.to_be_bytes());
+        }
+    }
+
+    pub(crate) fn decode(
+        &mut self,
+        page: PageAddress,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), Truncated> {
+        for _ in 0..reader.u32()? {
+            let message = MessageId::from_bytes(reader.array()?);
+            let author = AuthorKey::from_bytes(reader.array()?);
+            let source = (author, Seq(reader.u64()?));
+            self.note(page, vec![message], source);
+        }
+        Ok(())
     }
 
     /// The first message that an envelope holds.

@@ -16,6 +16,7 @@ pub(crate) mod key {
     pub(crate) const NICKNAME: &str = "n";
     pub(crate) const LEFT: &str = "l";
     pub(crate) const UNDONE: &str = "x";
+    pub(crate) const RELAY: &str = "r";
 }
 
 /// A member as the roster shows it.

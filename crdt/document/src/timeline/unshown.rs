@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::ChangeHash;
 use khlong_crdt::id::AuthorKey;
+use khlong_crdt::reader::{Reader, Truncated};
 
 use super::limits::UNSHOWN_CHANGES_MAX;
+use super::receipts::{heights, put_heights};
+use super::snapshot::put_count;
 
 /// A place of a chain.
 type Place = (AuthorKey, u64);
@@ -21,6 +24,8 @@ pub(crate) struct Unshown {
     counts: BTreeMap<AuthorKey, usize>,
     /// The first place of an author of which something will never count, or was not noted for want of room.
     ends: BTreeMap<AuthorKey, u64>,
+    /// Something was not noted for want of room.
+    is_short: bool,
 }
 
 impl Unshown {
@@ -30,6 +35,7 @@ impl Unshown {
             return; // it makes no difference any more
         }
         if self.counts.get(&author).copied().unwrap_or(0) >= UNSHOWN_CHANGES_MAX {
+            self.is_short = true;
             return self.never(author, seq);
         }
         if self.waiting.insert(((author, seq), change)) {
@@ -69,6 +75,35 @@ impl Unshown {
         let waiting = waiting.map(|((_, seq), _)| *seq);
         let end = self.ends.get(author).copied();
         waiting.into_iter().chain(end).min()
+    }
+
+    /// Whether everything was noted.
+    pub(crate) const fn is_whole(&self) -> bool {
+        !self.is_short
+    }
+
+    /// For a snapshot: the ends, then `count 4 ‖ (author 32 ‖ seq 8 ‖ change 32)*`.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        put_heights(out, &self.ends);
+        put_count(out, self.waiting.len());
+        for ((author, seq), change) in &self.waiting {
+            out.extend_from_slice(author.as_bytes());
+            out.extend(seq.to_be_bytes());
+            out.extend_from_slice(&change.0);
+        }
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
+        let mut unshown = Self {
+            ends: heights(reader)?,
+            ..Self::default()
+        };
+        for _ in 0..reader.u32()? {
+            let author = AuthorKey::from_bytes(reader.array()?);
+            let seq = reader.u64()?;
+            unshown.wait(author, seq, ChangeHash(reader.array()?));
+        }
+        Ok(unshown)
     }
 
     fn remove(&mut self, place: Place, change: ChangeHash) {

@@ -48,6 +48,11 @@ pub enum WriteError {
     /// Only admins invite.
     #[error("you may not invite to this timeline")]
     NotAdmin(#[source] Refusal),
+    /// Only admins say which relays a timeline has.
+    #[error(
+        "only an admin of the timeline adds a relay to it or takes one away; ask one, or follow it by a new link"
+    )]
+    NotMover(#[source] Refusal),
     /// The drafts.
     #[error(transparent)]
     Compose(#[from] ComposeError),
@@ -98,6 +103,9 @@ impl Timeline {
     ) -> Result<VerifiedEnvelope, WriteError> {
         self.check_ready()?;
         self.check_ownership(drafts)?;
+        if drafts.iter().any(|it| matches!(it, Draft::Relay { .. })) {
+            self.check_mover(now)?;
+        }
         let (epoch_id, _) = self.epochs.current().ok_or(WriteError::NotReady)?;
         let lineage = if self.history() == Some(History::Full) {
             EpochId::ZERO
@@ -260,7 +268,7 @@ impl Timeline {
         Ok((envelopes, invite.payload))
     }
 
-    fn check_ready(&self) -> Result<(), WriteError> {
+    pub(super) fn check_ready(&self) -> Result<(), WriteError> {
         if self.is_superseded() {
             return Err(WriteError::Superseded);
         }
@@ -307,7 +315,7 @@ impl Timeline {
     }
 
     /// My next envelope, under no epoch yet.
-    fn request(&self, kind: Kind) -> SealRequest {
+    pub(super) fn request(&self, kind: Kind) -> SealRequest {
         SealRequest {
             kind,
             timeline: self.timeline,
@@ -349,6 +357,7 @@ fn media(drafts: &[Draft]) -> Vec<MediaRootId> {
             | Draft::Title(_)
             | Draft::Nickname(_)
             | Draft::Leave
+            | Draft::Relay { .. }
             | Draft::Pin { .. } => &[],
         })
         .copied()
@@ -359,7 +368,7 @@ fn media(drafts: &[Draft]) -> Vec<MediaRootId> {
     roots
 }
 
-fn bytes(random: &mut dyn CryptoRng) -> [u8; 32] {
+pub(super) fn bytes(random: &mut dyn CryptoRng) -> [u8; 32] {
     let mut bytes = [0; 32];
     random.fill_bytes(&mut bytes);
     bytes

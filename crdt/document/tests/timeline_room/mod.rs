@@ -24,6 +24,7 @@ pub(crate) const SMALL: Limits = Limits {
     page_author_messages: 64,
     page_author_ops: 1_024,
     page_author_turn_bytes: 8 * 1024,
+    ..Limits::PRODUCTION
 };
 
 pub(crate) fn author(n: u8) -> AuthorKey {

@@ -9,7 +9,7 @@ use khlong_store::journal::{self, Head};
 use khlong_store::peek::Peek;
 use serde_json::{Map, Value, json};
 
-use super::BooksError;
+use super::{BooksError, hex};
 use crate::cli::CliError;
 use crate::cli::output::Output;
 use crate::domains::books::audit::{AuditError, export_journal};
@@ -122,8 +122,4 @@ fn create(path: &Path) -> Result<File, CliError> {
 /// What this call made: left behind it would stop the next try.
 fn remove(path: &Path) {
     let _ = fs::remove_file(path);
-}
-
-fn hex(hash: [u8; 32]) -> String {
-    blake3::Hash::from_bytes(hash).to_hex().to_string()
 }

@@ -8,7 +8,7 @@ use crate::cli::error::of_io;
 use crate::domains::books::audit::AuditError;
 use crate::domains::books::payout::{PayoutError, StatusError};
 use crate::domains::books::reconciliation::{ReconciliationError, Refused};
-use crate::domains::books::{CloseError, StatementError};
+use crate::domains::books::{CloseError, Day, StatementError};
 use crate::domains::l10n::FormatError;
 use crate::kernel::KernelError;
 
@@ -54,6 +54,28 @@ pub enum BooksError {
     /// The bank's report is none.
     #[error("the bank's report is refused")]
     Report(#[source] StatusError),
+    /// A day that goes on.
+    #[error("{day} is not over yet; name an earlier day")]
+    NotOver {
+        /// Which.
+        day: Day,
+    },
+    /// A batch that was recorded before.
+    #[error(
+        "batch {batch:032x} was recorded before, and its file may have left; ask the bank, then `payout again` writes it once more"
+    )]
+    Recorded {
+        /// Which.
+        batch: u128,
+    },
+    /// A command that was rejected.
+    #[error(
+        "the books did not take this, and entry {entry} of the journal says why (`export` prints it); report it"
+    )]
+    Undecided {
+        /// Its entry.
+        entry: u64,
+    },
     /// The closes are wrong.
     #[error("the closes do not hold")]
     Closes(#[source] CloseError),
@@ -71,7 +93,11 @@ impl BooksError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store(error) => error.exit_code(),
-            Self::NotAGateway { .. } | Self::Format(_) => 1,
+            Self::NotAGateway { .. }
+            | Self::Format(_)
+            | Self::NotOver { .. }
+            | Self::Recorded { .. }
+            | Self::Undecided { .. } => 1,
             Self::Newer { .. } => 8,
             Self::Cursor(_) => 2,
             Self::Statement(error) => of_statement(error),

@@ -1,19 +1,26 @@
-//! `statement`, `reconcile`, `payout` and `audit`: the books of a gateway's folder. Nothing in it is changed, and no lock
-//! is taken, so a gateway may be running: what is told is one moment of its past.
+//! `statement`, `reconcile`, `payout again`, `payout answer` and `audit`: the books of a gateway's folder.
+//! Nothing in it is changed, and no lock is taken, so a gateway may be running: what is told is one moment
+//! of its past.
+//!
+//! `close`, and what is asked to record, write: they need a folder that no gateway has.
 
 mod audit;
+mod close;
+mod desk;
 mod error;
 mod payout;
 mod reconcile;
 mod statement;
 
 pub use audit::Audit;
+pub use close::Close;
 pub use error::BooksError;
-pub use payout::{Again, Answer, Payout};
+pub use payout::{Again, Answer, Export, Format, Payout};
 pub use reconcile::Reconcile;
 pub use statement::{Language, Statement};
 
 pub(super) use audit::audit;
+pub(super) use close::close;
 pub(super) use payout::payout;
 pub(super) use reconcile::reconcile;
 pub(super) use statement::statement;
@@ -26,7 +33,6 @@ use khlong_store::migrate::SCHEMA;
 use khlong_store::peek::Peek;
 
 use super::CliError;
-use crate::domains::books::Day;
 
 /// A look at the folder of a gateway.
 fn open(folder: &Path) -> Result<Peek, BooksError> {
@@ -44,14 +50,6 @@ fn open(folder: &Path) -> Result<Peek, BooksError> {
             None => Ok(peek),
         },
     }
-}
-
-/// `2026-11-27`.
-fn day(text: &str) -> Result<Day, String> {
-    let date: Option<jiff::civil::Date> = text.parse().ok();
-    date.filter(|_| text.len() == 10)
-        .and_then(Day::from_date)
-        .ok_or_else(|| "write a day of the Common Era from 1970 on as 2026-11-27".to_owned())
 }
 
 /// An id of 32 hexadecimal digits, as statements have it.
@@ -80,4 +78,8 @@ fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, CliError> {
             source,
         }),
     }
+}
+
+fn hex(hash: [u8; 32]) -> String {
+    blake3::Hash::from_bytes(hash).to_hex().to_string()
 }

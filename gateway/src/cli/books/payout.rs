@@ -1,19 +1,21 @@
-//! `payout`: a batch's file once more, and what a bank's report does to its batch. A batch is recorded by the
-//! gateway alone; the file of one that was not never leaves here.
+//! `payout`: a batch's file, once more too, and what a bank's report does to its batch. The file of a batch
+//! that is not recorded never leaves here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde::Deserialize;
 use serde_json::{Map, json};
 
 use super::BooksError;
+use super::desk::{Desk, undecided};
 use crate::cli::CliError;
 use crate::cli::output::Output;
 use crate::domains::books::payout::{
-    AccountNumber, Agent, Creditor, Debtor, PAIN002_BYTES_MAX, PayoutBatch, PayoutError,
-    StatusReport, Text140, exported, settle,
+    AccountNumber, Agent, Creditor, Debtor, ExportAnswer, PAIN002_BYTES_MAX, PayoutBatch,
+    PayoutError, PayoutFormat, StatusReport, Text140, exported, settle,
 };
+use crate::domains::books::{BooksCommand, Day};
 
 /// Bytes of the list of who is paid: the most payouts, of 1,000 bytes each.
 const LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -21,11 +23,45 @@ const LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// What to do with payouts.
 #[derive(Debug, Subcommand)]
 pub enum Payout {
+    /// Record a batch of holds in a folder whose gateway does not run, then write its file to standard output: send
+    /// it to the bank once. After a crash `payout again` writes it once more.
+    Export(Export),
     /// Write the file of a batch that was recorded to standard output, byte for byte as it was then. Refused
     /// once a payment of it is settled. Send it only if it did not leave before, or if the bank takes a message once.
     Again(Again),
     /// Say what a bank's pain.002 does to its batch: what is paid, comes back, waits, or needs a person.
     Answer(Answer),
+}
+
+/// Flags of `payout export`.
+#[derive(Args, Debug)]
+pub struct Export {
+    /// The folder of a gateway that does not run.
+    pub folder: PathBuf,
+    /// The account towards which all is held, as 32 hexadecimal digits.
+    #[arg(long, value_name = "ID", value_parser = super::id)]
+    pub clearing: u128,
+    /// The day on which the bank shall pay, as 2026-11-28.
+    #[arg(long, value_name = "DAY")]
+    pub execution: Day,
+    /// Which file.
+    #[arg(long, value_enum, default_value_t = Format::Pain001)]
+    pub format: Format,
+    /// Who pays and who is paid, as for `payout again`; - for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub list: PathBuf,
+    /// Go on although the clock seems wrong: you have looked at it.
+    #[arg(long)]
+    pub accept_time: bool,
+}
+
+/// Which file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// ISO 20022, pain.001.001.09.
+    Pain001,
+    /// CSV.
+    Csv,
 }
 
 /// Flags of `payout again`.
@@ -81,13 +117,51 @@ struct Item {
 
 pub(in crate::cli) fn payout(output: Output, asked: &Payout) -> Result<(), CliError> {
     match asked {
+        Payout::Export(asked) => export(output, asked),
         Payout::Again(asked) => again(output, asked),
         Payout::Answer(asked) => answer(output, asked),
     }
 }
 
-fn again(output: Output, asked: &Again) -> Result<(), CliError> {
-    let bytes = super::read(&asked.list, LIST_BYTES_MAX)?;
+fn export(output: Output, asked: &Export) -> Result<(), CliError> {
+    let (debtor, creditors) = parties(&asked.list)?;
+    let failed = |error| CliError::from(BooksError::Payout(error));
+    let mut desk = Desk::open(&asked.folder, asked.accept_time)?;
+    let (rows, now) = (desk.kernel().store(), desk.now());
+    let batch = PayoutBatch::asked(
+        rows,
+        debtor,
+        asked.clearing,
+        now,
+        asked.execution,
+        creditors,
+    )
+    .map_err(failed)?;
+    let id = batch.id();
+    if exported(rows, id).map_err(BooksError::Store)?.is_some() {
+        return Err(BooksError::Recorded { batch: id }.into());
+    }
+    let format = match asked.format {
+        Format::Pain001 => PayoutFormat::Pain001,
+        Format::Csv => PayoutFormat::Csv,
+    };
+    let record = batch.record(format).map_err(failed)?;
+    let file = batch.file(format).map_err(failed)?;
+    let command = BooksCommand::ExportPayouts(record);
+    let unfit = |transfer, why| Err(failed(PayoutError::Unfit { transfer, why }));
+    let (decided, told) = desk.ask("payout", &command, ExportAnswer::decode)?;
+    match told {
+        ExportAnswer::Recorded(..) => tell(output, id, &file),
+        ExportAnswer::OtherFile(_) => Err(BooksError::Recorded { batch: id }.into()),
+        ExportAnswer::Unfit(transfer) => unfit(transfer, "it is settled already"),
+        ExportAnswer::InBatch(transfer, _) => unfit(transfer, "it is in another batch already"),
+        ExportAnswer::Differs => Err(undecided(&decided).into()),
+    }
+}
+
+/// Who pays, and who is paid for which transfer.
+fn parties(list: &Path) -> Result<(Debtor, Vec<(u128, Creditor)>), CliError> {
+    let bytes = super::read(list, LIST_BYTES_MAX)?;
     let list: List = serde_json::from_slice(&bytes).map_err(BooksError::List)?;
     let failed = |error| CliError::from(BooksError::Payout(error));
     let debtor = debtor(&list.debtor).map_err(failed)?;
@@ -101,6 +175,12 @@ fn again(output: Output, asked: &Again) -> Result<(), CliError> {
         })?;
         creditors.push((transfer, creditor(item).map_err(failed)?));
     }
+    Ok((debtor, creditors))
+}
+
+fn again(output: Output, asked: &Again) -> Result<(), CliError> {
+    let (debtor, creditors) = parties(&asked.list)?;
+    let failed = |error| CliError::from(BooksError::Payout(error));
     let rows = super::open(&asked.folder)?;
     let batch = asked.batch;
     let known = exported(&rows, batch)
@@ -108,8 +188,12 @@ fn again(output: Output, asked: &Again) -> Result<(), CliError> {
         .ok_or_else(|| failed(PayoutError::UnknownBatch { batch }))?;
     let again = PayoutBatch::again(&rows, debtor, &known, creditors).map_err(failed)?;
     let file = again.file(known.record.format).map_err(failed)?;
+    tell(output, batch, &file)
+}
+
+fn tell(output: Output, batch: u128, file: &[u8]) -> Result<(), CliError> {
     // It was made of texts.
-    let file = String::from_utf8_lossy(&file);
+    let file = String::from_utf8_lossy(file);
     if output.json {
         output.object(Map::from_iter([
             ("kind".to_owned(), json!("payout_file")),

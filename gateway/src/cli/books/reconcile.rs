@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::BooksError;
+use super::desk::{Desk, undecided};
 use crate::cli::CliError;
 use crate::cli::output::Output;
-use crate::domains::books::Day;
-use crate::domains::books::reconciliation::{BANK_FILE_BYTES_MAX, BankFile, reconcile as compare};
+use crate::domains::books::reconciliation::{
+    BANK_FILE_BYTES_MAX, BankFile, RecordAnswer, reconcile as compare,
+};
+use crate::domains::books::{BooksCommand, Day};
 
 /// Flags of `reconcile`.
 #[derive(Args, Debug)]
@@ -22,11 +25,17 @@ pub struct Reconcile {
     #[arg(long, value_name = "ID", value_parser = super::id)]
     pub account: u128,
     /// The first day, as 2026-11-01. Days are those of Bangkok.
-    #[arg(long, value_name = "DAY", value_parser = super::day)]
+    #[arg(long, value_name = "DAY")]
     pub from: Day,
     /// The last day, included; it must be closed.
-    #[arg(long, value_name = "DAY", value_parser = super::day)]
+    #[arg(long, value_name = "DAY")]
     pub to: Day,
+    /// Record the digests in the journal; the folder's gateway must not run then.
+    #[arg(long)]
+    pub record: bool,
+    /// With --record, go on although the clock seems wrong: you have looked at it.
+    #[arg(long, requires = "record")]
+    pub accept_time: bool,
 }
 
 /// The report, as text or as a JSON object. That there are differences is no failure.
@@ -36,6 +45,18 @@ pub(in crate::cli) fn reconcile(output: Output, asked: &Reconcile) -> Result<(),
     let rows = super::open(&asked.folder)?;
     let told = compare(&rows, asked.account, asked.from, asked.to, &file)
         .map_err(BooksError::Reconciliation)?;
+    drop(rows);
+    if asked.record {
+        let mut desk = Desk::open(&asked.folder, asked.accept_time)?;
+        let command = BooksCommand::RecordReconciliation(told.record());
+        let (decided, answer) = desk.ask("reconcile", &command, RecordAnswer::decode)?;
+        match answer {
+            RecordAnswer::Recorded(..) => {}
+            RecordAnswer::OtherClose | RecordAnswer::UnknownAccount | RecordAnswer::Differs => {
+                return Err(undecided(&decided).into());
+            }
+        }
+    }
     if output.json {
         output.object(told.json())
     } else {

@@ -22,10 +22,10 @@ pub struct Statement {
     #[arg(long, value_name = "ID", value_parser = super::id)]
     pub account: u128,
     /// The first day, as 2026-11-01. Days are those of Bangkok.
-    #[arg(long, value_name = "DAY", value_parser = super::day)]
+    #[arg(long, value_name = "DAY")]
     pub from: Day,
     /// The last day, included.
-    #[arg(long, value_name = "DAY", value_parser = super::day)]
+    #[arg(long, value_name = "DAY")]
     pub to: Day,
     /// Whose words and dates.
     #[arg(long, value_enum, default_value_t = Language::Thai)]

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use khlong_crdt::time::UnixMillis;
 use khlong_store::engine::Direction;
 use khlong_store::error::StoreError;
 use khlong_store::journal::{self, JournalError, JournalSeq};
@@ -10,7 +11,7 @@ use khlong_store::rows::Rows;
 use super::close::hash;
 use super::day::Day;
 use super::tables::{self, Close, DayRow};
-use super::totals::{Adder, ClassTotals, DayTotals};
+use super::totals::{AccountClass, Adder, ClassTotals, DayTotals};
 use crate::domains::ledger::{Place, first_records, last_records_before, records};
 
 /// Why the closes are not those of the ledger.
@@ -85,6 +86,30 @@ pub fn close_totals(rows: &dyn Rows, day: Day) -> Result<Option<DayTotals>, Stor
     }
 }
 
+/// The same for classes behind `after`, in order, at most `max`.
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn close_classes(
+    rows: &dyn Rows,
+    day: Day,
+    after: Option<AccountClass>,
+    max: usize,
+) -> Result<Option<Vec<(AccountClass, ClassTotals)>>, StoreError> {
+    if close_of(rows, day)?.is_none() {
+        return Ok(None);
+    }
+    let mut found = Vec::new();
+    tables::each_total(rows, day, after, &mut |class, sums| {
+        if found.len() == max {
+            return ControlFlow::Break(());
+        }
+        found.push((class, sums));
+        ControlFlow::Continue(())
+    })?;
+    Ok(Some(found))
+}
+
 /// The day that is to be closed next: the one after the last close, at first that of the first record.
 /// `None` while the ledger has no record.
 ///
@@ -95,6 +120,36 @@ pub fn due_day(rows: &dyn Rows) -> Result<Option<Day>, StoreError> {
         return Ok(Some(close.day.next()));
     }
     Ok(first_records(rows)?.map(|(_, time)| Day::of(time)))
+}
+
+/// Days that are over and not closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueDays {
+    /// The first.
+    pub from: Day,
+    /// The last.
+    pub to: Day,
+    /// Records of the first that are added up so far.
+    pub records: u64,
+}
+
+/// The days that are over at `now` and not closed; `None` if there are none.
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn due_days(rows: &dyn Rows, now: UnixMillis) -> Result<Option<DueDays>, StoreError> {
+    let yesterday = Day::of(now).0.checked_sub(1).map(Day);
+    let due = due_day(rows)?
+        .zip(yesterday)
+        .filter(|(from, to)| from <= to);
+    let Some((from, to)) = due else {
+        return Ok(None);
+    };
+    let records = match tables::day(rows, from)? {
+        Some(DayRow::Open(progress)) => progress.records,
+        Some(DayRow::Closed(_)) | None => 0,
+    };
+    Ok(Some(DueDays { from, to, records }))
 }
 
 /// Checks every close against the ledger and the journal: that no day and no record is left out or

@@ -4,7 +4,7 @@ use khlong_crdt::time::UnixMillis;
 use khlong_store::key::{Decoder, Encoder};
 
 use super::day::Day;
-use super::payout::ExportRecord;
+use super::payout::{AnswerRecord, ExportRecord};
 use super::reconciliation::ReconciliationRecord;
 use super::tables::{Close, put_close, take_close};
 
@@ -19,6 +19,8 @@ pub enum BooksCommand {
     RecordReconciliation(ReconciliationRecord),
     /// Kind 4: from now on the file of a batch of payouts may leave.
     ExportPayouts(ExportRecord),
+    /// Kind 5: what a bank says of a batch, to be told what is to become of its holds.
+    AnswerPayouts(AnswerRecord),
 }
 
 const VERSION: u8 = 1;
@@ -26,6 +28,7 @@ const CLOSE_DAY: u8 = 1;
 const CLOSE_NEXT: u8 = 2;
 const RECORD_RECONCILIATION: u8 = 3;
 const EXPORT_PAYOUTS: u8 = 4;
+const ANSWER_PAYOUTS: u8 = 5;
 
 impl BooksCommand {
     /// As the body of a command.
@@ -39,6 +42,7 @@ impl BooksCommand {
                 record.put(start.u8(RECORD_RECONCILIATION)).finish()
             }
             Self::ExportPayouts(record) => record.put(start.u8(EXPORT_PAYOUTS)).finish(),
+            Self::AnswerPayouts(record) => record.put(start.u8(ANSWER_PAYOUTS)).finish(),
         }
     }
 
@@ -53,6 +57,7 @@ impl BooksCommand {
                 Self::RecordReconciliation(ReconciliationRecord::take(&mut fields)?)
             }
             (VERSION, EXPORT_PAYOUTS) => Self::ExportPayouts(ExportRecord::take(&mut fields)?),
+            (VERSION, ANSWER_PAYOUTS) => Self::AnswerPayouts(AnswerRecord::take(&mut fields)?),
             _ => return None,
         };
         fields.end()?;

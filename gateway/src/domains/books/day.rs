@@ -1,6 +1,7 @@
 //! The days of the books.
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::civil::Date;
 use khlong_crdt::time::UnixMillis;
@@ -69,5 +70,22 @@ impl Day {
 impl fmt::Display for Day {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.date().fmt(formatter)
+    }
+}
+
+/// What is no day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write a day of the Common Era from 1970 on as 2026-11-27")]
+pub struct NoDay;
+
+/// `2026-11-27`.
+impl FromStr for Day {
+    type Err = NoDay;
+
+    fn from_str(text: &str) -> Result<Self, NoDay> {
+        let date: Option<Date> = text.parse().ok();
+        date.filter(|_| text.len() == 10)
+            .and_then(Self::from_date)
+            .ok_or(NoDay)
     }
 }

@@ -21,9 +21,12 @@ mod totals;
 
 pub use amount::decimal;
 pub use close::DAY_CLOSED;
-pub use closes::{CloseError, close_of, close_totals, closes, due_day, last_close, verify_closes};
+pub use closes::{
+    CloseError, DueDays, close_classes, close_of, close_totals, closes, due_day, due_days,
+    last_close, verify_closes,
+};
 pub use commands::{BooksCommand, CloseAnswer};
-pub use day::Day;
+pub use day::{Day, NoDay};
 pub use statement::{
     AccountStatement, StatementError, StatementQuery, cursor, parse_cursor, statement,
 };
@@ -71,6 +74,7 @@ impl Domain for Books {
                 Ok(reconciliation::record(context, &record)?.encode())
             }
             BooksCommand::ExportPayouts(record) => Ok(payout::export(context, &record)?.encode()),
+            BooksCommand::AnswerPayouts(record) => Ok(payout::answer(context, &record)?.encode()),
         }
     }
 

@@ -109,7 +109,9 @@ pub fn statement(
         start: from.start(),
         end: to.end(),
     };
-    let told = ledger::statement(rows, id, period, max)?;
+    // Of a later page the bounds alone are of use.
+    let first_max = if after.is_some() { 1 } else { max };
+    let told = ledger::statement(rows, id, period, first_max)?;
     let page = match after {
         None => told.page,
         Some(_) => lines(rows, id, period, Direction::Forward, after, max)?,

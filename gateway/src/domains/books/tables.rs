@@ -175,9 +175,29 @@ pub(super) fn total(
 /// What all classes moved so far on a day.
 pub(super) fn totals(rows: &dyn Rows, day: Day) -> Result<DayTotals, StoreError> {
     let mut totals = DayTotals::default();
+    each_total(rows, day, None, &mut |class, sums| {
+        totals.0.insert(class, sums);
+        ControlFlow::Continue(())
+    })?;
+    Ok(totals)
+}
+
+/// Shows `visit` what each class behind `after` moved so far on a day.
+pub(super) fn each_total(
+    rows: &dyn Rows,
+    day: Day,
+    after: Option<AccountClass>,
+    visit: &mut dyn FnMut(AccountClass, ClassTotals) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    let mut range = KeyRange::prefix(&day_key(day));
+    if let Some(after) = after {
+        range.start = total_key(day, after);
+        // The first key behind it.
+        range.start.push(0);
+    }
     rows.scan(
         Table::BooksCloseTotal,
-        &KeyRange::prefix(&day_key(day)),
+        &range,
         Direction::Forward,
         &mut |key, row| {
             let mut fields = Decoder::new(key);
@@ -191,9 +211,7 @@ pub(super) fn totals(rows: &dyn Rows, day: Day) -> Result<DayTotals, StoreError>
             let found = class.zip(ClassTotals::decode(row));
             let (class, sums) =
                 found.ok_or_else(|| StoreError::corrupt(Table::BooksCloseTotal, key, LAYOUT))?;
-            totals.0.insert(class, sums);
-            Ok(ControlFlow::Continue(()))
+            Ok(visit(class, sums))
         },
-    )?;
-    Ok(totals)
+    )
 }

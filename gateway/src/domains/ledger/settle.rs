@@ -187,7 +187,10 @@ pub(super) fn next_expiry(rows: &dyn Rows) -> Result<Option<UnixMillis>, StoreEr
 fn expire(working: &mut Working<'_, '_, '_>, place: Place) -> Result<(), ApplyError> {
     let (pending, _) = working.record(place)?;
     let (mut debit, mut credit) = accounts(working, &pending)?;
-    release(&pending, &mut debit, &mut credit, true)?;
+    // Mutant: what expired goes on holding.
+    if cfg!(not(khlong_mutant = "expiry")) {
+        release(&pending, &mut debit, &mut credit, true)?;
+    }
     let record = Transfer {
         id: 0,
         pending_id: pending.id,

@@ -1,6 +1,7 @@
 //! The invariant of double entry, over all accounts.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::ControlFlow;
 
 use khlong_store::engine::Direction;
@@ -43,6 +44,29 @@ impl Sum {
     pub fn plus(&mut self, other: Self) {
         self.add(other.low);
         self.carries += other.carries;
+    }
+}
+
+/// In decimal.
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.carries == 0 {
+            return self.low.fmt(f);
+        }
+        // 64 bits at a time, the highest first; each rest and what follows it fit into 128.
+        const PART: u128 = 1_000_000_000_000_000_000;
+        const LOW: u128 = u64::MAX as u128;
+        let mut limbs = [self.carries.into(), self.low >> 64, self.low & LOW];
+        let mut text = String::new();
+        while limbs != [0, 0, 0] {
+            let rest = limbs.iter_mut().fold(0, |rest, limb| {
+                let all = rest << 64 | *limb;
+                *limb = all / PART;
+                all % PART
+            });
+            text = format!("{rest:018}{text}");
+        }
+        f.write_str(text.trim_start_matches('0'))
     }
 }
 

@@ -24,7 +24,7 @@ pub(in crate::http) struct LinesPage {
 
 /// One movement of an account.
 #[derive(Debug, Serialize, ToSchema)]
-struct LineAnswer {
+pub(in crate::http) struct LineAnswer {
     /// Where it stands: a cursor.
     cursor: String,
     /// When, RFC 3339.
@@ -59,11 +59,12 @@ impl From<Line> for LineAnswer {
 }
 
 /// `entry-index`.
-fn cursor(place: Place) -> String {
+pub(in crate::http) fn cursor(place: Place) -> String {
     format!("{}-{}", place.seq.0, place.index)
 }
 
-fn place(cursor: &str) -> Option<Place> {
+/// Reads what [`cursor`] wrote.
+pub(in crate::http) fn place(cursor: &str) -> Option<Place> {
     let (seq, index) = cursor.split_once('-')?;
     let seq = parse(seq)?;
     // A place behind the last number has no place after it.

@@ -2,8 +2,8 @@
 
 pub(super) mod accounts;
 pub(super) mod assets;
-mod lines;
-mod number;
+pub(super) mod lines;
+pub(super) mod number;
 pub(super) mod transfers;
 
 use axum::extract::rejection::PathRejection;
@@ -102,7 +102,8 @@ fn results(
     Ok(results)
 }
 
-fn rejected(rejection: Rejection) -> Problem {
+/// Why a command as a whole was not carried out.
+pub(super) fn rejected(rejection: Rejection) -> Problem {
     let kind = match rejection {
         Rejection::Malformed | Rejection::TooLarge => ProblemKind::Rejected,
         Rejection::UnknownDomain
@@ -121,9 +122,9 @@ pub(super) fn answer(body: &impl Serialize) -> Response {
 }
 
 /// The part of an address that is an id; it may be no text.
-type IdPath = Result<Path<String>, PathRejection>;
+pub(super) type IdPath = Result<Path<String>, PathRejection>;
 
-fn id(path: IdPath) -> Result<u128, Problem> {
+pub(super) fn id(path: IdPath) -> Result<u128, Problem> {
     path.ok()
         .and_then(|Path(text)| number::parse(&text))
         .ok_or_else(|| Problem::malformed("an id is a whole number in decimal, below 2^128"))

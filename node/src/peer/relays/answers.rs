@@ -34,6 +34,17 @@ impl Peer {
     ) -> Result<(), NodeError> {
         let at = match step {
             Step::Goes(at) => at,
+            Step::Ended(At::Own { .. }) if reoffer.is_whole => {
+                self.others_from(relay, timeline, Class::Text)
+            }
+            Step::Ended(At::Others {
+                class: Class::Control | Class::Text,
+                ..
+            }) => self.others_from(relay, timeline, Class::Bulk),
+            Step::Ended(At::Others { .. }) => {
+                self.note_given(relay, timeline, &reoffer)?;
+                return self.end_reoffer(relay, timeline);
+            }
             Step::Ended(At::Own { .. }) => return self.end_reoffer(relay, timeline),
             Step::Ended(At::Control {
                 rounds,
@@ -46,7 +57,12 @@ impl Peer {
                 has_refused: false,
                 has_stored: false,
             },
-            Step::Ended(At::Control { .. }) => reoffer.resume.take().unwrap_or(At::OWN),
+            Step::Ended(At::Control { has_refused, .. }) => {
+                if has_refused {
+                    self.note_refusing(relay, timeline, ErrorCode::NotAdmitted)?;
+                }
+                reoffer.resume.take().unwrap_or(At::OWN)
+            }
         };
         self.set_reoffer(relay, timeline, Reoffer { at, ..reoffer })
     }
@@ -76,7 +92,11 @@ impl Peer {
             match *outcome {
                 AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
                     has_stored |= matches!(outcome, AppendOutcome::Stored { .. });
-                    self.kept_again(relay, timeline, offered, place, proof.as_ref())?;
+                    self.note_taken(relay, timeline, &offered.id)?;
+                    // What a relay promises of others' text it promises to them.
+                    let is_others = matches!(reoffer.at, At::Others { .. });
+                    let proof = proof.as_ref().filter(|_| !is_others);
+                    self.kept_again(relay, timeline, offered, place, proof)?;
                 }
                 // It is offered again, with what stopped.
                 AppendOutcome::Refused { .. } if stop.is_some() => {}
@@ -84,15 +104,21 @@ impl Peer {
                     code,
                     retry_after_ms,
                 } => {
-                    let is_own = !reoffer.is_in_control();
-                    let has_round =
-                        is_of_admission(code) && (has_stored || !reoffer.is_out_of_rounds());
-                    if code.is_retryable() || is_own && (has_round || self.has_no_place(timeline)) {
+                    let is_own = matches!(reoffer.at, At::Own { .. });
+                    let has_round = !reoffer.is_in_control()
+                        && is_of_admission(code)
+                        && (has_stored || !reoffer.is_out_of_rounds());
+                    let waits = has_round || is_own && self.has_no_place(timeline);
+                    if code.is_retryable() || waits {
                         self.pause_for(now, relay, timeline, offered.class, code, retry_after_ms);
                         stop = Some((offered.before, code));
                         continue;
                     }
                     has_refused |= is_of_admission(code);
+                    // Of keys and permissions what the last round says counts.
+                    if !(reoffer.is_in_control() && is_of_admission(code)) {
+                        self.note_refusing(relay, timeline, code)?;
+                    }
                     self.with_batch(|batch| receipts::forget(batch, &offered.id, &relay))?;
                     if is_own {
                         self.refused_again(now, relay, offered.id, place, code)?;
@@ -216,6 +242,6 @@ fn mark(at: At, refused: bool, stored: bool) -> At {
             has_refused: has_refused | refused,
             has_stored: has_stored | stored,
         },
-        At::Own { .. } => at,
+        At::Own { .. } | At::Others { .. } => at,
     }
 }

@@ -135,6 +135,12 @@ impl Peer {
         {
             link.last_stored = Some(now.wall);
         }
+        let is_new = |outcome: &AppendOutcome| matches!(outcome, AppendOutcome::Stored { .. });
+        if outcomes.iter().any(is_new)
+            && let Some(link) = self.links.get_mut(&relay)
+        {
+            link.note_useful();
+        }
         let offered = match offered {
             Offered::Queued(offered) => offered,
             Offered::Again(portion) => {
@@ -144,6 +150,9 @@ impl Peer {
         for ((place, outcome), proof) in offered.iter().zip(outcomes).zip(proofs) {
             match *outcome {
                 AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
+                    if let Some(id) = self.outbox.get(*place).map(|it| it.entry.id) {
+                        self.note_taken(relay, place.timeline, &id)?;
+                    }
                     self.stored_at_relay(relay, *place, proof.as_ref())?;
                 }
                 AppendOutcome::Refused {
@@ -157,6 +166,7 @@ impl Peer {
                     if is_for_now {
                         self.put_off(now, relay, *place, code, retry_after_ms)?;
                     } else {
+                        self.note_refusing(relay, place.timeline, code)?;
                         let carriers = self.book.carriers_of(place.timeline);
                         self.refused_at_relay(relay, *place, code, &carriers)?;
                     }

@@ -3,7 +3,10 @@
 mod answers;
 mod appends;
 mod behind;
+mod missed;
+mod others;
 mod portions;
+mod refusals;
 mod reoffer;
 mod rounds;
 mod subscriptions;
@@ -92,6 +95,9 @@ impl Peer {
                     self.held.push(PeerOutput::Disconnect { relay });
                     let reason = "the relay did not answer an append in time".to_owned();
                     self.lost(now, relay, reason);
+                }
+                LinkState::Up(_) if link.unseen.until.is_some_and(|at| at <= now.monotonic) => {
+                    self.bring_unseen(now, relay)?;
                 }
                 LinkState::Up(ref mut live) => {
                     if live.offer_after.is_some_and(|at| at <= now.monotonic) {
@@ -219,16 +225,21 @@ impl Peer {
     }
 
     /// The handshake is over.
-    fn ready(&mut self, relay: RelayKey, log: Option<(LogId, u32)>) -> Result<(), NodeError> {
+    fn ready(
+        &mut self,
+        now: Now,
+        relay: RelayKey,
+        log: Option<(LogId, u32)>,
+    ) -> Result<(), NodeError> {
         if let Some(log) = log {
             self.meet_log(relay, log)?;
         }
         if let Some(link) = self.links.get_mut(&relay) {
-            link.failures = 0;
             link.last_error = None;
             link.wrong_key = false;
             if let Some(live) = link.live() {
                 live.ready = true;
+                live.ready_at = Some(now.monotonic);
             }
             self.tell_relay(relay);
         }
@@ -252,8 +263,7 @@ impl Peer {
     ) {
         for (timeline, code) in refused {
             tracing::warn!(%timeline, %code, "the relay refused a subscription");
-            // What is not shown is nothing to wait for.
-            self.merged(relay, timeline, class);
+            self.not_shown(relay, timeline, class);
             // Once the relay knows it again, it is asked for again; one lane is enough to say so.
             if rewound
                 && class == Class::Control
@@ -273,7 +283,7 @@ impl Peer {
     ) -> Result<Vec<Input>, NodeError> {
         match event {
             SessionEvent::Ready { hello, .. } => {
-                self.ready(relay, hello.log)?;
+                self.ready(now, relay, hello.log)?;
                 Ok(Vec::new())
             }
             SessionEvent::Pushed {
@@ -285,7 +295,7 @@ impl Peer {
                 if let Some(link) = self.links.get_mut(&relay) {
                     link.note_pushed(now.wall, entries.len() as u64);
                 }
-                self.pushed(relay, class, backfill, &entries, cursor)
+                self.pushed(now, relay, (class, backfill), &entries, cursor)
             }
             SessionEvent::Subscribed {
                 class,
@@ -313,8 +323,10 @@ impl Peer {
                 }
                 if let Some(code) = code {
                     tracing::warn!(%timeline, %code, "the relay ended a subscription");
+                    self.not_shown(relay, timeline, class);
+                } else {
+                    self.merged(relay, timeline, class);
                 }
-                self.merged(relay, timeline, class);
                 Ok(Vec::new())
             }
             SessionEvent::CaughtUp { class, cursor } => {

@@ -19,6 +19,7 @@ use khlong_store::tables::receipts::Promise;
 use khlong_store::tables::timelines::{author_ids, get, index};
 use khlong_sync::limits::{APPEND_BYTES_MAX, APPEND_ENVELOPES_MAX};
 
+use super::others::read_others;
 use super::reoffer::own_chains;
 use crate::error::NodeError;
 use crate::peer::batch::{INPUT_BYTES_MAX, ROW_BYTES_MAX};
@@ -31,7 +32,7 @@ const PORTION_ENVELOPES_MAX: usize = APPEND_ENVELOPES_MAX;
 /// Bytes in one portion, which holds at least one envelope.
 const PORTION_BYTES_MAX: usize = APPEND_BYTES_MAX;
 /// Rows that are looked at for one portion; most may need no offer.
-const LOOKS_MAX: usize = 1_024;
+pub(super) const LOOKS_MAX: usize = 1_024;
 
 /// What the rows of one portion may take: receipts that are forgotten or put, and the cursor.
 const PORTION_ROWS_BYTES_MAX: usize = (PORTION_ENVELOPES_MAX + 1) * 2 * ROW_BYTES_MAX;
@@ -55,7 +56,7 @@ impl Portion {
     pub(super) fn end_for(&self, reoffer: &Reoffer) -> Step {
         match self.end {
             Step::Ended(at) if self.ends != reoffer.ends => Step::Goes(match at {
-                At::Control { .. } => at,
+                At::Control { .. } | At::Others { .. } => at,
                 At::Own { .. } => self.offered.last().map_or(self.start, |it| it.before),
             }),
             end @ (Step::Goes(_) | Step::Ended(_)) => end,
@@ -82,23 +83,23 @@ pub(super) enum Step {
 
 /// A portion while it is read.
 #[derive(Default)]
-struct Draft {
+pub(super) struct Draft {
     offered: Vec<Offered>,
     envelopes: Vec<VerifiedEnvelope>,
     bytes: usize,
-    looks: usize,
+    pub(super) looks: usize,
     /// Go by the outbox; what the relay promised before counts no more.
     by_outbox: Vec<EnvelopeId>,
 }
 
 impl Draft {
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.offered.len() + self.by_outbox.len() >= PORTION_ENVELOPES_MAX
             || self.looks >= LOOKS_MAX
     }
 
     /// Whether it fits.
-    fn takes(&mut self, envelope: VerifiedEnvelope, before: At) -> bool {
+    pub(super) fn takes(&mut self, envelope: VerifiedEnvelope, before: At) -> bool {
         let bytes = self.bytes + envelope.bytes().len();
         if bytes > PORTION_BYTES_MAX && !self.envelopes.is_empty() {
             return false;
@@ -115,21 +116,21 @@ impl Draft {
 }
 
 /// What is asked of a cursor at one envelope.
-struct Look<'a> {
+pub(super) struct Look<'a> {
     relay: RelayKey,
     log: Option<(LogId, u32)>,
-    reoffer: Reoffer,
+    pub(super) reoffer: Reoffer,
     waiting: &'a BTreeMap<EnvelopeId, (bool, bool)>,
 }
 
-enum Fate {
+pub(super) enum Fate {
     Offer(VerifiedEnvelope),
     ByOutbox,
     Pass,
 }
 
 impl Look<'_> {
-    fn fate(&self, batch: &Batch<'_>, id: &EnvelopeId) -> Result<Fate, StoreError> {
+    pub(super) fn fate(&self, batch: &Batch<'_>, id: &EnvelopeId) -> Result<Fate, StoreError> {
         let stored = match get(batch, id) {
             Ok(Some(stored)) => stored,
             // A damaged row costs its envelope and no other.
@@ -145,7 +146,9 @@ impl Look<'_> {
         let is_repeated = match self.reoffer.at {
             At::Control { rounds, .. } => rounds > 0,
             At::Own { .. } if is_for => return Ok(Fate::ByOutbox),
-            At::Own { .. } => envelope.class() == Class::Control,
+            // Of a log that was rolled back a promise says nothing.
+            At::Own { .. } => envelope.class() == Class::Control || !self.reoffer.is_rolled_back,
+            At::Others { .. } => false,
         };
         if is_repeated && self.has_promised(batch, id)? {
             return Ok(Fate::Pass);
@@ -249,6 +252,9 @@ impl Peer {
         let batch = self.store.batch_on(std::mem::take(&mut self.overlay));
         let read = match (reoffer.at, self.timelines.get(&timeline)) {
             (At::Own { .. }, Some(open)) => read_own(&batch, open, &look),
+            (At::Others { class, after }, Some(open)) => {
+                read_others(&batch, open, (class, after), &look)
+            }
             (At::Control { .. }, _) | (_, None) => read_control(&batch, timeline, &look),
         };
         self.overlay = batch.into_overlay();
@@ -275,11 +281,11 @@ fn read_control(
             has_refused,
             has_stored,
         },
-        At::Own { .. } => end,
+        At::Own { .. } | At::Others { .. } => end,
     };
     let mut after = match end {
         At::Control { after, .. } => after,
-        At::Own { .. } => return Ok((draft, Step::Ended(end))),
+        At::Own { .. } | At::Others { .. } => return Ok((draft, Step::Ended(end))),
     };
     let page = index(batch, &timeline, Class::Control, after, upto, LOOKS_MAX)?;
     for (arrival, id) in &page {

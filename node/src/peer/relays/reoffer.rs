@@ -83,6 +83,10 @@ impl Peer {
             // What was left is owed a goodbye at most.
             if self.book.follows(timeline) || self.outbox.of(timeline).next().is_some() {
                 self.begin_reoffer(relay, timeline, is_rolled_back)?;
+                self.forget_heard(relay, timeline)?;
+                if self.forget_given(relay, timeline)? {
+                    self.bring_whole(relay, timeline)?;
+                }
                 // What waits goes before what was stored once.
                 self.outbox.lost_all_at(timeline, relay);
             }
@@ -110,8 +114,11 @@ impl Peer {
     ) -> Result<(), NodeError> {
         let begun = self.with_batch(|batch| Reoffer::of_all(batch, &timeline))?;
         let Some(begun) = begun else { return Ok(()) };
+        self.forget_refusing(relay, timeline)?;
+        let known = self.reoffers.get(relay, timeline);
         let reoffer = Reoffer {
             is_rolled_back,
+            is_whole: known.is_some_and(|it| it.is_whole),
             ..begun
         };
         self.set_reoffer(relay, timeline, reoffer)?;
@@ -166,26 +173,38 @@ impl Peer {
     /// Envelopes that `relay` is still to be offered again: at most so many, as what it was
     /// given meanwhile in another way is counted too.
     pub(in crate::peer) fn left_to_reoffer(&self, relay: RelayKey) -> u64 {
-        let left = |(timeline, reoffer): (TimelineId, &Reoffer)| {
-            let open = self.timelines.get(&timeline);
-            let own = open.map_or(Ok(Vec::new()), |open| own_chains(&self.store, open));
-            let own = own.unwrap_or_default();
-            let own = own.into_iter().map(|(author, highest)| match reoffer.at {
-                At::Own { author: at, seq } if author == at => highest.0.saturating_sub(seq.0),
-                At::Own { author: at, .. } if author < at => 0,
-                At::Own { .. } | At::Control { .. } => highest.0,
-            });
-            let control = match reoffer.at {
-                At::Control { after, .. } => {
-                    let of_all = totals(&self.store, &timeline, Class::Control, after);
-                    of_all.map_or(0, |of_all| of_all.envelopes)
-                }
-                At::Own { .. } => 0,
-            };
-            // One that is under way is never "nothing".
-            own.sum::<u64>().saturating_add(control).max(1)
+        let all = self.reoffers.of(relay);
+        let left = all.map(|(timeline, reoffer)| self.left_of(relay, timeline, reoffer));
+        left.sum()
+    }
+
+    /// The same of one timeline.
+    pub(in crate::peer) fn left_in(&self, relay: RelayKey, timeline: TimelineId) -> u64 {
+        let reoffer = self.reoffers.get(relay, timeline);
+        reoffer.map_or(0, |reoffer| self.left_of(relay, timeline, reoffer))
+    }
+
+    fn left_of(&self, relay: RelayKey, timeline: TimelineId, reoffer: &Reoffer) -> u64 {
+        let open = self.timelines.get(&timeline);
+        let own = open.map_or(Ok(Vec::new()), |open| own_chains(&self.store, open));
+        let own = own.unwrap_or_default();
+        let own = own.into_iter().map(|(author, highest)| match reoffer.at {
+            At::Own { author: at, seq } if author == at => highest.0.saturating_sub(seq.0),
+            At::Own { author: at, .. } if author < at => 0,
+            At::Own { .. } | At::Control { .. } => highest.0,
+            At::Others { .. } => 0,
+        });
+        let control = match reoffer.at {
+            At::Control { after, .. } => {
+                let of_all = totals(&self.store, &timeline, Class::Control, after);
+                of_all.map_or(0, |of_all| of_all.envelopes)
+            }
+            At::Own { .. } | At::Others { .. } => 0,
         };
-        self.reoffers.of(relay).map(left).sum()
+        let others = self.left_of_others(relay, timeline, reoffer);
+        // One that is under way is never "nothing".
+        let left = own.sum::<u64>().saturating_add(control);
+        left.saturating_add(others).max(1)
     }
 
     /// Whether a relay's promise for an envelope of one's own stands: its log may be gone

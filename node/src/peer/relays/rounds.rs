@@ -120,7 +120,7 @@ impl Peer {
                 held_up.map(|(timeline, it)| (timeline, *it)).collect();
             for (timeline, known) in held_up {
                 let (at, resume) = match known.at {
-                    At::Own { .. } => (At::AGAIN, Some(known.at)),
+                    At::Own { .. } | At::Others { .. } => (At::AGAIN, Some(known.at)),
                     At::Control { .. } => (known.at, known.resume),
                 };
                 let forgiven = Reoffer {

@@ -2,6 +2,7 @@
 
 use khlong_crdt::class::{Class, Cursor};
 use khlong_crdt::id::{ArrivalSeq, RelayKey, TimelineId};
+use khlong_crdt::time::Now;
 use khlong_store::tables::cursors;
 use khlong_sync::replica::Arrival;
 use khlong_sync::session::input::Input;
@@ -14,7 +15,7 @@ use crate::peer::outbox::Waiting;
 use crate::peer::reoffers::Reoffer;
 
 impl Peer {
-    /// Timelines that were left while they were shown here.
+    /// Timelines that were left, or moved away, while they were shown here.
     pub(super) fn unsubscriptions(&mut self, relay: RelayKey) -> Vec<Input> {
         let Some(live) = self.links.get_mut(&relay).and_then(Link::live) else {
             return Vec::new();
@@ -23,10 +24,14 @@ impl Peer {
             .subscribed
             .iter()
             .copied()
-            .filter(|timeline| !self.book.follows(*timeline))
+            .filter(|timeline| {
+                !self.book.follows(*timeline) || !self.book.carriers_of(*timeline).contains(&relay)
+            })
             .collect();
         for timeline in &left {
             live.subscribed.remove(timeline);
+            live.not_shown.remove(timeline);
+            live.asked_last.remove(timeline);
             live.backfilling.retain(|(of, _)| of != timeline);
         }
         left.into_iter()
@@ -72,6 +77,7 @@ impl Peer {
         if !wanted.is_empty() {
             let is_first = !std::mem::replace(&mut live.has_subscribed, true);
             live.subscribed.extend(&wanted);
+            live.not_shown.retain(|timeline| !wanted.contains(timeline));
             if is_first {
                 live.caught_up = [false; 4];
             }
@@ -191,9 +197,9 @@ impl Peer {
 
     pub(super) fn pushed(
         &mut self,
+        now: Now,
         relay: RelayKey,
-        class: Class,
-        backfill: Option<TimelineId>,
+        (class, backfill): (Class, Option<TimelineId>),
         entries: &[Arrival],
         cursor: Cursor,
     ) -> Result<Vec<Input>, NodeError> {
@@ -209,7 +215,13 @@ impl Peer {
                 .map_err(NodeError::Store)?;
         }
         for entry in entries {
-            self.receive(&entry.envelope, entry.received_at)?;
+            let new = self.receive(&entry.envelope, entry.received_at)?;
+            if let Some(link) = self.links.get_mut(&relay).filter(|_| new.is_some()) {
+                link.note_useful();
+            }
+            if class == Class::Control {
+                self.control_arrived(now, relay, &entry.envelope, new)?;
+            }
         }
         // In the same batch as what it passes: a crash in between loses neither.
         self.with_batch(|batch| match backfill {
@@ -235,6 +247,14 @@ impl Peer {
         self.progress(relay, |live| {
             live.backfilling.remove(&(timeline, class));
         });
+    }
+
+    /// What is not shown is nothing to wait for, and not read either.
+    pub(super) fn not_shown(&mut self, relay: RelayKey, timeline: TimelineId, class: Class) {
+        if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
+            live.not_shown.insert(timeline);
+        }
+        self.merged(relay, timeline, class);
     }
 
     /// Notes progress, and tells whoever watches when nothing is missing any more.

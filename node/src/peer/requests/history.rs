@@ -9,18 +9,23 @@ const LOG_MESSAGES_MAX: usize = 10_000;
 
 impl Peer {
     pub(super) fn log(
-        &self,
+        &mut self,
         timeline: &str,
         from: Option<usize>,
         limit: Option<usize>,
     ) -> Result<Response, NodeError> {
         let (id, open) = self.find_timeline(timeline)?;
-        let limit = limit.unwrap_or(LOG_MESSAGES_DEFAULT).min(LOG_MESSAGES_MAX);
         let count = open.message_count();
+        let limit = limit.unwrap_or(LOG_MESSAGES_DEFAULT).min(LOG_MESSAGES_MAX);
         let from = from
             .unwrap_or_else(|| count.saturating_sub(limit))
             .min(count);
         let to = from.saturating_add(limit).min(count);
+        // Whoever looks comes again, and the next message goes to the newest page.
+        if let Some(open) = self.timelines.get_mut(&id) {
+            open.unpack(from..to);
+        }
+        let (_, open) = self.find_timeline(timeline)?;
         let messages = open.messages(from..to);
         let names = Names::of(open);
         let messages: Vec<MessageView> = messages

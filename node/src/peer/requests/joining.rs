@@ -3,7 +3,7 @@
 use khlong_crdt::address::{INVITE_RELAYS_MAX, InviteLink};
 use khlong_crdt::class::Class;
 use khlong_crdt::id::{RelayKey, Seq, TimelineId};
-use khlong_crdt::time::{Monotonic, Now};
+use khlong_crdt::time::Now;
 use khlong_document::keys::invite::{InviteError, InviteSecret};
 use khlong_document::membership::joining::join;
 use khlong_document::timeline::Timeline;
@@ -36,6 +36,7 @@ impl Peer {
             })?;
         let relays: Vec<String> = link.relays.iter().map(ToString::to_string).collect();
         let (is_joining, follows) = (self.is_joining(id), self.book.follows(id));
+        let is_told = follows && !is_joining && self.take_relays_of(now, id, &link.relays)?;
         match self.timelines.get(&id) {
             None => self.begin_joining(now, id, &invite, relays)?,
             Some(open) if is_joining => {
@@ -47,6 +48,8 @@ impl Peer {
                     self.begin_joining(now, id, &invite, relays)?;
                 }
             }
+            // It tells where the timeline is by now, and is not used up.
+            Some(_) if is_told => {}
             Some(_) if follows => {
                 return Err(NodeError::Usage(
                     "this node is in that timeline already".to_owned(),
@@ -103,7 +106,7 @@ impl Peer {
             if live.subscribed.contains(&id) {
                 // Asked for under the old key: a new connection asks anew.
                 self.held.push(PeerOutput::Disconnect { relay: *relay });
-                link.back_off(Monotonic(0), "a timeline is joined anew".to_owned(), 0);
+                link.begin_anew();
             }
         }
         Ok(())

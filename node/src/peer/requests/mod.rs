@@ -1,5 +1,6 @@
 //! Requests of a person, each answered from memory and staged for the commit.
 
+mod carriers;
 mod history;
 mod joining;
 mod messages;
@@ -27,7 +28,9 @@ impl Peer {
         let before = self.overlay.bytes();
         let answered = self.answer(now, request);
         let is_half_done = answered.is_err() && self.overlay.bytes() != before;
-        let offered = self.owe_receipts(now).and_then(|()| self.offer_outbox(now));
+        let owed = self.owe_receipts(now);
+        let moved = owed.and_then(|()| self.follow_moves(now));
+        let offered = moved.and_then(|()| self.offer_outbox(now));
         match (answered, offered) {
             (Ok(response), Ok(())) => response,
             (_, Err(error)) | (Err(error), Ok(())) => {
@@ -72,6 +75,15 @@ impl Peer {
                 })
             }
             Request::TimelineLeave { timeline } => self.timeline_leave(now, &timeline),
+            Request::TimelineRelayAdd { timeline, relay } => {
+                self.carrier_add(now, &timeline, &relay)
+            }
+            Request::TimelineRelayRm {
+                timeline,
+                relay,
+                force,
+            } => self.carrier_remove(now, &timeline, &relay, force),
+            Request::TimelineRelayLs { timeline } => self.carriers(&timeline),
             Request::TimelineMute { timeline, muted } => self.timeline_mute(&timeline, muted),
             Request::Block { author, timeline } => self.block(now, &author, timeline.as_deref()),
             Request::Unblock { author, timeline } => self.unblock(&author, timeline.as_deref()),

@@ -34,6 +34,10 @@ impl Peer {
         let has_adopted = !adopted.is_empty();
         self.save_book()?;
         self.link_to(now, parsed.clone());
+        // What a timeline says of it counts again.
+        for timeline in self.timelines.keys() {
+            self.moves.look_at(*timeline);
+        }
         for timeline in adopted {
             self.fetch_all(now, timeline, &[parsed.to_string()])?;
             self.offer_again(parsed.key, timeline)?;
@@ -83,7 +87,7 @@ impl Peer {
     }
 
     /// A relay by its address, its key, or the start of either.
-    fn resolve_relay(&self, name: &str) -> Result<RelayKey, NodeError> {
+    pub(super) fn resolve_relay(&self, name: &str) -> Result<RelayKey, NodeError> {
         let name = name.trim_start_matches(SCHEME);
         let is_called = |address: &str| {
             let address = address.trim_start_matches(SCHEME);

@@ -72,7 +72,7 @@ impl Peer {
     }
 
     /// Asks these relays for the timeline, from its beginning.
-    pub(super) fn fetch_all(
+    pub(in crate::peer) fn fetch_all(
         &mut self,
         now: Now,
         id: TimelineId,
@@ -116,14 +116,7 @@ impl Peer {
         let sealed = self.vault.seal(&name, &secrets.to_bytes(), nonce);
         self.with_batch(|batch| named::put(batch, Named::Secret, name.as_bytes(), sealed))?;
         self.fetch_all(now, id, &relays)?;
-        let entry = TimelineEntry {
-            relays,
-            followed: true,
-            introduce: false,
-            renew_author: false,
-            read_messages: 0,
-            muted: false,
-        };
+        let entry = TimelineEntry::new(relays);
         self.book.timelines.insert(id.to_string(), entry);
         self.timelines
             .insert(id, Timeline::new(id, secrets.clone()));
@@ -146,17 +139,22 @@ impl Peer {
             .get(&id.to_string())
             .map_or(&[][..], |entry| &entry.relays);
         // A link has room for so many, each once; the first was added first.
+        let staying = self.staying(id);
         let mut named: Vec<RelayAddress> = Vec::new();
         for address in relays {
             let relay = relay_address(address)?;
-            if named.len() < INVITE_RELAYS_MAX && named.iter().all(|other| other.key != relay.key) {
+            let has_room = named.len() < INVITE_RELAYS_MAX;
+            let is_new = named.iter().all(|other| other.key != relay.key);
+            if has_room && is_new && staying.contains(&relay.key) {
                 named.push(relay);
             }
         }
         let relays = named;
         if relays.is_empty() {
             return Err(NodeError::Usage(
-                "an invite names a relay; run `khlong relay add` first".to_owned(),
+                "an invite names a relay that stays; run `khlong relay add`, or `khlong timeline relay add` for \
+                 a timeline that is leaving its relays, first"
+                    .to_owned(),
             ));
         }
         let card: Option<UserCard> = to

@@ -135,6 +135,32 @@ fn what_a_relay_acknowledged_before_it_died_is_brought_to_the_other() {
 }
 
 #[test]
+fn a_fault_behind_every_greeting_is_met_with_patience() {
+    let mut world = trio(5);
+    let before = world.connections_made();
+    for _ in 0..600 {
+        world.run_ms(100);
+        world.hang_up("som", A);
+    }
+    let made = world.connections_made() - before;
+    assert!((5..20).contains(&made), "{made} in a minute");
+    // A connection that stands, or brings something new, ends that.
+    world.run_ms(30_000);
+    let before = world.connections_made();
+    world.hang_up("som", A);
+    world.run_ms(500);
+    assert_eq!(world.connections_made() - before, 1);
+    for n in 0..20 {
+        world.send("som", &n.to_string());
+        world.run_ms(200);
+        world.hang_up("som", A);
+        world.run_ms(400);
+    }
+    let made = world.connections_made() - before;
+    assert!(made >= 20, "{made} where each brought something");
+}
+
+#[test]
 fn a_timeline_has_at_most_as_many_relays_as_an_invite_names() {
     let mut world = World::new(3, &["mali"]);
     let (a, b) = (world.address(A), world.address(B));

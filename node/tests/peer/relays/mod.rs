@@ -2,5 +2,7 @@
 
 mod admission;
 mod failover;
+mod leaving;
+mod moving;
 mod people;
 mod world;

@@ -30,11 +30,16 @@ impl World {
     }
 
     pub(super) fn link(&mut self, name: &'static str) -> String {
+        self.link_for(name, 0)
+    }
+
+    /// A link that lives so long; 0 = for ever.
+    pub(super) fn link_for(&mut self, name: &'static str, expires_in_s: u64) -> String {
         let request = Request::TimelineInvite {
             timeline: "canal".to_owned(),
             to: None,
             read_only: false,
-            expires_in_s: 0,
+            expires_in_s,
         };
         match self.ask(name, request) {
             Response::Invite { link, .. } => link,
@@ -72,6 +77,19 @@ impl World {
         match self.ask(name, request) {
             Response::Messages { messages, .. } => messages,
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// None either where the timeline is not called by its title yet.
+    pub(super) fn messages_or_none(&mut self, name: &'static str) -> Vec<MessageView> {
+        let request = Request::Log {
+            timeline: "canal".to_owned(),
+            from: Some(0),
+            limit: Some(usize::MAX),
+        };
+        match self.ask(name, request) {
+            Response::Messages { messages, .. } => messages,
+            _ => Vec::new(),
         }
     }
 

@@ -12,7 +12,7 @@ use khlong_relay::hub::{ConnectionId, Hub, HubInput, HubOutput, Policy};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::identity::Role;
 use khlong_store::store::Store;
-use khlong_sync::wire::frame::Frame;
+use khlong_sync::wire::frame::{Frame, Lane};
 
 use crate::WALL_START_MS;
 use crate::disk::{NodeDisk, open_store};
@@ -57,6 +57,8 @@ pub(super) struct World {
     connections: BTreeMap<ConnectionId, (&'static str, usize)>,
     next_connection: u64,
     cut: BTreeSet<(&'static str, usize)>,
+    /// What a relay pushes to a node takes so much longer than what it answers.
+    pub(super) slow_micros: BTreeMap<(&'static str, usize), u64>,
     /// Envelopes in appends, by node and relay.
     pub(super) appended: BTreeMap<(&'static str, usize), u64>,
 }
@@ -77,6 +79,7 @@ impl World {
             connections: BTreeMap::new(),
             next_connection: 0,
             cut: BTreeSet::new(),
+            slow_micros: BTreeMap::new(),
             appended: BTreeMap::new(),
         };
         for relay in [A, B, C] {
@@ -110,9 +113,13 @@ impl World {
     }
 
     pub(super) fn start_relay(&mut self, relay: usize) {
+        self.start_relay_with(relay, Policy::default());
+    }
+
+    pub(super) fn start_relay_with(&mut self, relay: usize, policy: Policy) {
         let machine = &mut self.relays[relay];
         let store = open_store(&machine.disk, Role::Relay);
-        machine.hub = Some(Hub::new(store, machine.key.clone(), Policy::default()));
+        machine.hub = Some(Hub::new(store, machine.key.clone(), policy));
     }
 
     /// Power goes at a relay, and nobody is told.
@@ -132,7 +139,11 @@ impl World {
         self.cut.remove(&(name, relay));
     }
 
-    fn hang_up(&mut self, name: &'static str, relay: usize) {
+    pub(super) fn connections_made(&self) -> u64 {
+        self.next_connection
+    }
+
+    pub(super) fn hang_up(&mut self, name: &'static str, relay: usize) {
         let Some(connection) = self.people.get_mut(name).unwrap().wires.remove(&relay) else {
             return;
         };
@@ -382,10 +393,15 @@ impl World {
         for output in outputs {
             match output {
                 HubOutput::Send {
-                    connection, frame, ..
+                    connection,
+                    frame,
+                    lane,
                 } => {
-                    if let Some((name, _)) = self.connections.get(&connection).copied() {
-                        self.post(DELAY_MICROS, name, Parcel::ToNode(connection, frame));
+                    if let Some((name, of)) = self.connections.get(&connection).copied() {
+                        let slow = self.slow_micros.get(&(name, of)).copied();
+                        let slow = slow.filter(|_| matches!(lane, Lane::Class(_)));
+                        let delay = DELAY_MICROS + slow.unwrap_or(0);
+                        self.post(delay, name, Parcel::ToNode(connection, frame));
                     }
                 }
                 HubOutput::Close { connection, .. } => {

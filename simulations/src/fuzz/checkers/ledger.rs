@@ -18,6 +18,7 @@ use super::{
     order, pace, promises, secrecy,
 };
 use crate::actors::facts::{Fact, What};
+use crate::actors::node::NodeMachine;
 use crate::actors::world::World;
 use crate::plan::Entity;
 
@@ -67,7 +68,13 @@ impl Ledger {
                 What::Acknowledged { node, envelopes } => {
                     self.acknowledged(world, who, node, &envelopes);
                 }
-                What::Started => self.started(world, who),
+                What::Started => {
+                    let peer = world.node(who).and_then(NodeMachine::peer);
+                    if peer.is_some_and(|peer| peer.restored() > 0) {
+                        self.findings.happened("devices started from snapshots");
+                    }
+                    self.started(world, who);
+                }
                 What::Crashed => {
                     self.findings.happened("crashes");
                     self.forks.interrupted(who);

@@ -217,6 +217,7 @@ fn unpack(
             | ShadowError::Flags(_)
             | ShadowError::EmptySlot(_)
             | ShadowError::SlotBeyond(_)
+            | ShadowError::SlotUnproven(_)
             | ShadowError::Truncated
             | ShadowError::EndOfChain) => WireError::Shadow { index, source },
         })

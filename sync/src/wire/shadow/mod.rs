@@ -66,6 +66,9 @@ pub enum ShadowError {
     /// Slots are taken in order.
     #[error("an envelope is to be kept in slot {0}, which is beyond the next free one")]
     SlotBeyond(u8),
+    /// A client uses one slot until the relay has answered its first proof.
+    #[error("an envelope is to be kept in slot {0}, and nothing is proven on this connection")]
+    SlotUnproven(u8),
     /// Fewer bytes than the first ones announce, or a shadow without a body.
     #[error("a packed envelope is cut short")]
     Truncated,

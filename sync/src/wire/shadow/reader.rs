@@ -14,16 +14,38 @@ use crate::limits::SHADOW_SLOTS;
 /// What one lane has brought, as far as its sender said to keep it.
 ///
 /// After an error the lane is dead: both tables may differ.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ShadowReader {
     slots: Vec<Slot>,
+    allowed: usize,
+}
+
+impl Default for ShadowReader {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl ShadowReader {
     /// Of a lane on which nothing came yet. Allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { slots: Vec::new() }
+        Self {
+            slots: Vec::new(),
+            allowed: SHADOW_SLOTS,
+        }
+    }
+
+    /// From now on the sender may use so many slots; at first it is all of [`SHADOW_SLOTS`].
+    /// Those that are in use stay.
+    pub fn allow(&mut self, slots: usize) {
+        self.allowed = slots.min(SHADOW_SLOTS);
+    }
+
+    /// Slots in which something is kept: about 140 bytes each.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.slots.len()
     }
 
     /// The envelope that was packed, byte for byte, made by `check`; and remembers it.
@@ -63,19 +85,25 @@ impl ShadowReader {
         let seen = Slot::of(&envelope);
         match self.slots.get_mut(usize::from(keep)) {
             Some(place) => *place = seen,
-            None => self.slots.push(seen),
+            None => {
+                // As many as are used: most lanes need one or two.
+                self.slots.reserve_exact(1);
+                self.slots.push(seen);
+            }
         }
         Ok(envelope)
     }
 
-    /// Used ones and the next free one.
+    /// Used ones and the next free one, if it is allowed.
     fn check_place(&self, slot: u8) -> Result<(), ShadowError> {
         let at = usize::from(slot);
-        if at < SHADOW_SLOTS && at <= self.slots.len() {
-            Ok(())
-        } else {
-            Err(ShadowError::SlotBeyond(slot))
+        if at >= SHADOW_SLOTS || at > self.slots.len() {
+            return Err(ShadowError::SlotBeyond(slot));
         }
+        if at >= self.allowed && at == self.slots.len() {
+            return Err(ShadowError::SlotUnproven(slot));
+        }
+        Ok(())
     }
 }
 

@@ -11,10 +11,17 @@ use crate::limits::SHADOW_SLOTS;
 ///
 /// It hashes nothing: ids are known. Whatever [`ShadowWriter::pack`] gave must be
 /// sent, in its order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ShadowWriter {
     slots: Vec<Used>,
     packed: u64,
+    allowed: usize,
+}
+
+impl Default for ShadowWriter {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// A slot, and the count of envelopes when its author was last heard.
@@ -37,7 +44,13 @@ impl ShadowWriter {
         Self {
             slots: Vec::new(),
             packed: 0,
+            allowed: SHADOW_SLOTS,
         }
+    }
+
+    /// Uses so many slots from now on; at first it is all of [`SHADOW_SLOTS`].
+    pub fn allow(&mut self, slots: usize) {
+        self.allowed = slots.min(SHADOW_SLOTS);
     }
 
     /// The envelope as bytes for [`super::ShadowReader::unpack`], and remembers it.
@@ -74,7 +87,7 @@ impl ShadowWriter {
     }
 
     fn free(&self) -> usize {
-        if self.slots.len() < SHADOW_SLOTS {
+        if self.slots.len() < self.allowed {
             return self.slots.len();
         }
         let slots = self.slots.iter().enumerate();

@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use automerge::ChangeHash;
 use khlong_crdt::id::{AuthorKey, EpochId};
+use khlong_crdt::reader::Reader;
 
 use crate::timeline::entry::{ChangeRefusal, Checked, Entry, OpId, Section};
 use crate::timeline::genesis::DocumentKind;
-use crate::timeline::limits::{Limits, PAGE_WAITING_MEMORY_MAX};
+use crate::timeline::limits::Limits;
 use crate::timeline::order::ListOrder;
 use crate::timeline::room::Room;
 
@@ -30,6 +31,35 @@ pub struct PageAddress {
 }
 
 impl PageAddress {
+    /// Bytes of [`Self::to_bytes`].
+    pub const BYTES: usize = 37;
+
+    /// `kind 1 ‖ n 4 ‖ lineage 32`: in the order of pages.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        let fields = [
+            &[self.kind as u8][..],
+            &self.n.to_be_bytes(),
+            self.lineage.as_bytes(),
+        ];
+        for (byte, field) in bytes.iter_mut().zip(fields.into_iter().flatten()) {
+            *byte = *field;
+        }
+        bytes
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote; None for documents of later versions.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; Self::BYTES]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        Some(Self {
+            kind: DocumentKind::from_byte(reader.u8().ok()?)?,
+            n: reader.u32().ok()?,
+            lineage: EpochId::from_bytes(reader.array().ok()?),
+        })
+    }
+
     /// No address is lower.
     pub(crate) const FIRST: Self = Self {
         kind: DocumentKind::Page,
@@ -162,7 +192,7 @@ impl Page {
             .collect();
         self.settle_ready(ready, rules, &mut outcomes);
         // Only now: what could be applied needed no room.
-        while let Some(author) = self.room.gives_way(PAGE_WAITING_MEMORY_MAX)
+        while let Some(author) = self.room.gives_way(rules.limits.page_waiting_memory)
             && let Some(dropped) = self.drop_last_of(author, &rules.limits)
         {
             outcomes.push(Outcome::Refused(dropped, ChangeRefusal::Full));

@@ -8,7 +8,7 @@ use khlong_crdt::id::AuthorKey;
 use super::{Outcome, Page, Readiness, Rules, Standing};
 use crate::timeline::entry::{ChangeRefusal, Checked};
 use crate::timeline::genesis::DocumentKind;
-use crate::timeline::limits::{Limits, PAGE_WAITING_MEMORY_MAX};
+use crate::timeline::limits::Limits;
 use crate::timeline::room::Room;
 
 impl Page {
@@ -128,8 +128,8 @@ impl Page {
     }
 
     /// Whether something that found no room would find some now.
-    pub(crate) fn must_reread(&self) -> bool {
-        self.room.is_due(PAGE_WAITING_MEMORY_MAX)
+    pub(crate) fn must_reread(&self, limits: &Limits) -> bool {
+        self.room.is_due(limits.page_waiting_memory)
     }
 
     /// All that was dropped will come again.

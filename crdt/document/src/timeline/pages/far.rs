@@ -51,6 +51,11 @@ impl Far {
         changes.into_values().collect()
     }
 
+    /// Whether nothing waits, and nothing was dropped.
+    pub(super) fn is_empty(&self) -> bool {
+        self.of.is_empty() && self.room.dropped().is_empty()
+    }
+
     /// Whether something that found no room would find some now.
     pub(super) fn must_reread(&self) -> bool {
         self.room.is_due(FAR_MEMORY_MAX)

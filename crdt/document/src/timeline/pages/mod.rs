@@ -4,6 +4,7 @@
 
 mod far;
 pub mod reading;
+mod saving;
 pub mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +72,8 @@ pub struct Pages {
     /// Something that found no room would find some now.
     must_reread: bool,
     unshown: Unshown,
+    /// Pages of which the last snapshot knows less.
+    changed: BTreeSet<PageAddress>,
 }
 
 /// A change, and the place of its envelope in the author's chain if that is known.
@@ -97,6 +100,7 @@ impl Pages {
             far: Far::default(),
             must_reread: false,
             unshown: Unshown::default(),
+            changed: BTreeSet::new(),
         }
     }
 
@@ -270,6 +274,7 @@ impl Pages {
         changes: Vec<Placed>,
         events: &mut Vec<PagesEvent>,
     ) {
+        self.changed.insert(address);
         let rules = Arc::clone(&self.rules);
         let placed: Vec<_> = changes
             .iter()
@@ -284,7 +289,7 @@ impl Pages {
             .into_iter()
             .filter(|(author, _, hash)| !shows(author, hash))
             .collect();
-        let must_reread = page.must_reread();
+        let must_reread = page.must_reread(&rules.limits);
         self.must_reread |= must_reread;
         for (author, seq, hash) in unshown {
             self.unshown.wait(author, seq.get(), hash);
@@ -361,6 +366,11 @@ impl Pages {
             .collect();
         self.index.retain(|(_, page)| *page != address);
         self.index.extend(ids.into_iter().map(|id| (id, address)));
+        self.count_visible();
+    }
+
+    /// Counts the messages of the index anew.
+    fn count_visible(&mut self) {
         self.visible.clear();
         self.message_count = 0;
         let mut before = None;
@@ -390,7 +400,10 @@ impl Pages {
             .entry(address)
             .or_insert_with(|| Slot::Open(Box::new(Page::new(address.kind))));
         if let Slot::Shelved(shelved) = slot {
-            *slot = Slot::Open(Box::new(shelved.unpack(address.kind, &self.rules)));
+            let page = shelved.unpack(address.kind, &self.rules);
+            // A snapshot may be of a program that counted otherwise: the envelopes decide.
+            self.must_reread |= page.applied_count() != shelved.applied;
+            *slot = Slot::Open(Box::new(page));
         }
         match slot {
             Slot::Open(page) => page,
@@ -402,10 +415,9 @@ impl Pages {
     fn shelve(&mut self) {
         while self.recent.len() > OPEN_PAGES_MAX {
             let address = self.recent.remove(0);
-            if let Some(slot) = self.slots.get_mut(&address)
-                && let Slot::Open(page) = slot
-            {
-                *slot = Slot::Shelved(Shelved::pack(page));
+            if let Some(Slot::Open(page)) = self.slots.get(&address) {
+                let shelved = self.pack(&address, page);
+                self.slots.insert(address, Slot::Shelved(shelved));
             }
         }
     }

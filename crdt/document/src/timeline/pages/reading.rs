@@ -1,14 +1,17 @@
 //! What the documents show.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use automerge::{Automerge, AutomergeError};
 use khlong_crdt::id::{AuthorKey, MessageId, PrincipalKey};
 
-use super::Pages;
+use super::{Pages, Slot};
 use crate::timeline::canonical;
+use crate::timeline::carriers::{Carrier, CarrierFold};
 use crate::timeline::entry::{self, Section};
 use crate::timeline::genesis::DocumentKind;
+use crate::timeline::limits::OPEN_PAGES_MAX;
 use crate::timeline::message::{Message, PageView, message_id};
 use crate::timeline::page::PageAddress;
 use crate::timeline::plaintext::DocumentChanges;
@@ -98,31 +101,89 @@ impl Pages {
         principal_of: &dyn Fn(&AuthorKey) -> Option<PrincipalKey>,
     ) -> Vec<Message> {
         let mut messages = Vec::new();
-        let mut start = 0;
-        for (address, count) in &self.visible {
-            let end = start + count;
-            if start < range.end && end > range.start {
-                let within = range.start.saturating_sub(start)..range.end.min(end) - start;
-                self.with_page(address, |page| {
-                    let view = PageView::new(self.timeline, *address, page, principal_of);
-                    if let Some(found) = view.messages_at(within.clone(), *count) {
-                        messages.extend(found.map(|(id, entry)| view.message(id, entry)));
-                        return;
-                    }
-                    let shown = view
-                        .messages()
-                        .filter(|(id, _)| self.page_of(id) == Some(*address));
-                    messages.extend(
-                        shown
-                            .skip(within.start)
-                            .take(within.len())
-                            .map(|(id, entry)| view.message(id, entry)),
-                    );
-                });
-            }
-            start = end;
+        for (address, count, within) in self.pages_in(range) {
+            self.with_page(&address, |page| {
+                let view = PageView::new(self.timeline, address, page, principal_of);
+                if let Some(found) = view.messages_at(within.clone(), count) {
+                    messages.extend(found.map(|(id, entry)| view.message(id, entry)));
+                    return;
+                }
+                let shown = view
+                    .messages()
+                    .filter(|(id, _)| self.page_of(id) == Some(address));
+                messages.extend(
+                    shown
+                        .skip(within.start)
+                        .take(within.len())
+                        .map(|(id, entry)| view.message(id, entry)),
+                );
+            });
         }
         messages
+    }
+
+    /// Messages at places `range`, by author: the text of none is read, and pages that lie
+    /// packed and are asked for as a whole stay so.
+    pub(crate) fn count_by_author(&self, range: Range<usize>) -> BTreeMap<AuthorKey, usize> {
+        let mut counts = BTreeMap::new();
+        for (address, count, within) in self.pages_in(range) {
+            let whole = within.len() == count;
+            if let Some(Slot::Shelved(shelved)) = self.slots.get(&address)
+                && whole
+                && shelved.authors.values().sum::<usize>() == count
+            {
+                for (author, messages) in &shelved.authors {
+                    *counts.entry(*author).or_default() += messages;
+                }
+                continue;
+            }
+            self.with_page(&address, |page| {
+                let places = page.places(Section::Messages);
+                if let Some(places) = places.filter(|places| places.len() == count) {
+                    for place in places.get(within.clone()).unwrap_or_default() {
+                        *counts.entry(place.author).or_default() += 1;
+                    }
+                    return;
+                }
+                let view = PageView::new(self.timeline, address, page, &|_| None);
+                let shown = view
+                    .messages()
+                    .filter(|(id, _)| self.page_of(id) == Some(address));
+                for (_, entry) in shown.skip(within.start).take(within.len()) {
+                    *counts.entry(entry.id.author).or_default() += 1;
+                }
+            });
+        }
+        counts
+    }
+
+    /// Opens the newest of the pages that hold places `range`, while there is room for
+    /// another open page.
+    pub(crate) fn unpack(&mut self, range: Range<usize>) {
+        let wanted: Vec<_> = self.pages_in(range).map(|(address, ..)| address).collect();
+        for address in wanted.into_iter().rev() {
+            if self.recent.len() >= OPEN_PAGES_MAX {
+                return;
+            }
+            self.open(address);
+        }
+    }
+
+    /// The pages that hold places `range`: each with how many messages count there, and
+    /// which of these.
+    fn pages_in(
+        &self,
+        range: Range<usize>,
+    ) -> impl Iterator<Item = (PageAddress, usize, Range<usize>)> {
+        let mut start = 0;
+        self.visible.iter().filter_map(move |(address, count)| {
+            let (first, end) = (start, start + count);
+            start = end;
+            let is_in = first < range.end && end > range.start;
+            let within =
+                range.start.saturating_sub(first)..range.end.min(end).saturating_sub(first);
+            is_in.then_some((*address, *count, within))
+        })
     }
 
     /// The pages that show messages, in order.
@@ -179,6 +240,17 @@ impl Pages {
             .filter(|address| address.kind == DocumentKind::State)
         {
             self.with_page(address, |page| fold.add(address.n, page, principal_of));
+        }
+        fold.finish()
+    }
+
+    /// What was said of relays by those who may.
+    #[must_use]
+    pub fn carriers(&self, is_admin: &dyn Fn(&AuthorKey) -> bool) -> Vec<Carrier> {
+        let mut fold = CarrierFold::default();
+        let slots = self.slots.keys();
+        for address in slots.filter(|address| address.kind == DocumentKind::State) {
+            self.with_page(address, |page| fold.add(address.n, page, is_admin));
         }
         fold.finish()
     }

@@ -6,7 +6,7 @@ use khlong_crdt::time::UnixMillis;
 use khlong_store::error::StoreError;
 use khlong_store::rows::Rows;
 
-use super::export::{ExportRecord, Exported};
+use super::export::{ExportRecord, Exported, exported};
 use super::text::{AccountNumber, Agent, Text140};
 use super::{PayoutError, pain001, payment_csv};
 use crate::domains::books::day::Day;
@@ -110,7 +110,37 @@ impl PayoutBatch {
         execution: Day,
         creditors: Vec<(u128, Creditor)>,
     ) -> Result<Self, PayoutError> {
-        let payouts = gather(rows, clearing, creditors)?;
+        let payouts = gather(rows, clearing, creditors, IsSettled::Refused)?;
+        Ok(Self {
+            debtor,
+            clearing,
+            created_at,
+            execution,
+            payouts,
+        })
+    }
+
+    /// The same for whoever asks again under an idempotency key: if this batch is recorded, its holds may be
+    /// settled by now, and it is put together as it was, so that the key finds its answer. Its file may leave
+    /// only if [`first_settled`] finds none.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn asked(
+        rows: &dyn Rows,
+        debtor: Debtor,
+        clearing: u128,
+        created_at: UnixMillis,
+        execution: Day,
+        creditors: Vec<(u128, Creditor)>,
+    ) -> Result<Self, PayoutError> {
+        let mut transfers: Vec<u128> = creditors.iter().map(|(transfer, _)| *transfer).collect();
+        transfers.sort_unstable();
+        let is_settled = match exported(rows, id_of(clearing, transfers.into_iter()))? {
+            Some(_) => IsSettled::Taken,
+            None => IsSettled::Refused,
+        };
+        let payouts = gather(rows, clearing, creditors, is_settled)?;
         Ok(Self {
             debtor,
             clearing,
@@ -137,7 +167,7 @@ impl PayoutBatch {
             clearing: record.clearing,
             created_at: record.created_at,
             execution: record.execution,
-            payouts: gather(rows, record.clearing, creditors)?,
+            payouts: gather(rows, record.clearing, creditors, IsSettled::Refused)?,
         };
         if batch.record(record.format)? == *record {
             Ok(batch)
@@ -190,6 +220,21 @@ impl PayoutBatch {
     }
 }
 
+/// The first of these holds that does not wait any more. What came back, or was paid, must not be paid by a
+/// file that leaves now.
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn first_settled(rows: &dyn Rows, transfers: &[u128]) -> Result<Option<u128>, StoreError> {
+    for transfer in transfers {
+        let found = ledger::transfer(rows, *transfer)?;
+        if found.is_none_or(|(_, _, state)| state != TransferState::Pending) {
+            return Ok(Some(*transfer));
+        }
+    }
+    Ok(None)
+}
+
 /// The id of the batch of these holds, which are in order.
 pub(super) fn id_of(clearing: u128, transfers: impl Iterator<Item = u128>) -> u128 {
     let mut hasher =
@@ -208,10 +253,18 @@ pub(super) fn first_16(hash: &[u8; 32]) -> u128 {
         .fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
+/// Whether a hold that is settled may be in a batch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IsSettled {
+    Taken,
+    Refused,
+}
+
 fn gather(
     rows: &dyn Rows,
     clearing: u128,
     creditors: Vec<(u128, Creditor)>,
+    is_settled: IsSettled,
 ) -> Result<Vec<Payout>, PayoutError> {
     let found = creditors.len();
     if found == 0 || found > PAYOUTS_MAX {
@@ -225,7 +278,7 @@ fn gather(
         if let Some(why) = unfit_reason(&hold, clearing) {
             return Err(unfit(why));
         }
-        if state != TransferState::Pending {
+        if state != TransferState::Pending && is_settled == IsSettled::Refused {
             return Err(unfit("it is settled already"));
         }
         if !is_baht(rows, hold.ledger)? {

@@ -6,8 +6,10 @@
 //! again, byte for byte, and a batch leaves with one file only. That nobody is paid twice also rests on the
 //! bank, which takes a message of one id once.
 
+mod answer;
 mod batch;
 mod export;
+mod fate;
 mod pain001;
 mod pain002;
 mod payment_csv;
@@ -15,12 +17,15 @@ mod reason;
 mod settlement;
 mod text;
 
-pub use batch::{Creditor, Debtor, PAYOUTS_MAX, Payout, PayoutBatch, PayoutFormat};
+pub use answer::{AnswerRecord, FatesAnswer};
+pub use batch::{Creditor, Debtor, PAYOUTS_MAX, Payout, PayoutBatch, PayoutFormat, first_settled};
 pub use export::{ExportAnswer, ExportRecord, Exported, batch_of, exported};
+pub use fate::{Fate, SETTLING_IDS_MAX, settling_id};
 pub use pain002::{PAIN002_BYTES_MAX, PaymentStatus, StatusError, StatusReport};
-pub use settlement::{SETTLING_IDS_MAX, Settlement, settle, settling_id};
+pub use settlement::{Settlement, answered, settle};
 pub use text::{AccountNumber, Agent, Text140};
 
+pub(super) use answer::answer;
 pub(super) use export::export;
 
 use khlong_store::error::StoreError;

@@ -48,6 +48,28 @@ pub enum PaymentStatus {
     Doubtful,
 }
 
+impl PaymentStatus {
+    /// As it stands in the journal.
+    pub(super) const fn number(self) -> u8 {
+        match self {
+            Self::Waiting => 0,
+            Self::Paid => 1,
+            Self::Rejected => 2,
+            Self::Doubtful => 3,
+        }
+    }
+
+    pub(super) const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Waiting),
+            1 => Some(Self::Paid),
+            2 => Some(Self::Rejected),
+            3 => Some(Self::Doubtful),
+            _ => None,
+        }
+    }
+}
+
 /// A report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusReport {

@@ -7,10 +7,12 @@
 use khlong_store::rows::Rows;
 
 use super::PayoutError;
-use super::batch::{PayoutFormat, first_16};
+use super::answer::AnswerRecord;
+use super::batch::PayoutFormat;
 use super::export::{ExportRecord, exported};
-use super::pain002::{PaymentStatus, StatusReport};
-use crate::domains::ledger::{self, Transfer, TransferFlags, TransferState};
+use super::fate::{Fate, fate};
+use super::pain002::StatusReport;
+use crate::domains::ledger::Transfer;
 
 /// What a report comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -35,59 +37,27 @@ pub struct Settlement {
     pub foreign: Vec<String>,
 }
 
-/// Ids that are tried for a post or void of one hold.
-pub const SETTLING_IDS_MAX: u32 = 256;
-
-/// The id of try `n` to post or void the hold of a payout. From the second on it depends on the file,
-/// which callers of the ledger do not have, so that they cannot take all of them.
-#[must_use]
-pub fn settling_id(record: &ExportRecord, hold: u128, is_paid: bool, n: u32) -> u128 {
-    let mut hasher =
-        blake3::Hasher::new_derive_key("khlong.network 2026-11 gateway payout settlement v1");
-    hasher
-        .update(&hold.to_be_bytes())
-        .update(&[u8::from(is_paid)]);
-    if n > 0 {
-        hasher.update(&n.to_be_bytes()).update(&record.file_digest);
-    }
-    first_16(hasher.finalize().as_bytes())
-}
-
-/// What became of the ids for a post or void.
-enum Tried {
-    /// The first that stands for nothing.
-    Free(u128),
-    /// It settled the hold.
-    Done(Transfer),
-    /// All of them stand for something else.
-    Spent,
-}
-
-fn tried(
-    rows: &dyn Rows,
-    record: &ExportRecord,
-    hold: u128,
-    is_paid: bool,
-) -> Result<Tried, PayoutError> {
-    for n in 0..SETTLING_IDS_MAX {
-        let id = settling_id(record, hold, is_paid, n);
-        if ledger::id_state(rows, id)?.is_none() {
-            return Ok(Tried::Free(id));
-        }
-        match ledger::transfer(rows, id)? {
-            Some((done, _, _)) if done.pending_id == hold => return Ok(Tried::Done(done)),
-            // It failed, or is somebody's.
-            Some(_) | None => {}
-        }
-    }
-    Ok(Tried::Spent)
-}
-
-/// What `report` does to its batch.
+/// What `report` does to its batch, as the ledger stands.
 ///
 /// # Errors
 /// [`PayoutError::UnknownBatch`], [`PayoutError::OtherMessage`], or from the disk.
 pub fn settle(rows: &dyn Rows, report: &StatusReport) -> Result<Settlement, PayoutError> {
+    let (record, answer) = answered(rows, report)?;
+    let mut fates = Vec::new();
+    for (hold, status) in record.transfers.iter().zip(&answer.statuses) {
+        fates.push(fate(rows, &record, *hold, *status)?);
+    }
+    Ok(Settlement::of(&record, &fates, report))
+}
+
+/// The batch that a report answers, and the answer as a command records it.
+///
+/// # Errors
+/// As [`settle`].
+pub fn answered(
+    rows: &dyn Rows,
+    report: &StatusReport,
+) -> Result<(ExportRecord, AnswerRecord), PayoutError> {
     let batch = report.batch;
     let record = exported(rows, batch)?
         .ok_or(PayoutError::UnknownBatch { batch })?
@@ -97,78 +67,35 @@ pub fn settle(rows: &dyn Rows, report: &StatusReport) -> Result<Settlement, Payo
     {
         return Err(PayoutError::OtherMessage { batch, found });
     }
-    let mut told = Settlement::default();
-    for hold in &record.transfers {
-        add(rows, &record, *hold, report.status_of(*hold), &mut told)?;
-    }
-    told.foreign = report.foreign(&record.transfers);
-    Ok(told)
+    let statuses = record.transfers.iter().map(|hold| report.status_of(*hold));
+    let answer = AnswerRecord {
+        batch,
+        report_digest: report.digest,
+        statuses: statuses.collect(),
+    };
+    Ok((record, answer))
 }
 
-/// What becomes of one hold.
-fn add(
-    rows: &dyn Rows,
-    record: &ExportRecord,
-    hold: u128,
-    status: PaymentStatus,
-    told: &mut Settlement,
-) -> Result<(), PayoutError> {
-    let Some((held, _, state)) = ledger::transfer(rows, hold)? else {
-        told.contradicted.push(hold);
-        return Ok(());
-    };
-    let list = match (state, status) {
-        (_, PaymentStatus::Waiting) => &mut told.waiting,
-        (TransferState::Pending, PaymentStatus::Doubtful) => &mut told.doubtful,
-        (TransferState::Pending, PaymentStatus::Paid | PaymentStatus::Rejected) => {
-            let is_paid = status == PaymentStatus::Paid;
-            match tried(rows, record, hold, is_paid)? {
-                Tried::Free(id) => {
-                    told.transfers.push(settling(id, hold, is_paid));
-                    if is_paid {
-                        &mut told.posted
-                    } else {
-                        &mut told.voided
-                    }
-                }
-                Tried::Done(_) | Tried::Spent => &mut told.contradicted,
-            }
+impl Settlement {
+    /// What these fates of its holds, in order, do to the batch.
+    #[must_use]
+    pub fn of(record: &ExportRecord, fates: &[Fate], report: &StatusReport) -> Self {
+        let mut told = Self {
+            foreign: report.foreign(&record.transfers),
+            ..Self::default()
+        };
+        for (hold, fate) in record.transfers.iter().zip(fates) {
+            told.transfers.extend(fate.transfer(record, *hold));
+            let list = match fate {
+                Fate::Posts(_) => &mut told.posted,
+                Fate::Voids(_) => &mut told.voided,
+                Fate::Waits => &mut told.waiting,
+                Fate::Doubtful => &mut told.doubtful,
+                Fate::Settled => &mut told.settled,
+                Fate::Contradicts => &mut told.contradicted,
+            };
+            list.push(*hold);
         }
-        // What was paid by one file is refused as a duplicate in another.
-        (TransferState::Posted, PaymentStatus::Paid | PaymentStatus::Doubtful) => {
-            match tried(rows, record, hold, true)? {
-                Tried::Done(post) if post.amount == held.amount => &mut told.settled,
-                // Somebody else posted it, or a part of it.
-                Tried::Done(_) | Tried::Free(_) | Tried::Spent => &mut told.contradicted,
-            }
-        }
-        (TransferState::Voided | TransferState::Expired, PaymentStatus::Rejected) => {
-            &mut told.settled
-        }
-        (
-            TransferState::Posted
-            | TransferState::Voided
-            | TransferState::Expired
-            | TransferState::Final,
-            _,
-        ) => &mut told.contradicted,
-    };
-    list.push(hold);
-    Ok(())
-}
-
-/// All of the hold, or none of it.
-fn settling(id: u128, hold: u128, is_paid: bool) -> Transfer {
-    let (flags, amount) = if is_paid {
-        (TransferFlags::POST_PENDING_TRANSFER, u128::MAX)
-    } else {
-        (TransferFlags::VOID_PENDING_TRANSFER, 0)
-    };
-    Transfer {
-        id,
-        pending_id: hold,
-        amount,
-        flags,
-        ..Transfer::default()
+        told
     }
 }

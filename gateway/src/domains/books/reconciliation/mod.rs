@@ -19,9 +19,9 @@ pub use bank_file::{
     Problem, REFERENCE_BYTES_MAX, Refused,
 };
 pub use compare::{Difference, DifferenceKind};
-pub use ours::{OUR_ENTRIES_MAX, OurEntry, reference_key};
-pub use record::{ReconciliationRecord, RecordAnswer, Recorded, recorded};
-pub use report::{Reconciliation, reconcile};
+pub use ours::{OUR_ENTRIES_MAX, OurEntry, OurPage, our_page, reference_key};
+pub use record::{ReconciliationRecord, RecordAnswer, Recorded, recorded, standing};
+pub use report::{Reconciliation, closed_for, reconcile};
 
 pub(super) use record::record;
 

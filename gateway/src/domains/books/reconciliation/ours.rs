@@ -43,7 +43,49 @@ pub fn reference_key(text: &str) -> u128 {
         .fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
-/// What moved the account from one day to another. A transfer of nothing moves nothing at the bank.
+/// Some of what moved an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OurPage {
+    /// The oldest first. A transfer of nothing moves nothing at the bank, and is not among them.
+    pub entries: Vec<OurEntry>,
+    /// Behind which line the next page begins; `None` on the last one.
+    pub next: Option<Place>,
+}
+
+/// Of what moved the account from one day to another, what is in the next `max` lines behind `after`.
+///
+/// # Errors
+/// [`ReconciliationError::NotBaht`], or there is no statement.
+pub fn our_page(
+    rows: &dyn Rows,
+    account: u128,
+    (from, to): (Day, Day),
+    after: Option<Place>,
+    max: usize,
+) -> Result<OurPage, ReconciliationError> {
+    let query = StatementQuery {
+        account,
+        from,
+        to,
+        after,
+        max,
+    };
+    let page = statement(rows, query)?;
+    let symbol = page.asset.symbol;
+    if page.asset.scale != 2 || !symbol.starts_with(b"THB\0") {
+        return Err(ReconciliationError::NotBaht);
+    }
+    Ok(OurPage {
+        entries: page
+            .lines
+            .iter()
+            .filter_map(|line| entry(account, line))
+            .collect(),
+        next: page.next,
+    })
+}
+
+/// All pages.
 pub(super) fn entries(
     rows: &dyn Rows,
     account: u128,
@@ -53,19 +95,8 @@ pub(super) fn entries(
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let query = StatementQuery {
-            account,
-            from,
-            to,
-            after,
-            max: PAGE_LINES_MAX,
-        };
-        let page = statement(rows, query)?;
-        let symbol = page.asset.symbol;
-        if page.asset.scale != 2 || !symbol.starts_with(b"THB\0") {
-            return Err(ReconciliationError::NotBaht);
-        }
-        found.extend(page.lines.iter().filter_map(|line| entry(account, line)));
+        let page = our_page(rows, account, (from, to), after, PAGE_LINES_MAX)?;
+        found.extend(page.entries);
         if found.len() > OUR_ENTRIES_MAX {
             return Err(ReconciliationError::TooMany);
         }

@@ -1,10 +1,15 @@
 //! What is kept of a comparison: its digests. The report itself can be made again from the ledger and
 //! the file.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
 use khlong_crdt::time::UnixMillis;
+use khlong_store::engine::Direction;
 use khlong_store::error::StoreError;
 use khlong_store::journal::JournalSeq;
-use khlong_store::key::{Decoder, Encoder};
+use khlong_store::key::{Decoder, Encoder, KeyRange};
 use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
@@ -148,10 +153,71 @@ pub(in crate::domains::books) fn record(
 /// # Errors
 /// From the disk, or a damaged row.
 pub fn recorded(rows: &dyn Rows, report_digest: &[u8; 32]) -> Result<Option<Recorded>, StoreError> {
-    let Some(row) = rows.get(Table::BooksReconciliation, report_digest)? else {
+    match rows.get(Table::BooksReconciliation, report_digest)? {
+        Some(row) => decode(report_digest, &row).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The comparisons of which a day at least was not compared again since, the one that was recorded last
+/// first; `None` if more than `max` are recorded, which are not read.
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn standing(rows: &dyn Rows, max: usize) -> Result<Option<Vec<Recorded>>, StoreError> {
+    let mut found = Vec::new();
+    let mut is_all = true;
+    rows.scan(
+        Table::BooksReconciliation,
+        &KeyRange::all(),
+        Direction::Forward,
+        &mut |key, row| {
+            if found.len() == max {
+                is_all = false;
+                return Ok(ControlFlow::Break(()));
+            }
+            found.push(decode(key, row)?);
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    if !is_all {
         return Ok(None);
-    };
-    let mut fields = Decoder::new(&row);
+    }
+    found.sort_by_key(|it| Reverse(it.seq));
+    let mut known: BTreeMap<u128, Days> = BTreeMap::new();
+    found.retain(|it| {
+        let days = known.entry(it.record.account).or_default();
+        days.add(it.record.from, it.record.to)
+    });
+    Ok(Some(found))
+}
+
+/// Days: the last of each run of them, by its first. No two runs touch.
+#[derive(Default)]
+struct Days(BTreeMap<Day, Day>);
+
+impl Days {
+    /// Returns whether one of them is new.
+    fn add(&mut self, mut from: Day, mut to: Day) -> bool {
+        let before = self.0.range(..=from).next_back();
+        if before.is_some_and(|(_, last)| *last >= to) {
+            return false;
+        }
+        loop {
+            let touching = self.0.range(..=to.next()).next_back();
+            let Some((&first, &last)) = touching.filter(|(_, last)| last.next() >= from) else {
+                break;
+            };
+            self.0.remove(&first);
+            (from, to) = (from.min(first), to.max(last));
+        }
+        self.0.insert(from, to);
+        true
+    }
+}
+
+fn decode(report_digest: &[u8], row: &[u8]) -> Result<Recorded, StoreError> {
+    let mut fields = Decoder::new(row);
     let found = (|| {
         let found = Recorded {
             seq: JournalSeq(fields.u64()?),
@@ -161,7 +227,7 @@ pub fn recorded(rows: &dyn Rows, report_digest: &[u8; 32]) -> Result<Option<Reco
         fields.end()?;
         Some(found)
     })();
-    found.map(Some).ok_or_else(|| {
+    found.ok_or_else(|| {
         StoreError::corrupt(
             Table::BooksReconciliation,
             report_digest,

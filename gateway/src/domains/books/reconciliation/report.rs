@@ -43,31 +43,55 @@ pub fn reconcile(
     to: Day,
     file: &BankFile,
 ) -> Result<Reconciliation, ReconciliationError> {
+    let close = closed_for(rows, from, to, file)?;
+    let ours = entries(rows, account, from, to)?;
+    Ok(Reconciliation::of(account, from, close, file, ours))
+}
+
+/// The close of the last day, if these days can be compared with the file.
+///
+/// # Errors
+/// [`ReconciliationError::NotClosed`], [`ReconciliationError::OutsidePeriod`], or from the disk.
+pub fn closed_for(
+    rows: &dyn Rows,
+    from: Day,
+    to: Day,
+    file: &BankFile,
+) -> Result<Close, ReconciliationError> {
     let close = close_of(rows, to)?.ok_or(ReconciliationError::NotClosed { day: to })?;
-    if let Some(line) = file
-        .lines
-        .iter()
-        .find(|line| line.day < from || line.day > to)
-    {
-        return Err(ReconciliationError::OutsidePeriod {
+    let mut lines = file.lines.iter();
+    match lines.find(|line| line.day < from || line.day > to) {
+        Some(line) => Err(ReconciliationError::OutsidePeriod {
             line: line.line,
             day: line.day,
-        });
+        }),
+        None => Ok(close),
     }
-    let ours = entries(rows, account, from, to)?;
-    let compared = compare(&ours, &file.lines);
-    Ok(Reconciliation {
-        account,
-        from,
-        close,
-        file_digest: file.digest,
-        ours,
-        bank: file.lines.clone(),
-        compared,
-    })
 }
 
 impl Reconciliation {
+    /// Compares what moved the account from a day on, up to that of the close, with the file. Needs no rows:
+    /// nothing of days that are closed changes while pages of it are read.
+    #[must_use]
+    pub fn of(
+        account: u128,
+        from: Day,
+        close: Close,
+        file: &BankFile,
+        ours: Vec<OurEntry>,
+    ) -> Self {
+        let compared = compare(&ours, &file.lines);
+        Self {
+            account,
+            from,
+            close,
+            file_digest: file.digest,
+            ours,
+            bank: file.lines.clone(),
+            compared,
+        }
+    }
+
     /// Pairs without a difference.
     #[must_use]
     pub fn matched(&self) -> usize {
@@ -244,11 +268,19 @@ impl Reconciliation {
         })
     }
 
-    fn our_entries<'r>(&'r self, difference: &'r Difference) -> impl Iterator<Item = &'r OurEntry> {
+    /// Our entries of a difference.
+    pub fn our_entries<'r>(
+        &'r self,
+        difference: &'r Difference,
+    ) -> impl Iterator<Item = &'r OurEntry> {
         difference.ours.iter().filter_map(|at| self.ours.get(*at))
     }
 
-    fn bank_lines<'r>(&'r self, difference: &'r Difference) -> impl Iterator<Item = &'r BankLine> {
+    /// The bank's lines of a difference.
+    pub fn bank_lines<'r>(
+        &'r self,
+        difference: &'r Difference,
+    ) -> impl Iterator<Item = &'r BankLine> {
         difference.bank.iter().filter_map(|at| self.bank.get(*at))
     }
 

@@ -1,5 +1,7 @@
 //! `GET /ledger`: what the books come to, for a person. No scripts, and nothing from elsewhere.
 
+mod closes;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,13 +14,14 @@ use khlong_store::error::StoreError;
 use khlong_store::journal::Head;
 use tokio::sync::Mutex;
 
-use super::keys::Scheme;
-use super::ledger::moment;
-use super::limits::{PAGE_AGE_MAX, PAGE_REST};
-use super::problem::{Problem, ProblemBody, ProblemKind};
-use super::service::{Service, Shared, unreadable};
+use self::closes::Closes;
 use crate::app::Committed;
 use crate::domains::ledger::{Asset, Sum, Totals, asset, totals};
+use crate::http::keys::Scheme;
+use crate::http::ledger::moment;
+use crate::http::limits::{PAGE_AGE_MAX, PAGE_REST};
+use crate::http::problem::{Problem, ProblemBody, ProblemKind};
+use crate::http::service::{Service, Shared, unreadable};
 
 /// The last sums. They read every account, so they are made once at a time, for all who ask.
 #[derive(Default)]
@@ -29,6 +32,7 @@ struct Books {
     head: Head,
     time: UnixMillis,
     assets: Vec<(u32, Option<Asset>, Totals)>,
+    closes: Closes,
     read_at: Instant,
     /// How long the driver did nothing else.
     cost: Duration,
@@ -45,6 +49,7 @@ impl Books {
             head: committed.head,
             time: committed.time,
             assets,
+            closes: Closes::read(committed)?,
             read_at: Instant::now(),
             cost: began.elapsed(),
         })
@@ -136,9 +141,11 @@ fn html(books: &Books) -> String {
     if books.assets.is_empty() {
         page.push_str("<tr><td colspan=\"6\">No accounts yet</td></tr>\n");
     }
+    page.push_str("</tbody>\n</table>\n");
+    books.closes.html(&mut page);
     let _ = write!(
         page,
-        "</tbody>\n</table>\n<p>As of entry {} of the journal, {}.</p>\n<p>Chain head: <code>{}</code></p>\n</body>\n</html>\n",
+        "<h2>Journal</h2>\n<p>As of entry {} of the journal, {}.</p>\n<p>Chain head: <code>{}</code></p>\n</body>\n</html>\n",
         books.head.seq.0,
         moment(books.time),
         HEXLOWER.encode(&books.head.hash),

@@ -1,0 +1,154 @@
+//! Requests from a thread that waits: over the connection that is there, or a new one, and
+//! never for longer than the limit.
+
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+use super::error::{Cause, Failure, PostgresError};
+use super::options::PostgresOptions;
+use super::session::Session;
+
+/// The pause between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A try gets so much though the time is nearly over: with less it would tell nothing.
+const TRY_LEAST: Duration = Duration::from_secs(1);
+
+/// A connection attempt that takes longer is given up.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// The way to the database. Not for a thread that runs an event loop of its own.
+pub(super) struct Link {
+    // Before the runtime that carries it.
+    session: Option<Session>,
+    runtime: Runtime,
+    options: PostgresOptions,
+}
+
+impl Link {
+    pub(super) fn new(options: PostgresOptions) -> Result<Self, PostgresError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(PostgresError::Runtime)?;
+        Ok(Self {
+            session: None,
+            runtime,
+            options,
+        })
+    }
+
+    /// Asks once. After [`Failure::Lost`] it is not known what the server did.
+    pub(super) fn once<T>(
+        &mut self,
+        patience: &Patience,
+        ask: impl AsyncFn(&Session) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let options = &self.options;
+        let known = self.session.take();
+        let asked = async {
+            let session = match known {
+                Some(session) => session,
+                None => timeout(CONNECT_WITHIN, Session::open(options))
+                    .await
+                    .unwrap_or_else(|_| Err(Failure::timed_out()))?,
+            };
+            let answer = ask(&session).await;
+            Ok::<_, Failure>((session, answer))
+        };
+        let within = patience.of_a_try();
+        let (session, answer) = self
+            .runtime
+            .block_on(async { timeout(within, asked).await })
+            .unwrap_or_else(|_| Err(Failure::timed_out()))?;
+        // One on which an answer is missing would give it to the next question.
+        if !matches!(answer, Err(Failure::Lost(_))) {
+            self.session = Some(session);
+        }
+        answer
+    }
+
+    /// Asks until there is an answer or the time is over: for what changes nothing, or is the
+    /// same when it is done twice.
+    pub(super) fn repeat<T>(
+        &mut self,
+        patience: &mut Patience,
+        ask: impl AsyncFn(&Session) -> Result<T, Failure>,
+    ) -> Result<T, PostgresError> {
+        loop {
+            match self.once(patience, &ask) {
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Lost(source)) => patience.wait(source)?,
+            }
+        }
+    }
+
+    /// Connects anew at the next request, and looks at the server's settings again.
+    pub(super) fn hang_up(&mut self) {
+        self.session = None;
+    }
+
+    /// The time in which tries are worth it.
+    pub(super) fn patience(&self) -> Patience {
+        Patience {
+            until: None,
+            within: self.options.within,
+            is_told: false,
+        }
+    }
+}
+
+/// One for all the tries of a call. Counts from the first failure, so that one request that took
+/// its whole time is made again: a call takes at most twice the time, and a last try.
+pub(super) struct Patience {
+    until: Option<Instant>,
+    within: Duration,
+    is_told: bool,
+}
+
+impl Patience {
+    fn of_a_try(&self) -> Duration {
+        let left = self.until.map_or(self.within, |until| {
+            until.saturating_duration_since(Instant::now())
+        });
+        left.max(TRY_LEAST).min(self.within)
+    }
+
+    /// Pauses before the next try.
+    ///
+    /// # Errors
+    /// [`PostgresError::Unreachable`]: the time is over.
+    pub(super) fn wait(&mut self, source: Cause) -> Result<(), PostgresError> {
+        let now = Instant::now();
+        if now >= *self.until.get_or_insert(now + self.within) {
+            return Err(PostgresError::Unreachable {
+                seconds: self.within.as_secs(),
+                source,
+            });
+        }
+        if !std::mem::replace(&mut self.is_told, true) {
+            let error = Because(&source);
+            tracing::warn!(%error, "the journal's database gave no answer; trying again");
+        }
+        std::thread::sleep(PAUSE);
+        Ok(())
+    }
+}
+
+/// An error and what it came from, on one line.
+struct Because<'e>(&'e Cause);
+
+impl std::fmt::Display for Because<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(because) = cause {
+            write!(f, ": {because}")?;
+            cause = because.source();
+        }
+        Ok(())
+    }
+}

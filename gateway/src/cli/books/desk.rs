@@ -1,0 +1,114 @@
+//! A gateway's folder that a command writes to, while no gateway runs on it.
+
+use std::path::Path;
+
+use khlong_crdt::time::UnixMillis;
+
+use super::BooksError;
+use crate::app::{self, AppError, Clock, Fresh, Opening};
+use crate::cli::{CliError, RunError};
+use crate::domains::books::{BOOKS_DOMAIN, BooksCommand};
+use crate::kernel::{Command, Decided, Kernel, KernelError, Outcome};
+
+/// Who asks. No key of the configuration can have this name.
+const CALLER: &[u8] = b"\0command";
+
+/// A kernel for a few commands. The folder is locked so long.
+pub(super) struct Desk<'p> {
+    path: &'p Path,
+    kernel: Kernel,
+    clock: Clock,
+}
+
+impl<'p> Desk<'p> {
+    /// Opens a folder that is there. `accept_time`: a person has looked at the clock.
+    pub(super) fn open(path: &'p Path, accept_time: bool) -> Result<Self, CliError> {
+        let opening = Opening {
+            folder: path.to_owned(),
+            ..Opening::default()
+        };
+        let opened = Fresh::draw().and_then(|fresh| app::open(&opening, fresh));
+        let mut kernel = opened.map_err(|error| unopened(path, error))?;
+        let clock = Clock::start();
+        if accept_time {
+            let accepted = kernel.accept_time(clock.now().wall);
+            accepted.map_err(|error| CliError::kernel(path, error))?;
+        }
+        Ok(Self {
+            path,
+            kernel,
+            clock,
+        })
+    }
+
+    pub(super) fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    pub(super) fn now(&self) -> UnixMillis {
+        self.clock.now().wall
+    }
+
+    /// Has a command of the books decided, and waits until that is durable.
+    pub(super) fn ask<T>(
+        &mut self,
+        scope: &str,
+        asked: &BooksCommand,
+        decode: fn(&[u8]) -> Option<T>,
+    ) -> Result<(Decided, T), CliError> {
+        let refused = |error| CliError::kernel(self.path, error);
+        loop {
+            let command = Command {
+                caller: CALLER.to_vec(),
+                scope: scope.as_bytes().to_vec(),
+                key: self.kernel.head().seq.next().0.to_be_bytes().to_vec(),
+                admitted_at: self.clock.now().wall,
+                domain: BOOKS_DOMAIN,
+                body: asked.encode(),
+            };
+            match self.kernel.apply(&command) {
+                Ok(_) => break,
+                // Holds whose time is over come first, and fill a commit.
+                Err(KernelError::GroupFull) => {
+                    self.kernel.commit().map_err(refused)?;
+                    self.kernel.release();
+                }
+                Err(error) => return Err(refused(error)),
+            }
+        }
+        self.kernel.commit().map_err(refused)?;
+        let output = self.kernel.release().pop();
+        let Some(decided) = output.map(|output| output.decided) else {
+            return Err(refused(KernelError::Broken));
+        };
+        let answer = match decided.outcome() {
+            Some(Outcome::Done(payload)) => decode(&payload),
+            Some(Outcome::Rejected(_)) | None => None,
+        };
+        match answer {
+            Some(answer) => Ok((decided, answer)),
+            None => Err(undecided(&decided).into()),
+        }
+    }
+}
+
+/// An answer that the books do not give to what was asked.
+pub(super) fn undecided(decided: &Decided) -> BooksError {
+    BooksError::Undecided {
+        entry: decided.seq.0,
+    }
+}
+
+fn unopened(path: &Path, error: AppError) -> CliError {
+    // What the commands that read say in these cases, with the path.
+    if let AppError::NoGateway { path } = error {
+        return CliError::NoGateway { path };
+    }
+    if let AppError::Store(error) = error {
+        return CliError::store(path, error);
+    }
+    if let AppError::Kernel(error) = error {
+        return CliError::kernel(path, error);
+    }
+    RunError::App(error).into()
+}

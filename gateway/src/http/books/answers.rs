@@ -1,0 +1,199 @@
+//! `/v1/books/payouts/{id}/answers`.
+//!
+//! Two commands: the books note what the bank says and decide, as the ledger stands, what is to
+//! become of each hold; the ledger is asked for just that. The second has its key from the first,
+//! so a retry, also after a crash between the two, carries out what was decided and nothing else.
+
+use std::convert::Infallible;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::fields::{batch_text, parse_batch};
+use super::{decoded, impossible, not_paid_out};
+use crate::domains::books::payout::{
+    FatesAnswer, PAIN002_BYTES_MAX, Settlement, StatusReport, answered,
+};
+use crate::domains::books::{BOOKS_DOMAIN, BooksCommand};
+use crate::domains::ledger::{Failures, LEDGER_DOMAIN, LedgerCommand, Transfer, TransferResult};
+use crate::http::keys::Role;
+use crate::http::ledger::answer;
+use crate::http::ledger::number::{Decimal, Decimal128};
+use crate::http::limits::BODY_BYTES_MAX;
+use crate::http::problem::{Problem, ProblemBody, ProblemKind};
+use crate::http::service::{Service, Shared, Write};
+
+const SCOPE: &str = "POST /v1/books/payouts/{id}/answers";
+
+/// Its key is the number of the entry that decided.
+const SETTLE_SCOPE: &str = "POST /v1/books/payouts/{id}/answers settle";
+
+const _: () = assert!(BODY_BYTES_MAX <= PAIN002_BYTES_MAX);
+
+/// What a bank says of a batch.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NewAnswer {
+    /// The report, a pain.002.001 of ISO 20022.
+    report: String,
+}
+
+/// What came of a report. Each hold of the batch is in one list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct AnswerAnswer {
+    /// The journal's entry that noted the report.
+    entry: u64,
+    /// The entry that settled what it settles; null if that is nothing.
+    settled_by: Option<u64>,
+    /// The batch.
+    batch: String,
+    /// Paid: posted.
+    #[schema(value_type = Vec<String>)]
+    posted: Vec<Decimal128>,
+    /// Rejected: the money came back.
+    #[schema(value_type = Vec<String>)]
+    voided: Vec<Decimal128>,
+    /// The ledger did not settle them, and why: send the report again under a fresh key.
+    failed: Vec<FailedHold>,
+    /// The bank has not decided.
+    #[schema(value_type = Vec<String>)]
+    waiting: Vec<Decimal128>,
+    /// Rejected, perhaps as a duplicate, and not given back: for a person to look at.
+    #[schema(value_type = Vec<String>)]
+    doubtful: Vec<Decimal128>,
+    /// Settled before, as the bank says.
+    #[schema(value_type = Vec<String>)]
+    settled: Vec<Decimal128>,
+    /// The ledger says something else than the bank: for a person to look at.
+    #[schema(value_type = Vec<String>)]
+    contradicted: Vec<Decimal128>,
+    /// Names of the report that are none of the batch: for a person to look at.
+    foreign: Vec<String>,
+}
+
+/// A hold that was not settled.
+#[derive(Debug, Serialize, ToSchema)]
+struct FailedHold {
+    #[schema(value_type = String)]
+    transfer_id: Decimal128,
+    #[schema(value_type = String, example = "pending_transfer_already_posted")]
+    result: &'static str,
+}
+
+/// What a bank says of a batch: posts what was paid, and gives back what was rejected.
+#[utoipa::path(post, path = "/v1/books/payouts/{id}/answers", tag = "books", operation_id = "answer_payouts",
+    request_body = NewAnswer,
+    params(("id" = String, Path, description = "The batch, as 32 hexadecimal digits"),
+        ("Idempotency-Key" = String, Header, description = "1 to 255 printable ASCII characters, in quotes")),
+    responses((status = 200, description = "What came of each hold", body = AnswerAnswer),
+        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")),
+    security(("key" = [])), extensions(("x-khlong-role" = json!("operator"))))]
+pub(in crate::http) async fn create(
+    service: Shared,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let write = service
+        .admit_write::<NewAnswer>(request, Role::Operator)
+        .await?;
+    let batch = path
+        .ok()
+        .and_then(|Path(text)| parse_batch(&text))
+        .ok_or_else(|| Problem::malformed("a batch is 32 hexadecimal digits"))?;
+    let report = StatusReport::parse(write.body.report.as_bytes())
+        .map_err(|error| Problem::new(ProblemKind::ReportRefused, error.to_string()))?;
+    if report.batch != batch {
+        return Err(Problem::new(
+            ProblemKind::ReportRefused,
+            format!("the report answers batch {}", batch_text(report.batch)),
+        ));
+    }
+    let asked = report.clone();
+    let (record, said) = service
+        .read(move |committed| Ok::<_, Infallible>(answered(committed.store, &asked)))
+        .await?
+        .map_err(|error| not_paid_out(&error))?;
+    let noted = BooksCommand::AnswerPayouts(said).encode();
+    let decided = service
+        .write(write.command(SCOPE, BOOKS_DOMAIN, noted))
+        .await?;
+    let fates = match decoded(&decided, FatesAnswer::decode)? {
+        FatesAnswer::Fates(fates) => fates,
+        FatesAnswer::UnknownBatch | FatesAnswer::Differs => return Err(impossible(&decided)),
+    };
+    let told = Settlement::of(&record, &fates, &report);
+    let (settled_by, failed) = settle(&service, &write, decided.seq.0, &told.transfers).await?;
+    Ok(answer(&body(
+        batch,
+        decided.seq.0,
+        settled_by,
+        &failed,
+        told,
+    )))
+}
+
+/// Asks the ledger. Returns the entry, and the holds that were not settled.
+async fn settle(
+    service: &Service,
+    write: &Write<NewAnswer>,
+    entry: u64,
+    transfers: &[Transfer],
+) -> Result<(Option<u64>, Vec<(u128, TransferResult)>), Problem> {
+    if transfers.is_empty() {
+        return Ok((None, Vec::new()));
+    }
+    let body = LedgerCommand::CreateTransfers(transfers.to_vec()).encode();
+    let mut command = write.command(SETTLE_SCOPE, LEDGER_DOMAIN, body);
+    command.key = entry.to_string().into_bytes();
+    let decided = service.write(command).await?;
+    let Failures(failures) = decoded(&decided, Failures::decode)?;
+    let mut failed = Vec::new();
+    for (index, code) in failures {
+        let transfer = transfers.get(usize::from(index));
+        let result = TransferResult::from_code(code);
+        let (transfer, result) = transfer
+            .zip(result)
+            .ok_or_else(|| super::unknown(&decided))?;
+        // Of another request with this report, after a crash.
+        if result != TransferResult::Exists {
+            failed.push((transfer.pending_id, result));
+        }
+    }
+    Ok((Some(decided.seq.0), failed))
+}
+
+fn body(
+    batch: u128,
+    entry: u64,
+    settled_by: Option<u64>,
+    failed: &[(u128, TransferResult)],
+    told: Settlement,
+) -> AnswerAnswer {
+    let all = |holds: Vec<u128>| holds.into_iter().map(Decimal).collect::<Vec<_>>();
+    let done = |holds: Vec<u128>| {
+        let is_done = |hold: &u128| failed.iter().all(|(failed, _)| failed != hold);
+        all(holds.into_iter().filter(is_done).collect())
+    };
+    AnswerAnswer {
+        entry,
+        settled_by,
+        batch: batch_text(batch),
+        posted: done(told.posted),
+        voided: done(told.voided),
+        failed: failed
+            .iter()
+            .map(|(hold, result)| FailedHold {
+                transfer_id: Decimal(*hold),
+                result: result.name(),
+            })
+            .collect(),
+        waiting: all(told.waiting),
+        doubtful: all(told.doubtful),
+        settled: all(told.settled),
+        contradicted: all(told.contradicted),
+        foreign: told.foreign,
+    }
+}

@@ -1,0 +1,170 @@
+//! The program itself is killed while it closes a long day, in portions.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use khlong_crdt::id::LogId;
+use khlong_crdt::time::UnixMillis;
+use khlong_gateway::domains::books::Day;
+use khlong_gateway::domains::ledger::{Account, Asset, LEDGER_DOMAIN, LedgerCommand, Transfer};
+use khlong_gateway::kernel::{self, Kernel, Logic};
+use khlong_gateway::{app, domains};
+use khlong_store::identity::Role;
+use khlong_store::journal::JournalId;
+use khlong_store::store::{OpenOptions, Store};
+use serde_json::Value;
+
+use crate::killed::{PROGRAM, spawn};
+use crate::server::{get, init, options};
+
+/// Five commands close them.
+const RECORDS: u64 = 33_000;
+const DAYS: u32 = 3;
+
+fn today() -> Day {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Day::of(UnixMillis(i64::try_from(now.as_millis()).unwrap()))
+}
+
+/// A gateway that was switched off days ago, with a long day behind it.
+fn make(options: &app::Options, day: Day) {
+    init(options);
+    let opening = OpenOptions {
+        role: Role::Gateway,
+        fresh_log_id: LogId::from_bytes([7; 16]),
+        accept_loss: false,
+        sizes: options.sizes,
+    };
+    let store = Store::open(&options.folder, &opening).unwrap();
+    let journal = JournalId::from_bytes([9; 16]);
+    let mut kernel = Kernel::open(store, domains::all(), Logic::CURRENT, journal).unwrap();
+    let asset = Asset {
+        ledger: 764,
+        scale: 2,
+        symbol: *b"THB\0\0\0\0\0",
+    };
+    let account = |id| Account {
+        id,
+        ledger: 764,
+        code: 1,
+        ..Account::default()
+    };
+    let mut commands = vec![
+        LedgerCommand::CreateAssets(vec![asset]),
+        LedgerCommand::CreateAccounts(vec![account(1), account(2)]),
+    ];
+    let ids: Vec<u64> = (1..=RECORDS).collect();
+    for some in ids.chunks(8_190) {
+        let transfer = |id: &u64| Transfer {
+            id: u128::from(*id),
+            debit_account_id: 1,
+            credit_account_id: 2,
+            amount: 1,
+            ledger: 764,
+            code: 1,
+            ..Transfer::default()
+        };
+        let transfers = some.iter().map(transfer).collect();
+        commands.push(LedgerCommand::CreateTransfers(transfers));
+    }
+    for (n, command) in commands.iter().enumerate() {
+        let command = kernel::Command {
+            caller: b"test".to_vec(),
+            scope: b"test".to_vec(),
+            key: vec![1, u8::try_from(n).unwrap()],
+            admitted_at: UnixMillis(day.start().0 + 12 * 60 * 60 * 1_000),
+            domain: LEDGER_DOMAIN,
+            body: command.encode(),
+        };
+        kernel.apply(&command).unwrap();
+        kernel.commit().unwrap();
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+fn run(arguments: &[&str], paths: &[&Path]) -> Value {
+    let output = Command::new(PROGRAM)
+        .arg("--json")
+        .args(arguments)
+        .args(paths)
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {words}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_close_that_is_killed_goes_on_and_comes_to_the_same_hashes() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = options(folder.path(), "").folder;
+    let first = Day(today().0 - DAYS);
+    make(&options(folder.path(), ""), first);
+    let undisturbed = folder.path().join("undisturbed");
+    copy(&data, &undisturbed);
+    let (mut added_up, mut kills) = (0, 0);
+    let closes = loop {
+        let (mut child, address) = spawn(folder.path());
+        let page = loop {
+            let page = get(address, "/v1/books/closes").json();
+            let due = &page["due"];
+            let is_further = due["records"].as_u64().is_some_and(|records| {
+                page["closes"] == Value::Array(Vec::new()) && records > added_up
+            });
+            if due.is_null() || is_further {
+                break page;
+            }
+        };
+        // By its id: the child that this test started.
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if page["due"].is_null() {
+            break page["closes"].as_array().unwrap().clone();
+        }
+        assert_eq!(page["due"]["from"], first.to_string());
+        added_up = page["due"]["records"].as_u64().unwrap();
+        kills += 1;
+    };
+    assert!(kills > 0, "it was killed in the middle of the close");
+    assert_eq!(closes.len(), DAYS as usize);
+    assert_eq!(closes[0]["records"], RECORDS);
+    let audit = run(&["audit"], &[&data]);
+    assert_eq!(audit["close"]["hash"], closes[2]["hash"]);
+    let rebuilt = folder.path().join("rebuilt");
+    let replayed = run(&["replay", "--into"], &[&rebuilt, &data]);
+    assert_eq!(replayed["state"], replayed["replayed_state"]);
+    // Nobody killed this one, and another command closed it; a day at a time, or all.
+    let through = first.to_string();
+    let one = run(&["close", "--through", &through], &[&undisturbed]);
+    let rest = run(&["close"], &[&undisturbed]);
+    let hashes = |told: &Value| -> Vec<Value> {
+        let closes = told["closes"].as_array().unwrap();
+        closes.iter().map(|close| close["hash"].clone()).collect()
+    };
+    assert_eq!((hashes(&one).len(), hashes(&rest).len()), (1, 2));
+    let same: Vec<Value> = closes.iter().map(|close| close["hash"].clone()).collect();
+    assert_eq!([hashes(&one), hashes(&rest)].concat(), same);
+    assert_eq!(hashes(&run(&["close"], &[&undisturbed])).len(), 0);
+    let early = Command::new(PROGRAM)
+        .args(["close", "--through", &today().to_string()])
+        .arg(&undisturbed)
+        .output()
+        .unwrap();
+    assert_eq!(early.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&early.stderr);
+    assert!(words.contains("is not over yet"), "{words}");
+}

@@ -1,0 +1,230 @@
+//! What the driver does by itself: more than one commit holds, what is rejected, and what takes long.
+
+use std::time::{Duration, Instant};
+
+use khlong_crdt::time::UnixMillis;
+use khlong_gateway::app::limits::{OWN_PAUSE_MAX, OWN_PAUSE_MIN};
+use khlong_gateway::domains;
+use khlong_gateway::domains::books::Day;
+use khlong_gateway::domains::ledger::{
+    Account, Asset, LEDGER_DOMAIN, Ledger, LedgerCommand, Transfer, TransferFlags,
+};
+use khlong_gateway::kernel::{
+    ApplyError, Command, Context, Domain, Kernel, KernelError, Rejection,
+};
+use khlong_store::engine::memory::MemoryDisk;
+use khlong_store::error::StoreError;
+use khlong_store::rows::Rows;
+use khlong_store::table::Table;
+use serde_json::json;
+
+use crate::days::{TODAY, Time, closes, kernel, start, start_with};
+use crate::server::{Server, pay, set_up};
+
+/// More than one commit sweeps.
+const HOLDS: u128 = 50_000;
+
+fn command(key: &str, at: i64, ledger: &LedgerCommand) -> Command {
+    Command {
+        caller: b"test".to_vec(),
+        scope: b"test".to_vec(),
+        key: key.as_bytes().to_vec(),
+        admitted_at: UnixMillis(at),
+        domain: LEDGER_DOMAIN,
+        body: ledger.encode(),
+    }
+}
+
+/// Holds that wait for a minute, at noon of a day.
+fn hold_many(kernel: &mut Kernel, day: Day) {
+    let account = |id| Account {
+        id,
+        ledger: 764,
+        code: 1,
+        ..Account::default()
+    };
+    let asset = Asset {
+        ledger: 764,
+        scale: 2,
+        symbol: *b"THB\0\0\0\0\0",
+    };
+    let mut commands = vec![
+        LedgerCommand::CreateAssets(vec![asset]),
+        LedgerCommand::CreateAccounts(vec![account(1), account(2)]),
+    ];
+    let ids: Vec<u128> = (1..=HOLDS).collect();
+    for some in ids.chunks(8_000) {
+        let hold = |id: &u128| Transfer {
+            id: *id,
+            debit_account_id: 1,
+            credit_account_id: 2,
+            amount: 1,
+            timeout: 60,
+            ledger: 764,
+            code: 1,
+            flags: TransferFlags::PENDING,
+            ..Transfer::default()
+        };
+        commands.push(LedgerCommand::CreateTransfers(
+            some.iter().map(hold).collect(),
+        ));
+    }
+    let noon = day.start().0 + 12 * 3_600_000;
+    for (n, ledger) in commands.iter().enumerate() {
+        kernel
+            .apply(&command(&n.to_string(), noon, ledger))
+            .unwrap();
+        kernel.commit().unwrap();
+    }
+}
+
+#[test]
+fn holds_that_ended_while_it_was_off_are_swept_and_the_day_is_closed() {
+    let disk = MemoryDisk::new();
+    let mut before = kernel(&disk, domains::all());
+    hold_many(&mut before, TODAY);
+    let later = TODAY.end().0;
+    before.accept_time(UnixMillis(later)).unwrap();
+    let full = before.apply(&command("full", later, &LedgerCommand::Sweep));
+    assert!(matches!(full, Err(KernelError::GroupFull)), "{full:?}");
+    drop(before);
+    // No client writes, and no time passes.
+    let began = Instant::now();
+    let server = start(&disk, &Time::at(later));
+    while server.get("/v1/books/closes").json()["closes"] == json!([]) {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "it waits for nothing"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let close = closes(&server, 1).remove(0);
+    assert_eq!(close["records"].as_u64().unwrap(), HOLDS as u64);
+    assert_eq!(server.balance(1, "debits_pending"), "0");
+    server.stop().unwrap();
+}
+
+/// A domain that always wants something, and always rejects it.
+struct Stubborn;
+
+/// One that always wants something that takes ten seconds.
+struct Slow(Time);
+
+impl Domain for Stubborn {
+    fn number(&self) -> u8 {
+        200
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        &[]
+    }
+
+    fn apply(&mut self, _: &mut Context<'_, '_>, _: &[u8]) -> Result<Vec<u8>, ApplyError> {
+        Err(ApplyError::Rejected(Rejection::Invariant))
+    }
+
+    fn roll_back(&mut self) {}
+
+    fn next_deadline(&self, _: &dyn Rows) -> Result<Option<UnixMillis>, StoreError> {
+        Ok(Some(UnixMillis(0)))
+    }
+
+    fn due(&self) -> Option<Vec<u8>> {
+        Some(Vec::new())
+    }
+}
+
+impl Domain for Slow {
+    fn number(&self) -> u8 {
+        Stubborn.number()
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        Stubborn.tables()
+    }
+
+    fn apply(&mut self, _: &mut Context<'_, '_>, _: &[u8]) -> Result<Vec<u8>, ApplyError> {
+        self.0.pass(10_000);
+        Ok(Vec::new())
+    }
+
+    fn roll_back(&mut self) {}
+
+    fn next_deadline(&self, rows: &dyn Rows) -> Result<Option<UnixMillis>, StoreError> {
+        Stubborn.next_deadline(rows)
+    }
+
+    fn due(&self) -> Option<Vec<u8>> {
+        Stubborn.due()
+    }
+}
+
+/// How many entries there are. The driver has looked at its clock before it tells.
+fn entries(server: &Server) -> u64 {
+    let head = server.get("/v1/journal/head").json();
+    head["entry"].as_u64().unwrap()
+}
+
+/// In steps that a clock may take.
+fn wait(server: &Server, time: &Time, length: Duration) {
+    let mut left = i64::try_from(length.as_millis()).unwrap();
+    while left > 0 {
+        let step = left.min(14 * 60_000);
+        time.pass(step);
+        entries(server);
+        left -= step;
+    }
+}
+
+#[test]
+fn what_is_rejected_is_tried_again_after_a_pause_that_grows() {
+    let time = Time::at(TODAY.start().0);
+    let server = start_with(&MemoryDisk::new(), &time, || vec![Box::new(Stubborn)]);
+    assert_eq!(entries(&server), 1);
+    let second = Duration::from_secs(1);
+    let minutes = [1, 2, 4, 8, 16, 32, 60, 60].map(|minutes| Duration::from_secs(60 * minutes));
+    for (tries, pause) in (1..).zip(minutes) {
+        wait(&server, &time, pause - second);
+        assert_eq!(entries(&server), tries, "before {pause:?} are over");
+        wait(&server, &time, second);
+        assert_eq!(entries(&server), tries + 1, "after {pause:?}");
+    }
+    assert_eq!((minutes[0], minutes[7]), (OWN_PAUSE_MIN, OWN_PAUSE_MAX));
+    server.stop().unwrap();
+}
+
+#[test]
+fn what_takes_long_is_followed_by_a_rest_as_long() {
+    let time = Time::at(TODAY.start().0);
+    let slow = Slow(time.clone());
+    let server = start_with(&MemoryDisk::new(), &time, || vec![Box::new(slow)]);
+    assert_eq!(entries(&server), 1);
+    for done in 1..4 {
+        time.pass(9_999);
+        assert_eq!(entries(&server), done);
+        time.pass(1);
+        assert_eq!(entries(&server), done + 1);
+    }
+    server.stop().unwrap();
+}
+
+#[test]
+fn a_domain_that_rejects_what_is_due_keeps_no_other_from_it() {
+    let time = Time::at(TODAY.start().0);
+    let server = start_with(&MemoryDisk::new(), &time, || {
+        vec![Box::new(Stubborn), Box::new(Ledger::new())]
+    });
+    set_up(server.address, 2);
+    let mut hold = pay(1, 1, 2, 100);
+    hold["flags"] = json!(["pending"]);
+    hold["timeout"] = json!(1);
+    assert_eq!(server.send("hold", json!([hold])).results(), ["ok"]);
+    let before = entries(&server);
+    time.pass(1_000);
+    // Nobody writes: the driver sweeps by itself.
+    while server.get("/v1/ledger/transfers/1").json()["state"] != "expired" {
+        std::thread::yield_now();
+    }
+    assert_eq!(entries(&server), before + 1, "the other is left alone");
+    server.stop().unwrap();
+}

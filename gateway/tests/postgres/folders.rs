@@ -1,0 +1,112 @@
+//! A folder beside a database that is ahead of it, behind it, or another one's.
+
+use khlong_gateway::app::postgres::PostgresJournal;
+use khlong_gateway::kernel::{Kernel, KernelError, Logic, state_hash};
+use khlong_store::engine::memory::MemoryDisk;
+use khlong_store::journal::{JournalId, JournalSeq};
+
+use crate::cluster::{Cluster, PASSWORD, open};
+use crate::fixture::{decide, domains, store};
+use crate::journal::sweep;
+
+fn journal_of(cluster: &Cluster, database: &str) -> PostgresJournal {
+    let text = cluster.text_of(database);
+    let within = std::time::Duration::from_secs(20);
+    let options =
+        khlong_gateway::app::postgres::PostgresOptions::parse(&text, Some(PASSWORD), None, within);
+    PostgresJournal::new(options.unwrap()).unwrap()
+}
+
+/// A folder of its own with `count` commands in `database`.
+fn filled(cluster: &Cluster, database: &str, name: &str, count: u32) -> MemoryDisk {
+    let disk = MemoryDisk::new();
+    let mut kernel = open(journal_of(cluster, database), &disk).unwrap();
+    for n in 0..count {
+        decide(&mut kernel, &sweep(&format!("{name} {n}")));
+    }
+    disk
+}
+
+#[test]
+fn an_older_folder_catches_up_and_a_newer_one_is_refused() {
+    let cluster = Cluster::start();
+    let behind = filled(&cluster, "postgres", "first", 3);
+    let ahead = MemoryDisk::new();
+    let mut kernel = cluster.open(&ahead).unwrap();
+    for n in 0..40 {
+        decide(&mut kernel, &sweep(&format!("second {n}")));
+    }
+    let (head, state) = (kernel.head(), state_hash(kernel.store()).unwrap());
+    drop(kernel);
+    let kernel = cluster.open(&behind).unwrap();
+    assert_eq!(
+        (kernel.head(), state_hash(kernel.store()).unwrap()),
+        (head, state)
+    );
+    drop(kernel);
+    // A database that was put back to an older backup.
+    cluster.sql("DELETE FROM khlong.journal WHERE seq > 41");
+    for disk in [&ahead, &behind] {
+        let refused = cluster.open(disk).err().unwrap();
+        assert!(
+            matches!(
+                refused,
+                KernelError::Behind {
+                    applied: 43,
+                    head: 41
+                }
+            ),
+            "{refused}"
+        );
+        assert_eq!(refused.exit_code(), 9);
+    }
+    // One that goes on from there has another history under the same numbers.
+    let third = filled(&cluster, "postgres", "third", 2);
+    assert_eq!(cluster.open(&third).unwrap().head().seq, JournalSeq(43));
+    let refused = cluster.open(&ahead).err().unwrap();
+    assert!(
+        matches!(refused, KernelError::OtherJournal { applied: 43 }),
+        "{refused}"
+    );
+    cluster.open(&third).unwrap();
+}
+
+#[test]
+fn the_database_of_other_books_is_refused() {
+    let cluster = Cluster::start();
+    cluster.sql("CREATE DATABASE same_id");
+    cluster.sql("CREATE DATABASE other_id");
+    let mine = filled(&cluster, "postgres", "mine", 3);
+    filled(&cluster, "same_id", "others", 5);
+    let fresh = JournalId::from_bytes([1; 16]);
+    let journal = Box::new(journal_of(&cluster, "other_id"));
+    let disk = MemoryDisk::new();
+    Kernel::open_with(journal, store(&disk), domains(), Logic::CURRENT, fresh).unwrap();
+    for database in ["same_id", "other_id"] {
+        let refused = open(journal_of(&cluster, database), &mine).err().unwrap();
+        assert!(
+            matches!(refused, KernelError::OtherJournal { applied: 3 }),
+            "{database}: {refused}"
+        );
+        assert_eq!(refused.exit_code(), 9);
+    }
+    assert_eq!(cluster.open(&mine).unwrap().head().seq, JournalSeq(3));
+}
+
+#[test]
+fn a_follower_stops_when_its_journal_is_put_back() {
+    let cluster = Cluster::start();
+    let disk = filled(&cluster, "postgres", "first", 5);
+    let mut kernel = cluster.open(&disk).unwrap();
+    kernel.follow().unwrap();
+    cluster.sql("DELETE FROM khlong.journal WHERE seq > 2");
+    assert!(matches!(
+        kernel.follow(),
+        Err(KernelError::Behind {
+            applied: 5,
+            head: 2
+        })
+    ));
+    assert!(matches!(kernel.follow(), Err(KernelError::Broken)));
+    assert!(matches!(kernel.commit(), Err(KernelError::Broken)));
+}

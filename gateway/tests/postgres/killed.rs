@@ -1,0 +1,167 @@
+//! The server is killed at random points of 1,000 transfers: all that was acknowledged is
+//! there, nothing twice, and the books balance.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use khlong_gateway::domains::ledger::{
+    Account, Asset, LEDGER_DOMAIN, LedgerCommand, totals, transfer,
+};
+use khlong_gateway::kernel::{Kernel, Outcome, state_hash};
+use khlong_store::engine::memory::MemoryDisk;
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+
+use crate::cluster::{Cluster, open, signal};
+use crate::fixture::{THB, command, decide, pay};
+
+const TRANSFERS: u64 = 1_000;
+const KILLS: u64 = 8;
+const ACCOUNTS: u128 = 20;
+
+fn set_up(kernel: &mut Kernel) {
+    let baht = Asset {
+        ledger: THB,
+        scale: 2,
+        symbol: *b"THB\0\0\0\0\0",
+    };
+    let account = |id| Account {
+        id,
+        ledger: THB,
+        code: 1,
+        ..Account::default()
+    };
+    for (key, body) in [
+        ("assets", LedgerCommand::CreateAssets(vec![baht])),
+        (
+            "accounts",
+            LedgerCommand::CreateAccounts((1..=ACCOUNTS).map(account).collect()),
+        ),
+    ] {
+        decide(kernel, &command(key, 1, LEDGER_DOMAIN, body.encode()));
+    }
+}
+
+/// Along a ring of accounts.
+fn one(number: u64) -> khlong_gateway::kernel::Command {
+    let id = u128::from(number);
+    let paid = pay(id, 1 + id % ACCOUNTS, 1 + (id + 1) % ACCOUNTS, 1);
+    let body = LedgerCommand::CreateTransfers(vec![paid]).encode();
+    command(&format!("transfer {number}"), 2, LEDGER_DOMAIN, body)
+}
+
+/// Nobody waits for transfers that do not come any more.
+struct Ends<'a>(&'a AtomicU64);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(u64::MAX, Ordering::SeqCst);
+    }
+}
+
+/// Kills a backend or the whole server each time so many are acknowledged, a little later.
+fn kill(cluster: &mut Cluster, acked: &AtomicU64, seed: u64) {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    for n in 0..KILLS {
+        let at = n * TRANSFERS / KILLS + u64::from(random.next_u32()) % (TRANSFERS / KILLS / 2);
+        while acked.load(Ordering::SeqCst) < at {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        (0..random.next_u32() % 100_000).for_each(|_| std::hint::spin_loop());
+        if random.next_u32() % 3 == 0 {
+            cluster.kill();
+            cluster.start_again();
+        } else {
+            cluster
+                .backends()
+                .into_iter()
+                .for_each(|pid| signal("-KILL", pid));
+            // All sessions end with it, and the server recovers.
+            cluster.wait();
+        }
+    }
+}
+
+#[test]
+fn acknowledged_transfers_survive_the_kill_of_the_server() {
+    let mut cluster = Cluster::start();
+    let disk = MemoryDisk::new();
+    let mut kernel = cluster.open(&disk).unwrap();
+    set_up(&mut kernel);
+    let acked = AtomicU64::new(0);
+    let mut seqs = Vec::new();
+    std::thread::scope(|scope| {
+        let killer = scope.spawn(|| kill(&mut cluster, &acked, 20_261_127));
+        let ends = Ends(&acked);
+        let mut random = ChaCha8Rng::seed_from_u64(7);
+        let mut next = 1;
+        while next <= TRANSFERS {
+            let group = (1 + u64::from(random.next_u32() % 8)).min(TRANSFERS + 1 - next);
+            for n in next..next + group {
+                kernel.apply(&one(n)).unwrap();
+            }
+            kernel.commit().unwrap();
+            for output in kernel.release() {
+                assert_eq!(output.decided.outcome(), Some(Outcome::Done(vec![0, 0])));
+                seqs.push(output.decided.seq.0);
+            }
+            next += group;
+            acked.store(next - 1, Ordering::SeqCst);
+        }
+        drop(ends);
+        killer.join().unwrap();
+    });
+    assert_eq!(seqs, (3..3 + TRANSFERS).collect::<Vec<_>>());
+    let log = std::fs::read_to_string(cluster.folder().join("log")).unwrap();
+    let recoveries =
+        log.matches("redo done at").count() + log.matches("redo is not required").count();
+    assert!(
+        recoveries >= 5,
+        "the server was killed on its way: {recoveries}"
+    );
+    assert_eq!(cluster.journal().verify().unwrap(), kernel.head());
+    // Somebody who has only the database comes to the same books.
+    let other = cluster.open(&MemoryDisk::new()).unwrap();
+    assert_eq!(
+        state_hash(other.store()).unwrap(),
+        state_hash(kernel.store()).unwrap()
+    );
+    for id in 1..=TRANSFERS {
+        assert!(
+            transfer(other.store(), id.into()).unwrap().is_some(),
+            "{id}"
+        );
+    }
+    for totals in totals(other.store()).unwrap().values() {
+        assert!(totals.is_balanced());
+        assert_eq!(totals.debits_posted.low, u128::from(TRANSFERS));
+    }
+}
+
+#[test]
+fn a_server_that_stays_away_ends_the_kernel_and_loses_nothing() {
+    let mut cluster = Cluster::start();
+    let disk = MemoryDisk::new();
+    let text = cluster.text();
+    let within = Duration::from_secs(1);
+    let journal = || {
+        khlong_gateway::app::postgres::PostgresJournal::new(crate::cluster::options(&text, within))
+            .unwrap()
+    };
+    let mut kernel = open(journal(), &disk).unwrap();
+    set_up(&mut kernel);
+    decide(&mut kernel, &one(1));
+    // A session outlives its server for a moment, and would still take the append.
+    let sessions = cluster.backends();
+    cluster.kill();
+    sessions.into_iter().for_each(|pid| signal("-KILL", pid));
+    kernel.apply(&one(2)).unwrap();
+    let gone = kernel.commit().unwrap_err();
+    assert!(gone.is_fatal() && kernel.release().is_empty(), "{gone}");
+    drop(kernel);
+    assert!(open(journal(), &disk).is_err());
+    cluster.start_again();
+    let mut kernel = open(journal(), &disk).unwrap();
+    assert_eq!(decide(&mut kernel, &one(1)).seq.0, 3);
+    assert_eq!(decide(&mut kernel, &one(2)).seq.0, 4);
+}

@@ -1,0 +1,30 @@
+//! The journal on PostgreSQL, against a server of the test's own: `.tools/setup --with-postgres`
+//! installs it, each test makes a cluster in a folder that it removes.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+#[path = "../http/client.rs"]
+mod client;
+#[path = "../fixture/mod.rs"]
+mod fixture;
+#[path = "../program/mod.rs"]
+mod program;
+#[path = "../http/server.rs"]
+#[expect(dead_code, reason = "the tests of HTTP use the rest")]
+mod server;
+
+mod cluster;
+mod commands;
+mod folders;
+mod hostile;
+mod journal;
+mod killed;
+mod lost;
+mod race;
+mod served;
+mod settings;
+mod standbys;
+mod tls;

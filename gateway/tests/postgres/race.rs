@@ -1,0 +1,104 @@
+//! Two gateways on one database, both at once: one wins each place, and nothing is there twice.
+
+use khlong_gateway::kernel::{Kernel, KernelError, state_hash};
+use khlong_store::engine::memory::MemoryDisk;
+use khlong_store::journal::JournalError;
+
+use crate::cluster::Cluster;
+use crate::fixture::{Bank, decide};
+use crate::journal::sweep;
+
+const COMMANDS: u32 = 500;
+
+/// What one of them met.
+struct Raced {
+    kernel: Kernel,
+    /// Places that it was told, in the order of its commands.
+    told: Vec<u64>,
+    lost: u32,
+}
+
+fn race(cluster: &Cluster, name: &str) -> Raced {
+    let disk = MemoryDisk::new();
+    let mut kernel = cluster.open(&disk).unwrap();
+    let (mut told, mut lost) = (Vec::new(), 0);
+    for n in 0..COMMANDS {
+        let command = sweep(&format!("{name} {n}"));
+        loop {
+            kernel.apply(&command).unwrap();
+            match kernel.commit() {
+                Ok(_) => break,
+                Err(KernelError::Journal(JournalError::Moved { .. })) => {}
+                Err(error) => panic!("{error}"),
+            }
+            assert!(kernel.release().is_empty(), "nothing of it is answered");
+            lost += 1;
+            // Discard, read, decide again: what a gateway does that is started anew.
+            drop(kernel);
+            kernel = cluster.open(&disk).unwrap();
+        }
+        told.extend(kernel.release().iter().map(|output| output.decided.seq.0));
+        // As a driver that serves: not older than now.
+        kernel.follow().unwrap();
+    }
+    Raced { kernel, told, lost }
+}
+
+#[test]
+fn of_two_gateways_one_wins_each_seq() {
+    let cluster = Cluster::start();
+    cluster.open(&MemoryDisk::new()).unwrap();
+    let [mut left, mut right] = std::thread::scope(|scope| {
+        let racing = ["left", "right"].map(|name| scope.spawn(|| race(&cluster, name)));
+        racing.map(|it| it.join().unwrap())
+    });
+    for raced in [&mut left, &mut right] {
+        raced.kernel.follow().unwrap();
+        assert!(raced.told.is_sorted());
+    }
+    let mut seqs: Vec<u64> = left.told.iter().chain(&right.told).copied().collect();
+    seqs.sort_unstable();
+    assert_eq!(seqs, (1..=u64::from(2 * COMMANDS)).collect::<Vec<_>>());
+    assert!(
+        left.lost + right.lost > 10,
+        "they met: {} {}",
+        left.lost,
+        right.lost
+    );
+    assert_eq!(left.kernel.head(), right.kernel.head());
+    assert_eq!(
+        state_hash(left.kernel.store()).unwrap(),
+        state_hash(right.kernel.store()).unwrap()
+    );
+    assert_eq!(cluster.journal().verify().unwrap(), left.kernel.head());
+    assert_eq!(
+        cluster.sql("SELECT count(*), min(seq), max(seq) FROM khlong.journal"),
+        "1000|1|1000"
+    );
+}
+
+/// What was decided on a state that is no longer the last is in no journal and in no view.
+#[test]
+fn a_deposed_gateway_loses_what_it_had_decided() {
+    let cluster = Cluster::start();
+    let (left, right) = (MemoryDisk::new(), MemoryDisk::new());
+    let mut deposed = cluster.open(&left).unwrap();
+    decide(&mut deposed, &sweep("first"));
+    let before = state_hash(deposed.store()).unwrap();
+    let mut leader = cluster.open(&right).unwrap();
+    for n in 0..3 {
+        deposed.apply(&sweep(&format!("deposed {n}"))).unwrap();
+    }
+    decide(&mut leader, &sweep("leader"));
+    // Nor may it follow and keep them: they stand on an older state.
+    assert!(matches!(deposed.follow(), Err(KernelError::Broken)));
+    assert_eq!(state_hash(deposed.store()).unwrap(), before);
+    drop(deposed);
+    let deposed = cluster.open(&left).unwrap();
+    assert_eq!(deposed.head(), leader.head());
+    // The local journal has nobody to follow.
+    let mut alone = Bank::new(2);
+    let head = alone.kernel.head();
+    alone.kernel.follow().unwrap();
+    assert_eq!(alone.kernel.head(), head);
+}
