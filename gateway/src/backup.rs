@@ -71,6 +71,12 @@ impl RestoreError {
 /// # Errors
 /// [`BackupError::Unfit`] says what is wrong.
 pub fn describe(peek: &Peek) -> Result<Owner, BackupError> {
+    if is_copy(peek).map_err(BackupError::Store)? {
+        return Err(BackupError::Unfit(
+            "the journal of this gateway is in a database, and this folder is a copy beside it; back up the database"
+                .to_owned(),
+        ));
+    }
     let owner = (|| {
         let head = journal::verify(peek)?;
         check_views(peek, Some(&head))?;

@@ -5,14 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use khlong_crdt::time::{Now, UnixMillis};
+use khlong_crdt::time::{Monotonic, Now, UnixMillis};
 use khlong_store::error::{EngineError, StoreError};
 
 use super::clock::DriverClock;
 use super::handle::{AskError, Asked, Committed, Handle, Input, Job, State};
 use super::limits::{
     BATCH_INPUTS_MAX, COMMIT_PAUSE, COMMIT_WITHIN, DISK_HEADROOM_BYTES, DISK_LOOK_EVERY,
-    EVICT_EVERY, FOLLOW_EVERY, FOLLOWER_WAITS, TICK_EVERY,
+    EVICT_EVERY, FOLLOW_EVERY, TICK_EVERY,
 };
 use super::pauses::Pauses;
 use crate::kernel::{
@@ -43,6 +43,10 @@ pub(super) struct Driver {
     /// Whether another gateway may be the one that serves: the last entry is not this one's, in
     /// a journal that is shared.
     pub(super) follows: bool,
+    /// How long one that follows leaves what is due to the others.
+    pub(super) follower_waits: Duration,
+    /// When it was made.
+    pub(super) began: Monotonic,
 }
 
 /// What the loop remembers between two turns.
@@ -100,7 +104,7 @@ impl Driver {
             return Ok(DISK_LOOK_EVERY);
         }
         let now = (self.clock)();
-        let wall = self.due_by(now.wall);
+        let wall = self.due_by(now);
         let mut least = TICK_EVERY;
         for (domain, at) in self.kernel.deadlines()? {
             let millis = u64::try_from(at.0.saturating_sub(wall.0)).unwrap_or(0);
@@ -110,14 +114,20 @@ impl Driver {
         Ok(least)
     }
 
-    /// Deadlines up to here are this gateway's to meet.
-    fn due_by(&self, now: UnixMillis) -> UnixMillis {
-        let leaves = if self.follows {
-            i64::try_from(FOLLOWER_WAITS.as_millis()).unwrap_or(i64::MAX)
-        } else {
-            0
-        };
-        UnixMillis(now.0.saturating_sub(leaves))
+    /// Deadlines up to here are this gateway's to meet. One that follows leaves them to the one
+    /// that works: also while that is busy with what has long been due, and when both were started
+    /// a moment ago.
+    fn due_by(&self, now: Now) -> UnixMillis {
+        if !self.follows {
+            return now.wall;
+        }
+        let waits = i64::try_from(self.follower_waits.as_millis()).unwrap_or(i64::MAX);
+        let silent = now.wall.0.saturating_sub(self.kernel.applied().time.0);
+        let waited = Duration::from_micros(now.monotonic.0.saturating_sub(self.began.0));
+        if silent < waits || waited < self.follower_waits {
+            return UnixMillis(i64::MIN);
+        }
+        UnixMillis(now.wall.0.saturating_sub(waits))
     }
 
     /// Reads that were not answered stay in `jobs`.
@@ -289,7 +299,7 @@ impl Driver {
             return Ok(());
         }
         let is_paused = |due: &Due, domain| !due.pauses.left(domain, now.monotonic).is_zero();
-        for (domain, body) in self.kernel.due(self.due_by(now.wall))? {
+        for (domain, body) in self.kernel.due(self.due_by(now))? {
             if !is_paused(due, domain) && !self.do_own(now, b"due", domain, body, due)? {
                 return Ok(());
             }

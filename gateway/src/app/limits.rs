@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use khlong_crdt::id::LogId;
 use khlong_store::limits::BATCH_BYTES_MAX;
 
 use crate::kernel::{BODY_BYTES_MAX, GROUP_COMMANDS_MAX, JUMP_MS_MAX};
@@ -23,8 +24,19 @@ pub const TICK_EVERY: Duration = Duration::from_secs(60);
 pub const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
 /// How much longer than the gateway that appended last another one waits before it does what is
-/// due: 10 seconds. Both at once would cost one of them its kernel.
+/// due, and how long nothing must have been appended then: 10 seconds. Both at once would cost one
+/// of them its kernel.
 pub const FOLLOWER_WAITS: Duration = Duration::from_secs(10);
+
+/// By how much the waits of two folders differ at most: 5 seconds.
+pub const FOLLOWER_DRAW: Duration = Duration::from_secs(5);
+
+/// [`FOLLOWER_WAITS`] and the share of [`FOLLOWER_DRAW`] of a folder, by the name of its log.
+#[must_use]
+pub fn follower_waits(log: LogId) -> Duration {
+    let drawn = log.as_bytes().first().copied().unwrap_or_default();
+    FOLLOWER_WAITS + FOLLOWER_DRAW * u32::from(drawn) / u32::from(u8::MAX)
+}
 
 /// How often old idempotency keys are looked for: 1 hour.
 pub const EVICT_EVERY: Duration = Duration::from_secs(3_600);

@@ -420,16 +420,18 @@ fn drive(
     clock: DriverClock,
 ) -> Result<(), AppError> {
     let mut kernel = open()?;
-    let now = clock().wall;
+    let now = clock();
     if options.accept_time {
-        kernel.accept_time(now)
+        kernel.accept_time(now.wall)
     } else {
-        kernel.tick(now)
+        kernel.tick(now.wall)
     }
     .map_err(AppError::Kernel)?;
     tracing::info!(entry = kernel.head().seq.0, "the kernel is ready");
     let driver = Driver {
         follows: kernel.shares_journal(),
+        follower_waits: limits::follower_waits(kernel.store().identity().log),
+        began: now.monotonic,
         kernel,
         queued,
         clock,

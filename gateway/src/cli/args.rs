@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::domains::l10n::Satang;
 use crate::domains::promptpay::{Mobile, OneTime, Reference, Wallet};
 
-/// The gateway of the Khlong network. Built so far: the ledger over HTTP with its journal, what tells of its folder, and Thai QR.
+/// The gateway of the Khlong network. Built so far: the ledger and its books over HTTP, its journal in the folder or in PostgreSQL, backups, webhooks, and Thai QR.
 #[derive(Debug, Parser)]
 #[command(name = "khlong-gateway", version, arg_required_else_help = true)]
 pub struct Arguments {

@@ -25,6 +25,12 @@ impl Peer {
     /// answer must not be shown before that. When the folder fails meanwhile, the
     /// commit fails.
     pub fn request(&mut self, now: Now, request: Request) -> Response {
+        // A start knows of what was said of relays only here.
+        if let Err(error) = self.follow_moves(now) {
+            let response = refused(&error);
+            self.failed = Some(error);
+            return response;
+        }
         let before = self.overlay.bytes();
         let answered = self.answer(now, request);
         let is_half_done = answered.is_err() && self.overlay.bytes() != before;
