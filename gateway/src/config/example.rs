@@ -43,12 +43,6 @@ folder = {folder}
 # "text" for people, "json" for programs: one object a line.
 # format = "text"
 
-# The journal in a PostgreSQL database: an example. Begin it by `khlong-gateway init FOLDER --config FILE`
-# with this section, not afterwards. Without the section the journal is in the folder.
-# [journal]
-# postgres = "host=/run/postgresql user=khlong dbname=khlong"
-# password_file = "pg.password"
-
 # Who may ask, by name: an example. Without a key nobody may. Roles: "reader", "writer" (accounts
 # and transfers), "operator" (the bank and payouts), "admin" (assets and checkpoints). Exactly one of secret_file, secret and hash (what
 # `b3sum` prints); a secret has 32 to 256 printable characters.
@@ -64,6 +58,12 @@ folder = {folder}
 # url = "https://auditor.example/khlong"
 # topics = ["books.day_closed"]
 # secret_file = "auditor.secret"
+
+# The journal in a PostgreSQL database: an example. Begin it by `khlong-gateway init FOLDER --config FILE`
+# with this section, not afterwards. Without the section the journal is in the folder.
+# [journal]
+# postgres = "host=/run/postgresql user=khlong dbname=khlong"
+# password_file = "pg.password"
 "#
     )
 }
