@@ -5,7 +5,7 @@
 //! outcome is a command, so a replay knows it and sends nothing, and a crash between sending and
 //! the outcome only sends again.
 //!
-//! [`schedule`] decides what is due when, without a clock or a socket; [`worker`] is the task that
+//! [`schedule`] decides what is due when, without a clock or a socket; `worker` is the task that
 //! sends. Of several gateways on one journal only one does ([`crate::kernel::Holder`]).
 
 pub mod limits;
