@@ -151,8 +151,10 @@ impl Driver {
                 Input::Stop => turn = Turn::Last,
             }
         }
-        // One that waits behind another gateway would else decide on an old state, and be refused.
-        if due.follow <= Instant::now() {
+        // One that waits behind another gateway would else decide on an old state, and be refused;
+        // and whoever else waited may have done what is due.
+        let is_to_act = self.follows && !self.kernel.due(self.due_by(now))?.is_empty();
+        if is_to_act || due.follow <= Instant::now() {
             self.follow(due)?;
         }
         self.do_what_is_due(now, due)?;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use khlong_crdt::id::LogId;
 use khlong_store::limits::BATCH_BYTES_MAX;
 
 use crate::kernel::{BODY_BYTES_MAX, GROUP_COMMANDS_MAX, JUMP_MS_MAX};
@@ -28,14 +27,19 @@ pub const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// of them its kernel.
 pub const FOLLOWER_WAITS: Duration = Duration::from_secs(10);
 
-/// By how much the waits of two folders differ at most: 5 seconds.
+/// And so much more, drawn by each gateway, so that two that wait do not act at once: 5 seconds.
 pub const FOLLOWER_DRAW: Duration = Duration::from_secs(5);
 
-/// [`FOLLOWER_WAITS`] and the share of [`FOLLOWER_DRAW`] of a folder, by the name of its log.
+/// Less than `most`, drawn from the seed of this run: the same for the same `what`.
 #[must_use]
-pub fn follower_waits(log: LogId) -> Duration {
-    let drawn = log.as_bytes().first().copied().unwrap_or_default();
-    FOLLOWER_WAITS + FOLLOWER_DRAW * u32::from(drawn) / u32::from(u8::MAX)
+pub fn drawn(seed: &[u8; 32], what: &str, most: Duration) -> Duration {
+    let mut drawn = [0; 8];
+    blake3::Hasher::new_keyed(seed)
+        .update(what.as_bytes())
+        .finalize_xof()
+        .fill(&mut drawn);
+    let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX).max(1);
+    Duration::from_millis(u64::from_be_bytes(drawn) % millis)
 }
 
 /// How often old idempotency keys are looked for: 1 hour.

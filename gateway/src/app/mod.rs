@@ -37,7 +37,7 @@ pub(crate) use self::clock::Clock;
 pub use self::clock::DriverClock;
 use self::driver::Driver;
 use self::handle::Input;
-use self::limits::STOP_WITHIN;
+use self::limits::{FOLLOWER_DRAW, FOLLOWER_WAITS, STOP_WITHIN, drawn};
 use self::postgres::{PostgresError, PostgresJournal, PostgresOptions};
 use crate::domains;
 use crate::http::{self, ApiKey, Service};
@@ -209,7 +209,7 @@ impl App {
             std::thread::Builder::new()
                 .name("kernel".to_owned())
                 .spawn(move || {
-                    let how = drive(&options, open, queued, &handle, clock);
+                    let how = drive(&options, open, queued, &handle, clock, &seed);
                     handle.set_state(State::Stopping);
                     // The other end may be gone.
                     let _ = end.send(how);
@@ -418,6 +418,7 @@ fn drive(
     queued: Receiver<Input>,
     handle: &Handle,
     clock: DriverClock,
+    seed: &[u8; 32],
 ) -> Result<(), AppError> {
     let mut kernel = open()?;
     let now = clock();
@@ -430,7 +431,7 @@ fn drive(
     tracing::info!(entry = kernel.head().seq.0, "the kernel is ready");
     let driver = Driver {
         follows: kernel.shares_journal(),
-        follower_waits: limits::follower_waits(kernel.store().identity().log),
+        follower_waits: FOLLOWER_WAITS + drawn(seed, "due", FOLLOWER_DRAW),
         began: now.monotonic,
         kernel,
         queued,

@@ -14,6 +14,7 @@ use super::limits::{FOLLOWER_DRAW, FOLLOWER_WAITS, LEASE, LEASE_LEFT_MIN, LOOK_N
 use super::message::{Letter, delivery_id, payload};
 use super::schedule::{Found, Heard, Key, Output, Policy, Schedule};
 use super::{Options, Target};
+use crate::app::limits::drawn;
 use crate::app::{AskError, Committed, DriverClock, Handle};
 use crate::kernel::{
     Command, Holder, Housekeeping, KERNEL_DOMAIN, KernelError, Notice, Outcome, leader, left_at,
@@ -70,7 +71,7 @@ impl Worker {
             schedule: Schedule::new(topics, options.policy, seed),
             clock,
             seed,
-            follower_waits: millis(FOLLOWER_WAITS).saturating_add(draw(&seed)),
+            follower_waits: millis(FOLLOWER_WAITS + drawn(&seed, "follower", FOLLOWER_DRAW)),
             claims: 0,
             sends: JoinSet::new(),
         }
@@ -320,17 +321,6 @@ fn letter(
 fn unreadable(error: KernelError) -> AskError {
     tracing::error!(%error, "the outbox cannot be read");
     AskError::ReadFailed
-}
-
-/// Up to [`FOLLOWER_DRAW`], in milliseconds.
-fn draw(seed: &[u8; 32]) -> i64 {
-    let mut drawn = [0; 8];
-    blake3::Hasher::new_keyed(seed)
-        .update(b"follower")
-        .finalize_xof()
-        .fill(&mut drawn);
-    let most = FOLLOWER_DRAW.as_millis().max(1);
-    i64::try_from(u128::from(u64::from_be_bytes(drawn)) % most).unwrap_or(0)
 }
 
 fn millis(duration: Duration) -> i64 {

@@ -4,37 +4,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use khlong_crdt::id::LogId;
 use khlong_gateway::domains::books::{Day, verify_closes};
 use khlong_gateway::domains::ledger::Ledger;
 use khlong_gateway::domains::{self};
 use khlong_gateway::kernel::{Domain, Kernel, Logic, replay, state_hash};
 use khlong_store::engine::memory::MemoryDisk;
-use khlong_store::engine::rocks::RocksOptions;
-use khlong_store::identity::Role;
-use khlong_store::journal::JournalId;
-use khlong_store::store::{OpenOptions, Store};
 use serde_json::{Value, json};
 
+use crate::fixture::{JOURNAL, store};
 use crate::server::{Server, TRANSFERS, WRITER, get, pay, set_up, try_post, wall};
 
 /// 27 November 2026.
 pub(crate) const TODAY: Day = Day(20_784);
 
 pub(crate) fn kernel(disk: &MemoryDisk, domains: Vec<Box<dyn Domain>>) -> Kernel {
-    let options = OpenOptions {
-        role: Role::Gateway,
-        fresh_log_id: LogId::from_bytes([7; 16]),
-        accept_loss: false,
-        sizes: RocksOptions {
-            write_buffer_bytes: 1024 * 1024,
-            block_cache_bytes: 1024 * 1024,
-            reserve_bytes: 1024 * 1024,
-        },
-    };
-    let store = Store::in_memory(disk, &options).unwrap();
-    let journal = JournalId::from_bytes([9; 16]);
-    Kernel::open(store, domains, Logic::CURRENT, journal).unwrap()
+    Kernel::open(store(disk), domains, Logic::CURRENT, JOURNAL).unwrap()
 }
 
 /// A clock that a test moves.
@@ -60,11 +44,16 @@ pub(crate) fn start_with(
     time: &Time,
     domains: impl FnOnce() -> Vec<Box<dyn Domain>> + Send + 'static,
 ) -> Server {
+    let disk = disk.clone();
+    start_on(time, move || kernel(&disk, domains()))
+}
+
+/// On a kernel that `open` makes.
+pub(crate) fn start_on(time: &Time, open: impl FnOnce() -> Kernel + Send + 'static) -> Server {
     let folder = tempfile::tempdir().unwrap();
-    let (disk, time) = (disk.clone(), time.clone());
-    let open = Box::new(move || Ok(kernel(&disk, domains())));
+    let time = time.clone();
     let clock = wall(move || time.0.load(Ordering::SeqCst));
-    let server = Server::on(folder.path(), open, clock);
+    let server = Server::on(folder.path(), Box::new(move || Ok(open())), clock);
     server.wait();
     server
 }

@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use khlong_crdt::time::UnixMillis;
-use khlong_gateway::app::limits::{OWN_PAUSE_MAX, OWN_PAUSE_MIN};
+use khlong_gateway::app::limits::{FOLLOWER_DRAW, FOLLOWER_WAITS, OWN_PAUSE_MAX, OWN_PAUSE_MIN};
 use khlong_gateway::domains;
 use khlong_gateway::domains::books::Day;
 use khlong_gateway::domains::ledger::{
     Account, Asset, LEDGER_DOMAIN, Ledger, LedgerCommand, Transfer, TransferFlags,
 };
 use khlong_gateway::kernel::{
-    ApplyError, Command, Context, Domain, Kernel, KernelError, Rejection,
+    ApplyError, Command, Context, Domain, Kernel, KernelError, Logic, Rejection,
 };
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::error::StoreError;
@@ -18,7 +18,9 @@ use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 use serde_json::json;
 
-use crate::days::{TODAY, Time, closes, kernel, start, start_with};
+use crate::days::{TODAY, Time, closes, kernel, start, start_on, start_with};
+use crate::fixture::elsewhere::Elsewhere;
+use crate::fixture::{JOURNAL, store};
 use crate::server::{Server, pay, set_up};
 
 /// More than one commit sweeps.
@@ -227,4 +229,61 @@ fn a_domain_that_rejects_what_is_due_keeps_no_other_from_it() {
     }
     assert_eq!(entries(&server), before + 1, "the other is left alone");
     server.stop().unwrap();
+}
+
+fn beside(disk: &MemoryDisk, elsewhere: &Elsewhere, time: &Time) -> Server {
+    let (disk, journal) = (disk.clone(), Box::new(elsewhere.clone()));
+    start_on(time, move || {
+        Kernel::open_with(
+            journal,
+            store(&disk),
+            domains::all(),
+            Logic::CURRENT,
+            JOURNAL,
+        )
+        .unwrap()
+    })
+}
+
+/// What was missed is due for both at once. Neither does it before the other had its time to, and
+/// who is late leaves it to the one that began.
+#[test]
+fn of_two_on_one_journal_one_closes_the_days_that_both_missed() {
+    let (elsewhere, time) = (Elsewhere::new(), Time::at(TODAY.start().0 + 12 * 3_600_000));
+    let disks = [MemoryDisk::new(), MemoryDisk::new()];
+    let first = beside(&disks[0], &elsewhere, &time);
+    set_up(first.address, 2);
+    assert_eq!(
+        first.send("one", json!([pay(1, 1, 2, 5)])).results(),
+        ["ok"]
+    );
+    let before = entries(&first);
+    first.stop().unwrap();
+    time.pass(2 * 86_400_000);
+    let both = disks.map(|disk| beside(&disk, &elsewhere, &time));
+    let closed = |server: &Server| {
+        let page = server.get("/v1/books/closes").json();
+        page["closes"].as_array().unwrap().len()
+    };
+    for _ in 0..10 {
+        for server in &both {
+            assert_eq!(closed(server), 0);
+        }
+        time.pass(FOLLOWER_WAITS.as_millis() as i64 / 10 - 1);
+    }
+    // Both come to the end of their waits, and each looks at once whether the other one has.
+    let step = 100;
+    for _ in 0..FOLLOWER_DRAW.as_millis() as i64 / step + 2 {
+        time.pass(step);
+        for server in &both {
+            closed(server);
+        }
+    }
+    for server in &both {
+        closes(server, 2);
+        assert_eq!(entries(server), before + 2, "each day once");
+    }
+    for server in both {
+        server.stop().unwrap();
+    }
 }

@@ -15,6 +15,8 @@ mod config;
 mod days;
 mod due;
 mod failing;
+#[path = "../fixture/mod.rs"]
+mod fixture;
 mod idempotency;
 mod killed;
 mod limits;

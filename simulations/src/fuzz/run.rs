@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use khlong_crdt::id::{AuthorKey, Seq, TimelineId};
 use khlong_crdt::time::Monotonic;
 use khlong_node::api::{Request, Response};
-use khlong_store::engine::faults::{Fault, FaultKind};
+use khlong_store::engine::faults::Fault;
 use khlong_sync::limits::PROTOCOL_VERSION_MAX;
 
 use super::checkers::pace::DRAIN_MAX;
@@ -19,7 +19,7 @@ use super::checkers::{Ledger, Written};
 use super::log::Log;
 use super::plan::{DiskFault, Doing, FuzzPlan, RogueAct, Step, blocked_end};
 use super::rogue;
-use super::workload::{Outcome, caught};
+use super::workload::{DISK_FAULTS, Outcome, caught};
 use crate::actors::setup::{self, Met};
 use crate::actors::world::{Action, Carriage, World, WorldOptions};
 use crate::kernel::seeds::Seeds;
@@ -460,22 +460,12 @@ impl<'p> Run<'p> {
     }
 
     fn count_disk_faults(&mut self) {
-        let kinds = [
-            (FaultKind::SyncError, "disk: fsync failed"),
-            (FaultKind::TornCommit, "disk: commit torn"),
-            (FaultKind::NoSpace, "disk: no space in a write"),
-            (FaultKind::Stall, "disk: stalled"),
-            (FaultKind::ReadError, "disk: read failed"),
-            (FaultKind::LostSuffix, "disk: unsynced suffix lost"),
-            (FaultKind::TornRecordDropped, "disk: torn record dropped"),
-            (FaultKind::DiskFull, "disk: full"),
-        ];
         let machines: Vec<Entity> = self.world.entities().collect();
         for who in machines {
             let Some(disk) = self.world.disk(who) else {
                 continue;
             };
-            let fired: Vec<_> = kinds
+            let fired: Vec<_> = DISK_FAULTS
                 .iter()
                 .filter(|(kind, _)| disk.fired(*kind) > 0)
                 .map(|(_, name)| *name)

@@ -6,8 +6,21 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use khlong_store::engine::faults::FaultKind;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+/// What a disk does to a program, and under which name it is counted.
+pub(super) const DISK_FAULTS: [(FaultKind, &str); 8] = [
+    (FaultKind::SyncError, "disk: fsync failed"),
+    (FaultKind::TornCommit, "disk: commit torn"),
+    (FaultKind::NoSpace, "disk: no space in a write"),
+    (FaultKind::Stall, "disk: stalled"),
+    (FaultKind::ReadError, "disk: read failed"),
+    (FaultKind::LostSuffix, "disk: unsynced suffix lost"),
+    (FaultKind::TornRecordDropped, "disk: torn record dropped"),
+    (FaultKind::DiskFull, "disk: full"),
+];
 
 /// A plan of one kind of search.
 pub trait Workload: Clone + Send + Serialize + DeserializeOwned {

@@ -2,7 +2,6 @@
 
 use khlong_crdt::time::{Monotonic, UnixMillis};
 use khlong_gateway::kernel::Kernel;
-use khlong_store::engine::faults::FaultKind;
 use khlong_store::error::StoreError;
 use rand_chacha::ChaCha8Rng;
 
@@ -14,7 +13,7 @@ use super::plan::{Doing, LedgerPlan};
 use super::remote::Remote;
 use crate::fuzz::checkers::Findings;
 use crate::fuzz::run::fault_of;
-use crate::fuzz::workload::{Outcome, caught};
+use crate::fuzz::workload::{DISK_FAULTS, Outcome, caught};
 use crate::kernel::queue::{EventClass, EventQueue};
 use crate::kernel::seeds::Seeds;
 use crate::kernel::trace::Trace;
@@ -336,18 +335,8 @@ impl<'p> Run<'p> {
     }
 
     fn count_faults(&mut self) {
-        let kinds = [
-            (FaultKind::SyncError, "disk: fsync failed"),
-            (FaultKind::TornCommit, "disk: commit torn"),
-            (FaultKind::NoSpace, "disk: no space in a write"),
-            (FaultKind::Stall, "disk: stalled"),
-            (FaultKind::ReadError, "disk: read failed"),
-            (FaultKind::LostSuffix, "disk: unsynced suffix lost"),
-            (FaultKind::TornRecordDropped, "disk: torn record dropped"),
-            (FaultKind::DiskFull, "disk: full"),
-        ];
         for gateway in &self.gateways {
-            for (kind, what) in kinds {
+            for (kind, what) in DISK_FAULTS {
                 for _ in 0..gateway.disk.fired(kind) {
                     self.auditor.findings.happened(what);
                 }
