@@ -250,6 +250,7 @@ def check_sealed(v):
         key, name, prefix, body = derive("control key", key), "control body key", prefix + body[:cut], body[cut:]
     r = Reader(aead_open(derive(name, key, who), nonce, prefix, body))
     packing, head = r.u(1), b""
+    need(packing == v["packing"] or v["packing"] not in (4, 5), "packing of a text")
     if packing in (2, 3):
         head, size, packed = compact.varint(r), compact.varint(r), compact.varint(r)
         head, packed = r.take(head), r.take(packed)
@@ -258,6 +259,7 @@ def check_sealed(v):
             packing, packed = 0, packed[3:]
     elif packing in (4, 5):
         head, size = compact.varint(r), compact.varint(r)
+        need(size <= 65_536 and head + size + 1 <= 1 << 20, "length of a text")
         head, code = r.take(head), r.data[r.at :].rstrip(b"\0")
         r.take(len(code))
         packed = model.unpack({4: "thai-2026.model", 5: "english-2026.model"}[packing], code, size) + b"\xfc"

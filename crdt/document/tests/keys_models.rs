@@ -163,6 +163,17 @@ fn the_thai_model_comes_from_what_it_is_said_to_come_from() {
 }
 
 #[test]
+fn no_other_text_is_trained_on() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(training::thai(folder.path()).is_err());
+    for name in ["neu-part.txt", "pos.txt", "q.txt"] {
+        std::fs::write(folder.path().join(name), "สวัสดี\n").unwrap();
+    }
+    let error = training::thai(folder.path()).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+}
+
+#[test]
 fn what_nobody_trained_on_takes_less_than_half() {
     for text in SAID {
         let (packing, code) = code_of(text);
@@ -195,7 +206,7 @@ fn a_writer_takes_a_model_for_text_and_nothing_else() {
         (4, ended(&SAID[..2])),
         // Nothing is said: of equally short ones the lowest packing.
         (4, ended(&[""])),
-        (1, ended(&[pasted])),
+        (3, ended(&[pasted])),
         (1, ended(&[long])),
     ] {
         let content = content_of(&plaintext);
@@ -214,6 +225,45 @@ fn a_writer_takes_a_model_for_text_and_nothing_else() {
     // Without the end of a text it is none.
     let content = content_of(SAID[2].as_bytes());
     assert_eq!(content.first(), Some(&3));
+}
+
+/// What a shop or an import writes: a model codes each as if it were the first.
+#[test]
+fn alike_messages_of_one_envelope_are_packed_with_a_dictionary() {
+    let english = |number: u32| {
+        format!(
+            "Your order {number} has left our shop and arrives on Tuesday; the driver rings twice."
+        )
+    };
+    let thai = |number: u32| {
+        format!("คำสั่งซื้อ {number} ของคุณออกจากร้านแล้ว จะถึงวันอังคาร คนขับจะโทรหาก่อนถึงบ้านนะคะ")
+    };
+    for (packing, text) in [
+        (3, &english as &dyn Fn(u32) -> String),
+        (2, &thai as &dyn Fn(u32) -> String),
+    ] {
+        let texts: Vec<String> = (0..10).map(|place| text(48_213 + 7 * place)).collect();
+        let content = content_of(&ended(&texts));
+        assert_eq!(content.first(), Some(&packing));
+        let (_, code) = code_of(&texts[0]);
+        assert!(content.len() < 5 * code.len(), "{}", content.len());
+    }
+}
+
+/// Also one that the model lists nowhere.
+#[test]
+fn every_byte_has_a_code() {
+    for byte in 0..=u8::MAX {
+        let text = [
+            SAID[2].as_bytes(),
+            &[byte],
+            SAID[3].as_bytes(),
+            &[text::END],
+        ]
+        .concat();
+        let content = content_of(&text);
+        assert_eq!(content.first(), Some(&5), "{byte}");
+    }
 }
 
 #[test]

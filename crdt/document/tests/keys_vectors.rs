@@ -126,18 +126,31 @@ fn generate() -> Vec<Value> {
         sealed_content("change, thai-2026, model", Kind::Change, 0, 4, &said(&thai)),
         sealed_content("receipt, no text, model", Kind::Receipt, 1, 4, &said(b"")),
         sealed_content("change, english-2026, model", Kind::Change, 2, 5, &long),
-        compact("change, codec 1", History::Full, false),
-        compact("change, codec 1, further forms", History::SinceJoin, true),
+        compact("change, codec 1", 2, "สองทุ่ม ok 😀", false),
+        compact("change, codec 1, further forms", 2, "สองทุ่ม ok 😀", true),
+        // A head and a code.
+        compact("change, codec 1, thai-2026, model", 4, SHORT, false),
+        compact(
+            "change, codec 1, english-2026, model",
+            5,
+            "At eight, behind the market. Bring the long rope!",
+            false,
+        ),
     ]
 }
 
 /// A change in the compact form, in a group with a public key.
-fn compact(name: &str, history: History, further: bool) -> Value {
+fn compact(name: &str, packing: u8, text: &str, further: bool) -> Value {
+    let history = if further {
+        History::SinceJoin
+    } else {
+        History::Full
+    };
     let mut group = Group::new(Limits::PRODUCTION, history);
     group.write(1, &[say("มากี่โมงคะ")]);
     let question = group.said[0].clone();
     group.members[0].receive(&question);
-    let mut envelope = group.write(0, &[say("สองทุ่ม ok 😀")]);
+    let mut envelope = group.write(0, &[say(text)]);
     let mut changes = compact_form::raw_changes(&group.members[0]).split_off(1);
     if further {
         let question = &group.members[0].messages(0..1)[0];
@@ -147,7 +160,7 @@ fn compact(name: &str, history: History, further: bool) -> Value {
     }
     let key = group.key();
     let plaintext = open(&envelope, &key).unwrap();
-    let mut case = case(name, Some(2), &plaintext, &envelope);
+    let mut case = case(name, Some(packing), &plaintext, &envelope);
     case["epoch_key"] = json!(HEXLOWER.encode(key.seed()));
     let changes: Vec<_> = changes.iter().map(|raw| HEXLOWER.encode(raw)).collect();
     case["changes"] = json!(changes);
@@ -177,7 +190,7 @@ fn frozen_envelopes_open() {
     let key = EpochKey::from_seed(bytes(&vectors["epoch_key"]).try_into().unwrap());
     let inbox = InboxSecret::from_seed(bytes(&vectors["inbox_seed"]).try_into().unwrap());
     let cases = vectors["cases"].as_array().unwrap();
-    assert!(cases.len() >= 17);
+    assert!(cases.len() >= 19);
     for case in cases {
         let name = case["name"].as_str().unwrap();
         let key = match case.get("epoch_key") {
@@ -225,7 +238,7 @@ fn sealing_again_gives_the_frozen_bytes() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 6);
+    assert_eq!(compared, 8);
 }
 
 /// The reader's half: what was sealed once is rebuilt for ever.
@@ -236,6 +249,8 @@ fn frozen_changes_are_rebuilt() {
     for (name, history, changes) in [
         ("change, codec 1", History::Full, 1),
         ("change, codec 1, further forms", History::SinceJoin, 2),
+        ("change, codec 1, thai-2026, model", History::Full, 1),
+        ("change, codec 1, english-2026, model", History::Full, 1),
     ] {
         let case = cases.iter().find(|case| case["name"] == name).unwrap();
         let envelope = VerifiedEnvelope::verify(bytes(&case["envelope"])).unwrap();

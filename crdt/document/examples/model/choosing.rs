@@ -10,6 +10,8 @@
     reason = "one list for each length of runs, and places of runs that were looked up"
 )]
 
+use std::sync::LazyLock;
+
 use super::counting::Runs;
 
 /// A count of one line of weight 1.
@@ -24,7 +26,7 @@ const UNKNOWN: i64 = -(8 << LOG_BITS);
 /// How many runs are taken.
 #[derive(Clone, Copy)]
 pub(crate) struct Choice {
-    /// What was seen in fewer lines is left out, so that nothing can be read back.
+    /// What was seen in fewer lines is left out. What more lines repeat can be read back.
     pub(crate) lines_min: u64,
     /// Bits that a run must save in all of the text.
     pub(crate) bits_min: u64,
@@ -149,6 +151,13 @@ impl Choice {
 
 /// Rounded down to 2^-16; of 0 something that is less than of 1.
 pub(crate) fn log2(value: u64) -> i64 {
+    /// Most counts are small, and asked for often.
+    static OF_SMALL: LazyLock<Vec<i64>> = LazyLock::new(|| (0..1 << 16).map(exact_log2).collect());
+    let small = OF_SMALL.get(usize::try_from(value).unwrap_or(usize::MAX));
+    small.copied().unwrap_or_else(|| exact_log2(value))
+}
+
+fn exact_log2(value: u64) -> i64 {
     if value == 0 {
         return -(1 << LOG_BITS);
     }

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fs, io};
 
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
 use super::choosing::{Choice, ONE};
 use super::counting::{Source, runs};
 use super::writing::file;
@@ -12,7 +15,7 @@ use super::writing::file;
 /// One line of so many of a file of what others said is left for measuring.
 const HELD_OUT: usize = 10;
 
-/// Seen in three lines at least: lines of others, of which nothing may be read back.
+/// Seen in three different lines at least, as most of them are by others.
 const THAI: Choice = Choice {
     lines_min: 3,
     bits_min: 18,
@@ -32,12 +35,26 @@ const ENGLISH_LINES: [&str; 2] = [
 ];
 const ENGLISH_PROSE: &str = include_str!("../../dictionaries/english-prose.txt");
 
-/// `thai-2026`, of the files of a folder of what others said and of lines of ours.
+/// What others said in Thai: a file of a folder, and its SHA-256.
+const THAI_FILES: [(&str, &str); 3] = [
+    (
+        "neu-part.txt",
+        "92dc7487d684aa94f15fb5c650ec8eca589520d2d9d2ddb57ef93b993335fe0f",
+    ),
+    (
+        "pos.txt",
+        "a118567bfbf9e1aae0fcd621235a4b27319945746907c790cc6957aacab6a0a1",
+    ),
+    (
+        "q.txt",
+        "446b7f2df273f4ab2037ad31e2576d8c0be6858b2ade9477d90a8fd8e0bb9f8a",
+    ),
+];
+
+/// `thai-2026`, of [`THAI_FILES`] in a folder and of lines of ours.
 pub(crate) fn thai(folder: &Path) -> io::Result<Vec<u8>> {
-    let paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
-    let mut paths: Vec<_> = paths.collect::<io::Result<_>>()?;
-    paths.sort();
-    let files: Vec<Vec<u8>> = paths.iter().map(fs::read).collect::<io::Result<_>>()?;
+    let files = THAI_FILES.map(|(name, hash)| known(&folder.join(name), hash));
+    let files: Vec<Vec<u8>> = files.into_iter().collect::<io::Result<_>>()?;
     let files = files.iter().map(|bytes| String::from_utf8_lossy(bytes));
     let files: Vec<_> = files.collect();
     let mut lines = train_on(&files);
@@ -57,6 +74,16 @@ pub(crate) fn english() -> Vec<u8> {
         weight: ONE / 4,
     };
     model(ENGLISH, &[chat, prose])
+}
+
+/// A file, if it is the one that the model was made from.
+fn known(path: &Path, hash: &str) -> io::Result<Vec<u8>> {
+    let bytes = fs::read(path)?;
+    if HEXLOWER.encode(&Sha256::digest(&bytes)) == hash {
+        return Ok(bytes);
+    }
+    let why = format!("{} is another file than the one of 2026", path.display());
+    Err(io::Error::new(io::ErrorKind::InvalidData, why))
 }
 
 /// Each line once, and none that is held out anywhere.

@@ -62,7 +62,11 @@ fn behind<'a>(
         return Vec::new(); // nothing longer was counted
     };
     let first = runs.partition_point(|run| run.context() < context);
-    let all = runs.iter().zip(said).skip(first);
+    let (runs, said) = (runs.get(first..), said.get(first..));
+    let all = runs
+        .unwrap_or_default()
+        .iter()
+        .zip(said.unwrap_or_default());
     all.take_while(|(run, _)| run.context() == context)
         .collect()
 }

@@ -89,13 +89,15 @@ pub(super) fn pack(parts: Parts<'_>) -> Result<Zeroizing<Vec<u8>>, SealError> {
             shortest = content;
         }
     }
-    match modelled(parts) {
-        Some(content) => {
-            if is_shorter(&content, &shortest) {
-                shortest = content;
-            }
-        }
-        None => try_dictionaries(parts, &mut shortest),
+    let modelled = modelled(parts);
+    let has_model = modelled.is_some();
+    if let Some(content) = modelled.filter(|content| is_shorter(content, &shortest)) {
+        shortest = content;
+    }
+    // A model takes nothing from text that repeats itself, zstd does.
+    let is_repetitive = shortest.first() == Some(&PACKING_ZSTD);
+    if !has_model || is_repetitive {
+        try_dictionaries(parts, &mut shortest);
     }
     let padded = padded_length(shortest.len());
     shortest.resize(padded, 0);

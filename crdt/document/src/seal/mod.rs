@@ -171,7 +171,7 @@ pub enum OpenError {
     Padding,
     /// Not a zstd frame, or one that gives another number of bytes than declared; or a text's
     /// code that gives none, or not the one that a writer makes.
-    #[error("the compressed content does not unpack to its declared length")]
+    #[error("the compressed content is not what a writer makes of anything of the declared length")]
     Decompression,
     /// The clear part of an auth-op.
     #[error("the clear part of the auth-op is damaged")]

@@ -5,13 +5,18 @@
 //! all others. A context knows its next shorter one, and an entry the longest context that its
 //! own and the symbol end with, so nothing is searched for but a symbol in a list.
 
+use std::collections::BTreeMap;
+use std::num::NonZero;
+
 use super::parsing::{self, Malformed};
-use super::range::{Decoder, Encoder, Share, TOTAL};
+use super::range::{Decoder, Encoder, Share, TOTAL, Total};
 
 /// The empty context.
 pub(super) const ROOT: u32 = 0;
 /// Bytes have so many values.
-const SYMBOLS: u32 = 256;
+const SYMBOLS: usize = 256;
+/// A list of more entries is searched by halves: in a shorter one what comes first is likely.
+const LONG: usize = 16;
 
 /// A context as it is read.
 pub(super) struct Context {
@@ -38,19 +43,24 @@ pub(super) struct Entry {
 pub(super) struct Model {
     words: Vec<Word>,
     start: u32,
+    /// What shorter contexts have without what a context lists: few numbers, of many contexts.
+    totals: Vec<Total>,
+    /// The symbols that the empty context does not list, ascending.
+    unlisted: Vec<u8>,
 }
 
-/// Symbol of an entry, or number of entries but one 8 · weight, or escape 16 · others 16 ·
-/// next, or shorter 24; the lowest bits first.
+/// Symbol of an entry, or number of entries but one 8 · weight, or escape 16 · weight of what
+/// lies before the entry, or which total others have 16 · next, or shorter 24; the lowest bits
+/// first.
 #[derive(Clone, Copy)]
 struct Word(u64);
 
 const LINK_MAX: u32 = (1 << 24) - 1;
-const _: () = assert!(TOTAL <= u16::MAX as u32 && SYMBOLS - 1 <= u8::MAX as u32);
+const _: () = assert!(TOTAL <= u16::MAX as u32 && SYMBOLS - 1 <= u8::MAX as usize);
 
 impl Word {
-    fn new(low: u8, weight: u32, others: u32, link: u32) -> Self {
-        let high = u64::from(link) << 40 | u64::from(others) << 24;
+    fn new(low: u8, weight: u32, below: u32, link: u32) -> Self {
+        let high = u64::from(link) << 40 | u64::from(below) << 24;
         Self(high | u64::from(weight) << 8 | u64::from(low))
     }
 
@@ -62,8 +72,12 @@ impl Word {
         (self.0 >> 8 & 0xffff) as u32
     }
 
-    const fn others(self) -> u32 {
+    const fn below(self) -> u32 {
         (self.0 >> 24 & 0xffff) as u32
+    }
+
+    const fn end(self) -> u32 {
+        self.below() + self.weight()
     }
 
     const fn link(self) -> u32 {
@@ -85,20 +99,35 @@ impl Model {
             let place = places.get(context as usize).copied();
             place.filter(|place| *place <= LINK_MAX).ok_or(Malformed)
         };
+        let mut totals: BTreeMap<u32, u32> = contexts.iter().map(|of| (of.others, 0)).collect();
+        for (number, known) in totals.values_mut().enumerate() {
+            *known = u32::try_from(number).map_err(|_| Malformed)?;
+        }
+        let root = contexts.first().ok_or(Malformed)?;
+        let is_listed = |symbol: &u8| root.entries.iter().any(|entry| entry.symbol == *symbol);
+        let total = |total: &u32| Some(Total::new(NonZero::new(*total)?));
         let mut model = Self {
             words: Vec::with_capacity(words),
             start: place(parsing::behind(&contexts, ROOT, end))?,
+            totals: totals
+                .keys()
+                .map(total)
+                .collect::<Option<_>>()
+                .ok_or(Malformed)?,
+            unlisted: (0..=u8::MAX).filter(|symbol| !is_listed(symbol)).collect(),
         };
         for context in &contexts {
             let last = context.entries.len().checked_sub(1).ok_or(Malformed)?;
             let last = u8::try_from(last).map_err(|_| Malformed)?;
             let (escape, shorter) = (context.escape, place(context.shorter)?);
-            let head = Word::new(last, escape, context.others, shorter);
-            model.words.push(head);
+            let total = totals.get(&context.others).ok_or(Malformed)?;
+            model.words.push(Word::new(last, escape, *total, shorter));
+            let mut below = 0;
             for entry in &context.entries {
                 let next = place(entry.next)?;
-                let entry = Word::new(entry.symbol, entry.weight, 0, next);
-                model.words.push(entry);
+                let word = Word::new(entry.symbol, entry.weight, below, next);
+                model.words.push(word);
+                below += entry.weight;
             }
         }
         Ok(model)
@@ -114,6 +143,17 @@ impl Model {
         Some((*head, behind.get(..=usize::from(head.low()))?))
     }
 
+    /// What the next shorter context has without what this one lists.
+    fn others(&self, context: Word) -> Option<Total> {
+        self.totals.get(context.below() as usize).copied()
+    }
+
+    /// What is left behind the escape of the empty context.
+    fn unlisted(&self) -> Option<Total> {
+        let count = u32::try_from(self.unlisted.len()).ok()?;
+        Some(Total::new(NonZero::new(count)?))
+    }
+
     /// Writes `symbol` in the context `at`; in which it is then.
     pub(super) fn encode(
         &self,
@@ -123,26 +163,19 @@ impl Model {
         symbol: u8,
     ) -> Option<u32> {
         let (context, entries) = self.context(at)?;
-        let total = TOTAL;
-        let mut below = 0;
+        let mut end = 0;
         for entry in entries {
-            let weight = entry.weight();
             if entry.low() == symbol {
                 encoder.encode(Share {
-                    below,
-                    weight,
-                    total,
+                    below: entry.below(),
+                    weight: entry.weight(),
                 });
                 return Some(entry.link());
             }
-            below += weight;
+            end = entry.end();
         }
         let weight = context.weight();
-        encoder.encode(Share {
-            below,
-            weight,
-            total,
-        });
+        encoder.encode(Share { below: end, weight });
         self.encode_shorter(encoder, known, at, symbol)
     }
 
@@ -154,31 +187,17 @@ impl Model {
         mut at: u32,
         symbol: u8,
     ) -> Option<u32> {
-        loop {
+        while at != ROOT {
             let (context, entries) = self.context(at)?;
             known.are_listed(entries);
-            if at == ROOT {
-                let below = known.others_below(symbol);
-                let total = others_of_root(context);
-                encoder.encode(Share {
-                    below,
-                    weight: 1,
-                    total,
-                });
-                return Some(ROOT);
-            }
             at = context.link();
-            let total = context.others();
+            let total = self.others(context)?;
             let (shorter, entries) = self.context(at)?;
             let mut below = 0;
             for entry in entries {
                 if entry.low() == symbol {
                     let weight = entry.weight();
-                    encoder.encode(Share {
-                        below,
-                        weight,
-                        total,
-                    });
+                    encoder.encode_of(total, Share { below, weight });
                     return Some(entry.link());
                 }
                 if !known.has(entry.low()) {
@@ -186,12 +205,12 @@ impl Model {
                 }
             }
             let weight = shorter.weight();
-            encoder.encode(Share {
-                below,
-                weight,
-                total,
-            });
+            encoder.encode_of(total, Share { below, weight });
         }
+        let place = self.unlisted.binary_search(&symbol).ok()?;
+        let below = u32::try_from(place).ok()?;
+        encoder.encode_of(self.unlisted()?, Share { below, weight: 1 });
+        Some(ROOT)
     }
 
     /// Reads a symbol in the context `at`, and in which it is then; None where the code lies in
@@ -203,18 +222,21 @@ impl Model {
         at: u32,
     ) -> Option<(u8, u32)> {
         let (context, entries) = self.context(at)?;
-        let unit = decoder.unit(TOTAL);
-        let mut below = 0;
-        for entry in entries {
-            let weight = entry.weight();
-            if decoder.is_below(unit, below + weight) {
-                decoder.take(unit, below, weight);
-                return Some((entry.low(), entry.link()));
-            }
-            below += weight;
+        let unit = decoder.unit();
+        let escape = context.weight();
+        let listed = TOTAL - escape;
+        if !decoder.is_below(unit, listed) {
+            decoder.escape(unit, listed, escape)?;
+            return self.decode_shorter(decoder, known, at);
         }
-        decoder.escape(unit, below, context.weight())?;
-        self.decode_shorter(decoder, known, at)
+        let is_before = |entry: &Word| !decoder.is_below(unit, entry.end());
+        let entry = if entries.len() <= LONG {
+            entries.iter().find(|entry| !is_before(entry))
+        } else {
+            entries.get(entries.partition_point(is_before))
+        }?;
+        decoder.take(unit, entry.below(), entry.weight());
+        Some((entry.low(), entry.link()))
     }
 
     fn decode_shorter(
@@ -224,20 +246,19 @@ impl Model {
         mut at: u32,
     ) -> Option<(u8, u32)> {
         let before = known.round;
-        loop {
+        while at != ROOT {
             let (context, entries) = self.context(at)?;
             known.are_listed(entries);
-            if at == ROOT {
-                let total = others_of_root(context);
-                let unit = decoder.unit(total.max(1));
-                let below = (0..total).find(|below| decoder.is_below(unit, below + 1))?;
-                decoder.take(unit, below, 1);
-                let symbol = known.other(below)?;
-                return Some((symbol, ROOT)).filter(|_| known.is_new(symbol, before));
-            }
             at = context.link();
-            let unit = decoder.unit(context.others());
+            let total = self.others(context)?;
+            let unit = decoder.unit_of(total);
             let (shorter, entries) = self.context(at)?;
+            let escape = shorter.weight();
+            let listed = total.all() - escape;
+            if !decoder.is_below(unit, listed) {
+                decoder.escape(unit, listed, escape)?;
+                continue;
+            }
             let mut below = 0;
             for entry in entries {
                 if known.has(entry.low()) {
@@ -251,27 +272,27 @@ impl Model {
                 }
                 below += weight;
             }
-            decoder.escape(unit, below, shorter.weight())?;
+            return None;
         }
+        let unit = decoder.unit_of(self.unlisted()?);
+        let below = u32::try_from(decoder.units_below(unit)).ok()?;
+        let symbol = *self.unlisted.get(below as usize)?;
+        decoder.take(unit, below, 1);
+        Some((symbol, ROOT)).filter(|_| known.is_new(symbol, before))
     }
-}
-
-/// How many symbols the empty context does not list.
-fn others_of_root(root: Word) -> u32 {
-    SYMBOLS - 1 - u32::from(root.low())
 }
 
 /// Symbols that the context before listed, so what follows is none of them.
 pub(super) struct Known {
     /// In which round a symbol was listed last: so nothing must be forgotten one by one.
-    rounds: [u32; SYMBOLS as usize],
+    rounds: [u32; SYMBOLS],
     round: u32,
 }
 
 impl Known {
     pub(super) const fn new() -> Self {
         Self {
-            rounds: [0; SYMBOLS as usize],
+            rounds: [0; SYMBOLS],
             round: 0,
         }
     }
@@ -293,14 +314,5 @@ impl Known {
     fn is_new(&self, symbol: u8, before: u32) -> bool {
         let round = self.rounds.get(usize::from(symbol));
         round.is_some_and(|round| *round <= before)
-    }
-
-    fn others_below(&self, symbol: u8) -> u32 {
-        (0..symbol).map(|symbol| u32::from(!self.has(symbol))).sum()
-    }
-
-    fn other(&self, below: u32) -> Option<u8> {
-        let mut others = (0..=u8::MAX).filter(|symbol| !self.has(*symbol));
-        others.nth(below as usize)
     }
 }

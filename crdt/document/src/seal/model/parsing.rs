@@ -33,11 +33,14 @@ fn context(
     shorter: u32,
     announced: &mut Vec<u32>,
 ) -> Result<Context, Malformed> {
-    let mut entries = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
     let (mut escape, mut taken, mut others) = (0, 0, TOTAL);
     loop {
         let ([symbol, code], rest) = bytes.split_first_chunk().ok_or(Malformed)?;
         *bytes = rest;
+        if entries.iter().any(|entry| entry.symbol == *symbol) {
+            return Err(Malformed);
+        }
         let mut weight = number(*code);
         if entries.is_empty() {
             escape = escape_number(*code);
@@ -47,9 +50,13 @@ fn context(
         if weight == 0 || taken >= TOTAL {
             return Err(Malformed);
         }
-        let known = listed(before, shorter, *symbol).map_or(0, |entry| entry.weight);
-        others = others.checked_sub(known).ok_or(Malformed)?;
-        let mut next = behind(before, shorter, *symbol);
+        let mut next = match listed(before, shorter, *symbol) {
+            Some(known) => {
+                others -= known.weight; // of all that it lists, less than TOTAL, once each
+                known.next
+            }
+            None => behind(before, shorter, *symbol),
+        };
         if code & HAS_CONTEXT != 0 {
             announced.push(next);
             next = u32::try_from(announced.len() - 1).map_err(|_| Malformed)?;
@@ -107,5 +114,20 @@ const fn escape_number(code: u8) -> u32 {
     match code & NUMBER {
         code @ 0..ESCAPES_BELOW_HALF => number(code),
         code => TOTAL - number(2 * ESCAPES_BELOW_HALF - 1 - code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The escape has half, each other entry 1.
+    const ESCAPE: u8 = 51;
+
+    #[test]
+    fn a_symbol_is_listed_once() {
+        assert!(contexts(&[b'a', ESCAPE, b'b', IS_LAST | 1]).is_ok());
+        assert!(contexts(&[b'a', ESCAPE, b'a', IS_LAST | 1]).is_err());
+        assert!(contexts(&[b'a', ESCAPE, b'b', 1, b'b', IS_LAST | 1]).is_err());
     }
 }

@@ -5,6 +5,8 @@
 //! range the one with the fewest bytes is written, of those the lowest, and a reader refuses
 //! every other one. So a text has one code, and nothing can be hidden behind it.
 
+use std::num::NonZero;
+
 use zeroize::Zeroizing;
 
 /// Below it the range grows by [`STEP_BITS`] again.
@@ -17,12 +19,42 @@ const WINDOW_BYTES: usize = 8;
 /// The weights by which symbols share a range, at most: what is lost by rounding is nothing.
 pub(super) const TOTAL: u32 = 1 << 15;
 
-/// A share of the range: `weight` of `total`, behind what lies `below`.
+/// What weights are together, and what a range is multiplied with instead of divided by it: a
+/// division by a number that is known long before takes several times as long.
+#[derive(Clone, Copy)]
+pub(super) struct Total {
+    total: u32,
+    /// ⌊(2^64 − 1) / total⌋.
+    inverse: u64,
+}
+
+impl Total {
+    /// Of something above 0.
+    pub(super) const fn new(total: NonZero<u32>) -> Self {
+        let total = total.get();
+        let inverse = u64::MAX / total as u64;
+        Self { total, inverse }
+    }
+
+    pub(super) const fn all(self) -> u32 {
+        self.total
+    }
+
+    /// ⌊range / total⌋. The product is that, or one less: `inverse` is at most 1 below
+    /// 2^64 / total, and a range is below 2^64.
+    #[inline]
+    fn unit(self, range: u64) -> u64 {
+        let unit = (u128::from(range) * u128::from(self.inverse) >> 64) as u64;
+        let total = u64::from(self.total);
+        unit + u64::from(range - unit * total >= total)
+    }
+}
+
+/// A share of the range: so many units of it, behind what lies `below`.
 #[derive(Clone, Copy)]
 pub(super) struct Share {
     pub(super) below: u32,
     pub(super) weight: u32,
-    pub(super) total: u32,
 }
 
 pub(super) struct Encoder {
@@ -47,9 +79,20 @@ impl Encoder {
         self.written.len()
     }
 
+    /// Of weights that are [`TOTAL`] together.
     #[inline]
     pub(super) fn encode(&mut self, share: Share) {
-        let unit = self.range / u64::from(share.total);
+        self.narrow(self.range / u64::from(TOTAL), share);
+    }
+
+    /// Of weights that are less together.
+    #[inline]
+    pub(super) fn encode_of(&mut self, total: Total, share: Share) {
+        self.narrow(total.unit(self.range), share);
+    }
+
+    #[inline]
+    fn narrow(&mut self, unit: u64, share: Share) {
         let (low, is_carried) = self.low.overflowing_add(unit * u64::from(share.below));
         self.low = low;
         self.range = unit * u64::from(share.weight);
@@ -132,10 +175,22 @@ impl<'a> Decoder<'a> {
         self.read += STEP_BYTES;
     }
 
-    /// How much of the range a weight of one has.
+    /// How much of the range a weight of one has, of weights that are [`TOTAL`] together.
     #[inline]
-    pub(super) fn unit(&self, total: u32) -> u64 {
-        self.range / u64::from(total)
+    pub(super) const fn unit(&self) -> u64 {
+        self.range / TOTAL as u64
+    }
+
+    /// Of weights that are less together.
+    #[inline]
+    pub(super) fn unit_of(&self, total: Total) -> u64 {
+        total.unit(self.range)
+    }
+
+    /// In which of units that nobody shares the code lies.
+    #[inline]
+    pub(super) const fn units_below(&self, unit: u64) -> u64 {
+        self.offset / unit
     }
 
     /// Whether the code lies in the first `weight` units.
