@@ -44,7 +44,8 @@ impl Total {
     /// 2^64 / total, and a range is below 2^64.
     #[inline]
     fn unit(self, range: u64) -> u64 {
-        let unit = (u128::from(range) * u128::from(self.inverse) >> 64) as u64;
+        let product = u128::from(range) * u128::from(self.inverse);
+        let unit = (product >> 64) as u64;
         let total = u64::from(self.total);
         unit + u64::from(range - unit * total >= total)
     }
