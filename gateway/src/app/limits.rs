@@ -65,6 +65,21 @@ pub const DISK_LOOK_EVERY: Duration = Duration::from_secs(2);
 /// is written between two looks fits into it.
 pub const DISK_HEADROOM_BYTES: u64 = 64 * 1024 * 1024;
 
+/// How often the tables are looked at for `/metrics`: 2 seconds.
+pub const TABLES_EVERY: Duration = Duration::from_secs(2);
+
+/// Notices in the outbox that are counted for `/metrics`.
+pub const OUTBOX_COUNTED_MAX: u64 = 1_000;
+
+/// How often all balances are added up for `/metrics`, which the driver does nothing beside: 5 minutes.
+pub const BALANCES_EVERY: Duration = Duration::from_secs(300);
+
+/// And at least so many times as long as it took: half a percent of the driver's time.
+pub const BALANCES_REST: u32 = 200;
+
+/// Connections at once to the operators' address.
+pub const ADMIN_CONNECTIONS_MAX: usize = 16;
+
 /// How long a server that stops waits for answers that are under way: 10 seconds.
 pub const STOP_WITHIN: Duration = Duration::from_secs(10);
 
