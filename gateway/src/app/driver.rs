@@ -18,7 +18,7 @@ use super::limits::{
 use super::measure::Measure;
 use super::pauses::Pauses;
 use crate::kernel::{
-    Command, Decided, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, Outcome, Proposal, Ticket,
+    Command, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, Outcome, Proposal, Ticket,
     oldest_key,
 };
 
