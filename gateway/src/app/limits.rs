@@ -71,11 +71,14 @@ pub const TABLES_EVERY: Duration = Duration::from_secs(2);
 /// Notices in the outbox that are counted for `/metrics`.
 pub const OUTBOX_COUNTED_MAX: u64 = 1_000;
 
-/// How often all balances are added up for `/metrics`, which the driver does nothing beside: 5 minutes.
+/// How long after all balances were added up for `/metrics` that is begun again: 5 minutes.
 pub const BALANCES_EVERY: Duration = Duration::from_secs(300);
 
-/// And at least so many times as long as it took: half a percent of the driver's time.
-pub const BALANCES_REST: u32 = 200;
+/// Accounts that are added up at once, since the driver does nothing else meanwhile: a few milliseconds.
+pub const BALANCES_AT_ONCE: usize = 1_024;
+
+/// And how long after that the next ones are: 100 milliseconds, so a million accounts take two minutes.
+pub const BALANCES_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections at once to the operators' address.
 pub const ADMIN_CONNECTIONS_MAX: usize = 16;

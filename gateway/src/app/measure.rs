@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 use khlong_store::error::StoreError;
 use khlong_store::journal::JournalSeq;
 
-use super::limits::{BALANCES_EVERY, BALANCES_REST, OUTBOX_COUNTED_MAX, TABLES_EVERY};
-use crate::domains::{books, ledger};
+use super::limits::{
+    BALANCES_AT_ONCE, BALANCES_EVERY, BALANCES_PAUSE, OUTBOX_COUNTED_MAX, TABLES_EVERY,
+};
+use crate::domains::books;
+use crate::domains::ledger::{Count, Totals};
 use crate::kernel::{Command, Decided, Kernel, Outcome, Ticket, known_keys, waiting_count};
 use crate::metrics::{CommandOutcome, Metrics, Numbers, OVERDUE, kind};
 
@@ -24,6 +27,8 @@ pub(super) struct Measure {
     numbers: Numbers,
     tables: Instant,
     balances: Instant,
+    /// Balances that are being added up.
+    count: Option<Count>,
 }
 
 impl Measure {
@@ -37,6 +42,7 @@ impl Measure {
             numbers: Numbers::default(),
             tables: now,
             balances: now,
+            count: None,
         }
     }
 
@@ -110,17 +116,31 @@ impl Measure {
             }
         }
         if self.balances <= now {
-            self.balances = now + BALANCES_EVERY;
-            if let Ok(totals) = ledger::totals(kernel.store()) {
-                let apart = totals.values().map(ledger::Totals::imbalance);
-                numbers.imbalance = apart.fold(0, u128::saturating_add);
-                numbers.balances_read = kernel.clock().map_or(0, |now| now.0.div_euclid(1_000));
-                let ended = Instant::now();
-                let rest = ended.duration_since(now).saturating_mul(BALANCES_REST);
-                self.balances = ended + rest.max(BALANCES_EVERY);
-            }
+            self.add_up(kernel, now);
         }
-        self.metrics.publish(*numbers);
+        self.metrics.publish(self.numbers);
+    }
+}
+
+impl Measure {
+    /// Some of the accounts, as they were when that was begun.
+    fn add_up(&mut self, kernel: &Kernel, now: Instant) {
+        let begin = || Count::after(kernel.head().seq);
+        let mut count = self.count.take().unwrap_or_else(begin);
+        self.balances = now + BALANCES_EVERY;
+        match count.step(kernel.store(), BALANCES_AT_ONCE) {
+            Ok(false) => {
+                self.balances = now + BALANCES_PAUSE;
+                self.count = Some(count);
+            }
+            Ok(true) => {
+                let apart = count.totals().values().map(Totals::imbalance);
+                self.numbers.imbalance = apart.fold(0, u128::saturating_add);
+                let read = kernel.clock().map_or(0, |now| now.0.div_euclid(1_000));
+                self.numbers.balances_read = read;
+            }
+            Err(error) => tracing::debug!(%error, "balances cannot be added up"),
+        }
     }
 }
 

@@ -88,7 +88,7 @@ fn what_happened_is_counted_and_nobody_is_named() {
         entries("journal_head"),
         entries("applied_index"),
         entries("idempotency_keys"),
-        entries("commit_entries_sum"),
+        format!("{}.0", entries("commit_entries_sum")),
         entries("commit_entries_count"),
         entries("commit_seconds_count"),
         format!("khlong_gateway_last_close_day_seconds {end}"),
