@@ -93,10 +93,10 @@ impl Measure {
         let Some((kind, is_new)) = self.waiting.remove(&ticket) else {
             return;
         };
-        let outcome = match decided.outcome() {
-            _ if !is_new => CommandOutcome::Known,
-            Some(Outcome::Done(_)) => CommandOutcome::Done,
-            Some(Outcome::Rejected(_)) | None => CommandOutcome::Rejected,
+        let outcome = match (is_new, decided.outcome()) {
+            (false, _) => CommandOutcome::Known,
+            (true, Some(Outcome::Done(_))) => CommandOutcome::Done,
+            (true, Some(Outcome::Rejected(_)) | None) => CommandOutcome::Rejected,
         };
         self.metrics.count_command(kind, outcome, 1);
     }
