@@ -139,7 +139,7 @@ fn start(binaries: &Path, folder: &Path) -> Result<(Running, SocketAddr), Failur
     run(Command::new(&program).arg("init").arg(folder.join("data")))?;
     let config = folder.join("gateway.toml");
     let text = format!(
-        "[listen]\nhttp = \"127.0.0.1:0\"\n[store]\nfolder = \"data\"\nwrite_buffer_mib = 64\n\
+        "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nfolder = \"data\"\nwrite_buffer_mib = 64\n\
          [limits]\nqueue = 1024\nrequests_per_minute = 100000000\n[log]\nlevel = \"error\"\n\
          [keys.bench]\nrole = \"admin\"\nsecret = \"{SECRET}\"\n"
     );

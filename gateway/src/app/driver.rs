@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use khlong_crdt::time::{Monotonic, Now, UnixMillis};
-use khlong_store::error::{EngineError, StoreError};
 
+use super::answers::{answer, refusal};
 use super::clock::DriverClock;
 use super::handle::{AskError, Asked, Committed, Handle, Input, Job, State};
 use super::limits::{
     BATCH_INPUTS_MAX, COMMIT_PAUSE, COMMIT_WITHIN, DISK_HEADROOM_BYTES, DISK_LOOK_EVERY,
     EVICT_EVERY, FOLLOW_EVERY, TICK_EVERY,
 };
+use super::measure::Measure;
 use super::pauses::Pauses;
 use crate::kernel::{
-    Command, Decided, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, Outcome, Proposal, Ticket,
+    Command, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, Outcome, Proposal, Ticket,
     oldest_key,
 };
 
@@ -60,6 +62,7 @@ struct Due {
     own: BTreeMap<Ticket, u8>,
     /// When the journal is asked again what others appended, though nobody reads.
     follow: Instant,
+    measure: Measure,
 }
 
 impl Driver {
@@ -75,7 +78,10 @@ impl Driver {
             pauses: Pauses::default(),
             own: BTreeMap::new(),
             follow: Instant::now(),
+            measure: Measure::new(Arc::clone(self.handle.metrics()), self.kernel.head().seq),
         };
+        due.measure
+            .publish(&self.kernel, self.follows, due.is_disk_full);
         loop {
             let mut inputs = Vec::new();
             match self.queued.recv_timeout(self.wait(&due)?) {
@@ -86,6 +92,7 @@ impl Driver {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
+            inputs.iter().for_each(|_| self.handle.metrics().dequeue());
             let mut jobs = Vec::new();
             let turn = self.turn(inputs, &mut jobs, &mut due);
             if turn.is_err() {
@@ -167,6 +174,8 @@ impl Driver {
             self.follow(due)?;
             self.read(std::mem::take(jobs), now.wall);
         }
+        due.measure
+            .publish(&self.kernel, self.follows, due.is_disk_full);
         Ok(turn)
     }
 
@@ -177,6 +186,8 @@ impl Driver {
         let head = self.kernel.head().seq;
         if head != known {
             self.follows = true;
+            due.measure.followed(head);
+            self.handle.set_passed_over(true);
             tracing::info!(entry = head.0, "another gateway's entries were applied");
         }
         Ok(())
@@ -197,37 +208,48 @@ impl Driver {
         due: &mut Due,
     ) -> Result<(), KernelError> {
         if due.is_disk_full {
-            return self.answer_known(asked);
+            return self.answer_known(asked, due);
         }
         asked.command.admitted_at = now;
+        let before = self.kernel.head().seq;
         let mut applied = self.kernel.apply(&asked.command);
         if matches!(applied, Err(KernelError::GroupFull)) {
             self.commit_and_release(waiting, due)?;
             self.look_at_disk(due);
             if due.is_disk_full {
-                return self.answer_known(asked);
+                return self.answer_known(asked, due);
             }
             applied = self.kernel.apply(&asked.command);
         }
         match applied {
             Ok(ticket) => {
+                let entries = self.kernel.head().seq.0.saturating_sub(before.0);
+                due.measure.applied(ticket, &asked.command, entries);
                 waiting.insert(ticket, asked);
             }
             Err(error) if error.is_fatal() => return Err(error),
-            Err(error) => answer(asked, Err(refusal(&error))),
+            Err(error) => {
+                due.measure.refused(&asked.command);
+                answer(asked, Err(refusal(&error)));
+            }
         }
         Ok(())
     }
 
     /// Takes nothing new; what stands in the journal is answered, or the retry of a payment
     /// that happened would look like one that did not. All that was applied is committed.
-    fn answer_known(&self, asked: Asked) -> Result<(), KernelError> {
+    fn answer_known(&self, asked: Asked, due: &Due) -> Result<(), KernelError> {
         let with = match self.kernel.propose(&asked.command) {
             Ok(Proposal::Known(decided)) => Ok(decided),
             Ok(Proposal::Admitted) => Err(AskError::DiskFull),
             Err(error) if error.is_fatal() => return Err(error),
             Err(error) => Err(refusal(&error)),
         };
+        if with.is_ok() {
+            due.measure.known(&asked.command);
+        } else {
+            due.measure.refused(&asked.command);
+        }
         answer(asked, with);
         Ok(())
     }
@@ -241,19 +263,26 @@ impl Driver {
     ) -> Result<(), KernelError> {
         let until = Instant::now() + COMMIT_WITHIN;
         loop {
+            let began = Instant::now();
             match self.kernel.commit() {
-                Ok(appended) => {
-                    self.follows &= appended.is_none();
+                Ok(None) => break,
+                Ok(Some(_)) => {
+                    self.follows = false;
+                    self.handle.set_passed_over(false);
+                    due.measure
+                        .committed(self.kernel.head().seq, began.elapsed());
                     break;
                 }
                 Err(error) if error.is_fatal() || until <= Instant::now() => return Err(error),
                 Err(error) => {
+                    due.measure.retried();
                     tracing::warn!(%error, "a commit wrote nothing and is tried again");
                     std::thread::sleep(COMMIT_PAUSE);
                 }
             }
         }
         for output in self.kernel.release() {
+            due.measure.released(output.ticket, &output.decided);
             if let Some(asked) = waiting.remove(&output.ticket) {
                 answer(asked, Ok(output.decided));
             } else if let Some(domain) = due.own.remove(&output.ticket) {
@@ -341,6 +370,7 @@ impl Driver {
             domain,
             body,
         };
+        let before = self.kernel.head().seq;
         let began = (self.clock)().monotonic;
         let applied = self.kernel.apply(&command);
         let ended = (self.clock)().monotonic;
@@ -352,45 +382,18 @@ impl Driver {
                 tracing::warn!(%error, domain, "what is due could not be done, and is tried again");
             }
             Err(error) => {
+                due.measure.refused(&command);
                 let pause = due.pauses.rejected(domain, ended);
                 tracing::error!(%error, domain, ?pause, "a command of the driver is refused");
             }
             Ok(ticket) => {
+                let entries = self.kernel.head().seq.0.saturating_sub(before.0);
+                due.measure.applied(ticket, &command, entries);
                 due.own.insert(ticket, domain);
                 let cost = Duration::from_micros(ended.since_micros(began));
                 due.pauses.rest(domain, ended, cost);
             }
         }
         Ok(true)
-    }
-}
-
-fn answer(asked: Asked, with: Result<Decided, AskError>) {
-    // The key is free before the answer is out: whoever has it may ask again at once.
-    let Asked { answer, claim, .. } = asked;
-    drop(claim);
-    // Whoever asked may have gone away.
-    let _ = answer.send(with);
-}
-
-/// What a caller hears of an error after which the kernel goes on.
-fn refusal(error: &KernelError) -> AskError {
-    match error {
-        KernelError::KeyReused { seq } => AskError::KeyReused { seq: *seq },
-        KernelError::Unfit { .. } | KernelError::KernelsName => AskError::Unfit {
-            reason: error.to_string(),
-        },
-        KernelError::Store(StoreError::Engine(EngineError::DiskFull { .. })) => AskError::DiskFull,
-        KernelError::GroupFull | KernelError::Store(_) => AskError::Full,
-        // The driver has ended; the clock was read with this very time before.
-        KernelError::Clock { .. }
-        | KernelError::Journal(_)
-        | KernelError::Broken
-        | KernelError::Behind { .. }
-        | KernelError::OtherJournal { .. }
-        | KernelError::NoJournal
-        | KernelError::Domains { .. }
-        | KernelError::UnknownEntry { .. }
-        | KernelError::Diverged { .. } => AskError::Stopped,
     }
 }

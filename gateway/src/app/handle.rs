@@ -4,13 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use khlong_crdt::time::UnixMillis;
 use khlong_store::journal::Head;
 use khlong_store::store::Store;
 use tokio::sync::oneshot;
 
+use super::limits::FOLLOWER_WAITS;
+use super::postgres::Watch;
 use crate::kernel::{Command, Decided};
+use crate::metrics::Metrics;
 
 /// Why the driver did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -134,16 +138,68 @@ pub struct Handle {
     under_way: Arc<UnderWay>,
     state: Arc<AtomicU8>,
     is_disk_full: Arc<AtomicBool>,
+    /// When another gateway was last seen to append, and not this one since.
+    passed_over: Arc<Mutex<Option<Instant>>>,
+    database: Option<Watch>,
+    metrics: Arc<Metrics>,
 }
 
 impl Handle {
-    pub(super) fn new(queue: SyncSender<Input>) -> Self {
+    /// `database`: how it goes with the journal's.
+    pub(super) fn new(
+        queue: SyncSender<Input>,
+        metrics: Arc<Metrics>,
+        database: Option<Watch>,
+    ) -> Self {
         Self {
             queue,
             under_way: Arc::default(),
             state: Arc::default(),
             is_disk_full: Arc::default(),
+            passed_over: Arc::default(),
+            database,
+            metrics,
         }
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Why requests should go elsewhere, or wait; `None`: they are decided here and now. One that
+    /// follows decides as well; that it says no leads a balancer to the one that works, so that
+    /// both do not append at once.
+    #[must_use]
+    pub fn unready(&self) -> Option<&'static str> {
+        match self.state() {
+            State::Starting => Some("starting"),
+            State::Stopping => Some("stopping"),
+            State::Ready if self.is_disk_full() => Some("disk full"),
+            State::Ready if self.database.as_ref().is_some_and(Watch::is_away) => {
+                Some("the journal's database does not answer")
+            }
+            State::Ready if self.is_passed_over() => Some("another gateway works"),
+            State::Ready => None,
+        }
+    }
+
+    fn is_passed_over(&self) -> bool {
+        let since = *self
+            .passed_over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| since.elapsed() < FOLLOWER_WAITS)
+    }
+
+    /// Another gateway appended, or this one did.
+    pub(super) fn set_passed_over(&self, is_passed_over: bool) {
+        let since = is_passed_over.then(Instant::now);
+        *self
+            .passed_over
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = since;
     }
 
     /// Whether the driver takes requests.
@@ -251,15 +307,23 @@ impl Handle {
             State::Ready => {}
             State::Stopping => return Err(AskError::Stopped),
         }
-        self.queue.try_send(input).map_err(|error| match error {
-            TrySendError::Full(_) => AskError::Full,
-            TrySendError::Disconnected(_) => AskError::Stopped,
+        self.metrics.enqueue();
+        self.queue.try_send(input).map_err(|error| {
+            self.metrics.dequeue();
+            match error {
+                TrySendError::Full(_) => {
+                    self.metrics.count_queue_full();
+                    AskError::Full
+                }
+                TrySendError::Disconnected(_) => AskError::Stopped,
+            }
         })
     }
 
     /// Waits for a place in the queue; what is in it before is still answered.
     pub(super) fn stop_blocking(&self) {
         self.set_state(State::Stopping);
+        self.metrics.enqueue();
         // An error: it has ended already.
         let _ = self.queue.send(Input::Stop);
     }

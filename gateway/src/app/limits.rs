@@ -65,6 +65,24 @@ pub const DISK_LOOK_EVERY: Duration = Duration::from_secs(2);
 /// is written between two looks fits into it.
 pub const DISK_HEADROOM_BYTES: u64 = 64 * 1024 * 1024;
 
+/// How often the tables are looked at for `/metrics`: 2 seconds.
+pub const TABLES_EVERY: Duration = Duration::from_secs(2);
+
+/// Notices in the outbox that are counted for `/metrics`.
+pub const OUTBOX_COUNTED_MAX: u64 = 1_000;
+
+/// How long after all balances were added up for `/metrics` that is begun again: 5 minutes.
+pub const BALANCES_EVERY: Duration = Duration::from_secs(300);
+
+/// Accounts that are added up at once, since the driver does nothing else meanwhile: a few milliseconds.
+pub const BALANCES_AT_ONCE: usize = 1_024;
+
+/// And how long after that the next ones are: 100 milliseconds, so a million accounts take two minutes.
+pub const BALANCES_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections at once to the operators' address.
+pub const ADMIN_CONNECTIONS_MAX: usize = 16;
+
 /// How long a server that stops waits for answers that are under way: 10 seconds.
 pub const STOP_WITHIN: Duration = Duration::from_secs(10);
 

@@ -5,10 +5,12 @@
 //! who waits is told so, and the process ends: what was not answered is told by a retry under
 //! the same idempotency key.
 
+mod answers;
 mod clock;
 mod driver;
 mod handle;
 pub mod limits;
+mod measure;
 mod pauses;
 pub mod postgres;
 
@@ -38,10 +40,11 @@ pub use self::clock::DriverClock;
 use self::driver::Driver;
 use self::handle::Input;
 use self::limits::{FOLLOWER_DRAW, FOLLOWER_WAITS, STOP_WITHIN, drawn};
-use self::postgres::{PostgresError, PostgresJournal, PostgresOptions};
+use self::postgres::{PostgresError, PostgresJournal, PostgresOptions, Watch};
 use crate::domains;
 use crate::http::{self, ApiKey, Service};
 use crate::kernel::{Kernel, KernelError, Logic};
+use crate::metrics::Metrics;
 use crate::outbox;
 
 /// What a gateway is started with; see [`crate::config::Config`].
@@ -63,6 +66,8 @@ pub struct Options {
     pub queue: usize,
     /// Where HTTP is served.
     pub http: SocketAddr,
+    /// Where metrics and health are.
+    pub admin: SocketAddr,
     /// Connections at once.
     pub connections: usize,
     /// How long a client may be silent where it is its turn.
@@ -158,11 +163,15 @@ pub type Open = Box<dyn FnOnce() -> Result<Kernel, AppError> + Send>;
 pub struct App {
     handle: Handle,
     http: SocketAddr,
+    admin: SocketAddr,
     server: JoinHandle<()>,
+    operators: JoinHandle<()>,
     sender: JoinHandle<()>,
     quit: oneshot::Sender<()>,
     ended: oneshot::Receiver<Result<(), AppError>>,
     thread: std::thread::JoinHandle<()>,
+    /// How it goes with the journal's database, and the way to stop waiting for it.
+    database: Option<Watch>,
 }
 
 impl App {
@@ -193,16 +202,14 @@ impl App {
         open: Open,
         clock: DriverClock,
     ) -> Result<Self, AppError> {
-        let listen = |source| AppError::Listen {
-            address: options.http,
-            source,
-        };
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(AppError::Entropy)?;
-        let listener = TcpListener::bind(options.http).await.map_err(listen)?;
-        let http = listener.local_addr().map_err(listen)?;
+        let (listener, http) = bind(options.http).await?;
+        let (operators, admin) = bind(options.admin).await?;
         let (queue, queued) = sync_channel(options.queue);
-        let handle = Handle::new(queue);
+        let database = options.journal.as_ref().map(|it| it.watch().clone());
+        let metrics = Arc::new(Metrics::new(options.queue, database.clone()));
+        let handle = Handle::new(queue, metrics, database.clone());
         let (end, ended) = oneshot::channel();
         let thread = {
             let (options, handle, clock) = (options.clone(), handle.clone(), clock.clone());
@@ -225,9 +232,11 @@ impl App {
             options.keys,
             options.requests_per_minute,
         );
+        let service = Arc::new(service);
+        let operators = http::serve_operators(operators, Arc::clone(&service), options.silence_max);
         let server = tokio::spawn(http::serve(
             listener,
-            Arc::new(service),
+            service,
             options.connections,
             options.silence_max,
             quitting,
@@ -235,11 +244,14 @@ impl App {
         Ok(Self {
             handle,
             http,
+            admin,
             server,
+            operators: tokio::spawn(operators),
             sender,
             quit,
             ended,
             thread,
+            database,
         })
     }
 
@@ -249,6 +261,12 @@ impl App {
         self.http
     }
 
+    /// Where metrics and health are, likewise.
+    #[must_use]
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// The way to the driver.
     #[must_use]
     pub fn handle(&self) -> Handle {
@@ -256,7 +274,8 @@ impl App {
     }
 
     /// Serves until `stop` ends; then answers what is under way, within [`STOP_WITHIN`], and
-    /// closes the folder. A stop while the journal is read is not waited for.
+    /// closes the folder. A stop while the journal is read is not waited for, and a database that
+    /// does not answer then is given up.
     ///
     /// # Errors
     /// Why the kernel did not start, or stopped: nothing is answered any more then.
@@ -264,14 +283,17 @@ impl App {
         let Self {
             handle,
             mut server,
+            operators,
             sender,
             quit,
             mut ended,
             thread,
+            database,
             ..
         } = self;
         // What it sends is sent again, under the same key, by the next start.
         let _sender = AbortOnDrop(sender);
+        let _operators = AbortOnDrop(operators);
         let early = tokio::select! {
             how = &mut ended => Some(how.unwrap_or(Err(AppError::DriverGone))),
             served = &mut server => {
@@ -283,6 +305,10 @@ impl App {
             }
             () = stop => None,
         };
+        if let Some(database) = &database {
+            // One that is away would hold up the end for as long as it is waited for.
+            database.stop();
+        }
         if early.is_none() && handle.stop_starting() {
             // Nothing was taken, so nobody waits; the folder is as a loss of power leaves it.
             server.abort();
@@ -308,6 +334,13 @@ impl App {
         let _ = thread.join();
         how
     }
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
+    let failed = |source| AppError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 /// Ends a task with its owner.

@@ -39,12 +39,9 @@ pub enum Command {
         #[arg(long, value_name = "FILE", conflicts_with = "config")]
         write_config: Option<PathBuf>,
     },
-    /// Say whether a configuration is one that `run` takes, its secrets, certificates and the environment included. Nothing is started.
-    Check {
-        /// The configuration.
-        #[arg(long, value_name = "FILE", default_value = "gateway.toml")]
-        config: PathBuf,
-    },
+    /// Look at the configuration alone. Nothing is started.
+    #[command(subcommand)]
+    Config(super::config::ConfigCommand),
     /// Read the whole journal and its hash chain, the views that follow from it, and whether debits equal credits.
     Verify {
         /// The folder of a gateway that does not run. Nothing in it is changed.

@@ -1,4 +1,4 @@
-//! `khlong-gateway run | promptpay | init | check | verify | replay | export | backup | close | statement |
+//! `khlong-gateway run | promptpay | init | config | verify | replay | export | backup | close | statement |
 //! reconcile | payout | audit | completions | man`.
 //!
 //! Standard output is data only; words for people go to standard error. Exit codes are those of the
@@ -8,6 +8,7 @@
 mod args;
 pub mod backup;
 pub mod books;
+pub mod config;
 mod database;
 mod encode;
 mod error;
@@ -21,7 +22,7 @@ mod show;
 
 pub use self::args::{Arguments, Command, Decode, Encode, PromptPay, Published, Slip, SlipEncode};
 pub use self::error::CliError;
-pub use self::run::{Run, RunError};
+pub use self::run::{Overrides, Run, RunError};
 
 use self::output::Output;
 
@@ -55,7 +56,7 @@ impl Arguments {
             } => journal::replay(output, &folder, &into, config.as_deref()),
             Command::Export { folder, config } => export::entries(&folder, config.as_deref()),
             Command::Close(asked) => books::close(output, &asked),
-            Command::Check { config } => run::check(output, &config),
+            Command::Config(command) => config::execute(output, &command),
             Command::Backup(what) => backup::execute(output, &what),
             Command::Statement(asked) => books::statement(output, &asked),
             Command::Reconcile(asked) => books::reconcile(output, &asked),

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Map, Value};
@@ -24,15 +24,41 @@ pub struct Run {
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = "gateway.toml")]
     pub config: PathBuf,
-    /// Serve HTTP here instead of at `listen.http`.
-    #[arg(long, value_name = "ADDRESS")]
-    pub http: Option<SocketAddr>,
+    /// What wins over the configuration.
+    #[command(flatten)]
+    pub overrides: Overrides,
     /// Start although the clock seems wrong: you have looked at it.
     #[arg(long)]
     pub accept_time: bool,
     /// Start although commits that were acknowledged are gone, in a new log epoch.
     #[arg(long)]
     pub accept_loss: bool,
+}
+
+/// Flags that win over the configuration.
+#[derive(Args, Debug)]
+pub struct Overrides {
+    /// Serve HTTP here instead of at `listen.http`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub http: Option<SocketAddr>,
+    /// HTTP address for metrics and health checks, instead of `listen.admin`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<SocketAddr>,
+}
+
+impl Overrides {
+    /// The key that each flag sets.
+    pub(super) const KEYS: [(&str, &str); 2] =
+        [("listen.http", "--http"), ("listen.admin", "--admin")];
+
+    pub(super) fn flags(&self) -> Flags {
+        Flags {
+            listen: ListenFlags {
+                http: self.http,
+                admin: self.admin,
+            },
+        }
+    }
 }
 
 /// Why `run` fails.
@@ -68,9 +94,7 @@ impl RunError {
 }
 
 pub(super) fn execute(output: Output, run: &Run) -> Result<(), CliError> {
-    let flags = Flags {
-        listen: ListenFlags { http: run.http },
-    };
+    let flags = run.overrides.flags();
     let config =
         Config::load(&run.config, Environment::of_process(), &flags).map_err(RunError::Config)?;
     start_log(&config.log)?;
@@ -84,30 +108,6 @@ pub(super) fn execute(output: Output, run: &Run) -> Result<(), CliError> {
         .build()
         .map_err(RunError::Process)?;
     runtime.block_on(serve(output, options))
-}
-
-/// The configuration alone, as `run` would take it.
-pub(super) fn check(output: Output, path: &Path) -> Result<(), CliError> {
-    let config = Config::load(path, Environment::of_process(), &Flags::default())
-        .map_err(RunError::Config)?;
-    filter(&config.log)?;
-    let options = config.options().map_err(RunError::Config)?;
-    if output.json {
-        let fields = [
-            ("config", Value::from(path.display().to_string())),
-            ("valid", Value::from(true)),
-            ("keys", Value::from(options.keys.len())),
-            ("targets", Value::from(options.outbox.targets.len())),
-        ];
-        let fields = fields.map(|(name, value)| (name.to_owned(), value));
-        return output.object(Map::from_iter(fields));
-    }
-    output.text(&format!(
-        "{} is valid: {} keys, {} targets of the outbox\n",
-        path.display(),
-        options.keys.len(),
-        options.outbox.targets.len()
-    ))
 }
 
 async fn serve(output: Output, options: Options) -> Result<(), CliError> {
@@ -126,10 +126,12 @@ async fn serve(output: Output, options: Options) -> Result<(), CliError> {
         );
     }
     let app = App::start(options).await.map_err(RunError::App)?;
-    tracing::info!(http = %app.http_addr(), "the gateway listens");
+    tracing::info!(http = %app.http_addr(), admin = %app.admin_addr(), "the gateway listens");
     if output.json {
-        let http = Value::from(app.http_addr().to_string());
-        output.object(Map::from_iter([("http".to_owned(), http)]))?;
+        let listens = [("http", app.http_addr()), ("admin", app.admin_addr())];
+        let listens =
+            listens.map(|(name, address)| (name.to_owned(), Value::from(address.to_string())));
+        output.object(Map::from_iter(listens))?;
     }
     let stop = async {
         tokio::select! {
@@ -166,7 +168,7 @@ fn start_log(log: &Log) -> Result<(), RunError> {
 }
 
 /// A level alone is one of our own crates: what others log in detail is to be asked for by name.
-fn filter(log: &Log) -> Result<EnvFilter, RunError> {
+pub(super) fn filter(log: &Log) -> Result<EnvFilter, RunError> {
     let directives = match log.level.parse::<LevelFilter>() {
         Ok(level) => {
             let others = level.min(LevelFilter::WARN);

@@ -117,6 +117,7 @@ impl Config {
             keep_keys: DAY * self.idempotency.keep_days,
             queue: self.limits.queue,
             http: self.listen.http,
+            admin: self.listen.admin,
             connections: self.limits.connections,
             silence_max: SILENCE_MAX,
             requests_per_minute: self.limits.requests_per_minute,

@@ -21,6 +21,9 @@ impl fmt::Debug for Environment {
 }
 
 impl Environment {
+    /// What this layer is called in errors.
+    pub(super) const NAME: &str = "environment";
+
     /// Of this process.
     #[must_use]
     pub fn of_process() -> Self {
@@ -43,7 +46,7 @@ impl Environment {
 
 impl Provider for Environment {
     fn metadata(&self) -> Metadata {
-        Metadata::named("environment").interpolater(|_, path| {
+        Metadata::named(Self::NAME).interpolater(|_, path| {
             format!("{PREFIX}{}", path.join(SEPARATOR).to_ascii_uppercase())
         })
     }

@@ -12,7 +12,7 @@ pub fn example(folder: &Path) -> String {
         r#"# Configuration of a Khlong gateway. Every line that is commented out shows the default, or an
 # example where its section says so. Environment variables win over this file: KHLONG_SECTION__KEY,
 # such as KHLONG_LISTEN__HTTP; flags win over both. Paths are relative to this file.
-# `khlong-gateway check --config FILE` says what is wrong with it.
+# `khlong-gateway config check` says what is wrong with it, `config show` what is in effect.
 
 [store]
 # The folder of the journal and the books.
@@ -25,6 +25,8 @@ folder = {folder}
 [listen]
 # There is no TLS: beyond this machine, put a proxy with TLS in front.
 # http = "127.0.0.1:8474"
+# Metrics and health checks; keep it private.
+# admin = "127.0.0.1:9465"
 
 [limits]
 # connections = 256

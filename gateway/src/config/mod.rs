@@ -9,6 +9,8 @@ mod environment;
 mod error;
 mod example;
 mod journal;
+mod layers;
+pub mod schema;
 mod section;
 mod targets;
 
@@ -16,21 +18,24 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use figment::Figment;
-use figment::providers::{Format as _, Serialized, Toml};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::http::limits::KEYS_MAX;
 
 pub use self::environment::Environment;
 pub use self::error::ConfigError;
 pub use self::example::example;
+pub use self::layers::{Layers, Origin};
 pub use self::section::{
     Idempotency, JournalSection, KeySection, Limits, Listen, Log, LogFormat, OutboxSection,
     SecretText, StoreSection, TargetSection,
 };
 
-/// Everything that can be configured.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// Everything that can be configured. Secrets are not serialised.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(title = "gateway.toml of khlong-gateway")]
 pub struct Config {
     /// Where it is reached.
     pub listen: Listen,
@@ -47,6 +52,7 @@ pub struct Config {
     /// Where goes what is told to the outside.
     pub outbox: OutboxSection,
     /// Who may ask for what, by name.
+    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9_-]{1,64}$" }, "maxProperties" = KEYS_MAX))]
     pub keys: BTreeMap<String, KeySection>,
 }
 
@@ -63,6 +69,9 @@ pub struct ListenFlags {
     /// Over `listen.http`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<SocketAddr>,
+    /// Over `listen.admin`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<SocketAddr>,
 }
 
 impl Config {
@@ -72,12 +81,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]; every one says which key.
     pub fn load(path: &Path, environment: Environment, flags: &Flags) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-            path: path.to_path_buf(),
-            source,
-        })?;
-        let folder = path.parent().unwrap_or_else(|| Path::new("."));
-        Self::parse(&text, folder, environment, flags)
+        Layers::read(path, environment, flags)?.config()
     }
 
     /// The same from text; `folder` is what relative paths start from.
@@ -90,28 +94,6 @@ impl Config {
         environment: Environment,
         flags: &Flags,
     ) -> Result<Self, ConfigError> {
-        let mut config: Self = Figment::new()
-            .merge(Toml::string(text))
-            .merge(environment)
-            .merge(Serialized::defaults(flags))
-            .extract()
-            .map_err(|error| ConfigError::from_figment(&error))?;
-        config.store.folder = folder.join(&config.store.folder);
-        for file in [
-            &mut config.journal.password_file,
-            &mut config.journal.ca_file,
-        ] {
-            *file = file.as_ref().map(|file| folder.join(file));
-        }
-        for key in config.keys.values_mut() {
-            key.secret_file = key.secret_file.as_ref().map(|file| folder.join(file));
-        }
-        for target in &mut config.outbox.target {
-            for file in [&mut target.secret_file, &mut target.ca_file] {
-                *file = file.as_ref().map(|file| folder.join(file));
-            }
-        }
-        config.check()?;
-        Ok(config)
+        Layers::of(text, folder, environment, flags).config()
     }
 }

@@ -19,7 +19,7 @@ pub(super) async fn livez() -> &'static str {
     (status = 503, description = "Not yet", body = String, content_type = "text/plain")))]
 pub(super) async fn startupz(service: Shared) -> Response {
     match service.handle.state() {
-        State::Starting => unready("starting\n"),
+        State::Starting => unready("starting\n".to_owned()),
         State::Ready | State::Stopping => "ok\n".into_response(),
     }
 }
@@ -29,14 +29,12 @@ pub(super) async fn startupz(service: Shared) -> Response {
     (status = 200, description = "They are", body = String, content_type = "text/plain"),
     (status = 503, description = "They are not; the body says why", body = String, content_type = "text/plain")))]
 pub(super) async fn readyz(service: Shared) -> Response {
-    match service.handle.state() {
-        State::Starting => unready("starting\n"),
-        State::Stopping => unready("stopping\n"),
-        State::Ready if service.handle.is_disk_full() => unready("disk full\n"),
-        State::Ready => "ok\n".into_response(),
+    match service.handle.unready() {
+        Some(why) => unready(format!("{why}\n")),
+        None => "ok\n".into_response(),
     }
 }
 
-fn unready(why: &'static str) -> Response {
+fn unready(why: String) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use axum::http::{HeaderMap, HeaderValue, header};
 use data_encoding::BASE64;
 use khlong_crdt::time::Monotonic;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bodies::Share;
@@ -14,7 +15,9 @@ use super::problem::{Problem, ProblemKind};
 use super::rate::Bucket;
 
 /// What a key may do; each may do what those before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Reads everything.

@@ -15,6 +15,7 @@ mod journal;
 mod keys;
 mod ledger;
 pub mod limits;
+mod operators;
 mod page;
 mod problem;
 pub mod rate;
@@ -32,6 +33,8 @@ pub use self::keys::{ApiKey, Role};
 pub use self::problem::{ProblemKind, TYPE_PREFIX};
 pub(crate) use self::service::Service;
 
+use crate::app::limits::ADMIN_CONNECTIONS_MAX;
+
 /// Serves until `quitting` ends, and then answers what is under way.
 pub(crate) async fn serve(
     listener: TcpListener,
@@ -42,4 +45,23 @@ pub(crate) async fn serve(
 ) {
     let router = router::router(service);
     connections::serve(listener, router, connections, silence_max, quitting).await;
+}
+
+/// Serves metrics and health, until it is dropped.
+pub(crate) async fn serve_operators(
+    listener: TcpListener,
+    service: Arc<Service>,
+    silence_max: Duration,
+) {
+    let router = operators::router(service);
+    // It is not told to end: what it says last is that the gateway stops.
+    let (_quit, quitting) = oneshot::channel();
+    connections::serve(
+        listener,
+        router,
+        ADMIN_CONNECTIONS_MAX,
+        silence_max,
+        quitting,
+    )
+    .await;
 }

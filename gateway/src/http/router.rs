@@ -1,11 +1,12 @@
 //! Every route, once: what is served is what `/openapi.json` describes.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -17,6 +18,7 @@ use super::ledger::{accounts, assets, transfers};
 use super::problem::{Problem, ProblemKind};
 use super::service::Service;
 use super::{checkpoint, health, journal, page};
+use crate::metrics::Metrics;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -69,6 +71,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
     let text: Arc<str> = serde_json::to_string_pretty(&document)
         .unwrap_or_default()
         .into();
+    let metrics = Arc::clone(service.handle.metrics());
     router
         .fallback(async || {
             Problem::new(
@@ -85,6 +88,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .with_state(service)
         .layer(axum::Extension(Description(text)))
         .layer(from_fn(guard))
+        .layer(from_fn_with_state(metrics, count))
 }
 
 /// The document as it is sent.
@@ -108,5 +112,15 @@ async fn guard(request: Request, next: Next) -> Response {
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
+    response
+}
+
+/// By the route as it stands above, not as the client wrote it.
+async fn count(State(metrics): State<Arc<Metrics>>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("other", MatchedPath::as_str);
+    metrics.observe_request(route, response.status().as_u16(), began.elapsed());
     response
 }

@@ -111,6 +111,19 @@ impl Housekeeping {
         }
     }
 
+    /// What a body asks for, in one word, without reading it whole.
+    #[must_use]
+    pub fn name_of(body: &[u8]) -> Option<&'static str> {
+        match *body {
+            [VERSION, EVICT, ..] => Some("evict"),
+            [VERSION, SETTLE, ..] => Some("settle"),
+            [VERSION, REPORT, ..] => Some("report"),
+            [VERSION, LEAD, ..] => Some("lead"),
+            [VERSION, RESTORED, ..] => Some("restored"),
+            _ => None,
+        }
+    }
+
     /// Reads what [`Self::encode`] wrote.
     #[must_use]
     pub fn decode(body: &[u8]) -> Option<Self> {
@@ -187,6 +200,20 @@ fn evict(context: &mut Context<'_, '_>, before: UnixMillis) -> Result<Vec<u8>, A
 /// # Errors
 /// From the disk, or a damaged row.
 pub fn oldest_key(rows: &dyn Rows) -> Result<Option<UnixMillis>, StoreError> {
+    Ok(oldest(rows)?.map(|(_, admitted_at)| admitted_at))
+}
+
+/// How many idempotency keys stand for a command, where `head` is the last entry. Each entry leaves
+/// one, and the oldest are forgotten first, so nothing is counted.
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn known_keys(rows: &dyn Rows, head: JournalSeq) -> Result<u64, StoreError> {
+    Ok(oldest(rows)?.map_or(0, |(seq, _)| (head.0 + 1).saturating_sub(seq.0)))
+}
+
+/// The command of the oldest key, and when it was admitted.
+fn oldest(rows: &dyn Rows) -> Result<Option<(JournalSeq, UnixMillis)>, StoreError> {
     let mut oldest = None;
     rows.scan(
         Table::IdempotencyAge,
@@ -194,10 +221,12 @@ pub fn oldest_key(rows: &dyn Rows) -> Result<Option<UnixMillis>, StoreError> {
         Direction::Forward,
         &mut |key, row| {
             let mut fields = Decoder::new(row);
-            let (Some(_), Some(admitted_at)) = (fields.fixed::<32>(), fields.i64()) else {
+            let (Some(seq), Some(_), Some(admitted_at)) =
+                (Decoder::new(key).u64(), fields.fixed::<32>(), fields.i64())
+            else {
                 return Err(StoreError::corrupt(Table::IdempotencyAge, key, "not a key"));
             };
-            oldest = Some(UnixMillis(admitted_at));
+            oldest = Some((JournalSeq(seq), UnixMillis(admitted_at)));
             Ok(ControlFlow::Break(()))
         },
     )?;

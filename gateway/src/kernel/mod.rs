@@ -33,10 +33,10 @@ pub use context::{
 };
 pub use epochs::{EPOCHS_MAX, Epoch, epochs, latest_epoch};
 pub use error::KernelError;
-pub use housekeeping::{EVICTIONS_MAX, Housekeeping, KERNEL_DOMAIN, oldest_key};
+pub use housekeeping::{EVICTIONS_MAX, Housekeeping, KERNEL_DOMAIN, known_keys, oldest_key};
 pub use outbox::{
     Holder, LEASE_MS_MAX, Notice, SideEffect, TOPIC_BYTES_MAX, is_topic, leader, left_at, waiting,
-    waiting_behind, waiting_outbox,
+    waiting_behind, waiting_count, waiting_outbox,
 };
 pub use outcome::{OUTCOME_BYTES_MAX, Outcome, Rejection};
 pub use replay::replay;
@@ -471,6 +471,12 @@ impl Kernel {
     #[must_use]
     pub fn head(&self) -> Head {
         self.head
+    }
+
+    /// The latest reading of the driver's clock; `None` before the first.
+    #[must_use]
+    pub fn clock(&self) -> Option<UnixMillis> {
+        self.clock
     }
 
     /// What is committed, for queries.

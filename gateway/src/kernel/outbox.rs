@@ -159,6 +159,28 @@ pub fn waiting_behind(
     Ok(found)
 }
 
+/// How many side effects wait; counts at most `max`.
+///
+/// # Errors
+/// From the disk.
+pub fn waiting_count(rows: &dyn Rows, max: u64) -> Result<u64, StoreError> {
+    let mut count = 0;
+    rows.scan(
+        Table::GatewayOutbox,
+        &KeyRange::all(),
+        Direction::Forward,
+        &mut |_, _| {
+            count += 1;
+            Ok(if count < max {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            })
+        },
+    )?;
+    Ok(count)
+}
+
 /// One that waits, if it still does.
 ///
 /// # Errors

@@ -20,6 +20,7 @@ use crate::kernel::{
     Command, Holder, Housekeeping, KERNEL_DOMAIN, KernelError, Notice, Outcome, leader, left_at,
     waiting, waiting_behind,
 };
+use crate::metrics::Delivery;
 
 /// Who asks where the worker does. No key of the configuration can have this name.
 const WORKER_CALLER: &[u8] = b"\0outbox";
@@ -86,6 +87,11 @@ impl Worker {
                     // One that panicked is as good as one that timed out, but for its key: it is
                     // told again after a restart.
                     if let Ok((key, target, heard)) = done {
+                        let delivery = match heard {
+                            Heard::Taken => Delivery::Sent,
+                            Heard::Refused { .. } => Delivery::Failed,
+                        };
+                        self.handle.metrics().count_deliveries(delivery, 1);
                         let now = self.now();
                         self.schedule.heard(now, key, target, heard);
                     }
@@ -239,6 +245,8 @@ impl Worker {
         match self.handle.write(command(b"outcome", name, body)).await {
             // A key that stands for another outcome: this one came before a restart.
             Ok(_) | Err(AskError::KeyReused { .. }) => {
+                let metrics = self.handle.metrics();
+                metrics.count_deliveries(Delivery::GivenUp, failed.into());
                 self.schedule.reported(key);
                 Ok(())
             }

@@ -25,6 +25,7 @@ fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
 fn flags_win_over_environment_over_file_over_defaults() {
     let config = parse("", &[]).unwrap();
     assert_eq!(config.listen.http.to_string(), "127.0.0.1:8474");
+    assert_eq!(config.listen.admin.to_string(), "127.0.0.1:9465");
     assert_eq!(config.store.folder, Path::new("/etc/khlong/data"));
     let text = "[listen]\nhttp = '127.0.0.1:1'\n[limits]\nqueue = 5\n";
     let variables = [
@@ -38,6 +39,7 @@ fn flags_win_over_environment_over_file_over_defaults() {
     let flags = Flags {
         listen: ListenFlags {
             http: Some("127.0.0.1:3".parse().unwrap()),
+            admin: None,
         },
     };
     let environment =
@@ -222,7 +224,7 @@ fn init_writes_a_configuration_that_check_takes() {
     program::said(place.path(), &init);
     let file = place.path().join("gateway.toml");
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o077, 0);
-    let checked = program::object(place.path(), &["--json", "check"]);
+    let checked = program::object(place.path(), &["--json", "config", "check"]);
     assert_eq!(
         (&checked["valid"], &checked["keys"]),
         (&true.into(), &0.into())
@@ -237,11 +239,11 @@ fn init_writes_a_configuration_that_check_takes() {
     assert_eq!(code, 3);
     assert!(!place.path().join("more").exists());
     std::fs::write(&file, target("url = 'https://a/'")).unwrap();
-    let (code, told) = program::refused(place.path(), &["check"]);
+    let (code, told) = program::refused(place.path(), &["config", "check"]);
     assert_eq!(code, 3, "{told}");
     assert!(told.contains("exactly one"), "{told}");
     std::fs::write(&file, "[log]\nlevel = 'no=such=filter'").unwrap();
-    let (code, told) = program::refused(place.path(), &["check"]);
+    let (code, told) = program::refused(place.path(), &["config", "check"]);
     assert_eq!(code, 3, "{told}");
 }
 
@@ -262,7 +264,7 @@ fn https_where_the_system_trusts_nobody_is_refused_at_the_check() {
         std::fs::write(&file, format!("{written}\n{section}")).unwrap();
         let done = std::process::Command::new(env!("CARGO_BIN_EXE_khlong-gateway"))
             .current_dir(place.path())
-            .arg("check")
+            .args(["config", "check"])
             .env("SSL_CERT_FILE", place.path().join("nothing.pem"))
             .env("SSL_CERT_DIR", place.path().join("books"))
             .output()

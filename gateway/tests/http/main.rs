@@ -12,6 +12,7 @@ mod browser;
 mod client;
 mod close_killed;
 mod config;
+mod config_command;
 mod days;
 mod due;
 mod failing;
@@ -21,6 +22,8 @@ mod idempotency;
 mod killed;
 mod limits;
 mod malformed;
+mod metrics;
+mod monitoring;
 mod office;
 mod payouts;
 #[path = "../program/mod.rs"]

@@ -35,6 +35,7 @@ pub(crate) fn config(more: &str) -> String {
         r#"{more}
 [listen]
 http = "127.0.0.1:0"
+admin = "127.0.0.1:0"
 [store]
 reserve_mib = 1
 block_cache_mib = 1
@@ -89,6 +90,8 @@ pub(crate) fn init(options: &Options) {
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    /// Of metrics and health.
+    pub(crate) admin: SocketAddr,
     pub(crate) handle: Handle,
     runtime: Runtime,
     stop: oneshot::Sender<()>,
@@ -131,12 +134,13 @@ impl Server {
             .unwrap();
         let app = start(&runtime);
         let (stop, stopped) = oneshot::channel();
-        let (address, handle) = (app.http_addr(), app.handle());
+        let (address, admin, handle) = (app.http_addr(), app.admin_addr(), app.handle());
         let running = runtime.spawn(app.run(async {
             let _ = stopped.await;
         }));
         Self {
             address,
+            admin,
             handle,
             runtime,
             stop,

@@ -2,7 +2,8 @@
 
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::ledger::{
-    AccountFlags, Balances, Direction, Line, Period, Place, Sum, TransferFlags, lines, statement,
+    AccountFlags, Balances, Count, Direction, Line, Period, Place, Sum, TransferFlags, lines,
+    statement, totals,
 };
 use khlong_store::journal::JournalSeq;
 
@@ -185,4 +186,26 @@ fn a_sum_above_128_bits_is_written_in_decimal() {
     sum.add(u128::MAX);
     sum.plus(Sum { carries: 0, low: 1 });
     assert_eq!((sum.carries, sum.low), (1, 0));
+}
+
+#[test]
+fn totals_that_are_added_up_in_steps_are_those_of_one_moment() {
+    for step in [1, 2, 3, 100] {
+        let mut bank = busy();
+        let then = totals(bank.kernel.store()).unwrap();
+        let mut count = Count::after(bank.kernel.head().seq);
+        let mut id = 100;
+        while !count.step(bank.kernel.store(), step).unwrap() {
+            // To those that are read from those that are not, and back.
+            bank.send(&[pay(id, 3, 1, 7), hold(id + 1, 1, 3, 5, 0)]);
+            id += 2;
+        }
+        assert_eq!(count.totals(), &then, "{step} at once");
+        assert!(
+            count.step(bank.kernel.store(), step).unwrap(),
+            "no second time"
+        );
+        assert_eq!(count.totals(), &then);
+        assert!(then.values().all(|totals| totals.is_balanced()));
+    }
 }

@@ -37,6 +37,12 @@ fn the_head_of_a_closed_day_reaches_whoever_wants_it_and_is_not_sent_again() {
     let receiver = Receiver::start(&[]);
     let sender = Sender::start(&disk, now, &[receiver.url()], quick());
     sender.settle();
+    let counted = sender.handle.metrics().render().unwrap();
+    for (result, count) in [("sent", 1), ("failed", 0), ("given_up", 0)] {
+        let line =
+            format!("khlong_gateway_outbox_deliveries_total{{result=\"{result}\"}} {count}\n");
+        assert!(counted.contains(&line), "{line} in {counted}");
+    }
     sender.stop();
     let got = receiver.got();
     assert_eq!(got.len(), 1, "{got:?}");

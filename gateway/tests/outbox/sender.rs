@@ -74,7 +74,9 @@ impl Sender {
     }
 
     pub(crate) fn on(open: Open, now: i64, targets: &str, policy: Policy) -> Self {
-        let text = format!("[listen]\nhttp = \"127.0.0.1:0\"\n[store]\nreserve_mib = 1\n{targets}");
+        let text = format!(
+            "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nreserve_mib = 1\n{targets}"
+        );
         let config = Config::parse(
             &text,
             Path::new("."),

@@ -27,4 +27,5 @@ mod race;
 mod served;
 mod settings;
 mod standbys;
+mod stopping;
 mod tls;

@@ -72,8 +72,12 @@ impl Gateway {
         Some(())
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Until it has ended by itself.
-    fn ended(mut self) -> (i32, String) {
+    pub(crate) fn ended(mut self) -> (i32, String) {
         let status = self.child.wait().unwrap();
         let mut words = String::new();
         let mut stderr = self.child.stderr.take().unwrap();

@@ -26,6 +26,11 @@ pub enum PostgresError {
         #[source]
         source: Cause,
     },
+    /// No answer, and the gateway was told to end: it is not waited for.
+    #[error(
+        "the gateway was told to end while the journal's database gave no answer; what was under way is read back at the next start"
+    )]
+    Stopped(#[source] Cause),
     /// It answers, and will not.
     #[error("the journal's database refuses; check user, rights and tables")]
     Refused(#[source] Said),
@@ -94,7 +99,7 @@ impl PostgresError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Runtime(_) | Self::Unreachable { .. } => 1,
+            Self::Runtime(_) | Self::Unreachable { .. } | Self::Stopped(_) => 1,
             Self::Refused(said) => match &said.code {
                 Some(code) if code.code().starts_with("28") => 4,
                 Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => 4,

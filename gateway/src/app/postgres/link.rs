@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::error::{Cause, Failure, PostgresError};
 use super::options::PostgresOptions;
 use super::session::Session;
+use super::watch::Watch;
 
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -19,12 +20,27 @@ const TRY_LEAST: Duration = Duration::from_secs(1);
 /// A connection attempt that takes longer is given up.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
+/// What a request gets that is under way when the gateway is told to end: a server that is there
+/// answers in it, and one that is not holds nobody up.
+const STOP_WITHIN: Duration = Duration::from_secs(1);
+
 /// The way to the database. Not for a thread that runs an event loop of its own.
 pub(super) struct Link {
     // Before the runtime that carries it.
     session: Option<Session>,
-    runtime: Runtime,
+    runtime: EventLoop,
     options: PostgresOptions,
+}
+
+/// Ends without waiting for a name that is being looked up, which the system may take long for.
+struct EventLoop(Option<Runtime>);
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Link {
@@ -35,7 +51,7 @@ impl Link {
             .map_err(PostgresError::Runtime)?;
         Ok(Self {
             session: None,
-            runtime,
+            runtime: EventLoop(Some(runtime)),
             options,
         })
     }
@@ -46,23 +62,37 @@ impl Link {
         patience: &Patience,
         ask: impl AsyncFn(&Session) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let Some(runtime) = &self.runtime.0 else {
+            return Err(Failure::timed_out());
+        };
         let options = &self.options;
+        let watch = &options.watch;
         let known = self.session.take();
         let asked = async {
             let session = match known {
                 Some(session) => session,
                 None => timeout(CONNECT_WITHIN, Session::open(options))
                     .await
-                    .unwrap_or_else(|_| Err(Failure::timed_out()))?,
+                    .unwrap_or_else(|_| Err(Failure::timed_out()))
+                    .inspect(|_| watch.connected())?,
             };
             let answer = ask(&session).await;
             Ok::<_, Failure>((session, answer))
         };
         let within = patience.of_a_try();
-        let (session, answer) = self
-            .runtime
-            .block_on(async { timeout(within, asked).await })
-            .unwrap_or_else(|_| Err(Failure::timed_out()))?;
+        let answered = runtime.block_on(async {
+            tokio::select! {
+                answered = timeout(within, asked) => {
+                    answered.unwrap_or_else(|_| Err(Failure::timed_out()))
+                }
+                () = held_up(watch) => Err(Failure::timed_out()),
+            }
+        });
+        let (session, answer) = answered.inspect_err(|failure| note(watch, failure))?;
+        match &answer {
+            Ok(_) => watch.answered(),
+            Err(failure) => note(watch, failure),
+        }
         // One on which an answer is missing would give it to the next question.
         if !matches!(answer, Err(Failure::Lost(_))) {
             self.session = Some(session);
@@ -94,6 +124,7 @@ impl Link {
     /// The time in which tries are worth it.
     pub(super) fn patience(&self) -> Patience {
         Patience {
+            watch: self.options.watch.clone(),
             until: None,
             within: self.options.within,
             is_told: false,
@@ -101,9 +132,23 @@ impl Link {
     }
 }
 
+/// Until the gateway is told to end, and a little longer.
+async fn held_up(watch: &Watch) {
+    watch.stopped().await;
+    tokio::time::sleep(STOP_WITHIN).await;
+}
+
+fn note(watch: &Watch, failure: &Failure) {
+    match failure {
+        Failure::Lost(_) => watch.lost(),
+        Failure::Final(_) => watch.answered(),
+    }
+}
+
 /// One for all the tries of a call. Counts from the first failure, so that one request that took
 /// its whole time is made again: a call takes at most twice the time, and a last try.
 pub(super) struct Patience {
+    watch: Watch,
     until: Option<Instant>,
     within: Duration,
     is_told: bool,
@@ -120,8 +165,12 @@ impl Patience {
     /// Pauses before the next try.
     ///
     /// # Errors
-    /// [`PostgresError::Unreachable`]: the time is over.
+    /// [`PostgresError::Unreachable`]: the time is over; [`PostgresError::Stopped`]: so is the
+    /// gateway's.
     pub(super) fn wait(&mut self, source: Cause) -> Result<(), PostgresError> {
+        if self.watch.is_stopping() {
+            return Err(PostgresError::Stopped(source));
+        }
         let now = Instant::now();
         if now >= *self.until.get_or_insert(now + self.within) {
             return Err(PostgresError::Unreachable {

@@ -18,6 +18,7 @@ mod rows;
 mod session;
 mod statements;
 mod tls;
+mod watch;
 
 use khlong_store::engine::CommitReceipt;
 use khlong_store::journal::{
@@ -30,6 +31,7 @@ pub use self::copy::{Beside, is_copy, mark_copy};
 pub use self::error::{Cause, PostgresError, Said};
 pub use self::options::{OptionsError, PostgresOptions, WITHIN_DEFAULT};
 pub use self::tls::Tls;
+pub use self::watch::Watch;
 
 use self::error::Failure;
 use self::link::{Link, Patience};

@@ -8,6 +8,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, SslNegotiation, TargetSessionAttrs};
 
 use super::tls::Tls;
+use super::watch::Watch;
 
 /// How long a database that does not answer is tried again. Default 30 seconds.
 pub const WITHIN_DEFAULT: Duration = Duration::from_secs(30);
@@ -58,6 +59,7 @@ pub struct PostgresOptions {
     pub(super) place: Place,
     pub(super) tls: Option<Tls>,
     pub(super) within: Duration,
+    pub(super) watch: Watch,
 }
 
 /// Where its server listens.
@@ -109,7 +111,14 @@ impl PostgresOptions {
             place,
             tls,
             within,
+            watch: Watch::default(),
         })
+    }
+
+    /// How it goes with the journals of these options and their clones, and the way to stop them.
+    #[must_use]
+    pub fn watch(&self) -> &Watch {
+        &self.watch
     }
 }
 

@@ -46,6 +46,19 @@ impl BooksCommand {
         }
     }
 
+    /// What a body asks for, in one word, without reading it whole.
+    #[must_use]
+    pub fn name_of(body: &[u8]) -> Option<&'static str> {
+        match *body {
+            [VERSION, CLOSE_DAY, ..] => Some("close_day"),
+            [VERSION, CLOSE_NEXT, ..] => Some("close_next"),
+            [VERSION, RECORD_RECONCILIATION, ..] => Some("record_reconciliation"),
+            [VERSION, EXPORT_PAYOUTS, ..] => Some("export_payouts"),
+            [VERSION, ANSWER_PAYOUTS, ..] => Some("answer_payouts"),
+            _ => None,
+        }
+    }
+
     /// Reads what [`Self::encode`] wrote.
     #[must_use]
     pub fn decode(body: &[u8]) -> Option<Self> {

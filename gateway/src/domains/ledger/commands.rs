@@ -40,6 +40,18 @@ impl LedgerCommand {
         }
     }
 
+    /// What a body asks for, in one word, without reading it whole.
+    #[must_use]
+    pub fn name_of(body: &[u8]) -> Option<&'static str> {
+        match *body {
+            [VERSION, ASSETS, ..] => Some("create_assets"),
+            [VERSION, ACCOUNTS, ..] => Some("create_accounts"),
+            [VERSION, TRANSFERS, ..] => Some("create_transfers"),
+            [VERSION, SWEEP, ..] => Some("sweep"),
+            _ => None,
+        }
+    }
+
     /// Reads what [`Self::encode`] wrote.
     #[must_use]
     pub fn decode(body: &[u8]) -> Option<Self> {

@@ -31,7 +31,7 @@ pub use query::{
 };
 pub use records::{Effect, RecordVisitor, effect, first_records, last_records_before, records};
 pub use results::{AccountResult, AssetResult, TransferResult};
-pub use totals::{Sum, Totals, totals};
+pub use totals::{Count, Sum, Totals, totals};
 
 use khlong_crdt::time::UnixMillis;
 use khlong_store::error::StoreError;

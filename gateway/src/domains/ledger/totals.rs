@@ -6,10 +6,13 @@ use std::ops::ControlFlow;
 
 use khlong_store::engine::Direction;
 use khlong_store::error::StoreError;
+use khlong_store::journal::JournalSeq;
 use khlong_store::key::KeyRange;
 use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
+use super::model::Balances;
+use super::query::balances_after;
 use super::tables;
 
 /// A sum that cannot overflow: amounts of 128 bits, any number of accounts.
@@ -86,6 +89,14 @@ pub struct Totals {
 }
 
 impl Totals {
+    fn add(&mut self, balances: &Balances) {
+        self.accounts += 1;
+        self.debits_pending.add(balances.debits_pending);
+        self.debits_posted.add(balances.debits_posted);
+        self.credits_pending.add(balances.credits_pending);
+        self.credits_posted.add(balances.credits_posted);
+    }
+
     /// Whether what was taken is what was given.
     #[must_use]
     pub fn is_balanced(&self) -> bool {
@@ -122,12 +133,79 @@ pub fn totals(rows: &dyn Rows) -> Result<BTreeMap<u32, Totals>, StoreError> {
     for id in ids {
         if let Some(state) = tables::account(rows, id)? {
             let sums = totals.entry(state.account.ledger).or_default();
-            sums.accounts += 1;
-            sums.debits_pending.add(state.balances.debits_pending);
-            sums.debits_posted.add(state.balances.debits_posted);
-            sums.credits_pending.add(state.balances.credits_pending);
-            sums.credits_posted.add(state.balances.credits_posted);
+            sums.add(&state.balances);
         }
     }
     Ok(totals)
+}
+
+/// The totals of each asset as they were after one command, some accounts at a time: what moves
+/// between two steps does not count, since old balances stay.
+#[derive(Debug)]
+pub struct Count {
+    last: JournalSeq,
+    /// From which account on; `None`: behind the last one.
+    next: Option<u128>,
+    totals: BTreeMap<u32, Totals>,
+}
+
+impl Count {
+    /// After command `last`.
+    #[must_use]
+    pub fn after(last: JournalSeq) -> Self {
+        Self {
+            last,
+            next: Some(0),
+            totals: BTreeMap::new(),
+        }
+    }
+
+    /// Reads at most `max` accounts more, and at least one; returns whether all are read. Accounts
+    /// that came later are among them, with nothing on them.
+    ///
+    /// # Errors
+    /// From the disk, or a damaged row.
+    pub fn step(&mut self, rows: &dyn Rows, max: usize) -> Result<bool, StoreError> {
+        let Some(next) = self.next else {
+            return Ok(true);
+        };
+        let max = max.max(1);
+        let range = KeyRange {
+            start: next.to_be_bytes().to_vec(),
+            end: None,
+        };
+        let mut ids = Vec::new();
+        rows.scan(
+            Table::LedgerAccount,
+            &range,
+            Direction::Forward,
+            &mut |key, _| {
+                if ids.len() >= max {
+                    return Ok(ControlFlow::Break(()));
+                }
+                if let Ok(id) = key.try_into() {
+                    ids.push(u128::from_be_bytes(id));
+                }
+                Ok(ControlFlow::Continue(()))
+            },
+        )?;
+        for id in &ids {
+            if let Some(account) = tables::account_fields(rows, *id)? {
+                let balances = balances_after(rows, *id, self.last)?;
+                self.totals
+                    .entry(account.ledger)
+                    .or_default()
+                    .add(&balances);
+            }
+        }
+        let last = ids.last().filter(|_| ids.len() == max);
+        self.next = last.and_then(|id| id.checked_add(1));
+        Ok(self.next.is_none())
+    }
+
+    /// Of the accounts that were read.
+    #[must_use]
+    pub fn totals(&self) -> &BTreeMap<u32, Totals> {
+        &self.totals
+    }
 }
