@@ -22,8 +22,12 @@ mod killed;
 mod limits;
 mod malformed;
 mod office;
+mod paced;
 mod payouts;
 #[path = "../program/mod.rs"]
 mod program;
 mod routes;
 mod server;
+mod unreadable;
+#[path = "../support/until.rs"]
+mod until;
