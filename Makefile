@@ -42,7 +42,7 @@ bench-gateway: setup ## Measure the gateway; BENCH="--only ledger --only http" t
 bench-peers: setup ## The same beside NATS JetStream and PostgreSQL, in turn, with ratios; arguments as for bench
 	@$(ENVIRONMENT) && .tools/peers && peers="$${CARGO_TARGET_DIR:-target}/peers" && \
 	  $(MAKE) --no-print-directory bench-relay BENCH="--only ingest --only fanout --nats-server $$peers/bin/nats-server $(BENCH)" && \
-	  $(MAKE) --no-print-directory bench-gateway BENCH="--only ledger --postgres $$peers/postgres $(BENCH)"
+	  $(MAKE) --no-print-directory bench-gateway BENCH="--only ledger --only postgres-journal --postgres $$peers/postgres $(BENCH)"
 
 deb: setup ## A Debian package of the relay, in target/ (a release build, as for bench)
 	@$(ENVIRONMENT) && cargo build $(WORKSPACE) --release --bin khlong-relay && relay/packaging/deb "$${CARGO_TARGET_DIR:-target}/release/khlong-relay" "$${CARGO_TARGET_DIR:-target}"

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use fixture::{JOURNAL, THB, command, decide, domains, options};
-use khlong_gateway::domains::ledger::{Account, Asset, LEDGER_DOMAIN, LedgerCommand};
+use fixture::{JOURNAL, command, decide, domains, opening, options};
+use khlong_gateway::domains::ledger::LEDGER_DOMAIN;
 use khlong_gateway::kernel::{Kernel, Logic};
 use khlong_store::store::Store;
 use program::{object, refused, run, said};
@@ -25,24 +25,7 @@ fn books() -> TempDir {
     let place = tempfile::tempdir().unwrap();
     let store = Store::open(&place.path().join("books"), &options()).unwrap();
     let mut kernel = Kernel::open(store, domains(), Logic::CURRENT, JOURNAL).unwrap();
-    let baht = Asset {
-        ledger: THB,
-        scale: 2,
-        symbol: *b"THB\0\0\0\0\0",
-    };
-    let account = |id| Account {
-        id,
-        ledger: THB,
-        code: 1,
-        ..Account::default()
-    };
-    for (n, body) in [
-        LedgerCommand::CreateAssets(vec![baht]),
-        LedgerCommand::CreateAccounts((1..50).map(account).collect()),
-    ]
-    .iter()
-    .enumerate()
-    {
+    for (n, body) in opening(49).iter().enumerate() {
         let command = command(&n.to_string(), 1_000, LEDGER_DOMAIN, body.encode());
         decide(&mut kernel, &command);
     }
@@ -249,4 +232,66 @@ fn killed_in_the_middle_it_is_not_taken_for_a_whole_one() {
     );
     object(place.path(), &["--json", "backup", "verify", "backup"]);
     assert!(!partial.exists() && !place.path().join("books/BACKUP").exists());
+}
+
+/// What a killed restore leaves is no gateway's folder, and in no way of the next restore.
+#[test]
+fn a_restore_that_is_killed_leaves_no_gateway_and_is_made_again() {
+    let (place, made) = backed_up();
+    let config =
+        "[listen]\nhttp = \"127.0.0.1:0\"\n[store]\nfolder = \"restored\"\nreserve_mib = 1\n";
+    std::fs::write(place.path().join("gateway.toml"), config).unwrap();
+    let restored = place.path().join("restored");
+    let copied = restored.join("RESTORING/db");
+    let count = || std::fs::read_dir(&copied).map_or(0, Iterator::count);
+    let restore = ["--json", "backup", "restore", "backup", "restored"];
+    let mut cut_off = 0;
+    // From the first file on to the last, and a while after it: it is opened there, and an epoch begins.
+    for (files_before, spins) in (1..8).cycle().zip((0..5).cycle()).take(60) {
+        if cut_off == 6 {
+            break;
+        }
+        let mut child = Command::new(env!("CARGO_BIN_EXE_khlong-gateway"))
+            .current_dir(place.path())
+            .args(restore)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        while count() < files_before && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        (0..spins * 1_000_000).for_each(|_| std::hint::spin_loop());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if restored.join("db").exists() {
+            // It was faster than we.
+            object(place.path(), &["--json", "verify", "restored"]);
+            std::fs::remove_dir_all(&restored).unwrap();
+            continue;
+        }
+        cut_off += 1;
+        for arguments in [
+            &["verify", "restored"][..],
+            &["close", "restored"],
+            &["backup", "create", "restored", "another"],
+            &["run", "--config", "gateway.toml"],
+        ] {
+            let done = run(place.path(), arguments);
+            let told = String::from_utf8(done.stderr).unwrap();
+            assert_eq!(done.status.code(), Some(3), "{arguments:?}: {told}");
+            let words = "is not the folder of a gateway";
+            assert!(told.contains(words), "{arguments:?}: {told}");
+        }
+        // Every other time the next one is killed too, on what this one left.
+        if cut_off % 2 == 0 {
+            let again = object(place.path(), &restore);
+            assert_eq!(again["epoch_entry"], 3);
+            let verified = object(place.path(), &["--json", "verify", "restored"]);
+            assert_eq!(verified["journal"], made["journal"]);
+            assert_eq!(verified["head"], again["epoch_head"]);
+            assert!(!restored.join("RESTORING").exists());
+            std::fs::remove_dir_all(&restored).unwrap();
+        }
+    }
+    assert!(cut_off > 1, "it was killed in the middle {cut_off} times");
 }

@@ -13,14 +13,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fixture::{JOURNAL, command, decide, hold, options, pay};
+use fixture::{JOURNAL, command, decide, hold, opening, options, pay};
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::books::payout::{
     AccountNumber, Agent, Creditor, Debtor, PayoutBatch, PayoutFormat, Text140, batch_of, exported,
 };
 use khlong_gateway::domains::books::reconciliation::recorded;
 use khlong_gateway::domains::books::{BOOKS_DOMAIN, Books, BooksCommand, Day};
-use khlong_gateway::domains::ledger::{Account, Asset, LEDGER_DOMAIN, Ledger, LedgerCommand};
+use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, Ledger, LedgerCommand};
 use khlong_gateway::kernel::{Kernel, Logic};
 use khlong_store::identity::Role;
 use khlong_store::peek::Peek;
@@ -38,26 +38,10 @@ fn folder() -> tempfile::TempDir {
     let store = Store::open(&folder.path().join("gateway"), &options()).unwrap();
     let domains = vec![Box::new(Ledger::new()) as _, Box::new(Books) as _];
     let mut kernel = Kernel::open(store, domains, Logic::CURRENT, JOURNAL).unwrap();
-    let asset = Asset {
-        ledger: fixture::THB,
-        scale: 2,
-        symbol: *b"THB\0\0\0\0\0",
-    };
-    let accounts = [1, 2].map(|id| Account {
-        id,
-        ledger: fixture::THB,
-        code: 1,
-        ..Account::default()
-    });
     let noon = TODAY.start().0 + 12 * 3_600_000;
-    for (n, ledger) in [
-        LedgerCommand::CreateAssets(vec![asset]),
-        LedgerCommand::CreateAccounts(accounts.to_vec()),
-        LedgerCommand::CreateTransfers(vec![pay(7, 1, 2, 1_234)]),
-    ]
-    .iter()
-    .enumerate()
-    {
+    let paid = LedgerCommand::CreateTransfers(vec![pay(7, 1, 2, 1_234)]);
+    let [assets, accounts] = opening(2);
+    for (n, ledger) in [assets, accounts, paid].iter().enumerate() {
         let asked = command(&n.to_string(), noon, LEDGER_DOMAIN, ledger.encode());
         ask(&mut kernel, &asked);
     }

@@ -9,11 +9,11 @@
 mod fixture;
 mod program;
 
-use fixture::{JOURNAL, command, hold, options};
+use fixture::{JOURNAL, command, hold, opening, options};
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains;
 use khlong_gateway::domains::books::Day;
-use khlong_gateway::domains::ledger::{Account, Asset, LEDGER_DOMAIN, LedgerCommand, Transfer};
+use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand, Transfer};
 use khlong_gateway::kernel::{Kernel, KernelError, Logic};
 use khlong_store::journal;
 use khlong_store::peek::Peek;
@@ -46,21 +46,7 @@ fn a_day_is_closed_behind_all_that_ended_since() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("gateway"), &options()).unwrap();
     let mut kernel = Kernel::open(store, domains::all(), Logic::CURRENT, JOURNAL).unwrap();
-    let asset = Asset {
-        ledger: fixture::THB,
-        scale: 2,
-        symbol: *b"THB\0\0\0\0\0",
-    };
-    let accounts = [1, 2].map(|id| Account {
-        id,
-        ledger: fixture::THB,
-        code: 1,
-        ..Account::default()
-    });
-    let mut commands = vec![
-        LedgerCommand::CreateAssets(vec![asset]),
-        LedgerCommand::CreateAccounts(accounts.to_vec()),
-    ];
+    let mut commands = opening(2).to_vec();
     let holds: Vec<Transfer> = (1..=HOLDS).map(|id| hold(id, 1, 2, 1, 60)).collect();
     let chunks = holds.chunks(8_000);
     commands.extend(chunks.map(|some| LedgerCommand::CreateTransfers(some.to_vec())));

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use fixture::{JOURNAL, THB, command, decide, domains, options, pay};
-use khlong_gateway::domains::ledger::{Account, AccountFlags, Asset, LEDGER_DOMAIN, LedgerCommand};
+use fixture::{JOURNAL, THB, command, decide, domains, opening, options, pay};
+use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
 use khlong_gateway::kernel::{Kernel, Logic, state_hash};
 use khlong_store::engine::rocks::RocksEngine;
 use khlong_store::engine::{Durability, Engine as _};
@@ -62,22 +62,7 @@ fn books() -> (TempDir, String, Head, [u8; 32]) {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("books");
     let mut kernel = open(&path);
-    let asset = Asset {
-        ledger: THB,
-        scale: 2,
-        symbol: *b"THB\0\0\0\0\0",
-    };
-    let accounts = [1, 2].map(|id| Account {
-        id,
-        ledger: THB,
-        code: 1,
-        flags: AccountFlags::default(),
-        ..Account::default()
-    });
-    let mut bodies = vec![
-        LedgerCommand::CreateAssets(vec![asset]),
-        LedgerCommand::CreateAccounts(accounts.to_vec()),
-    ];
+    let mut bodies = opening(2).to_vec();
     bodies.extend(
         (3..=ENTRIES).map(|n| LedgerCommand::CreateTransfers(vec![pay(n.into(), 1, 2, n.into())])),
     );

@@ -12,18 +12,14 @@
 mod fixture;
 mod golden_file;
 
-use std::fmt::Write as _;
-use std::ops::ControlFlow;
-
 use fixture::{Bank, JOURNAL, hold, kernel, options, pay, post, void, with};
-use golden_file::{appended, hex};
+use golden_file::{appended, assert_makes, hex};
 use khlong_gateway::domains::all;
 use khlong_gateway::domains::ledger::{
     AccountFlags, LedgerCommand, Transfer, TransferFlags, TransferResult as R,
 };
 use khlong_gateway::kernel::{Kernel, Logic, replay, state_hash};
 use khlong_store::engine::memory::MemoryDisk;
-use khlong_store::journal::{self, JournalError, JournalSeq};
 use khlong_store::store::Store;
 
 const GOLDEN: &str = include_str!("../testdata/journal-1.txt");
@@ -83,17 +79,5 @@ fn the_golden_journal_is_what_its_commands_make() {
     let mut bank = bank.restart_under(Logic::V2);
     act(&mut bank, 300);
     assert_eq!(bank.send_one(Transfer { id: 201, ..nothing }), R::Ok);
-    let mut made = String::new();
-    journal::read::<JournalError>(bank.kernel.store(), JournalSeq(1), &mut |stored| {
-        let entry = stored.entry;
-        let (header, command) = (hex(&entry.header), hex(&entry.command));
-        writeln!(made, "{header} {command} {}", hex(&entry.outcome)).unwrap();
-        Ok(ControlFlow::Continue(()))
-    })
-    .unwrap();
-    if made != GOLDEN {
-        let beside = format!("{}/journal-1.txt", env!("CARGO_TARGET_TMPDIR"));
-        std::fs::write(&beside, &made).unwrap();
-        panic!("another journal, written to {beside}");
-    }
+    assert_makes(bank.kernel.store(), GOLDEN, "journal-1.txt");
 }

@@ -15,9 +15,9 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use fixture::{JOURNAL, THB, command, decide, domains, options, pay};
+use fixture::{JOURNAL, command, decide, domains, opening, options, pay};
 use khlong_gateway::domains::ledger::{
-    Account, AccountFlags, Asset, LEDGER_DOMAIN, LedgerCommand, Transfer, account, totals, transfer,
+    LEDGER_DOMAIN, LedgerCommand, Transfer, account, totals, transfer,
 };
 use khlong_gateway::kernel::{Kernel, Logic, Outcome, replay, state_hash};
 use khlong_store::journal;
@@ -55,25 +55,8 @@ fn batch(number: u64) -> Vec<Transfer> {
 }
 
 fn setup() -> Vec<LedgerCommand> {
-    let baht = Asset {
-        ledger: THB,
-        scale: 2,
-        symbol: *b"THB\0\0\0\0\0",
-    };
-    let accounts = (1..=ACCOUNTS)
-        .map(|id| Account {
-            id,
-            ledger: THB,
-            code: 1,
-            flags: AccountFlags::default(),
-            ..Account::default()
-        })
-        .collect();
-    vec![
-        LedgerCommand::CreateAssets(vec![baht]),
-        LedgerCommand::CreateAccounts(accounts),
-        LedgerCommand::Sweep,
-    ]
+    let [assets, accounts] = opening(ACCOUNTS);
+    vec![assets, accounts, LedgerCommand::Sweep]
 }
 
 #[test]

@@ -16,7 +16,7 @@ use khlong_store::error::StoreError;
 use khlong_store::identity::Role;
 use khlong_store::journal::{
     self, Append, ENTRIES_MAX, ENTRY_BYTES_MAX, Entry, Journal as _, JournalError, JournalId,
-    JournalSeq, LocalJournal,
+    JournalSeq, LocalJournal, READ_BYTES_MAX,
 };
 use khlong_store::key::Encoder;
 use khlong_store::record;
@@ -202,6 +202,48 @@ fn what_is_too_large_is_refused_before_anything_is_written() {
     assert!(batch.is_empty());
     large.command.pop();
     journal::append(&mut batch, JournalSeq(0), &[large]).unwrap();
+}
+
+/// A part of a journal has a bound in bytes and one in entries, and none is left out between two.
+#[test]
+fn a_long_journal_is_read_in_parts() {
+    let disk = MemoryDisk::new();
+    let mut store = filled(&disk, 0);
+    let mut large = entry(1);
+    large.command = vec![2; ENTRY_BYTES_MAX - large.header.len() - large.outcome.len()];
+    let mut head = JournalSeq(0);
+    let mut append = |entry: &Entry| {
+        let mut batch = store.batch();
+        head = journal::append(&mut batch, head, std::slice::from_ref(entry))
+            .unwrap()
+            .seq;
+        let writes = batch.into_writes();
+        store.commit(writes, Durability::Synced).unwrap();
+    };
+    let in_one_part = READ_BYTES_MAX.div_ceil(ENTRY_BYTES_MAX);
+    let (large_ones, small_ones) = (in_one_part + 2, ENTRIES_MAX + 5);
+    (0..large_ones).for_each(|_| append(&large));
+    (0..small_ones).for_each(|_| append(&entry(0)));
+    let mut parts = Vec::new();
+    let mut next = JournalSeq(1);
+    loop {
+        let part = LocalJournal.read(&store, next).unwrap();
+        let Some(last) = part.last() else { break };
+        assert!(
+            part.iter()
+                .map(|stored| stored.seq.0)
+                .eq(next.0..=last.seq.0)
+        );
+        let bytes: usize = part.iter().map(|stored| stored.entry.bytes()).sum();
+        assert!(bytes < READ_BYTES_MAX + ENTRY_BYTES_MAX, "{bytes}");
+        next = last.seq.next();
+        parts.push(part.len());
+    }
+    // Two large ones are left for the second part, which ends by its number of entries.
+    assert_eq!(
+        parts,
+        [in_one_part, ENTRIES_MAX, 2 + small_ones - ENTRIES_MAX]
+    );
 }
 
 /// Puts `record` at an entry behind the store's back and says what `verify` finds.

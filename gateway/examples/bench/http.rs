@@ -17,6 +17,9 @@ use crate::scratch;
 /// Of this measurement alone; the folder goes with it.
 const SECRET: &str = "bench-secret-0123456789abcdefghijklmn";
 
+/// The gateway's folder, in that of a measurement.
+pub(crate) const DATA: &str = "data";
+
 /// Clients, and transfers of one request.
 pub(crate) const CASES: [(u64, u64); 6] =
     [(1, 1), (16, 1), (64, 1), (1, 100), (16, 100), (1, 8_000)];
@@ -39,9 +42,12 @@ pub(crate) fn measure(
 ) -> Result<(), Failure> {
     for accounts in Accounts::ALL {
         let folder = scratch(binaries)?;
+        init(binaries, folder.path())?;
         let (gateway, address) = start(binaries, folder.path())?;
         open_accounts(address)?;
-        let measured = clients(address, case, accounts, length)?;
+        let begun = Instant::now();
+        let is_over = || begun.elapsed() >= length;
+        let measured = clients(address, 0, case, accounts, &is_over)?;
         gateway.stop()?;
         check(binaries, folder.path(), measured.waits.len())?;
         let name = name(case, accounts);
@@ -56,29 +62,35 @@ pub(crate) fn measure(
     Ok(())
 }
 
-struct Measured {
+pub(crate) struct Measured {
     /// Transfers a second.
-    rate: f64,
+    pub(crate) rate: f64,
     /// Of requests, in milliseconds, ascending.
-    waits: Vec<f64>,
+    pub(crate) waits: Vec<f64>,
 }
 
-fn clients(
+/// So many clients, until `is_over` says so; the first one has number `first`, and no two with
+/// one number ask one gateway.
+pub(crate) fn clients(
     address: SocketAddr,
+    first: u64,
     (clients, batch): (u64, u64),
     accounts: Accounts,
-    length: Duration,
+    is_over: &(dyn Fn() -> bool + Sync),
 ) -> Result<Measured, Failure> {
     let begun = Instant::now();
-    let running: Vec<_> = (0..clients)
-        .map(|client| {
-            std::thread::spawn(move || one_client(address, client, batch, accounts, length))
-        })
-        .collect();
     let mut waits = Vec::new();
-    for client in running {
-        waits.extend(client.join().map_err(|_| "a client panicked")??);
-    }
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (first..first + clients)
+            .map(|client| {
+                scope.spawn(move || one_client(address, client, batch, accounts, is_over))
+            })
+            .collect();
+        for client in running {
+            waits.extend(client.join().map_err(|_| "a client panicked")??);
+        }
+        Ok::<_, Failure>(())
+    })?;
     let took = begun.elapsed().as_secs_f64();
     waits.sort_by(f64::total_cmp);
     Ok(Measured {
@@ -93,12 +105,11 @@ fn one_client(
     client: u64,
     batch: u64,
     accounts: Accounts,
-    length: Duration,
+    is_over: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<f64>, Failure> {
     let mut connection = Connection::open(address)?;
     let mut waits = Vec::new();
-    let begun = Instant::now();
-    while begun.elapsed() < length {
+    while !is_over() {
         // 2^32 ids for each client.
         let first = (client << 32) + waits.len() as u64 * batch;
         let transfers: Vec<Value> = (first..first + batch).map(|n| body(n, accounts)).collect();
@@ -133,13 +144,19 @@ fn all_ok(answer: &Value) -> Result<(), Failure> {
     }
 }
 
-/// A gateway on a fresh folder, on a port of its own choice.
-fn start(binaries: &Path, folder: &Path) -> Result<(Running, SocketAddr), Failure> {
+/// Makes the folder of a gateway.
+pub(crate) fn init(binaries: &Path, folder: &Path) -> Result<(), Failure> {
     let program = binaries.join("khlong-gateway");
-    run(Command::new(&program).arg("init").arg(folder.join("data")))?;
+    run(Command::new(program).arg("init").arg(folder.join(DATA)))?;
+    Ok(())
+}
+
+/// A gateway on that folder, on a port of its own choice, once it is ready.
+pub(crate) fn start(binaries: &Path, folder: &Path) -> Result<(Running, SocketAddr), Failure> {
+    let program = binaries.join("khlong-gateway");
     let config = folder.join("gateway.toml");
     let text = format!(
-        "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nfolder = \"data\"\nwrite_buffer_mib = 64\n\
+        "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nfolder = \"{DATA}\"\nwrite_buffer_mib = 64\n\
          [limits]\nqueue = 1024\nrequests_per_minute = 100000000\n[log]\nlevel = \"error\"\n\
          [keys.bench]\nrole = \"admin\"\nsecret = \"{SECRET}\"\n"
     );
@@ -186,7 +203,7 @@ fn check(binaries: &Path, folder: &Path, requests: usize) -> Result<(), Failure>
     let program = binaries.join("khlong-gateway");
     let said = run(Command::new(program)
         .args(["--json", "verify"])
-        .arg(folder.join("data")))?;
+        .arg(folder.join(DATA)))?;
     let said: Value = serde_json::from_str(&said)?;
     // One of assets and two of accounts.
     let wanted = requests + 3;
@@ -198,17 +215,17 @@ fn check(binaries: &Path, folder: &Path, requests: usize) -> Result<(), Failure>
 
 /// HTTP/1.1 on one connection that stays open. No more than this measurement needs: the
 /// gateway answers with a length, and nothing in its answers is chunked.
-struct Connection(BufReader<TcpStream>);
+pub(crate) struct Connection(BufReader<TcpStream>);
 
 impl Connection {
-    fn open(address: SocketAddr) -> Result<Self, Failure> {
+    pub(crate) fn open(address: SocketAddr) -> Result<Self, Failure> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self(BufReader::new(stream)))
     }
 
-    fn get(&mut self, path: &str) -> Result<Value, Failure> {
+    pub(crate) fn get(&mut self, path: &str) -> Result<Value, Failure> {
         self.ask(&format!("GET {path} HTTP/1.1\r\n"), "")
     }
 

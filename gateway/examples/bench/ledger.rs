@@ -8,10 +8,10 @@ use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::ledger::{
     Account, Asset, LEDGER_DOMAIN, Ledger, LedgerCommand, Totals, Transfer, totals,
 };
-use khlong_gateway::kernel::{Command, Kernel, KernelError, Logic, Outcome};
+use khlong_gateway::kernel::{Command, Domain, Kernel, KernelError, Logic, Outcome};
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::identity::Role;
-use khlong_store::journal::JournalId;
+use khlong_store::journal::{Journal, JournalId, LocalJournal};
 use khlong_store::store::{OpenOptions, Store};
 
 use crate::figures::{Figures, quantile};
@@ -71,26 +71,8 @@ pub(crate) fn measure(
     let folder = scratch(binaries)?;
     let syncs = disk::syncs_per_second(folder.path())?;
     let mut books = Books::create(folder.path())?;
-    let mut made = 0;
-    let mut waits = Vec::new();
-    let begun = Instant::now();
-    while begun.elapsed() < length {
-        let transfers = (made..made + batch)
-            .map(|n| transfer(n, accounts))
-            .collect();
-        let asked = Instant::now();
-        books.give(&LedgerCommand::CreateTransfers(transfers))?;
-        waits.push(asked.elapsed().as_secs_f64() * 1_000.0);
-        made += batch;
-    }
-    let took = begun.elapsed().as_secs_f64();
-    books.check(made)?;
-    waits.sort_by(f64::total_cmp);
     let name = name(batch, accounts);
-    figures.add(format!("{name}: transfers"), "/s", made as f64 / took);
-    figures.add(format!("{name}: p50"), "ms", quantile(&waits, 0.5));
-    let p99 = quantile(&waits, 0.99);
-    figures.add(format!("{name}: p99"), "ms", p99);
+    let p99 = books.measure(batch, accounts, length, &name, figures)?;
     if batch == 1 {
         figures.add(
             format!("{name}: p99 in fsyncs"),
@@ -125,13 +107,20 @@ pub(crate) struct Books {
     pub(crate) kernel: Kernel,
     /// Of commands, for their keys.
     number: u64,
+    at: UnixMillis,
 }
 
 impl Books {
     pub(crate) fn create(folder: &Path) -> Result<Self, Failure> {
+        Self::on(open(folder)?, UnixMillis(1))
+    }
+
+    /// On a kernel whose journal is empty; all is admitted at `at`.
+    pub(crate) fn on(kernel: Kernel, at: UnixMillis) -> Result<Self, Failure> {
         let mut books = Self {
-            kernel: open(folder)?,
+            kernel,
             number: 0,
+            at,
         };
         let baht = Asset {
             ledger: BAHT,
@@ -160,7 +149,7 @@ impl Books {
             caller: b"bench".to_vec(),
             scope: b"ledger".to_vec(),
             key: self.number.to_be_bytes().to_vec(),
-            admitted_at: UnixMillis(1),
+            admitted_at: self.at,
             domain: LEDGER_DOMAIN,
             body: ledger.encode(),
         };
@@ -181,6 +170,38 @@ impl Books {
             }
         }
         Ok(())
+    }
+
+    /// Batches one after another for so long; returns the 99th percentile of their waits in
+    /// milliseconds.
+    pub(crate) fn measure(
+        &mut self,
+        batch: u64,
+        accounts: Accounts,
+        length: Duration,
+        name: &str,
+        figures: &mut Figures,
+    ) -> Result<f64, Failure> {
+        let mut made = 0;
+        let mut waits = Vec::new();
+        let begun = Instant::now();
+        while begun.elapsed() < length {
+            let transfers = (made..made + batch)
+                .map(|n| transfer(n, accounts))
+                .collect();
+            let asked = Instant::now();
+            self.give(&LedgerCommand::CreateTransfers(transfers))?;
+            waits.push(asked.elapsed().as_secs_f64() * 1_000.0);
+            made += batch;
+        }
+        let took = begun.elapsed().as_secs_f64();
+        self.check(made)?;
+        waits.sort_by(f64::total_cmp);
+        figures.add(format!("{name}: transfers"), "/s", made as f64 / took);
+        figures.add(format!("{name}: p50"), "ms", quantile(&waits, 0.5));
+        let p99 = quantile(&waits, 0.99);
+        figures.add(format!("{name}: p99"), "ms", p99);
+        Ok(p99)
     }
 
     /// All `made` transfers of one satang are in the books, which balance.
@@ -209,6 +230,18 @@ pub(crate) fn transfer(n: u64, accounts: Accounts) -> Transfer {
 }
 
 pub(crate) fn open(folder: &Path) -> Result<Kernel, Failure> {
+    open_with(
+        folder,
+        Box::new(LocalJournal),
+        vec![Box::new(Ledger::new())],
+    )
+}
+
+pub(crate) fn open_with(
+    folder: &Path,
+    journal: Box<dyn Journal>,
+    domains: Vec<Box<dyn Domain>>,
+) -> Result<Kernel, Failure> {
     let options = OpenOptions {
         role: Role::Gateway,
         fresh_log_id: LogId::from_bytes([1; 16]),
@@ -220,7 +253,12 @@ pub(crate) fn open(folder: &Path) -> Result<Kernel, Failure> {
         },
     };
     let store = Store::open(folder, &options)?;
-    let journal = JournalId::from_bytes([2; 16]);
-    let domains: Vec<Box<dyn khlong_gateway::kernel::Domain>> = vec![Box::new(Ledger::new())];
-    Ok(Kernel::open(store, domains, Logic::CURRENT, journal)?)
+    let id = JournalId::from_bytes([2; 16]);
+    Ok(Kernel::open_with(
+        journal,
+        store,
+        domains,
+        Logic::CURRENT,
+        id,
+    )?)
 }

@@ -1,19 +1,21 @@
 //! What the gateway does a second on this machine, as a table or as lines of JSON.
 //!
 //! Every transfer is fsynced before it counts. `make bench-gateway` runs it, and
-//! `make bench-gateway-peers` with PostgreSQL beside it: one statement of double entry for
-//! each transfer, by `pgbench`, on a server of its own on the same disk, in turn.
+//! `make bench-peers` with PostgreSQL beside it, on servers of its own on the same disk, in turn:
+//! one statement of double entry for each transfer, by `pgbench`, and the gateway's own journal.
 
 #![expect(
     clippy::float_arithmetic,
     reason = "rates and quantiles are what this prints; no decision rests on them"
 )]
 
+mod close;
 #[path = "../../../node/examples/bench/disk.rs"]
 mod disk;
 #[path = "../../../node/examples/bench/figures.rs"]
 mod figures;
 mod http;
+mod journal;
 mod ledger;
 mod postgres;
 #[path = "../../../node/examples/shared/processes.rs"]
@@ -21,6 +23,7 @@ mod postgres;
 mod processes;
 mod promptpay;
 mod replay;
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -35,7 +38,7 @@ use self::processes::Failure;
 /// Measure the gateway: build with --release first
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Runs of 10 seconds instead of 2, and a journal of a million transfers
+    /// Runs of 10 seconds instead of 2; a journal, and a day, of a million transfers
     #[arg(long)]
     full: bool,
     /// Only these (may be repeated)
@@ -67,6 +70,10 @@ enum Bench {
     Http,
     /// Transfers a second when the books are rebuilt from the journal
     Replay,
+    /// The journal on PostgreSQL beside the one in the folder, in batches of 1, 100 and 8,000; needs --postgres
+    PostgresJournal,
+    /// What 16 clients over HTTP wait while a day of 100,000 transfers is closed, and without that
+    Close,
     /// Thai QR: payloads written and read a second, codes drawn, on one core
     Promptpay,
 }
@@ -85,6 +92,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     if cfg!(debug_assertions) {
         return Err("figures of a debug build are of no use: run `make bench-gateway`".into());
     }
+    if arguments.only.contains(&Bench::PostgresJournal) && arguments.postgres.is_none() {
+        return Err("postgres-journal needs the folder of PostgreSQL's programs: name it with --postgres, or run `make bench-peers`".into());
+    }
     let binaries = binaries()?;
     let mut figures = Figures::default();
     let wanted = |bench| arguments.only.is_empty() || arguments.only.contains(&bench);
@@ -101,6 +111,15 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             let transfers = if arguments.full { 1_000_000 } else { 100_000 };
             replay::measure(transfers, &binaries, &mut figures)?;
         }
+        if let Some(programs) = &arguments.postgres
+            && wanted(Bench::PostgresJournal)
+        {
+            journal::measure(programs, &binaries, arguments.length(), &mut figures)?;
+        }
+        if wanted(Bench::Close) {
+            let transfers = if arguments.full { 1_000_000 } else { 100_000 };
+            close::measure(transfers, &binaries, &mut figures)?;
+        }
         if wanted(Bench::Promptpay) {
             promptpay::measure(&mut figures)?;
         }
@@ -108,6 +127,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     ledger::ratios(&mut figures);
     if arguments.postgres.is_some() {
         postgres::ratios(&mut figures);
+        journal::ratios(&mut figures);
     }
     figures.print(arguments.json);
     Ok(())

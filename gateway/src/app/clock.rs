@@ -5,7 +5,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use khlong_crdt::time::{Monotonic, Now, UnixMillis};
 
-/// What the driver asks for the time of day, and for how long its own commands pause.
+/// What the driver asks for the time of day and for every moment that it waits for: what is due,
+/// pauses of its own commands, old keys, looks at the disk and the journal, tries of a commit.
 pub type DriverClock = Arc<dyn Fn() -> Now + Send + Sync>;
 
 /// The system's.

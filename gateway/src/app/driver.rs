@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use khlong_crdt::time::{Monotonic, Now, UnixMillis};
 
@@ -16,7 +16,7 @@ use super::limits::{
     EVICT_EVERY, FOLLOW_EVERY, TICK_EVERY,
 };
 use super::measure::Measure;
-use super::pauses::Pauses;
+use super::pauses::{Pauses, after};
 use crate::kernel::{
     Command, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, Outcome, Proposal, Ticket,
     oldest_key,
@@ -51,17 +51,17 @@ pub(super) struct Driver {
     pub(super) began: Monotonic,
 }
 
-/// What the loop remembers between two turns.
+/// What the loop remembers between two turns. Moments are those of the driver's clock.
 struct Due {
-    evict: Instant,
-    disk_look: Instant,
+    evict: Monotonic,
+    disk_look: Monotonic,
     is_disk_full: bool,
     /// Of which domain the driver asks nothing yet.
     pauses: Pauses,
     /// The driver's own commands that are not committed, with their domains.
     own: BTreeMap<Ticket, u8>,
     /// When the journal is asked again what others appended, though nobody reads.
-    follow: Instant,
+    follow: Monotonic,
     measure: Measure,
 }
 
@@ -72,12 +72,12 @@ impl Driver {
     /// What stopped the kernel; whoever waits hears [`AskError::Stopped`].
     pub(super) fn run(mut self) -> Result<(), KernelError> {
         let mut due = Due {
-            evict: Instant::now(),
-            disk_look: Instant::now(),
+            evict: self.began,
+            disk_look: self.began,
             is_disk_full: false,
             pauses: Pauses::default(),
             own: BTreeMap::new(),
-            follow: Instant::now(),
+            follow: self.began,
             measure: Measure::new(Arc::clone(self.handle.metrics()), self.kernel.head().seq),
         };
         due.measure
@@ -103,6 +103,10 @@ impl Driver {
                 return Ok(());
             }
         }
+    }
+
+    fn monotonic(&self) -> Monotonic {
+        (self.clock)().monotonic
     }
 
     /// Until something is due, and not longer than the clock may go unread.
@@ -145,7 +149,7 @@ impl Driver {
         due: &mut Due,
     ) -> Result<Turn, KernelError> {
         let now = (self.clock)();
-        if due.disk_look <= Instant::now() {
+        if due.disk_look <= now.monotonic {
             self.look_at_disk(due);
         }
         let mut waiting = BTreeMap::new();
@@ -161,7 +165,7 @@ impl Driver {
         // One that waits behind another gateway would else decide on an old state, and be refused;
         // and whoever else waited may have done what is due.
         let is_to_act = self.follows && !self.kernel.due(self.due_by(now))?.is_empty();
-        if is_to_act || due.follow <= Instant::now() {
+        if is_to_act || due.follow <= now.monotonic {
             self.follow(due)?;
         }
         self.do_what_is_due(now, due)?;
@@ -182,7 +186,7 @@ impl Driver {
     fn follow(&mut self, due: &mut Due) -> Result<(), KernelError> {
         let known = self.kernel.head().seq;
         self.kernel.follow()?;
-        due.follow = Instant::now() + FOLLOW_EVERY;
+        due.follow = after(self.monotonic(), FOLLOW_EVERY);
         let head = self.kernel.head().seq;
         if head != known {
             self.follows = true;
@@ -196,7 +200,7 @@ impl Driver {
     fn look_at_disk(&self, due: &mut Due) {
         let least = self.reserve_bytes.saturating_add(DISK_HEADROOM_BYTES);
         due.is_disk_full = self.kernel.store().stats().free_bytes < least;
-        due.disk_look = Instant::now() + DISK_LOOK_EVERY;
+        due.disk_look = after(self.monotonic(), DISK_LOOK_EVERY);
         self.handle.set_disk_full(due.is_disk_full);
     }
 
@@ -261,19 +265,19 @@ impl Driver {
         waiting: &mut BTreeMap<Ticket, Asked>,
         due: &mut Due,
     ) -> Result<(), KernelError> {
-        let until = Instant::now() + COMMIT_WITHIN;
+        let until = after(self.monotonic(), COMMIT_WITHIN);
         loop {
-            let began = Instant::now();
+            let began = self.monotonic();
             match self.kernel.commit() {
                 Ok(None) => break,
                 Ok(Some(_)) => {
                     self.follows = false;
                     self.handle.set_passed_over(false);
-                    due.measure
-                        .committed(self.kernel.head().seq, began.elapsed());
+                    let took = Duration::from_micros(self.monotonic().since_micros(began));
+                    due.measure.committed(self.kernel.head().seq, took);
                     break;
                 }
-                Err(error) if error.is_fatal() || until <= Instant::now() => return Err(error),
+                Err(error) if error.is_fatal() || until <= self.monotonic() => return Err(error),
                 Err(error) => {
                     due.measure.retried();
                     tracing::warn!(%error, "a commit wrote nothing and is tried again");
@@ -290,7 +294,7 @@ impl Driver {
                     Some(Outcome::Done(_)) => due.pauses.done(domain),
                     Some(Outcome::Rejected(_)) | None => {
                         let entry = output.decided.seq.0;
-                        let pause = due.pauses.rejected(domain, (self.clock)().monotonic);
+                        let pause = due.pauses.rejected(domain, self.monotonic());
                         tracing::error!(
                             entry,
                             domain,
@@ -335,7 +339,7 @@ impl Driver {
                 return Ok(());
             }
         }
-        if due.evict <= Instant::now() && !self.follows && !is_paused(due, KERNEL_DOMAIN) {
+        if due.evict <= now.monotonic && !self.follows && !is_paused(due, KERNEL_DOMAIN) {
             let keep = i64::try_from(self.keep_keys.as_millis()).unwrap_or(i64::MAX);
             let before = UnixMillis(now.wall.0.saturating_sub(keep));
             let oldest = oldest_key(self.kernel.store())?;
@@ -344,7 +348,7 @@ impl Driver {
                 let body = Housekeeping::Evict { before }.encode();
                 self.do_own(now, b"evict", KERNEL_DOMAIN, body, due)?;
             } else {
-                due.evict = Instant::now() + EVICT_EVERY;
+                due.evict = after(now.monotonic, EVICT_EVERY);
             }
         }
         Ok(())
@@ -371,9 +375,9 @@ impl Driver {
             body,
         };
         let before = self.kernel.head().seq;
-        let began = (self.clock)().monotonic;
+        let began = self.monotonic();
         let applied = self.kernel.apply(&command);
-        let ended = (self.clock)().monotonic;
+        let ended = self.monotonic();
         match applied {
             Err(error) if error.is_fatal() => return Err(error),
             Err(KernelError::GroupFull) => return Ok(false),

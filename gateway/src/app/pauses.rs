@@ -62,6 +62,7 @@ impl Pauses {
     }
 }
 
-fn after(now: Monotonic, length: Duration) -> Monotonic {
+/// So much later.
+pub(super) fn after(now: Monotonic, length: Duration) -> Monotonic {
     now.after_micros(u64::try_from(length.as_micros()).unwrap_or(u64::MAX))
 }

@@ -19,6 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
+use super::limits::HEAD_BYTES_MAX;
+
 /// Serves until `quitting` ends, and then answers what is under way. `silence_max`: how long a
 /// client may take for the head of a request, also the next one, or take nothing of its answer.
 pub(super) async fn serve(
@@ -55,7 +57,8 @@ async fn converse(
     let service = TowerToHyperService::new(router);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(silence_max);
+        .header_read_timeout(silence_max)
+        .max_buf_size(HEAD_BYTES_MAX);
     let mut connection = pin!(http.serve_connection(TokioIo::new(seated), service));
     // How it ends is the client's: it went away, was silent, or spoke no HTTP.
     tokio::select! {

@@ -15,6 +15,10 @@ const _: () = assert!(
     "the largest batch can be sent"
 );
 
+/// The head of a request, its first line included: 64 KiB. A longer one is answered with 431, as one of
+/// more than 100 headers is, before it is known whose it is.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+
 /// What all bodies that are being read hold: 160 MiB.
 pub const BODIES_BYTES_MAX: usize = 32 * BODY_BYTES_MAX;
 
@@ -41,6 +45,13 @@ pub const REQUESTS_PER_MINUTE_DEFAULT: u32 = 6_000;
 pub const LINES_DEFAULT: usize = 100;
 /// See [`LINES_DEFAULT`].
 pub const LINES_MAX: usize = 1_000;
+
+/// What one line takes in JSON with every field at its longest: the transfer, and cursor, time and
+/// four balances.
+const LINE_JSON_BYTES: usize = TRANSFER_JSON_BYTES + 432;
+
+/// The bytes of a page of lines: a command of any size is told in as many pages as that takes. About 1 MiB.
+pub const LINES_BYTES_MAX: usize = LINES_MAX * LINE_JSON_BYTES;
 
 /// Comparisons with a bank's file at once. Each holds at most a body, its lines and as many entries of the
 /// ledger: some 40 MB.

@@ -1,9 +1,6 @@
 //! A journal with commands of the books that was written once, and replays to the same state in every
 //! later release. `testdata/journal-2.txt` has an entry on each line, as `journal-1.txt` has.
 
-use std::fmt::Write as _;
-use std::ops::ControlFlow;
-
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::books::payout::{
     AccountNumber, Agent, Creditor, Debtor, ExportRecord, Fate, FatesAnswer, PayoutBatch,
@@ -14,10 +11,9 @@ use khlong_gateway::domains::books::{BooksCommand, Day, verify_closes};
 use khlong_gateway::domains::ledger::Transfer;
 use khlong_gateway::kernel::{Logic, replay, state_hash};
 use khlong_store::engine::memory::MemoryDisk;
-use khlong_store::journal::{self, JournalError, JournalSeq};
 
 use crate::fixture::{hold, pay, post, void};
-use crate::golden_file::{appended, hex};
+use crate::golden_file::{appended, assert_makes, hex};
 use crate::office::{HOUR, Office, TODAY, kernel};
 
 const GOLDEN: &str = include_str!("../../testdata/journal-2.txt");
@@ -158,17 +154,5 @@ fn report_is_noted(office: &mut Office) {
 #[test]
 fn the_golden_journal_is_what_its_commands_make() {
     let office = act();
-    let mut made = String::new();
-    journal::read::<JournalError>(office.store(), JournalSeq(1), &mut |stored| {
-        let entry = stored.entry;
-        let (header, command) = (hex(&entry.header), hex(&entry.command));
-        writeln!(made, "{header} {command} {}", hex(&entry.outcome)).unwrap();
-        Ok(ControlFlow::Continue(()))
-    })
-    .unwrap();
-    if made != GOLDEN {
-        let beside = format!("{}/journal-2.txt", env!("CARGO_TARGET_TMPDIR"));
-        std::fs::write(&beside, &made).unwrap();
-        panic!("another journal, written to {beside}");
-    }
+    assert_makes(office.store(), GOLDEN, "journal-2.txt");
 }

@@ -2,9 +2,6 @@
 //! was written once, and replays to the same state in every later release. `testdata/journal-3.txt`
 //! has an entry on each line, as `journal-1.txt` has.
 
-use std::fmt::Write as _;
-use std::ops::ControlFlow;
-
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::books::BooksCommand;
 use khlong_gateway::kernel::{
@@ -12,10 +9,10 @@ use khlong_gateway::kernel::{
     waiting_outbox,
 };
 use khlong_store::engine::memory::MemoryDisk;
-use khlong_store::journal::{self, JournalError, JournalSeq};
+use khlong_store::journal::JournalSeq;
 
 use crate::fixture::{command, decide, pay};
-use crate::golden_file::{appended, hex};
+use crate::golden_file::{appended, assert_makes, hex};
 use crate::office::{Office, TODAY, kernel, start_under};
 
 const GOLDEN: &str = include_str!("../../testdata/journal-3.txt");
@@ -92,17 +89,5 @@ fn act() -> Office {
 #[test]
 fn the_golden_journal_is_what_its_commands_make() {
     let office = act();
-    let mut made = String::new();
-    journal::read::<JournalError>(office.store(), JournalSeq(1), &mut |stored| {
-        let entry = stored.entry;
-        let (header, command) = (hex(&entry.header), hex(&entry.command));
-        writeln!(made, "{header} {command} {}", hex(&entry.outcome)).unwrap();
-        Ok(ControlFlow::Continue(()))
-    })
-    .unwrap();
-    if made != GOLDEN {
-        let beside = format!("{}/journal-3.txt", env!("CARGO_TARGET_TMPDIR"));
-        std::fs::write(&beside, &made).unwrap();
-        panic!("another journal, written to {beside}");
-    }
+    assert_makes(office.store(), GOLDEN, "journal-3.txt");
 }

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use khlong_crdt::id::LogId;
 use khlong_gateway::app::Options;
 use khlong_gateway::domains;
 use khlong_gateway::domains::ledger::account;
@@ -12,16 +11,16 @@ use khlong_gateway::kernel::{Kernel, Logic, epochs, replay, state_hash};
 use khlong_store::engine::Durability;
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::folder::DATABASE_FOLDER;
-use khlong_store::identity::Role;
 use khlong_store::journal::{self, JournalError, JournalId, JournalSeq};
 use khlong_store::peek::Peek;
 use khlong_store::rows::Rows;
-use khlong_store::store::{OpenOptions, Store};
+use khlong_store::store::Store;
 use serde_json::{Value, json};
 
 use crate::client::try_call;
 use crate::program;
-use crate::server::{ADMIN, READER, Server, TRANSFERS, WRITER, options, pay, try_post};
+use crate::server::{ADMIN, READER, Server, TRANSFERS, WRITER, opening, options, pay, try_post};
+use crate::until::until;
 
 const CLIENTS: u64 = 16;
 
@@ -48,13 +47,8 @@ fn create(place: &Path, server: &Server, secret: &str) -> (Option<i32>, String, 
 /// The state that the journal in `rows` comes to at entry `last`, decided again from its start.
 fn state_at(rows: &dyn Rows, last: u64) -> [u8; 32] {
     let in_memory = || {
-        let options = OpenOptions {
-            role: Role::Gateway,
-            fresh_log_id: khlong_crdt::id::LogId::from_bytes([1; 16]),
-            accept_loss: false,
-            sizes: options(Path::new("."), "").sizes,
-        };
-        Store::in_memory(&MemoryDisk::new(), &options).unwrap()
+        let opening = opening(&options(Path::new("."), ""));
+        Store::in_memory(&MemoryDisk::new(), &opening).unwrap()
     };
     let id = JournalId::from_bytes([9; 16]);
     let mut source = in_memory();
@@ -101,9 +95,9 @@ fn a_backup_while_clients_pay_is_one_point_of_the_journal() {
             })
         })
         .collect();
-    while paid.load(Ordering::Acquire) < 3 * CLIENTS {
-        std::thread::yield_now();
-    }
+    until("clients pay", || {
+        paid.load(Ordering::Acquire) >= 3 * CLIENTS
+    });
     let before = paid.load(Ordering::Acquire);
     let (code, said, told) = create(place.path(), &server, ADMIN);
     assert_eq!(code, Some(0), "{told}");
@@ -191,12 +185,7 @@ fn an_accepted_loss_is_told_by_the_journal_too_and_once() {
     let server = Server::start(place.path());
     server.send("kept", json!([pay(1, 1, 2, 1)]));
     server.stop().unwrap();
-    let opening = OpenOptions {
-        role: Role::Gateway,
-        fresh_log_id: LogId::from_bytes([7; 16]),
-        accept_loss: false,
-        sizes: options(place.path(), "").sizes,
-    };
+    let opening = opening(&options(place.path(), ""));
     let store = Store::open(&folder, &opening).unwrap();
     store.checkpoint(&copy).unwrap();
     drop(store);

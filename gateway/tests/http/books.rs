@@ -8,10 +8,12 @@ use std::task::{Context, Poll, Waker};
 
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand, Transfer, transfer};
+use khlong_gateway::http::limits::{LINES_BYTES_MAX, LINES_MAX};
 use khlong_gateway::kernel::Command;
 use serde_json::{Value, json};
 
-use crate::server::{Server, WRITER, pay, try_post};
+use crate::server::{ADMIN, Server, WRITER, pay, try_post};
+use crate::until::until;
 
 #[test]
 fn sixty_four_clients_spend_one_balance_once() {
@@ -110,9 +112,9 @@ fn holds_are_posted_voided_and_expire() {
     assert_eq!(results[..2], ["ok", "ok"]);
     assert_ne!(results[2], "ok");
     // The driver lets the third one expire by itself, a second after it was made.
-    while server.get("/v1/ledger/transfers/3").json()["state"] != "expired" {
-        std::thread::yield_now();
-    }
+    until("the hold expires", || {
+        server.get("/v1/ledger/transfers/3").json()["state"] == "expired"
+    });
     let states = [1, 2, 4].map(|id| {
         let reply = server.get(&format!("/v1/ledger/transfers/{id}"));
         reply.json()["state"].as_str().unwrap().to_owned()
@@ -199,5 +201,71 @@ fn the_page_shows_the_books_and_the_head_names_them() {
     let head = server.get("/v1/journal/head").json();
     assert_eq!(head["entry"], 3);
     assert!(page.body.contains(head["hash"].as_str().unwrap()));
+    server.stop().unwrap();
+}
+
+/// One command may hold more than a page: its lines come in pages that have a bound in bytes.
+#[test]
+fn the_lines_of_the_largest_command_come_in_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let account = u128::MAX - 1;
+    let accounts =
+        [account, account - 1].map(|id| json!({ "id": id.to_string(), "ledger": 764, "code": 1 }));
+    let assets = json!({ "assets": [{ "ledger": 764, "scale": 2, "symbol": "THB" }] });
+    server.post("/v1/ledger/assets", ADMIN, "asset", &assets);
+    let body = json!({ "accounts": accounts });
+    let made = server.post("/v1/ledger/accounts", WRITER, "accounts", &body);
+    assert_eq!(made.results(), ["ok", "ok"]);
+    // Every field is as long as it may be.
+    let ids: Vec<u128> = (0..8_190).map(|n| u128::MAX - 10_000 + n).collect();
+    let largest = |id: &u128| {
+        json!({
+            "id": id.to_string(),
+            "debit_account_id": account.to_string(),
+            "credit_account_id": (account - 1).to_string(),
+            "amount": (u128::MAX / 8_190).to_string(),
+            "ledger": 764,
+            "code": u16::MAX,
+            "flags": ["pending"],
+            "timeout": 1_000_000_000,
+            "user_data_128": u128::MAX.to_string(),
+            "user_data_64": u64::MAX.to_string(),
+            "user_data_32": u32::MAX,
+        })
+    };
+    let all: Vec<_> = ids.iter().map(largest).collect();
+    let sent = server.send("largest", json!(all)).results();
+    assert!(sent.len() == ids.len() && sent.iter().all(|result| result == "ok"));
+    let (mut told, mut after, mut sizes) = (Vec::new(), String::new(), Vec::new());
+    loop {
+        let path = format!("/v1/ledger/accounts/{account}/lines?limit={LINES_MAX}{after}");
+        let reply = server.get(&path);
+        let page = reply.json();
+        sizes.push(reply.body.len());
+        for line in page["lines"].as_array().unwrap() {
+            told.push(
+                line["transfer"]["id"]
+                    .as_str()
+                    .unwrap()
+                    .parse::<u128>()
+                    .unwrap(),
+            );
+        }
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(told, ids, "each once, in their order");
+    assert_eq!(sizes.len(), 9);
+    assert!(
+        sizes.iter().all(|size| *size <= LINES_BYTES_MAX),
+        "{sizes:?}"
+    );
+    assert!(
+        sizes[0] > LINES_BYTES_MAX / 2,
+        "a bound far from any page says nothing: {sizes:?}"
+    );
     server.stop().unwrap();
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::days::{TODAY, Time, start};
 use crate::server::{READER, pay, set_up};
+use crate::until::until;
 
 fn browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
@@ -54,9 +55,9 @@ fn a_browser_shows_the_ledger() {
     server.send("some", json!([pay(1, 1, 2, 123_450), hold]));
     server.stop().unwrap();
     let server = start(&disk, &Time::at(TODAY.end().0 + 1));
-    while !server.get("/v1/books/closes").json()["due"].is_null() {
-        std::thread::yield_now();
-    }
+    until("the day is closed", || {
+        server.get("/v1/books/closes").json()["due"].is_null()
+    });
     let folder = tempfile::tempdir().unwrap();
     let page = format!("http://anybody:{READER}@{}/ledger", server.address);
     let text = look(&program, folder.path(), &["--dump-dom", &page]);

@@ -5,19 +5,17 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use khlong_crdt::id::LogId;
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::books::Day;
-use khlong_gateway::domains::ledger::{Account, Asset, LEDGER_DOMAIN, LedgerCommand, Transfer};
-use khlong_gateway::kernel::{self, Kernel, Logic};
+use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
+use khlong_gateway::kernel::{Kernel, Logic};
 use khlong_gateway::{app, domains};
-use khlong_store::identity::Role;
-use khlong_store::journal::JournalId;
-use khlong_store::store::{OpenOptions, Store};
+use khlong_store::store::Store;
 use serde_json::Value;
 
+use crate::fixture::{self, JOURNAL, command, pay};
 use crate::killed::{PROGRAM, spawn};
-use crate::server::{get, init, options};
+use crate::server::{get, init, opening, options};
 
 /// Five commands close them.
 const RECORDS: u64 = 33_000;
@@ -31,54 +29,18 @@ fn today() -> Day {
 /// A gateway that was switched off days ago, with a long day behind it.
 fn make(options: &app::Options, day: Day) {
     init(options);
-    let opening = OpenOptions {
-        role: Role::Gateway,
-        fresh_log_id: LogId::from_bytes([7; 16]),
-        accept_loss: false,
-        sizes: options.sizes,
-    };
-    let store = Store::open(&options.folder, &opening).unwrap();
-    let journal = JournalId::from_bytes([9; 16]);
-    let mut kernel = Kernel::open(store, domains::all(), Logic::CURRENT, journal).unwrap();
-    let asset = Asset {
-        ledger: 764,
-        scale: 2,
-        symbol: *b"THB\0\0\0\0\0",
-    };
-    let account = |id| Account {
-        id,
-        ledger: 764,
-        code: 1,
-        ..Account::default()
-    };
-    let mut commands = vec![
-        LedgerCommand::CreateAssets(vec![asset]),
-        LedgerCommand::CreateAccounts(vec![account(1), account(2)]),
-    ];
+    let store = Store::open(&options.folder, &opening(options)).unwrap();
+    let mut kernel = Kernel::open(store, domains::all(), Logic::CURRENT, JOURNAL).unwrap();
+    let mut commands = fixture::opening(2).to_vec();
     let ids: Vec<u64> = (1..=RECORDS).collect();
     for some in ids.chunks(8_190) {
-        let transfer = |id: &u64| Transfer {
-            id: u128::from(*id),
-            debit_account_id: 1,
-            credit_account_id: 2,
-            amount: 1,
-            ledger: 764,
-            code: 1,
-            ..Transfer::default()
-        };
-        let transfers = some.iter().map(transfer).collect();
-        commands.push(LedgerCommand::CreateTransfers(transfers));
+        let transfers = some.iter().map(|id| pay(u128::from(*id), 1, 2, 1));
+        commands.push(LedgerCommand::CreateTransfers(transfers.collect()));
     }
-    for (n, command) in commands.iter().enumerate() {
-        let command = kernel::Command {
-            caller: b"test".to_vec(),
-            scope: b"test".to_vec(),
-            key: vec![1, u8::try_from(n).unwrap()],
-            admitted_at: UnixMillis(day.start().0 + 12 * 60 * 60 * 1_000),
-            domain: LEDGER_DOMAIN,
-            body: command.encode(),
-        };
-        kernel.apply(&command).unwrap();
+    let noon = day.start().0 + 12 * 60 * 60 * 1_000;
+    for (n, ledger) in commands.iter().enumerate() {
+        let asked = command(&n.to_string(), noon, LEDGER_DOMAIN, ledger.encode());
+        kernel.apply(&asked).unwrap();
         kernel.commit().unwrap();
     }
 }

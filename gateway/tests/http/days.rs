@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use khlong_gateway::app::DriverClock;
 use khlong_gateway::domains::books::{Day, verify_closes};
 use khlong_gateway::domains::ledger::Ledger;
 use khlong_gateway::domains::{self};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{JOURNAL, store};
 use crate::server::{Server, TRANSFERS, WRITER, get, pay, set_up, try_post, wall};
+use crate::until::found;
 
 /// 27 November 2026.
 pub(crate) const TODAY: Day = Day(20_784);
@@ -33,6 +35,12 @@ impl Time {
     pub(crate) fn pass(&self, millis: i64) -> i64 {
         self.0.fetch_add(millis, Ordering::SeqCst)
     }
+
+    /// For a driver.
+    pub(crate) fn clock(&self) -> DriverClock {
+        let time = Arc::clone(&self.0);
+        wall(move || time.load(Ordering::SeqCst))
+    }
 }
 
 pub(crate) fn start(disk: &MemoryDisk, time: &Time) -> Server {
@@ -51,23 +59,20 @@ pub(crate) fn start_with(
 /// On a kernel that `open` makes.
 pub(crate) fn start_on(time: &Time, open: impl FnOnce() -> Kernel + Send + 'static) -> Server {
     let folder = tempfile::tempdir().unwrap();
-    let time = time.clone();
-    let clock = wall(move || time.0.load(Ordering::SeqCst));
-    let server = Server::on(folder.path(), Box::new(move || Ok(open())), clock);
+    let open = Box::new(move || Ok(open()));
+    let server = Server::on(folder.path(), open, time.clock());
     server.wait();
     server
 }
 
 /// So many closes, once they are there.
 pub(crate) fn closes(server: &Server, count: usize) -> Vec<Value> {
-    loop {
+    found(&format!("{count} days are closed"), || {
         let page = server.get("/v1/books/closes").json();
         let closes = page["closes"].as_array().unwrap().clone();
-        if closes.len() == count && page["due"].is_null() {
-            return closes;
-        }
         assert!(closes.len() <= count, "{page}");
-    }
+        (closes.len() == count && page["due"].is_null()).then_some(closes)
+    })
 }
 
 /// The ids of the transfers that an account's statement tells of.

@@ -1,17 +1,13 @@
 //! What the driver does by itself: more than one commit holds, what is rejected, and what takes long.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::app::limits::{FOLLOWER_DRAW, FOLLOWER_WAITS, OWN_PAUSE_MAX, OWN_PAUSE_MIN};
 use khlong_gateway::domains;
 use khlong_gateway::domains::books::Day;
-use khlong_gateway::domains::ledger::{
-    Account, Asset, LEDGER_DOMAIN, Ledger, LedgerCommand, Transfer, TransferFlags,
-};
-use khlong_gateway::kernel::{
-    ApplyError, Command, Context, Domain, Kernel, KernelError, Logic, Rejection,
-};
+use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, Ledger, LedgerCommand};
+use khlong_gateway::kernel::{ApplyError, Context, Domain, Kernel, KernelError, Logic, Rejection};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::error::StoreError;
 use khlong_store::rows::Rows;
@@ -20,61 +16,30 @@ use serde_json::json;
 
 use crate::days::{TODAY, Time, closes, kernel, start, start_on, start_with};
 use crate::fixture::elsewhere::Elsewhere;
-use crate::fixture::{JOURNAL, store};
+use crate::fixture::{JOURNAL, command, hold, opening, store};
 use crate::server::{Server, pay, set_up};
+use crate::until::until;
 
 /// More than one commit sweeps.
 const HOLDS: u128 = 50_000;
 
-fn command(key: &str, at: i64, ledger: &LedgerCommand) -> Command {
-    Command {
-        caller: b"test".to_vec(),
-        scope: b"test".to_vec(),
-        key: key.as_bytes().to_vec(),
-        admitted_at: UnixMillis(at),
-        domain: LEDGER_DOMAIN,
-        body: ledger.encode(),
-    }
-}
-
 /// Holds that wait for a minute, at noon of a day.
 fn hold_many(kernel: &mut Kernel, day: Day) {
-    let account = |id| Account {
-        id,
-        ledger: 764,
-        code: 1,
-        ..Account::default()
-    };
-    let asset = Asset {
-        ledger: 764,
-        scale: 2,
-        symbol: *b"THB\0\0\0\0\0",
-    };
-    let mut commands = vec![
-        LedgerCommand::CreateAssets(vec![asset]),
-        LedgerCommand::CreateAccounts(vec![account(1), account(2)]),
-    ];
+    let mut commands = opening(2).to_vec();
     let ids: Vec<u128> = (1..=HOLDS).collect();
     for some in ids.chunks(8_000) {
-        let hold = |id: &u128| Transfer {
-            id: *id,
-            debit_account_id: 1,
-            credit_account_id: 2,
-            amount: 1,
-            timeout: 60,
-            ledger: 764,
-            code: 1,
-            flags: TransferFlags::PENDING,
-            ..Transfer::default()
-        };
-        commands.push(LedgerCommand::CreateTransfers(
-            some.iter().map(hold).collect(),
-        ));
+        let held = some.iter().map(|id| hold(*id, 1, 2, 1, 60));
+        commands.push(LedgerCommand::CreateTransfers(held.collect()));
     }
     let noon = day.start().0 + 12 * 3_600_000;
     for (n, ledger) in commands.iter().enumerate() {
         kernel
-            .apply(&command(&n.to_string(), noon, ledger))
+            .apply(&command(
+                &n.to_string(),
+                noon,
+                LEDGER_DOMAIN,
+                ledger.encode(),
+            ))
             .unwrap();
         kernel.commit().unwrap();
     }
@@ -87,19 +52,15 @@ fn holds_that_ended_while_it_was_off_are_swept_and_the_day_is_closed() {
     hold_many(&mut before, TODAY);
     let later = TODAY.end().0;
     before.accept_time(UnixMillis(later)).unwrap();
-    let full = before.apply(&command("full", later, &LedgerCommand::Sweep));
+    let sweep = LedgerCommand::Sweep.encode();
+    let full = before.apply(&command("full", later, LEDGER_DOMAIN, sweep));
     assert!(matches!(full, Err(KernelError::GroupFull)), "{full:?}");
     drop(before);
     // No client writes, and no time passes.
-    let began = Instant::now();
     let server = start(&disk, &Time::at(later));
-    while server.get("/v1/books/closes").json()["closes"] == json!([]) {
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "it waits for nothing"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until("the day is closed", || {
+        server.get("/v1/books/closes").json()["closes"] != json!([])
+    });
     let close = closes(&server, 1).remove(0);
     assert_eq!(close["records"].as_u64().unwrap(), HOLDS as u64);
     assert_eq!(server.balance(1, "debits_pending"), "0");
@@ -162,13 +123,13 @@ impl Domain for Slow {
 }
 
 /// How many entries there are. The driver has looked at its clock before it tells.
-fn entries(server: &Server) -> u64 {
+pub(crate) fn entries(server: &Server) -> u64 {
     let head = server.get("/v1/journal/head").json();
     head["entry"].as_u64().unwrap()
 }
 
 /// In steps that a clock may take.
-fn wait(server: &Server, time: &Time, length: Duration) {
+pub(crate) fn pass(server: &Server, time: &Time, length: Duration) {
     let mut left = i64::try_from(length.as_millis()).unwrap();
     while left > 0 {
         let step = left.min(14 * 60_000);
@@ -186,9 +147,9 @@ fn what_is_rejected_is_tried_again_after_a_pause_that_grows() {
     let second = Duration::from_secs(1);
     let minutes = [1, 2, 4, 8, 16, 32, 60, 60].map(|minutes| Duration::from_secs(60 * minutes));
     for (tries, pause) in (1..).zip(minutes) {
-        wait(&server, &time, pause - second);
+        pass(&server, &time, pause - second);
         assert_eq!(entries(&server), tries, "before {pause:?} are over");
-        wait(&server, &time, second);
+        pass(&server, &time, second);
         assert_eq!(entries(&server), tries + 1, "after {pause:?}");
     }
     assert_eq!((minutes[0], minutes[7]), (OWN_PAUSE_MIN, OWN_PAUSE_MAX));
@@ -224,9 +185,9 @@ fn a_domain_that_rejects_what_is_due_keeps_no_other_from_it() {
     let before = entries(&server);
     time.pass(1_000);
     // Nobody writes: the driver sweeps by itself.
-    while server.get("/v1/ledger/transfers/1").json()["state"] != "expired" {
-        std::thread::yield_now();
-    }
+    until("the hold expires", || {
+        server.get("/v1/ledger/transfers/1").json()["state"] == "expired"
+    });
     assert_eq!(entries(&server), before + 1, "the other is left alone");
     server.stop().unwrap();
 }

@@ -3,41 +3,20 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, mpsc};
 
-use khlong_crdt::id::LogId;
 use khlong_gateway::app::{AppError, DriverClock};
-use khlong_gateway::domains::ledger::{Ledger, account};
+use khlong_gateway::domains::ledger::account;
 use khlong_gateway::kernel::{Kernel, KernelError, Logic};
 use khlong_store::engine::faults::Fault;
 use khlong_store::engine::memory::MemoryDisk;
-use khlong_store::engine::rocks::RocksOptions;
-use khlong_store::identity::Role;
-use khlong_store::journal::JournalId;
-use khlong_store::store::{OpenOptions, Store};
 use serde_json::json;
 
 use crate::client::try_call;
-use crate::server::{Server, pay, set_up, wall};
+use crate::days::Time;
+use crate::fixture::kernel;
+use crate::server::{Server, pay, set_up, wait_for, wall};
 
 fn open(disk: &MemoryDisk) -> Kernel {
-    let options = OpenOptions {
-        role: Role::Gateway,
-        fresh_log_id: LogId::from_bytes([7; 16]),
-        accept_loss: false,
-        sizes: RocksOptions {
-            write_buffer_bytes: 1024 * 1024,
-            block_cache_bytes: 1024 * 1024,
-            reserve_bytes: 1024 * 1024,
-        },
-    };
-    let store = Store::in_memory(disk, &options).unwrap();
-    let journal = JournalId::from_bytes([9; 16]);
-    Kernel::open(
-        store,
-        vec![Box::new(Ledger::new())],
-        Logic::CURRENT,
-        journal,
-    )
-    .unwrap()
+    kernel(disk, Logic::CURRENT)
 }
 
 const NOW: i64 = 1_800_000_000_000;
@@ -57,13 +36,7 @@ fn start_at(disk: &MemoryDisk, clock: DriverClock) -> Server {
     let open = Box::new(move || Ok(open(&disk)));
     let server = Server::on(folder.path(), open, clock);
     // Not `/readyz`: a disk may be full from the start.
-    while try_call(server.address, "GET", "/startupz", &[], b"")
-        .unwrap()
-        .status
-        != 200
-    {
-        std::thread::yield_now();
-    }
+    wait_for(server.address, "/startupz");
     server
 }
 
@@ -110,13 +83,14 @@ fn a_stalled_commit_is_tried_again() {
 #[test]
 fn a_full_disk_refuses_what_is_new_and_answers_what_was_decided() {
     let disk = MemoryDisk::new();
-    let server = start(&disk);
+    let time = Time::at(NOW);
+    let server = start_at(&disk, time.clock());
     set_up(server.address, 2);
     let paid = server.send("k", json!([pay(1, 1, 2, 5)]));
     assert_eq!(paid.results(), ["ok"]);
     server.stop().unwrap();
     disk.set_free_bytes(Some(32 * 1024 * 1024));
-    let server = start(&disk);
+    let server = start_at(&disk, time.clock());
     let refused = server.send("new", json!([pay(2, 1, 2, 5)]));
     assert_eq!(
         (refused.status, refused.problem().as_str()),
@@ -133,6 +107,7 @@ fn a_full_disk_refuses_what_is_new_and_answers_what_was_decided() {
     assert_eq!(server.get("/readyz").status, 503);
     // There is room again: it is seen although nobody asks for anything.
     disk.set_free_bytes(None);
+    time.pass(2_000);
     server.wait();
     let sent = server.send("new", json!([pay(2, 1, 2, 5)]));
     assert_eq!(sent.results(), ["ok"]);

@@ -7,14 +7,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 
-use khlong_crdt::id::LogId;
 use khlong_store::folder::DATABASE_FOLDER;
-use khlong_store::identity::Role;
-use khlong_store::store::{OpenOptions, Store};
+use khlong_store::store::Store;
 use serde_json::{Value, json};
 
 use crate::server::{
-    TRANSFERS, WRITER, balance, config, get, init, options, pay, set_up, try_post, wait,
+    TRANSFERS, WRITER, balance, config, get, init, opening, options, pay, set_up, try_post, wait,
 };
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_khlong-gateway");
@@ -169,13 +167,7 @@ fn what_is_not_to_be_used_ends_with_its_exit_code() {
     nothing();
     assert_eq!(data.read_dir().unwrap().count(), 0);
     // A store that a killed `init` left, without its journal.
-    let opening = OpenOptions {
-        role: Role::Gateway,
-        fresh_log_id: LogId::from_bytes([7; 16]),
-        accept_loss: false,
-        sizes: options(folder.path(), "").sizes,
-    };
-    drop(Store::open(&data, &opening).unwrap());
+    drop(Store::open(&data, &opening(&options(folder.path(), ""))).unwrap());
     nothing();
     std::fs::remove_dir_all(data.join(DATABASE_FOLDER)).unwrap();
     std::fs::write(data.join(DATABASE_FOLDER), "a file").unwrap();

@@ -25,8 +25,12 @@ mod malformed;
 mod metrics;
 mod monitoring;
 mod office;
+mod paced;
 mod payouts;
 #[path = "../program/mod.rs"]
 mod program;
 mod routes;
 mod server;
+mod unreadable;
+#[path = "../support/until.rs"]
+mod until;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::client::Reply;
 use crate::days::{TODAY, Time, start};
 use crate::server::{OPERATOR, Server, pay, set_up};
+use crate::until::until;
 
 const RECONCILIATIONS: &str = "/v1/books/reconciliations";
 
@@ -61,9 +62,9 @@ pub(crate) fn on_the_next_day(disk: &MemoryDisk) -> Server {
 /// In the morning after `day`.
 fn when_closed(disk: &MemoryDisk, day: Day) -> Server {
     let server = start(disk, &Time::at(day.end().0 + 9 * 3_600_000));
-    while !server.get("/v1/books/closes").json()["due"].is_null() {
-        std::thread::yield_now();
-    }
+    until("the day is closed", || {
+        server.get("/v1/books/closes").json()["due"].is_null()
+    });
     server
 }
 

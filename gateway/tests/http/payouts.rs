@@ -13,7 +13,10 @@ use crate::server::{Server, pay, set_up};
 const PAYOUTS: &str = "/v1/books/payouts";
 
 /// Holds 41 to 43 of shops 3 and 4 wait for the clearing account, which is 5.
-fn held(server: &Server) {
+fn held() -> (MemoryDisk, Server) {
+    let disk = MemoryDisk::new();
+    let server = on_the_next_day(&disk);
+    set_up(server.address, 5);
     let hold = |id: u64, from: u32, amount: u64| {
         let mut hold = pay(id, from, 5, amount);
         hold["flags"] = json!(["pending"]);
@@ -33,6 +36,13 @@ fn held(server: &Server) {
             .iter()
             .all(|it| it == "ok")
     );
+    (disk, server)
+}
+
+/// The batch in which these are sent.
+fn sent(server: &Server, transfers: &[u64]) -> String {
+    let told = ask(server, PAYOUTS, "28 Nov", &payouts(transfers, "1")).json();
+    told["batch"].as_str().unwrap().to_owned()
 }
 
 fn payouts(transfers: &[u64], account: &str) -> Value {
@@ -69,10 +79,7 @@ fn answers(batch: &str) -> String {
 
 #[test]
 fn a_batch_is_recorded_then_its_file_leaves_under_one_key() {
-    let disk = MemoryDisk::new();
-    let server = on_the_next_day(&disk);
-    set_up(server.address, 5);
-    held(&server);
+    let (disk, server) = held();
     let first = ask(&server, PAYOUTS, "28 Nov", &payouts(&[43, 41], "1"));
     assert_eq!(first.status, 200, "{first:?}");
     let told = first.json();
@@ -137,13 +144,8 @@ fn a_batch_is_recorded_then_its_file_leaves_under_one_key() {
 
 #[test]
 fn a_bank_posts_what_it_paid_and_gives_back_what_it_refused() {
-    let disk = MemoryDisk::new();
-    let server = on_the_next_day(&disk);
-    set_up(server.address, 5);
-    held(&server);
-    let batch_body = payouts(&[41, 42, 43], "1");
-    let sent = ask(&server, PAYOUTS, "28 Nov", &batch_body);
-    let batch = sent.json()["batch"].as_str().unwrap().to_owned();
+    let (disk, server) = held();
+    let batch = sent(&server, &[41, 42, 43]);
     let said = report(
         &batch,
         &[(41, "ACSC"), (42, "RJCT"), (43, "ACSP"), (7, "ACSC")],
@@ -177,7 +179,7 @@ fn a_bank_posts_what_it_paid_and_gives_back_what_it_refused() {
     assert_eq!((again.status, &again.body), (200, &first.body));
     assert_eq!(server.get("/v1/journal/head").body, head);
     // The file is not given out again: what came back must not be paid.
-    let again = ask(&server, PAYOUTS, "28 Nov", &batch_body);
+    let again = ask(&server, PAYOUTS, "28 Nov", &payouts(&[41, 42, 43], "1"));
     refused(&again, 409, "payout-settled");
     // Under another key it is read again, and says what was done.
     let told = ask(&server, &answers(&batch), "bank 1, again", &body).json();
@@ -244,12 +246,8 @@ fn note(server: &Server, said: &str, key: &str) {
 /// The gateway falls when it has noted a report and not yet asked the ledger.
 #[test]
 fn a_report_that_was_noted_and_not_carried_out_is_carried_out_by_its_retry() {
-    let disk = MemoryDisk::new();
-    let server = on_the_next_day(&disk);
-    set_up(server.address, 5);
-    held(&server);
-    let sent = ask(&server, PAYOUTS, "28 Nov", &payouts(&[41, 42, 43], "1"));
-    let batch = sent.json()["batch"].as_str().unwrap().to_owned();
+    let (disk, server) = held();
+    let batch = sent(&server, &[41, 42, 43]);
     let said = report(&batch, &[(41, "ACSC"), (42, "RJCT"), (43, "ACSC")]);
     note(&server, &said, "bank 1");
     server.stop().unwrap();
@@ -273,10 +271,7 @@ fn a_report_that_was_noted_and_not_carried_out_is_carried_out_by_its_retry() {
 /// Its answer was lost, and the shop got its money back before the retry.
 #[test]
 fn a_file_does_not_leave_once_a_hold_of_it_came_back() {
-    let disk = MemoryDisk::new();
-    let server = on_the_next_day(&disk);
-    set_up(server.address, 5);
-    held(&server);
+    let (_, server) = held();
     let body = payouts(&[41, 42], "1");
     let first = ask(&server, PAYOUTS, "28 Nov", &body);
     assert_eq!(first.status, 200, "{first:?}");
@@ -300,12 +295,8 @@ fn a_file_does_not_leave_once_a_hold_of_it_came_back() {
 /// Between noting a report and settling it, one hold came back and the id for another was taken.
 #[test]
 fn what_the_ledger_refuses_is_told_and_a_fresh_key_has_other_ids() {
-    let disk = MemoryDisk::new();
-    let server = on_the_next_day(&disk);
-    set_up(server.address, 5);
-    held(&server);
-    let sent = ask(&server, PAYOUTS, "28 Nov", &payouts(&[41, 42, 43], "1"));
-    let batch = sent.json()["batch"].as_str().unwrap().to_owned();
+    let (_, server) = held();
+    let batch = sent(&server, &[41, 42, 43]);
     let said = report(&batch, &[(41, "ACSC"), (42, "ACSC"), (43, "ACSC")]);
     note(&server, &said, "bank 1");
     let id = u128::from_str_radix(&batch, 16).unwrap();

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::client::{Reply, try_call};
+use crate::until::until;
 
 pub(crate) const READER: &str = "reader-secret-0123456789abcdefghijkl";
 pub(crate) const WRITER: &str = "writer-secret-0123456789abcdefghijkl";
@@ -72,18 +73,30 @@ pub(crate) fn options(folder: &Path, more: &str) -> Options {
     .unwrap()
 }
 
+/// Of a server that is asked as often as a test likes. What such tests watch is what requests make
+/// the driver do, so its outbox is not looked at.
+pub(crate) fn often(folder: &Path) -> Options {
+    let mut options = options(folder, "[limits]\nrequests_per_minute = 1000000");
+    options.outbox.policy.look_every = Duration::from_secs(3_600);
+    options
+}
+
+/// How a test opens the store of such a gateway.
+pub(crate) fn opening(options: &Options) -> OpenOptions {
+    OpenOptions {
+        role: Role::Gateway,
+        fresh_log_id: LogId::from_bytes([7; 16]),
+        accept_loss: false,
+        sizes: options.sizes,
+    }
+}
+
 /// Makes the folder, unless it is there.
 pub(crate) fn init(options: &Options) {
     if options.folder.exists() {
         return;
     }
-    let opening = OpenOptions {
-        role: Role::Gateway,
-        fresh_log_id: LogId::from_bytes([7; 16]),
-        accept_loss: false,
-        sizes: options.sizes,
-    };
-    let store = Store::open(&options.folder, &opening).unwrap();
+    let store = Store::open(&options.folder, &opening(options)).unwrap();
     let journal = JournalId::from_bytes([9; 16]);
     Kernel::open(store, domains::all(), Logic::CURRENT, journal).unwrap();
 }
@@ -117,9 +130,10 @@ impl Server {
 
     /// Asked as often as a test likes.
     pub(crate) fn on(folder: &Path, open: Open, clock: DriverClock) -> Self {
-        let mut options = options(folder, "[limits]\nrequests_per_minute = 1000000");
-        // What these tests watch is what requests make the driver do.
-        options.outbox.policy.look_every = Duration::from_secs(3_600);
+        Self::with_clock(often(folder), open, clock)
+    }
+
+    pub(crate) fn with_clock(options: Options, open: Open, clock: DriverClock) -> Self {
         Self::launch(|runtime| {
             let app = App::start_on(options, open, clock);
             runtime.block_on(app).unwrap()
@@ -199,13 +213,14 @@ pub(crate) fn wall(millis: impl Fn() -> i64 + Send + Sync + 'static) -> DriverCl
 }
 
 pub(crate) fn wait(address: SocketAddr) {
-    while try_call(address, "GET", "/readyz", &[], b"")
-        .unwrap()
-        .status
-        != 200
-    {
-        std::thread::yield_now();
-    }
+    wait_for(address, "/readyz");
+}
+
+/// Until this address is answered with 200.
+pub(crate) fn wait_for(address: SocketAddr, path: &str) {
+    until(&format!("{path} is well"), || {
+        try_call(address, "GET", path, &[], b"").unwrap().status == 200
+    });
 }
 
 pub(crate) fn get(address: SocketAddr, path: &str) -> Reply {

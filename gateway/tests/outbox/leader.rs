@@ -17,6 +17,7 @@ use crate::fixture::{JOURNAL, command, decide, kernel, options, store};
 use crate::office::domains;
 use crate::receiver::{Answer, Receiver};
 use crate::sender::{Sender, closed_day, quick, targets};
+use crate::until::until;
 
 /// What is answered: granted, until.
 fn claim(kernel: &mut Kernel, key: &str, at: i64, holder: u8) -> (bool, i64) {
@@ -122,9 +123,7 @@ fn a_gateway_that_follows_claims_only_where_nobody_has_appended_for_long() {
     let before = head(&journal);
     // Nobody holds the outbox, and the last entry is two minutes old.
     let idle = Sender::on(open(&journal, 1), now + 120_000, &text, quick());
-    while idle.waiting() != 1 {
-        std::thread::yield_now();
-    }
+    until("the notice is there", || idle.waiting() == 1);
     idle.looks_on();
     assert_eq!((head(&journal), receiver.got().len()), (before, 0));
     // It serves, so it leads: it sends, again and again.
@@ -134,9 +133,7 @@ fn a_gateway_that_follows_claims_only_where_nobody_has_appended_for_long() {
     // The one that served has died. Its claim is over, and then the journal is quiet for long.
     let before = head(&journal);
     let later = Sender::on(open(&journal, 2), now + 245_000, &text, quick());
-    while later.waiting() != 1 {
-        std::thread::yield_now();
-    }
+    until("the notice is there", || later.waiting() == 1);
     later.looks_on();
     assert_eq!((head(&journal), receiver.got().len()), (before, 2));
     later.stop();

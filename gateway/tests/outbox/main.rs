@@ -11,7 +11,10 @@ mod fixture;
 #[path = "../books/office.rs"]
 #[allow(dead_code, reason = "the books' own tests use the rest")]
 mod office;
+#[path = "../support/until.rs"]
+mod until;
 
+mod killed;
 mod leader;
 mod message;
 mod receiver;

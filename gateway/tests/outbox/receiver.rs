@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -15,6 +14,8 @@ use khlong_gateway::outbox::{Secret, signature};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use crate::until::found;
+
 pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// How it answers.
@@ -23,6 +24,8 @@ pub(crate) enum Answer {
     Status(u16),
     /// Never.
     Hangs,
+    /// Never, and yet it has done what it was told.
+    TakesAndHangs,
     /// With a body that does not end.
     Endless,
     /// Elsewhere.
@@ -41,6 +44,8 @@ struct Inner {
     /// Those that it answered with 2xx, by key: what it does not do twice.
     known: BTreeMap<String, String>,
     answers: VecDeque<Answer>,
+    /// When those are used up.
+    then: Answer,
 }
 
 type Shared = Arc<Mutex<Inner>>;
@@ -58,6 +63,7 @@ impl Receiver {
             got: Vec::new(),
             known: BTreeMap::new(),
             answers: answers.iter().copied().collect(),
+            then: Answer::Status(204),
         }));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -77,6 +83,13 @@ impl Receiver {
         }
     }
 
+    /// From now on, whatever it was to answer before.
+    pub(crate) fn answers_with(&self, answer: Answer) {
+        let mut inner = self.inner.lock().unwrap();
+        inner.answers.clear();
+        inner.then = answer;
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}/hook", self.address)
     }
@@ -92,15 +105,9 @@ impl Receiver {
 
     /// Until it was asked so often.
     pub(crate) fn wait_for(&self, requests: usize) -> Vec<Got> {
-        let until = std::time::Instant::now() + Duration::from_secs(60);
-        loop {
-            let got = self.got();
-            if got.len() >= requests {
-                return got;
-            }
-            assert!(std::time::Instant::now() < until, "{got:?}");
-            std::thread::yield_now();
-        }
+        found(&format!("{requests} requests came"), || {
+            Some(self.got()).filter(|got| got.len() >= requests)
+        })
     }
 }
 
@@ -120,8 +127,8 @@ async fn receive(State(inner): State<Shared>, headers: HeaderMap, body: Bytes) -
             id: id.clone(),
             body: body.clone(),
         });
-        let answer = inner.answers.pop_front().unwrap_or(Answer::Status(204));
-        if matches!(answer, Answer::Status(200..=299)) {
+        let answer = inner.answers.pop_front().unwrap_or(inner.then);
+        if matches!(answer, Answer::Status(200..=299) | Answer::TakesAndHangs) {
             let known = inner.known.entry(id).or_insert_with(|| body.clone());
             assert_eq!(*known, body, "the same key, the same body");
         }
@@ -129,7 +136,7 @@ async fn receive(State(inner): State<Shared>, headers: HeaderMap, body: Bytes) -
     };
     match answer {
         Answer::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
-        Answer::Hangs => std::future::pending().await,
+        Answer::Hangs | Answer::TakesAndHangs => std::future::pending().await,
         Answer::Endless => Body::new(Endless).into_response(),
         Answer::Redirects => {
             let elsewhere = [(header::LOCATION, "http://127.0.0.1:9/")];

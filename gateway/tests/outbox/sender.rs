@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use crate::fixture::{JOURNAL, command, pay, store};
 use crate::office::{Office, TODAY, domains};
 use crate::receiver::SECRET;
+use crate::until::{found, until};
 
 /// A minute after midnight, with a day that was closed and a notice that waits.
 pub(crate) fn closed_day() -> (MemoryDisk, i64) {
@@ -130,11 +131,9 @@ impl Sender {
     /// read at least once, and at most four times.
     pub(crate) fn looks_on(&self) {
         let enough = self.readings.load(Ordering::Relaxed) + 200;
-        let until = Instant::now() + Duration::from_secs(60);
-        while self.readings.load(Ordering::Relaxed) < enough {
-            assert!(Instant::now() < until, "it does not look");
-            std::thread::yield_now();
-        }
+        until("it has looked into the outbox", || {
+            self.readings.load(Ordering::Relaxed) >= enough
+        });
     }
 
     /// Has a command decided that moves nothing: this gateway is the one that appended last.
@@ -144,26 +143,16 @@ impl Sender {
             n: 0,
         };
         let command = command(key, 0, KERNEL_DOMAIN, nothing.encode());
-        let until = Instant::now() + Duration::from_secs(60);
-        loop {
-            match self.runtime.block_on(self.handle.write(command.clone())) {
-                Err(AskError::Starting) => std::thread::yield_now(),
-                decided => {
-                    decided.unwrap();
-                    return;
-                }
-            }
-            assert!(Instant::now() < until, "it does not start");
-        }
+        let write = || self.runtime.block_on(self.handle.write(command.clone()));
+        found("it starts", || match write() {
+            Err(AskError::Starting) => None,
+            decided => Some(decided.unwrap()),
+        });
     }
 
     /// Until every outcome stands in the journal.
     pub(crate) fn settle(&self) {
-        let until = Instant::now() + Duration::from_secs(60);
-        while self.waiting() > 0 {
-            assert!(Instant::now() < until, "notices still wait");
-            std::thread::yield_now();
-        }
+        until("no notice waits", || self.waiting() == 0);
     }
 
     pub(crate) fn stop(self) {

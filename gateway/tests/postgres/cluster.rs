@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use khlong_gateway::app::postgres::{PostgresJournal, PostgresOptions};
 use khlong_gateway::kernel::{Kernel, KernelError, Logic};
@@ -14,10 +14,13 @@ use khlong_store::engine::memory::MemoryDisk;
 use tempfile::TempDir;
 
 use crate::fixture::{JOURNAL, domains, store};
+use crate::until::found_every;
 
 pub(crate) const PASSWORD: &str = "not-a-word-of-any-message";
 /// Of a query and of a server that is away.
 const WITHIN: Duration = Duration::from_secs(20);
+/// Each look at a server that starts is a process of its own.
+const BETWEEN: Duration = Duration::from_millis(20);
 
 pub(crate) struct Cluster {
     folder: TempDir,
@@ -146,25 +149,19 @@ impl Cluster {
     }
 
     fn wait_or_relaunch(&mut self) {
-        let until = Instant::now() + Duration::from_secs(60);
-        while self.try_sql("SELECT 1").is_err() {
-            assert!(Instant::now() < until, "PostgreSQL does not come up");
-            if self.postmaster.try_wait().unwrap().is_some() {
+        found_every(BETWEEN, "PostgreSQL comes up", || {
+            let said = self.try_sql("SELECT 1");
+            if said.is_err() && self.postmaster.try_wait().unwrap().is_some() {
                 self.relaunch();
             }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            said.ok()
+        });
     }
 
     pub(crate) fn wait(&self) {
-        let until = Instant::now() + Duration::from_secs(60);
-        while let Err(said) = self.try_sql("SELECT 1") {
-            assert!(
-                Instant::now() < until,
-                "PostgreSQL does not come up: {said}"
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        found_every(BETWEEN, "PostgreSQL comes up", || {
+            self.try_sql("SELECT 1").ok()
+        });
     }
 }
 

@@ -46,6 +46,19 @@ fn hostile(greeting: &'static [u8], begins: &'static [u8]) -> (u16, Arc<AtomicU6
     (port, taken)
 }
 
+/// The journal is asked for at that port, for so long and not much longer.
+fn is_given_up(port: u16, within: Duration) {
+    let text = format!("postgres://khlong@127.0.0.1:{port}/books");
+    let mut journal = PostgresJournal::new(options(&text, within)).unwrap();
+    let asked = Instant::now();
+    let error = journal.tail().unwrap_err();
+    assert!(
+        matches!(error, PostgresError::Unreachable { .. }),
+        "{error}"
+    );
+    assert!(asked.elapsed() < Duration::from_secs(10));
+}
+
 #[test]
 fn a_length_without_an_end_is_cut() {
     for (greeting, begins) in [
@@ -59,16 +72,7 @@ fn a_length_without_an_end_is_cut() {
         (GREETING, b""),
     ] {
         let (port, taken) = hostile(greeting, begins);
-        let text = format!("postgres://khlong@127.0.0.1:{port}/books");
-        let within = Duration::from_millis(500);
-        let mut journal = PostgresJournal::new(options(&text, within)).unwrap();
-        let asked = Instant::now();
-        let error = journal.tail().unwrap_err();
-        assert!(
-            matches!(error, PostgresError::Unreachable { .. }),
-            "{error}"
-        );
-        assert!(asked.elapsed() < Duration::from_secs(10));
+        is_given_up(port, Duration::from_millis(500));
         let taken = taken.load(Ordering::SeqCst);
         assert!(taken < BUFFERS_MAX, "{taken} bytes were taken");
     }
@@ -101,14 +105,7 @@ fn types_without_an_end_are_cut() {
             }
         }
     });
-    let text = format!("postgres://khlong@127.0.0.1:{port}/books");
-    let within = Duration::from_secs(2);
-    let mut journal = PostgresJournal::new(options(&text, within)).unwrap();
-    let error = journal.tail().unwrap_err();
-    assert!(
-        matches!(error, PostgresError::Unreachable { .. }),
-        "{error}"
-    );
+    is_given_up(port, Duration::from_secs(2));
     assert!(asked.load(Ordering::SeqCst) > 100, "it went on asking");
 }
 
@@ -116,14 +113,5 @@ fn types_without_an_end_are_cut() {
 fn a_server_that_accepts_and_says_nothing_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let text = format!("postgres://khlong@127.0.0.1:{port}/books");
-    let within = Duration::from_millis(500);
-    let mut journal = PostgresJournal::new(options(&text, within)).unwrap();
-    let asked = Instant::now();
-    let error = journal.tail().unwrap_err();
-    assert!(
-        matches!(error, PostgresError::Unreachable { .. }),
-        "{error}"
-    );
-    assert!(asked.elapsed() < Duration::from_secs(10));
+    is_given_up(port, Duration::from_millis(500));
 }

@@ -4,40 +4,22 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use khlong_gateway::domains::ledger::{
-    Account, Asset, LEDGER_DOMAIN, LedgerCommand, totals, transfer,
-};
+use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand, totals, transfer};
 use khlong_gateway::kernel::{Kernel, Outcome, state_hash};
 use khlong_store::engine::memory::MemoryDisk;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
 use crate::cluster::{Cluster, open, signal};
-use crate::fixture::{THB, command, decide, pay};
+use crate::fixture::{command, decide, opening, pay};
+use crate::until::until;
 
 const TRANSFERS: u64 = 1_000;
 const KILLS: u64 = 8;
 const ACCOUNTS: u128 = 20;
 
 fn set_up(kernel: &mut Kernel) {
-    let baht = Asset {
-        ledger: THB,
-        scale: 2,
-        symbol: *b"THB\0\0\0\0\0",
-    };
-    let account = |id| Account {
-        id,
-        ledger: THB,
-        code: 1,
-        ..Account::default()
-    };
-    for (key, body) in [
-        ("assets", LedgerCommand::CreateAssets(vec![baht])),
-        (
-            "accounts",
-            LedgerCommand::CreateAccounts((1..=ACCOUNTS).map(account).collect()),
-        ),
-    ] {
+    for (key, body) in ["assets", "accounts"].iter().zip(opening(ACCOUNTS)) {
         decide(kernel, &command(key, 1, LEDGER_DOMAIN, body.encode()));
     }
 }
@@ -64,9 +46,9 @@ fn kill(cluster: &mut Cluster, acked: &AtomicU64, seed: u64) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     for n in 0..KILLS {
         let at = n * TRANSFERS / KILLS + u64::from(random.next_u32()) % (TRANSFERS / KILLS / 2);
-        while acked.load(Ordering::SeqCst) < at {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        until(&format!("{at} transfers are acknowledged"), || {
+            acked.load(Ordering::SeqCst) >= at
+        });
         (0..random.next_u32() % 100_000).for_each(|_| std::hint::spin_loop());
         if random.next_u32() % 3 == 0 {
             cluster.kill();

@@ -15,6 +15,8 @@ mod program;
 #[path = "../http/server.rs"]
 #[expect(dead_code, reason = "the tests of HTTP use the rest")]
 mod server;
+#[path = "../support/until.rs"]
+mod until;
 
 mod cluster;
 mod commands;

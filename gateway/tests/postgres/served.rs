@@ -10,11 +10,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::client::try_call;
 use crate::cluster::Cluster;
 use crate::commands::{configure, init};
 use crate::server::{READER, TRANSFERS, WRITER, balance, pay, set_up, try_post, wait};
+use crate::until::found_every;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_khlong-gateway");
 
@@ -91,14 +93,18 @@ impl Gateway {
     }
 }
 
+/// A place of a gateway's own whose journal is in the cluster.
+fn joined(cluster: &Cluster) -> TempDir {
+    let place = tempfile::tempdir().unwrap();
+    configure(cluster, place.path());
+    init(place.path());
+    place
+}
+
 #[test]
 fn no_gateway_serves_a_stale_balance() {
     let cluster = Cluster::start();
-    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    for folder in &folders {
-        configure(&cluster, folder.path());
-        init(folder.path());
-    }
+    let folders = [(); 2].map(|()| joined(&cluster));
     let first = Gateway::start(folders[0].path());
     set_up(first.address, 2);
     let second = Gateway::start(folders[1].path());
@@ -137,9 +143,7 @@ fn no_gateway_serves_a_stale_balance() {
 #[test]
 fn while_the_server_is_away_nothing_is_answered() {
     let mut cluster = Cluster::start();
-    let folder = tempfile::tempdir().unwrap();
-    configure(&cluster, folder.path());
-    init(folder.path());
+    let folder = joined(&cluster);
     let file = folder.path().join("gateway.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     let text = text.replace("retry_seconds = 20", "retry_seconds = 3");
@@ -169,11 +173,7 @@ fn while_the_server_is_away_nothing_is_answered() {
 #[test]
 fn a_gateway_that_waits_leaves_what_is_due_to_the_one_that_works() {
     let cluster = Cluster::start();
-    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    for folder in &folders {
-        configure(&cluster, folder.path());
-        init(folder.path());
-    }
+    let folders = [(); 2].map(|()| joined(&cluster));
     let first = Gateway::start(folders[0].path());
     set_up(first.address, 2);
     let mut second = Gateway::start(folders[1].path());
@@ -189,10 +189,10 @@ fn a_gateway_that_waits_leaves_what_is_due_to_the_one_that_works() {
         for gateway in [&first, &second] {
             assert_eq!(balance(gateway.address, 2, "credits_pending"), "5");
         }
-        while balance(first.address, 2, "credits_pending") != "0" {
-            // Not at full speed: requests have a limit a minute.
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        // Not at full speed: requests have a limit a minute.
+        found_every(Duration::from_millis(50), "the hold expires", || {
+            (balance(first.address, 2, "credits_pending") == "0").then_some(())
+        });
         assert!(second.child.try_wait().unwrap().is_none());
     }
     assert_eq!(balance(second.address, 2, "credits_pending"), "0");
@@ -210,11 +210,7 @@ fn of_two_that_pay_at_once_one_ends_and_no_payment_is_lost_or_made_twice() {
     /// Until they have met.
     const EACH_MAX: u64 = 1_500;
     let cluster = Cluster::start();
-    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    for folder in &folders {
-        configure(&cluster, folder.path());
-        init(folder.path());
-    }
+    let folders = [(); 2].map(|()| joined(&cluster));
     let first = Gateway::start(folders[0].path());
     set_up(first.address, 2);
     first.kill();

@@ -10,6 +10,7 @@ use khlong_store::journal::JournalError;
 use crate::cluster::{Cluster, PASSWORD, open, options};
 use crate::fixture::decide;
 use crate::journal::sweep;
+use crate::until::until;
 use std::time::Duration;
 
 /// The setting that is refused, of a journal and of a kernel on it.
@@ -38,15 +39,13 @@ pub(crate) fn set(cluster: &Cluster, setting: &str) {
     }
     cluster.sql("SELECT pg_reload_conf()");
     // It is told to the processes one after another.
-    while cluster.sql(&format!(
-        "SELECT source FROM pg_settings WHERE name = '{name}'"
-    )) != if name == setting {
+    let source = format!("SELECT source FROM pg_settings WHERE name = '{name}'");
+    let told = if name == setting {
         "default"
     } else {
         "configuration file"
-    } {
-        std::thread::yield_now();
-    }
+    };
+    until(&format!("{name} is set"), || cluster.sql(&source) == told);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::cluster::{Cluster, open, options};
 use crate::fixture::decide;
 use crate::journal::sweep;
 use crate::settings::set;
+use crate::until::until;
 
 /// A standby that never comes.
 const STANDBY: &str = "synchronous_standby_names = 'away'";
@@ -34,9 +35,9 @@ fn cut(cluster: &Cluster, how: &str) {
     let cut = format!(
         "SELECT count({how}(pid)) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'INSERT%'"
     );
-    while cluster.sql(&cut) == "0" {
-        std::thread::yield_now();
-    }
+    until("a commit waits for its standby", || {
+        cluster.sql(&cut) != "0"
+    });
 }
 
 fn running(cluster: &Cluster, disk: &MemoryDisk) -> Kernel {
