@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::args::{Carrier, Patience, WaitFor};
 use super::error::CliError;
 use super::gate::{Gate, Listener};
+use super::output::note;
 use super::{Run, show};
 use crate::api::{CarrierView, Request, Response};
 use crate::error::NodeError;
@@ -85,7 +86,7 @@ impl Awaits {
                  `khlong timeline relay ls` tells how much it lacks"
             }
             Self::Left => {
-                "it stays as long as no other relay has everything, or it has not heard of it; this goes on by \
+                "it stays as long as no other relay has everything, or it has neither heard of it nor said that it has no room; this goes on by \
                  itself, and `khlong timeline relay ls` tells how far it is, and which relay refuses something: \
                  let its operator take it, or add another relay. If the relay is gone for good, say --force"
             }
@@ -126,7 +127,10 @@ impl Change {
         let begun = Instant::now();
         let mut response = gate.ask(self.request.clone()).await?;
         loop {
-            let Response::Carriers { timeline, relays } = &response else {
+            let Response::Carriers {
+                timeline, relays, ..
+            } = &response
+            else {
                 return Err(CliError::Unexpected);
             };
             let is_over = self.awaits.is_over(relays);
@@ -150,9 +154,15 @@ async fn moved_on(listener: &mut Listener, left: Duration) -> Result<(), CliErro
 }
 
 fn shown(run: &Run, response: &Response) -> Result<(), CliError> {
-    let Response::Carriers { relays, .. } = response else {
+    let Response::Carriers { relays, untold, .. } = response else {
         return Err(CliError::Unexpected);
     };
+    for relay in untold {
+        note(&format!(
+            "{relay} has no room for the word that the timeline left it; \
+             who knows no other relay of it needs a new link: `khlong timeline invite`"
+        ));
+    }
     if run.output.json {
         return run.output.object(response);
     }

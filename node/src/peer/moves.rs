@@ -31,6 +31,8 @@ pub(super) struct Moves {
     under_way: BTreeSet<TimelineId>,
     /// When what a relay refuses may be offered there again.
     again: BTreeMap<(TimelineId, RelayKey), Monotonic>,
+    /// Relays that have no room for the word that the timeline leaves them; since the node started.
+    untold: BTreeMap<(TimelineId, RelayKey), RelayAddress>,
 }
 
 impl Moves {
@@ -74,6 +76,28 @@ impl Moves {
             self.again.insert((timeline, relay), at);
         }
         waits.is_none()
+    }
+
+    /// A relay has no room for the word that the timeline leaves it; whether that is new.
+    pub(super) fn note_untold(&mut self, timeline: TimelineId, relay: RelayAddress) -> bool {
+        let name = (timeline, relay.key);
+        self.untold.insert(name, relay).is_none()
+    }
+
+    /// It has the word after all, lost its log, or is to carry the timeline again.
+    pub(super) fn forget_untold(&mut self, timeline: TimelineId, relay: RelayKey) {
+        self.untold.remove(&(timeline, relay));
+    }
+
+    pub(super) fn is_untold(&self, timeline: TimelineId, relay: RelayKey) -> bool {
+        self.untold.contains_key(&(timeline, relay))
+    }
+
+    /// See [`Self::note_untold`].
+    pub(super) fn untold(&self, timeline: TimelineId) -> impl Iterator<Item = &RelayAddress> {
+        let all = self.untold.iter();
+        all.filter(move |((of, _), _)| *of == timeline)
+            .map(|(_, relay)| relay)
     }
 
     /// What was said last of a relay.
@@ -165,6 +189,7 @@ impl Peer {
             entry.relays.push(address.clone());
         }
         self.save_book()?;
+        self.moves.forget_untold(id, relay.key);
         // It may be one that was taken away.
         self.moves.goes_on(id);
         self.fetch_all(now, id, &[address])?;

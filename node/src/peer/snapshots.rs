@@ -9,7 +9,7 @@ use khlong_crdt::class::{Class, Cursor};
 use khlong_crdt::id::{ArrivalSeq, TimelineId};
 use khlong_document::timeline::Timeline;
 use khlong_document::timeline::page::PageAddress;
-use khlong_document::timeline::snapshot::Snapshot;
+use khlong_document::timeline::snapshot::{NoSnapshot, Snapshot};
 use khlong_store::batch::Batch;
 use khlong_store::engine::Durability;
 use khlong_store::error::StoreError;
@@ -145,10 +145,18 @@ impl Peer {
     }
 
     fn keep_snapshot(&mut self, timeline: &mut Timeline) -> Result<(), NodeError> {
-        let Some(snapshot) = timeline.snapshot() else {
-            return Ok(());
-        };
         let id = timeline.id();
+        let snapshot = match timeline.snapshot() {
+            Ok(snapshot) => snapshot,
+            Err(NoSnapshot::ForNow) => return Ok(()),
+            Err(reason @ NoSnapshot::PageTooLong { .. }) => {
+                // Said once: it is so at each attempt.
+                if self.without_snapshot.insert(id) {
+                    tracing::warn!(timeline = %id, %reason, "no snapshot is kept");
+                }
+                return Ok(());
+            }
+        };
         let rows = match self.seal_snapshot(id, &snapshot) {
             Ok(Some(rows)) => rows,
             Ok(None) => return Ok(()),
