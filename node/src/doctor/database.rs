@@ -12,7 +12,7 @@ use khlong_store::peek::Peek;
 use khlong_store::tables::cursors;
 use khlong_store::tables::named::{self, Named};
 
-use super::Finding;
+use super::{Finding, State};
 use crate::error::{ExitCode, NodeError};
 use crate::folder::STORE_FOLDER;
 use crate::peer::book::{BOOK_ROW, Book};
@@ -45,13 +45,17 @@ pub(super) fn check(home: &Path) -> Database {
             relays: None,
         };
     }
-    let mut opened = Peek::open(&store);
+    let mut found = look(&store);
     for _ in 1..ATTEMPTS {
-        if opened.is_err() {
-            opened = Peek::open(&store);
+        if found.finding.state == State::Problem {
+            found = look(&store);
         }
     }
-    let peek = match opened {
+    found
+}
+
+fn look(store: &Path) -> Database {
+    let peek = match Peek::open(store) {
         Ok(peek) => peek,
         Err(error) => {
             return Database {

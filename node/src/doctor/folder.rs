@@ -4,16 +4,19 @@ use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::folder;
 
-use super::Finding;
+use super::{Finding, State};
 use crate::api::Request;
 use crate::daemon::client::Client;
 use crate::error::ExitCode;
 use crate::folder::{KEY_FILE, STORE_FOLDER};
+
+/// Between two looks at who has the folder open.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a daemon may say nothing: it sends a sign of life every few seconds.
 const DAEMON_SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -70,8 +73,20 @@ fn foreign(check: &'static str, path: &Path, metadata: &Metadata) -> Option<Find
     })
 }
 
-/// Who has the folder open, and whether they answer.
-pub(super) async fn lock(home: &Path) -> Finding {
+/// Who has the folder open, and whether they answer. A command that ends, and a daemon that is
+/// just starting, are waited for as every other command waits: neither is anything wrong.
+pub(super) async fn lock(home: &Path, patience: Duration) -> Finding {
+    let begun = Instant::now();
+    loop {
+        let found = look_at_lock(home).await;
+        if found.state != State::Problem || begun.elapsed() >= patience {
+            return found;
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+}
+
+async fn look_at_lock(home: &Path) -> Finding {
     const CHECK: &str = "lock";
     let pid = match folder::holder(&home.join(STORE_FOLDER)) {
         Ok(None) => return Finding::ok(CHECK, "no process has the folder open"),

@@ -30,6 +30,11 @@ use crate::peer::IndexKey;
 /// What the writer gathers before it writes a segment.
 const WRITER_BYTES: usize = 32 * 1024 * 1024;
 
+/// Bytes that the files of an index may have together. They lie in memory while it is open, so this
+/// bounds both; at some 200 bytes a message it is enough for millions.
+pub const INDEX_BYTES_MAX: u64 = 512 * 1024 * 1024;
+const _: () = assert!(WRITER_BYTES as u64 * 4 <= INDEX_BYTES_MAX);
+
 /// Why an index cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
@@ -39,6 +44,12 @@ pub enum IndexError {
     /// The disk is full.
     #[error("the disk has no room for the search index; make room, then search again")]
     Full,
+    /// It has as many bytes as it may.
+    #[error("the search index has reached its limit of {limit} bytes; `khlong export` writes what it does not find")]
+    TooLarge {
+        /// [`INDEX_BYTES_MAX`].
+        limit: u64,
+    },
     /// Its folder cannot be used.
     #[error("the folder of the search index cannot be used")]
     Folder(#[source] io::Error),
@@ -82,7 +93,19 @@ impl Index {
     /// # Errors
     /// [`IndexError`].
     pub fn open(folder: &Path, key: &IndexKey) -> Result<Self, IndexError> {
-        let folder = SealedFolder::open(folder, key).map_err(IndexError::Folder)?;
+        Self::open_within(folder, key, INDEX_BYTES_MAX)
+    }
+
+    /// The same with another limit than [`INDEX_BYTES_MAX`]: for tests, which reach it soon.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn open_within(
+        folder: &Path,
+        key: &IndexKey,
+        bytes_max: u64,
+    ) -> Result<Self, IndexError> {
+        let folder = SealedFolder::open(folder, key, bytes_max).map_err(IndexError::Folder)?;
         let opened = Self::open_in(&folder);
         opened.map_err(|error| Self::error(&folder, &error))
     }
@@ -111,6 +134,11 @@ impl Index {
     fn error(folder: &SealedFolder, error: &TantivyError) -> IndexError {
         if folder.was_full() {
             return IndexError::Full;
+        }
+        if folder.was_over() {
+            return IndexError::TooLarge {
+                limit: folder.bytes_max(),
+            };
         }
         IndexError::Broken(error.to_string())
     }

@@ -9,7 +9,8 @@
 //! | `catch_up` | brings the index to where the node is, page by page |
 //!
 //! The index is a view in a folder beside the store, never the truth. It may be deleted at any
-//! time; one that is damaged, or of another version, is thrown away and built anew. It finds
+//! time; one that is damaged, or of another version, is thrown away and built anew. Where the disk
+//! is full, or it has reached its limit, it stays behind, a search says so, and messages go on. It finds
 //! messages; what is shown of them the node says, and what it no longer says is not shown.
 //!
 //! Why not a table of the store? Every commit would pay for the words of its messages, and a
@@ -81,6 +82,9 @@ pub struct Found {
     pub total: usize,
     /// Why the index had to be built anew, if it had.
     pub rebuilt: Option<String>,
+    /// Why the newest is missing, if it is: there was no room for it in the index.
+    #[serde(default)]
+    pub behind: Option<String>,
 }
 
 /// A message that was found.
@@ -165,7 +169,13 @@ impl Search {
         query: &Query,
     ) -> Result<Found, NodeError> {
         let session = self.session(node).await?;
-        let session = catch_up::catch_up(node, session).await?;
+        let (session, behind) = match catch_up::catch_up(node, session).await {
+            // Messages go on, and so does what was indexed.
+            Err(NodeError::Search(error @ (IndexError::Full | IndexError::TooLarge { .. }))) => {
+                (self.session(node).await?, Some(error.to_string()))
+            }
+            caught_up => (caught_up?, None),
+        };
         let (filter, sender) = filter(node, wanted).await?;
         let limit = wanted.limit.clamp(1, FOUND_MAX);
         let asked = query.clone();
@@ -182,7 +192,8 @@ impl Search {
             })
             .await?;
         drop(session);
-        shown(node, query, matches).await
+        let found = shown(node, query, matches).await?;
+        Ok(Found { behind, ..found })
     }
 
     /// Brings the index to where the node is.
@@ -332,5 +343,6 @@ async fn shown(node: &Node, query: &Query, matches: Matches) -> Result<Found, No
         hits,
         total: matches.total.saturating_sub(left_out),
         rebuilt: None,
+        behind: None,
     })
 }

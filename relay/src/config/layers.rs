@@ -111,8 +111,13 @@ impl Config {
         for file in [&mut relay.key_file, &mut policy.token_file] {
             *file = file.as_ref().map(|file| folder.join(file));
         }
-        if let (None, Some(file)) = (&relay.key, &relay.key_file) {
-            check_private(file)?;
+        for (key, value, file) in [
+            ("relay.key", &relay.key, &relay.key_file),
+            ("policy.token", &policy.token, &policy.token_file),
+        ] {
+            if let (None, Some(file)) = (value, file) {
+                check_private(key, file)?;
+            }
         }
         one_of(&mut relay.key, relay.key_file.as_deref(), "relay.key")?;
         one_of(
@@ -123,25 +128,30 @@ impl Config {
     }
 }
 
-/// As ssh does with its keys. A file that cannot be looked at is told by who reads it.
+/// As ssh does with its keys. Of a link, what it leads to counts: secrets are often mounted so. A
+/// file that cannot be looked at is told by who reads it.
 #[cfg(unix)]
-fn check_private(path: &Path) -> Result<(), ConfigError> {
-    use std::os::unix::fs::PermissionsExt as _;
+fn check_private(key: &'static str, path: &Path) -> Result<(), ConfigError> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     let Ok(metadata) = std::fs::metadata(path) else {
         return Ok(());
     };
+    let path = path.to_path_buf();
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
-        return Ok(());
+    if mode & 0o077 != 0 {
+        return Err(ConfigError::SecretFileOpen { key, path, mode });
     }
-    Err(ConfigError::KeyFileOpen {
-        path: path.to_path_buf(),
-        mode,
-    })
+    // The system's own word on who we are; root may read everything anyway.
+    let own = Path::new("/proc/self").metadata().map(|own| own.uid()).ok();
+    let owner = metadata.uid();
+    if own.is_some_and(|own| owner != own && owner != 0) {
+        return Err(ConfigError::SecretFileForeign { key, path, owner });
+    }
+    Ok(())
 }
 
 #[cfg(not(unix))]
-fn check_private(_path: &Path) -> Result<(), ConfigError> {
+fn check_private(_key: &'static str, _path: &Path) -> Result<(), ConfigError> {
     Ok(())
 }
 

@@ -112,7 +112,7 @@ impl Draft {
     /// under the other name goes.
     ///
     /// # Errors
-    /// [`BackupError::Exists`], [`BackupError::NoName`], [`BackupError::Io`], and
+    /// [`BackupError::Exists`], [`BackupError::NoName`], [`BackupError::NotOwn`], [`BackupError::Io`], and
     /// [`BackupError::Store`] while another process makes the same one.
     pub fn begin(target: &Path) -> Result<Self, BackupError> {
         if target.symlink_metadata().is_ok() {
@@ -124,7 +124,10 @@ impl Draft {
         let mut name = name.to_os_string();
         name.push(".partial");
         let partial = target.with_file_name(name);
+        // Before anything is written there, and once more when nobody else can take the name.
+        refuse_foreign(&partial)?;
         let lock = Folder::lock(&partial).map_err(BackupError::Store)?;
+        refuse_foreign(&partial)?;
         files::remove(&partial.join(STORE_FOLDER))?;
         for name in files::list(&partial)?
             .iter()
@@ -268,6 +271,30 @@ impl Drop for Draft {
             let _ = fs::remove_dir_all(&self.partial);
         }
     }
+}
+
+/// A folder that is there must be one that only this user can have filled: whoever made a link, or
+/// a folder that he may enter, would read the backup, or have another folder emptied.
+#[cfg(unix)]
+fn refuse_foreign(path: &Path) -> Result<(), BackupError> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let metadata = match path.symlink_metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(BackupError::io("look at", path)(error)),
+    };
+    // The system's own word on who we are; where there is none, only kind and mode are looked at.
+    let own = Path::new("/proc/self").metadata().map(|own| own.uid()).ok();
+    let is_closed = metadata.permissions().mode() & 0o077 == 0;
+    if metadata.is_dir() && is_closed && own.is_none_or(|own| own == metadata.uid()) {
+        return Ok(());
+    }
+    Err(BackupError::NotOwn(path.to_path_buf()))
+}
+
+#[cfg(not(unix))]
+fn refuse_foreign(_path: &Path) -> Result<(), BackupError> {
+    Ok(())
 }
 
 #[cfg(unix)]
