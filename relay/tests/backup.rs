@@ -383,7 +383,11 @@ fn a_backup_is_not_written_where_somebody_else_waits_for_it() {
     let is_refused = || {
         let refused = home.backup("create", &target);
         assert_eq!(code(&refused), 4, "{}", said(&refused));
-        assert!(said(&refused).contains("not this user's alone"), "{}", said(&refused));
+        assert!(
+            said(&refused).contains("not this user's alone"),
+            "{}",
+            said(&refused)
+        );
         assert!(!target.exists());
     };
     std::os::unix::fs::symlink(&elsewhere, &partial).unwrap();
@@ -408,5 +412,9 @@ fn a_backup_is_not_written_where_somebody_else_waits_for_it() {
     std::os::unix::fs::symlink(home.path("moved"), &manifest).unwrap();
     let refused = home.backup("verify", &target);
     assert_eq!(code(&refused), 9, "{}", said(&refused));
-    assert!(said(&refused).contains("it is no file"), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("it is no file"),
+        "{}",
+        said(&refused)
+    );
 }

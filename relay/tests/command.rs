@@ -173,7 +173,10 @@ fn a_token_that_others_can_read_is_refused_also_behind_a_link() {
     init(folder.path());
     let config = folder.path().join("relay.toml");
     let mut text_of = std::fs::read_to_string(&config).unwrap();
-    text_of = text_of.replace("[policy]\n", "[policy]\nopening = \"token\"\ntoken_file = \"link\"\n");
+    text_of = text_of.replace(
+        "[policy]\n",
+        "[policy]\nopening = \"token\"\ntoken_file = \"link\"\n",
+    );
     std::fs::write(&config, text_of).unwrap();
     let token = folder.path().join("opening.token");
     std::fs::write(&token, "12345\n").unwrap();
@@ -187,7 +190,10 @@ fn a_token_that_others_can_read_is_refused_also_behind_a_link() {
     let (code, said) = check();
     assert_eq!(code, Some(4), "{said}");
     let wanted = format!("chmod 600 {}", link.display());
-    assert!(said.contains("policy.token") && said.contains(&wanted), "{said}");
+    assert!(
+        said.contains("policy.token") && said.contains(&wanted),
+        "{said}"
+    );
     assert!(!said.contains("12345"), "{said}");
     std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
     let (code, said) = check();

@@ -13,6 +13,7 @@ use khlong_document::timeline::snapshot::{NoSnapshot, Snapshot};
 use khlong_store::batch::Batch;
 use khlong_store::engine::Durability;
 use khlong_store::error::StoreError;
+use khlong_store::limits::BATCH_BYTES_MAX;
 use khlong_store::tables::snapshots;
 use khlong_store::tables::timelines::{cursor_at, timeline_head};
 
@@ -28,6 +29,8 @@ pub struct SnapshotPace {
     pub due: u64,
     /// The same when the node stops.
     pub at_stop: u64,
+    /// Bytes after which what was gathered of one is committed.
+    pub commit_bytes: usize,
 }
 
 impl SnapshotPace {
@@ -35,6 +38,7 @@ impl SnapshotPace {
     pub const PRODUCTION: Self = Self {
         due: 4_096,
         at_stop: 64,
+        commit_bytes: BATCH_BYTES_MAX,
     };
 }
 
@@ -234,6 +238,11 @@ impl Peer {
                 self.store.commit(writes, Durability::Buffered)?;
                 batch = self.store.batch();
                 from = next;
+            }
+            if batch.bytes() >= self.pace.commit_bytes {
+                let writes = batch.into_writes();
+                self.store.commit(writes, Durability::Buffered)?;
+                batch = self.store.batch();
             }
         }
         let writes = batch.into_writes();

@@ -45,7 +45,9 @@ pub enum IndexError {
     #[error("the disk has no room for the search index; make room, then search again")]
     Full,
     /// It has as many bytes as it may.
-    #[error("the search index has reached its limit of {limit} bytes; `khlong export` writes what it does not find")]
+    #[error(
+        "the search index has reached its limit of {limit} bytes; `khlong export` writes what it does not find"
+    )]
     TooLarge {
         /// [`INDEX_BYTES_MAX`].
         limit: u64,
@@ -100,11 +102,7 @@ impl Index {
     ///
     /// # Errors
     /// [`IndexError`].
-    pub fn open_within(
-        folder: &Path,
-        key: &IndexKey,
-        bytes_max: u64,
-    ) -> Result<Self, IndexError> {
+    pub fn open_within(folder: &Path, key: &IndexKey, bytes_max: u64) -> Result<Self, IndexError> {
         let folder = SealedFolder::open(folder, key, bytes_max).map_err(IndexError::Folder)?;
         let opened = Self::open_in(&folder);
         opened.map_err(|error| Self::error(&folder, &error))

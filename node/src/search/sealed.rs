@@ -58,7 +58,10 @@ impl SealedFolder {
         // What a kill left half written.
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == HALF_WRITTEN) {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == HALF_WRITTEN)
+            {
                 fs::remove_file(path)?;
             }
         }
