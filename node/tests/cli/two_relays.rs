@@ -113,3 +113,35 @@ fn a_timeline_moves_away_from_a_relay_that_is_then_killed() {
     let plain = mali.run(&["timeline", "relay", "ls", &timeline]);
     assert!(plain.stdout.contains(&second.address) && !plain.stdout.contains("lacks"));
 }
+
+#[test]
+fn a_full_relay_is_left_and_whoever_took_it_away_is_told_who_needs_a_link() {
+    let (mut first, second) = (Relay::start(), Relay::start());
+    let mali = first.node("มะลิ");
+    let opened = mali.json(&["timeline", "new", "สองฝั่ง", "--wait", "stored"]);
+    let timeline = text(&opened["timeline"]["id"]);
+    mali.json(&["send", &timeline, "before it was full", "--wait", "stored"]);
+    first.restart_with("KHLONG_POLICY__TIMELINE_QUOTA", "1KiB");
+    let add = ["timeline", "relay", "add", &timeline, &second.address];
+    mali.json(&[&add[..], &["--wait", "stored"]].concat());
+    let moved = mali.json(&["timeline", "relay", "rm", &timeline, &first.address]);
+    assert_eq!(moved["untold"][0], first.address.as_str(), "{moved}");
+    let left = moved["relays"].as_array().unwrap();
+    assert!(
+        left.len() == 1 && left[0]["address"] == second.address.as_str(),
+        "{moved}"
+    );
+
+    // The same again, for a person to read, while a daemon remembers it.
+    mali.json(&["timeline", "relay", "add", &timeline, &first.address]);
+    let _daemon = mali.daemon();
+    let said = mali.run(&["timeline", "relay", "rm", &timeline, &first.address]);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    for said in [said, mali.run(&["timeline", "relay", "ls", &timeline])] {
+        let wanted = format!("{} has no room for the word", first.address);
+        assert!(said.stderr.contains(&wanted), "{}", said.stderr);
+        assert!(said.stdout.contains(&second.address), "{}", said.stdout);
+    }
+    first.kill();
+    assert_eq!(mali.bodies(&timeline), ["before it was full"]);
+}

@@ -6,8 +6,6 @@
 //! author by author. A relay that is new to the timeline gets a third one from whoever added
 //! it: what the others wrote. Nothing is copied into the outbox: the history is read where it lies.
 
-use std::collections::BTreeMap;
-
 mod cursor;
 mod row;
 
