@@ -86,6 +86,11 @@ impl Peer {
         if parting.has_heard || is_untold {
             self.note_asked_last(id, relay);
         }
+        if staying.is_empty() && parting.removal.is_none() {
+            tracing::warn!(timeline = %id, %relay, "every other relay was taken away meanwhile; this one stays");
+            self.end_parting(id, relay)?;
+            return Ok(false);
+        }
         if !self.one_holds(staying, id, &parting.ends) {
             return Ok(false);
         }

@@ -90,15 +90,30 @@ fn two_admins_move_a_timeline_to_different_relays_at_once() {
     world.assert_all_at(C, "lek", &sent);
 }
 
+/// One has heard of the other's word before it could say its own.
+#[test]
+fn an_admin_does_not_take_away_the_relay_that_another_one_leaves() {
+    each_takes_another_away(62, false);
+}
+
+/// Neither has heard of the other's word when it says its own.
 #[test]
 fn two_admins_who_each_take_another_relay_away_leave_one() {
-    let mut world = with_two_admins(62);
+    each_takes_another_away(67, true);
+}
+
+fn each_takes_another_away(seed: u64, is_ready: bool) {
+    let mut world = with_two_admins(seed);
     let all = ["mali", "mali's other", "som", "ton"];
     world.add_relay("mali", B);
     world.run_ms(30_000);
+    if is_ready {
+        // It has brought everything to the one that is to stay.
+        world.add_relay("mali's other", A);
+        world.run_ms(30_000);
+    }
     world.run_until_at(&all, &[A, B]);
     world.send("ton", "before");
-    // Neither has heard of the other's word when it says its own.
     world.take_relay_away("mali", A, false);
     world.take_relay_away("mali's other", B, false);
     world.send("som", "meanwhile");
@@ -140,7 +155,8 @@ fn of_four_relays_one_is_left_while_another_is_dead() {
     // It comes back, and has all that it missed; who was away finds the move at the first.
     world.start_relay(B);
     world.run_ms(60_000);
-    assert_eq!(world.carriers("mali")[0].lacking, 0);
+    let back = &world.carriers("mali")[0];
+    assert_eq!(back.lacking, 0, "{back:?} {:#?}", world.relays("mali"));
     world.start("som");
     for relay in [B, C, D] {
         world.heal("som", relay);
