@@ -7,7 +7,8 @@
 
 mod support;
 
-use std::process::Stdio;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
 
 use khlong_crdt::address::RelayAddress;
 use serde_json::Value;
@@ -199,15 +200,39 @@ fn a_token_that_others_can_read_is_refused_also_behind_a_link() {
     let (code, said) = check();
     assert_eq!(code, Some(0), "{said}");
 
-    match std::os::unix::fs::chown(&token, Some(12_345), None) {
+    // Of another user: root works for all of them, and nobody else does.
+    match std::os::unix::fs::chown(&token, Some(OTHER), None) {
         Ok(()) => {
             let (code, said) = check();
-            assert_eq!(code, Some(4), "{said}");
-            assert!(said.contains("12345; give it"), "{said}");
+            assert_eq!(code, Some(0), "root, {said}");
+            for path in [folder.path(), &config, &folder.path().join("relay.key")] {
+                std::os::unix::fs::chown(path, Some(USER), None).unwrap();
+            }
+            let mut command = Command::new(env!("CARGO_BIN_EXE_khlong-relay"));
+            command
+                .uid(USER)
+                .arg("--config")
+                .arg(&config)
+                .arg("config")
+                .arg("check");
+            match command.output() {
+                Ok(refused) => {
+                    let said = text(&refused.stderr);
+                    // It may not be read at all; who can read it is told why it will not do.
+                    assert!(matches!(refused.status.code(), Some(3 | 4)), "{said}");
+                    assert!(said.contains(&link.display().to_string()), "{said}");
+                }
+                Err(error) => {
+                    eprintln!("SKIPPED  another user: the program is out of reach ({error})")
+                }
+            }
         }
         Err(error) => eprintln!("SKIPPED  a foreign owner: only root can make one ({error})"),
     }
 }
+
+const USER: u32 = 12_345;
+const OTHER: u32 = 12_346;
 
 #[cfg(unix)]
 #[test]

@@ -9,7 +9,7 @@ use khlong_gateway::domains::books::payout::{
 use khlong_gateway::domains::books::reconciliation::{
     BANK_LINES_MAX, BankFile, PROBLEMS_MAX, REFERENCE_BYTES_MAX, RecordAnswer,
 };
-use khlong_gateway::domains::books::{BooksCommand, CloseAnswer, Day};
+use khlong_gateway::domains::books::{BooksCommand, CloseAnswer, Day, cursor, parse_cursor};
 use khlong_store::journal::JournalSeq;
 
 use crate::fuzzing::fuzz;
@@ -132,6 +132,7 @@ fn commands() -> Vec<Vec<u8>> {
         RecordAnswer::Recorded(recorded.0, recorded.1).encode(),
         FatesAnswer::Fates(vec![Fate::Posts(1), Fate::Voids(2), Fate::Waits]).encode(),
         FatesAnswer::UnknownBatch.encode(),
+        b"17-3".to_vec(),
     ]);
     commands
 }
@@ -142,6 +143,11 @@ fn command(bytes: &[u8]) {
     }
     if let Some(answer) = CloseAnswer::decode(bytes) {
         assert_eq!(answer.encode(), bytes, "one form");
+    }
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Some(place) = parse_cursor(text)
+    {
+        assert_eq!(parse_cursor(&cursor(place)), Some(place));
     }
     if let Some(answer) = ExportAnswer::decode(bytes) {
         assert_eq!(answer.encode(), bytes, "one form");

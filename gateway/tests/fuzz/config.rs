@@ -1,8 +1,11 @@
 //! A configuration file with anything in it.
 
 use std::path::Path;
+use std::time::Duration;
 
+use khlong_gateway::app::postgres::PostgresOptions;
 use khlong_gateway::config::{Config, Environment, Flags, example};
+use khlong_gateway::outbox::Secret;
 
 use crate::fuzzing::fuzz;
 
@@ -30,6 +33,12 @@ fn configs() -> Vec<Vec<u8>> {
         .map(|section| format!("[{section}"));
     let mut texts: Vec<Vec<u8>> = sections.map(String::into_bytes).collect();
     texts.extend([full.into_bytes(), example.into_bytes(), Vec::new()]);
+    let values = [
+        "postgres://khlong@db.example:5432/khlong?sslmode=require",
+        "host=/run/postgresql user=khlong dbname=khlong",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    ];
+    texts.extend(values.map(|value| value.as_bytes().to_vec()));
     texts
 }
 
@@ -40,6 +49,12 @@ fn config() -> impl Fn(&[u8]) {
         let Ok(text) = std::str::from_utf8(bytes) else {
             return;
         };
+        // What a value may hold.
+        let within = Duration::from_secs(1);
+        if let Err(error) = PostgresOptions::parse(text, None, None, within) {
+            assert!(!error.to_string().is_empty());
+        }
+        let _ = Secret::parse(text);
         let nothing = Environment::from_pairs([]);
         let said = match Config::parse(text, folder.path(), nothing, &Flags::default()) {
             Ok(config) => {

@@ -94,7 +94,7 @@ fn show_all(run: &Run, found: &Found, whole_ids: bool) -> Result<(), CliError> {
         ));
     }
     if let Some(reason) = &found.behind {
-        note(&format!("the newest may be missing: {reason}"));
+        note(&format!("not everything was looked through: {reason}"));
     }
     found
         .hits

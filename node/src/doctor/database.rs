@@ -1,6 +1,7 @@
 //! The database, read without opening it: its version, whether it is whole, which relays it knows.
 
 use std::path::Path;
+use std::time::Duration;
 
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::class::{Class, Cursor};
@@ -21,6 +22,8 @@ const CHECK: &str = "database";
 
 /// A process that writes meanwhile may remove a file that is about to be read.
 const ATTEMPTS: usize = 3;
+/// Until it has gone on.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What was found.
 pub(super) struct Database {
@@ -48,6 +51,7 @@ pub(super) fn check(home: &Path) -> Database {
     let mut found = look(&store);
     for _ in 1..ATTEMPTS {
         if found.finding.state == State::Problem {
+            std::thread::sleep(PAUSE);
             found = look(&store);
         }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::folder;
 
-use super::{Finding, State};
+use super::Finding;
 use crate::api::Request;
 use crate::daemon::client::Client;
 use crate::error::ExitCode;
@@ -57,8 +57,8 @@ pub(super) fn owner(home: &Path) -> Finding {
 }
 
 fn foreign(check: &'static str, path: &Path, metadata: &Metadata) -> Option<Finding> {
-    // The system's own word on who we are; where there is no such folder, only modes are looked at.
-    let own = Path::new("/proc/self").metadata().ok()?.uid();
+    // Where that is not known, only modes are looked at.
+    let own = folder::own_user()?;
     let found = metadata.uid();
     (found != own).then(|| {
         let says = format!(
@@ -77,13 +77,16 @@ fn foreign(check: &'static str, path: &Path, metadata: &Metadata) -> Option<Find
 /// just starting, are waited for as every other command waits: neither is anything wrong.
 pub(super) async fn lock(home: &Path, patience: Duration) -> Finding {
     let begun = Instant::now();
-    loop {
-        let found = look_at_lock(home).await;
-        if found.state != State::Problem || begun.elapsed() >= patience {
-            return found;
-        }
+    while begun.elapsed() < patience && has_silent_holder(home).await {
         tokio::time::sleep(LOCK_PAUSE).await;
     }
+    look_at_lock(home).await
+}
+
+/// Somebody has the folder open and there is no socket to ask at.
+async fn has_silent_holder(home: &Path) -> bool {
+    let is_held = matches!(folder::holder(&home.join(STORE_FOLDER)), Ok(Some(_)));
+    is_held && matches!(Client::connect(home).await, Ok(None))
 }
 
 async fn look_at_lock(home: &Path) -> Finding {

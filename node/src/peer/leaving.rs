@@ -82,8 +82,7 @@ impl Peer {
             self.end_parting(id, relay)?;
             return Ok(false);
         }
-        let is_untold = self.moves.is_untold(id, relay);
-        if parting.has_heard || is_untold {
+        if parting.has_heard || parting.is_full {
             self.note_asked_last(id, relay);
         }
         if staying.is_empty() && parting.removal.is_none() {
@@ -102,7 +101,8 @@ impl Peer {
         }
         // What it lacks of one's own may be what the word rests on.
         let has_heard = parting.has_heard && self.reoffers.get(relay, id).is_none();
-        let has_answered = has_heard || is_untold;
+        // An append that is on its way may have room after all.
+        let has_answered = has_heard || parting.is_full && !self.is_asked(relay);
         if parting.is_last || !has_answered || !self.is_read_to_its_end(id, relay) {
             return Ok(parting.is_last);
         }
@@ -139,6 +139,12 @@ impl Peer {
     fn is_read(&mut self, id: TimelineId, relay: RelayKey) -> bool {
         let live = self.links.get_mut(&relay).and_then(Link::live);
         live.is_some_and(|live| live.is_read(id))
+    }
+
+    /// Whether a relay owes the answer to an append.
+    fn is_asked(&mut self, relay: RelayKey) -> bool {
+        let live = self.links.get_mut(&relay).and_then(Link::live);
+        live.is_some_and(|live| live.in_flight.is_some())
     }
 
     /// Before the timeline is asked for on a connection.
@@ -233,7 +239,10 @@ impl Peer {
         if let Some(entry) = self.book.timelines.get_mut(&id.to_string()) {
             entry.parting.remove(&relay.to_string());
         }
-        self.moves.forget_untold(id, relay);
+        self.moves.forget_no_room(id, relay);
+        self.emit(Event::State {
+            timeline: id.to_string(),
+        });
         self.save_book()
     }
 
@@ -263,6 +272,7 @@ impl Peer {
             entry.remove_relay(relay);
         }
         self.save_book()?;
+        self.moves.forget_no_room(id, relay);
         let change = self.reoffers.remove(relay, id);
         self.with_batch(|batch| {
             change.write(batch)?;

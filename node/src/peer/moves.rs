@@ -17,6 +17,8 @@ use crate::error::NodeError;
 
 /// What a relay that stays refuses is offered there again after this, in milliseconds.
 const REFUSED_AGAIN_MS: u64 = 60_000;
+/// A relay that has had no room for so long is full, and not only busy with its disk, in milliseconds.
+const NO_ROOM_MS: u64 = 5_000;
 /// Relays that one timeline may have here while it goes from some to others.
 const CARRIERS_MAX: usize = 2 * INVITE_RELAYS_MAX;
 
@@ -31,8 +33,8 @@ pub(super) struct Moves {
     under_way: BTreeSet<TimelineId>,
     /// When what a relay refuses may be offered there again.
     again: BTreeMap<(TimelineId, RelayKey), Monotonic>,
-    /// Relays that have no room for the word that the timeline leaves them; since the node started.
-    untold: BTreeMap<(TimelineId, RelayKey), RelayAddress>,
+    /// Since when a relay has had no room for the word that the timeline leaves it.
+    no_room: BTreeMap<(TimelineId, RelayKey), Monotonic>,
 }
 
 impl Moves {
@@ -78,26 +80,21 @@ impl Moves {
         waits.is_none()
     }
 
-    /// A relay has no room for the word that the timeline leaves it; whether that is new.
-    pub(super) fn note_untold(&mut self, timeline: TimelineId, relay: RelayAddress) -> bool {
-        let name = (timeline, relay.key);
-        self.untold.insert(name, relay).is_none()
+    /// A relay has no room for the word that the timeline leaves it; whether it had none for
+    /// [`NO_ROOM_MS`] already.
+    pub(super) fn note_no_room(
+        &mut self,
+        now: Monotonic,
+        timeline: TimelineId,
+        relay: RelayKey,
+    ) -> bool {
+        let since = *self.no_room.entry((timeline, relay)).or_insert(now);
+        since.after_ms(NO_ROOM_MS) <= now
     }
 
-    /// It has the word after all, lost its log, or is to carry the timeline again.
-    pub(super) fn forget_untold(&mut self, timeline: TimelineId, relay: RelayKey) {
-        self.untold.remove(&(timeline, relay));
-    }
-
-    pub(super) fn is_untold(&self, timeline: TimelineId, relay: RelayKey) -> bool {
-        self.untold.contains_key(&(timeline, relay))
-    }
-
-    /// See [`Self::note_untold`].
-    pub(super) fn untold(&self, timeline: TimelineId) -> impl Iterator<Item = &RelayAddress> {
-        let all = self.untold.iter();
-        all.filter(move |((of, _), _)| *of == timeline)
-            .map(|(_, relay)| relay)
+    /// It has the word, lost its log, or is no longer to be left.
+    pub(super) fn forget_no_room(&mut self, timeline: TimelineId, relay: RelayKey) {
+        self.no_room.remove(&(timeline, relay));
     }
 
     /// What was said last of a relay.
@@ -186,10 +183,10 @@ impl Peer {
         let address = relay.to_string();
         if let Some(entry) = self.book.timelines.get_mut(&id.to_string()) {
             entry.apart.remove(&relay.key.to_string());
+            entry.untold.remove(&relay.key.to_string());
             entry.relays.push(address.clone());
         }
         self.save_book()?;
-        self.moves.forget_untold(id, relay.key);
         // It may be one that was taken away.
         self.moves.goes_on(id);
         self.fetch_all(now, id, &[address])?;

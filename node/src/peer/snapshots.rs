@@ -29,7 +29,8 @@ pub struct SnapshotPace {
     pub due: u64,
     /// The same when the node stops.
     pub at_stop: u64,
-    /// Bytes after which what was gathered of one is committed.
+    /// Bytes after which what was gathered of one is committed, at most [`BATCH_BYTES_MAX`], which is
+    /// what production has: less lets a test stand between two commits of a small one.
     pub commit_bytes: usize,
 }
 

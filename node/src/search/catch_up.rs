@@ -82,8 +82,12 @@ pub(crate) async fn keep_up(node: Node) {
             }
             Err(error) => {
                 tracing::warn!(error = %described(&error), "the search index is behind");
-                if let NodeError::Search(IndexError::Full | IndexError::TooLarge { .. }) = error {
-                    // Each attempt writes until there is no room again.
+                // It does not get smaller by itself.
+                if let NodeError::Search(IndexError::TooLarge { .. }) = error {
+                    return;
+                }
+                // Each attempt writes until there is no room again.
+                if let NodeError::Search(IndexError::Full) = error {
                     tokio::time::sleep(PAUSE_WITHOUT_ROOM).await;
                 }
             }

@@ -30,8 +30,9 @@ use crate::peer::IndexKey;
 /// What the writer gathers before it writes a segment.
 const WRITER_BYTES: usize = 32 * 1024 * 1024;
 
-/// Bytes that the files of an index may have together. They lie in memory while it is open, so this
-/// bounds both; at some 200 bytes a message it is enough for millions.
+/// Bytes that the files of an index may have together, but for lists and deletions: at some 200 bytes a
+/// message enough for millions. They lie in memory while it is open; a merge takes as much again while it
+/// lasts, and has no room any more from half of this on.
 pub const INDEX_BYTES_MAX: u64 = 512 * 1024 * 1024;
 const _: () = assert!(WRITER_BYTES as u64 * 4 <= INDEX_BYTES_MAX);
 
@@ -46,7 +47,7 @@ pub enum IndexError {
     Full,
     /// It has as many bytes as it may.
     #[error(
-        "the search index has reached its limit of {limit} bytes; `khlong export` writes what it does not find"
+        "the search index has reached its limit of {limit} bytes; `khlong export` writes everything"
     )]
     TooLarge {
         /// [`INDEX_BYTES_MAX`].
@@ -161,6 +162,7 @@ impl Index {
         mark: Mark,
         entries: &[Entry],
     ) -> Result<usize, IndexError> {
+        self.folder.forget_reasons();
         let put = self.try_put(page, mark, entries);
         self.checked(put)
     }
@@ -208,6 +210,7 @@ impl Index {
     /// # Errors
     /// As [`Self::put`].
     pub fn commit(&mut self) -> Result<(), IndexError> {
+        self.folder.forget_reasons();
         let committed = self.try_commit();
         self.checked(committed)
     }

@@ -7,7 +7,7 @@
 //! opened whole, and checked: what was damaged or exchanged is refused before anything is read from it.
 //!
 //! Nothing is synced: what a power cut damages does not open, and is built anew. All files together have
-//! a limit, which is also that of the memory that they take while they are open.
+//! a limit. They lie in memory while they are open, and one that is being written lies there twice.
 
 use std::fmt;
 use std::fs::{self, OpenOptions, Permissions};
@@ -74,6 +74,12 @@ impl SealedFolder {
         })
     }
 
+    /// What is begun now is told its own reasons.
+    pub(super) fn forget_reasons(&self) {
+        self.full.store(false, Ordering::Relaxed);
+        self.over.store(false, Ordering::Relaxed);
+    }
+
     pub(super) const fn bytes_max(&self) -> u64 {
         self.bytes_max
     }
@@ -124,7 +130,9 @@ impl SealedFolder {
     }
 
     fn write(&self, name: &Path, plain: &[u8]) -> io::Result<()> {
-        if self.bytes()?.saturating_add(plain.len() as u64) > self.bytes_max {
+        if !is_bookkeeping(name)
+            && self.bytes()?.saturating_add(plain.len() as u64) > self.bytes_max
+        {
             self.over.store(true, Ordering::Relaxed);
             return Err(io::ErrorKind::FileTooLarge.into());
         }
@@ -165,6 +173,16 @@ impl SealedFolder {
         }
         written.and_then(|()| fs::rename(&fresh, &target))
     }
+}
+
+/// Which segments there are and what of them is gone: small, and without it nothing could be
+/// deleted at the limit.
+fn is_bookkeeping(name: &Path) -> bool {
+    let is_deletion = name.extension().is_some_and(|extension| extension == "del");
+    let is_list = name
+        .extension()
+        .is_some_and(|extension| extension == "json");
+    is_deletion || is_list
 }
 
 impl Directory for SealedFolder {

@@ -238,7 +238,7 @@ fn a_folder_that_a_process_holds_which_answers_nothing() {
     finds_only(&mut command, "lock", 3, &[&pid, "end the process"]);
     // A command that ends, or a daemon that is just starting, is waited for.
     let ends = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_secs(2));
         drop(held);
     });
     assert_eq!(examine(&mut node.command()).0, 0);

@@ -131,7 +131,7 @@ fn messages_go_on_where_the_disk_of_the_index_is_full() {
         assert_eq!(said.code, 0, "{}", said.stderr);
         assert!(said.stdout.contains("boat at noon"), "{}", said.stdout);
         assert!(!said.stdout.contains("boat at nine"), "{}", said.stdout);
-        let told = "the newest may be missing: the disk has no room";
+        let told = "not everything was looked through: the disk has no room";
         assert!(said.stderr.contains(told), "{}", said.stderr);
         // With a daemon, whose index is behind all the time.
         let _daemon = node.daemon();

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::files;
 use super::{BackupError, FileEntry, MANIFEST_VERSION, Manifest, STORE_FOLDER};
 use crate::error::StoreError;
-use crate::folder::{Folder, LOCK_FILE};
+use crate::folder::{Folder, LOCK_FILE, own_user};
 use crate::identity::Committed;
 use crate::peek::Peek;
 use crate::store::Store;
@@ -125,9 +125,9 @@ impl Draft {
         name.push(".partial");
         let partial = target.with_file_name(name);
         // Before anything is written there, and once more when nobody else can take the name.
-        refuse_foreign(&partial)?;
+        let was_there = refuse_foreign(&partial, true)?;
         let lock = Folder::lock(&partial).map_err(BackupError::Store)?;
-        refuse_foreign(&partial)?;
+        refuse_foreign(&partial, was_there)?;
         files::remove(&partial.join(STORE_FOLDER))?;
         for name in files::list(&partial)?
             .iter()
@@ -275,26 +275,27 @@ impl Drop for Draft {
 
 /// A folder that is there must be one that only this user can have filled: whoever made a link, or
 /// a folder that he may enter, would read the backup, or have another folder emptied.
+/// Returns whether there is one. What this process has made need not be `closed`: some file systems
+/// keep no modes.
 #[cfg(unix)]
-fn refuse_foreign(path: &Path) -> Result<(), BackupError> {
+fn refuse_foreign(path: &Path, closed: bool) -> Result<bool, BackupError> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     let metadata = match path.symlink_metadata() {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(BackupError::io("look at", path)(error)),
     };
-    // The system's own word on who we are; where there is none, only kind and mode are looked at.
-    let own = Path::new("/proc/self").metadata().map(|own| own.uid()).ok();
     let is_closed = metadata.permissions().mode() & 0o077 == 0;
-    if metadata.is_dir() && is_closed && own.is_none_or(|own| own == metadata.uid()) {
-        return Ok(());
+    let is_own = own_user().is_none_or(|own| own == metadata.uid());
+    if metadata.is_dir() && is_own && (is_closed || !closed) {
+        return Ok(true);
     }
     Err(BackupError::NotOwn(path.to_path_buf()))
 }
 
 #[cfg(not(unix))]
-fn refuse_foreign(_path: &Path) -> Result<(), BackupError> {
-    Ok(())
+fn refuse_foreign(path: &Path, _closed: bool) -> Result<bool, BackupError> {
+    Ok(path.exists())
 }
 
 #[cfg(unix)]

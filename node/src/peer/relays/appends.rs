@@ -238,7 +238,7 @@ impl Peer {
         let Some(class) = self.outbox.class_at(place) else {
             return Ok(());
         };
-        self.note_no_room(relay, place.timeline, code);
+        self.queued_found_no_room(now, relay, place, code)?;
         let pause_ms = self.pause_for(now, relay, place.timeline, class, code, retry_after_ms);
         let entry = self.outbox.put_off(place, code, later(now, pause_ms));
         self.write_back(entry)
@@ -263,13 +263,14 @@ impl Peer {
         let offered = match in_flight {
             Some((_, Offered::Queued(offered))) => offered,
             Some((_, Offered::Again(portion))) => {
-                self.note_no_room(relay, portion.timeline, code);
+                let offered = (portion.timeline, portion.start);
+                self.portion_found_no_room(now, relay, offered, code)?;
                 Vec::new()
             }
             None => Vec::new(),
         };
         for place in &offered {
-            self.note_no_room(relay, place.timeline, code);
+            self.queued_found_no_room(now, relay, *place, code)?;
             let entry = self.outbox.put_off(*place, code, later(now, pause_ms));
             self.write_back(entry)?;
         }

@@ -1,7 +1,7 @@
 //! How far each relay that lost its log was offered again what it had: one cursor for each
 //! relay and timeline, in memory and in `node_state` (`store/KEYSPACE.md`).
 //!
-//! A cursor has two stages. First the keys and permissions of all members, in the order in
+//! A cursor has two stages, or three. First the keys and permissions of all members, in the order in
 //! which they arrived here: without them the relay takes nothing. Then one's own chains,
 //! author by author. A relay that is new to the timeline gets a third one from whoever added
 //! it: what the others wrote. Nothing is copied into the outbox: the history is read where it lies.

@@ -155,13 +155,11 @@ impl Peer {
                 refuses: self.refusing(relay, id).map(|code| code.to_string()),
             })
         };
-        let carriers = self.book.carriers_of(id);
-        let untold = self.moves.untold(id);
-        let untold = untold.filter(|it| !carriers.contains(&it.key));
+        let untold = entry.into_iter().flat_map(|entry| entry.untold.values());
         Response::Carriers {
             timeline: id.to_string(),
             relays: addresses.iter().filter_map(view).collect(),
-            untold: untold.map(ToString::to_string).collect(),
+            untold: untold.cloned().collect(),
         }
     }
 

@@ -106,7 +106,7 @@ fn a_relay_that_has_room_again_hears_of_it_and_is_read_anew() {
     world.set_free_bytes_at(A, Some(0));
     world.take_relay_away("mali", A, false);
     // Refused, and the network fails before it is asked anew.
-    for _ in 0..1_000 {
+    for _ in 0..60_000 {
         world.run_ms(1);
         if !world.is_connected_to("mali", A) {
             break;
@@ -145,4 +145,52 @@ fn a_full_relay_that_is_not_read_to_its_end_stays() {
     assert!(carriers.iter().any(|it| it.leaving), "{carriers:?}");
     world.take_relay_away("mali", A, true);
     assert!(world.is_only_at("mali", B));
+}
+
+#[test]
+fn a_disk_that_is_full_for_a_moment_hears_of_it() {
+    let mut world = at_two_relays(56);
+    world.set_free_bytes_at(A, Some(0));
+    world.take_relay_away("mali", A, false);
+    world.run_ms(5_000);
+    assert!(world.carriers("mali").iter().any(|it| it.leaving));
+    world.set_free_bytes_at(A, None);
+    world.run_until_moved(&["mali"]);
+    assert!(world.untold("mali").is_empty());
+    // Who knows that relay only reads there where the timeline is.
+    world.heal("som", B);
+    world.run_until_moved(&["som"]);
+}
+
+#[test]
+fn a_relay_that_takes_the_word_after_it_was_read_is_read_once_more() {
+    let mut world = at_two_relays(57);
+    let early = "stored before it was full";
+    world.slow_micros.insert(("mali", A), 40_000_000);
+    world.send("som", early);
+    world.run_ms(30);
+    world.set_free_bytes_at(A, Some(0));
+    world.take_relay_away("mali", A, false);
+    let before = world.connections_made();
+    while world.connections_made() == before {
+        world.run_ms(10);
+    }
+    world.run_ms(39_900);
+    while !world.bodies("mali").contains(&early.to_owned()) {
+        world.run_ms(1);
+    }
+    // It is read to its end, and the other one goes away before it has what came by that.
+    world.cut("mali", B);
+    world.run_ms(1_000);
+    world.cut("mali", A);
+    world.set_free_bytes_at(A, None);
+    world.send("som", "when there was room again");
+    world.run_ms(2_000);
+    world.stop("som");
+    world.slow_micros.insert(("mali", A), 5_000_000);
+    world.heal("mali", A);
+    world.heal("mali", B);
+    world.run_until_moved(&["mali"]);
+    assert!(world.untold("mali").is_empty());
+    world.assert_all_at_b("nok", &[early, "when there was room again"]);
 }

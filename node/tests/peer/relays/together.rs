@@ -154,7 +154,8 @@ fn of_four_relays_one_is_left_while_another_is_dead() {
 
     // It comes back, and has all that it missed; who was away finds the move at the first.
     world.start_relay(B);
-    world.run_ms(60_000);
+    // She finds out that her connection is dead by an answer that does not come.
+    world.run_ms(120_000);
     let back = &world.carriers("mali")[0];
     assert_eq!(back.lacking, 0, "{back:?} {:#?}", world.relays("mali"));
     world.start("som");
