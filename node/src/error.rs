@@ -192,7 +192,7 @@ impl NodeError {
             Self::Io { source, .. } | Self::Search(IndexError::Folder(source)) => {
                 ExitCode::of_io(source)
             }
-            Self::Search(IndexError::Full) => ExitCode::Full,
+            Self::Search(IndexError::Full | IndexError::TooLarge { .. }) => ExitCode::Full,
             Self::Search(IndexError::Broken(_)) => ExitCode::Failure,
             Self::KeyFile(error) => ExitCode::of_key_file(error),
             Self::Store(error) | Self::NotWritten(error) => ExitCode::of_store(error),

@@ -154,7 +154,11 @@ async fn a_snapshot_that_fails_leaves_the_answer_and_the_node_goes_on() {
     let disk = on_disk.disk.clone();
     let openings = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&openings);
-    let pace = SnapshotPace { due: 1, at_stop: 1 };
+    let pace = SnapshotPace {
+        due: 1,
+        at_stop: 1,
+        ..SnapshotPace::PRODUCTION
+    };
     let open: OpenPeer = Box::new(move |now| {
         counted.fetch_add(1, Ordering::SeqCst);
         on_disk.open(now).map(|peer| peer.with_snapshot_pace(pace))

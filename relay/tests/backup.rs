@@ -331,3 +331,90 @@ async fn rows_that_rotted_on_the_relays_disk_are_not_backed_up_as_if_they_were_w
     assert_eq!(code(&refused), 9, "{}", said(&refused));
     assert!(!target.exists());
 }
+
+/// Every file and folder in it, with itself.
+fn modes(folder: &Path) -> BTreeMap<PathBuf, u32> {
+    let mode = |path: &Path| path.symlink_metadata().unwrap().permissions().mode() & 0o777;
+    let mut found = BTreeMap::from([(folder.to_owned(), mode(folder))]);
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(modes(&path));
+        } else {
+            found.insert(path.clone(), mode(&path));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_backup_and_what_is_made_of_it_are_their_owners_alone_whatever_the_umask_says() {
+    let home = Home::init();
+    let target = home.path("backup");
+    let open_to_all = |arguments: &[&str], folder: &Path| {
+        let command = home.command(arguments);
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "umask 000; exec \"$@\"", "sh"]);
+        shell.arg(command.get_program()).args(command.get_args());
+        data(&shell.arg(folder).stdin(Stdio::null()).output().unwrap());
+    };
+    open_to_all(&["--json", "backup", "create"], &target);
+    let store = home.path("data");
+    std::fs::remove_dir_all(&store).unwrap();
+    open_to_all(&["--json", "backup", "restore"], &target);
+    let of_backup = modes(&target);
+    assert!(of_backup.len() > 5, "{of_backup:?}");
+    for (path, mode) in of_backup {
+        let wanted = if path.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode, wanted, "{}", path.display());
+    }
+    // RocksDB leaves the modes of its own files to the umask: nobody gets past the folder.
+    assert_eq!(modes(&store)[&store], 0o700);
+}
+
+#[test]
+fn a_backup_is_not_written_where_somebody_else_waits_for_it() {
+    let home = Home::init();
+    let target = home.path("backup");
+    let partial = home.path("backup.partial");
+    let elsewhere = home.path("elsewhere");
+    std::fs::create_dir_all(elsewhere.join("store")).unwrap();
+    std::fs::write(elsewhere.join("store/precious"), "kept").unwrap();
+    let is_refused = || {
+        let refused = home.backup("create", &target);
+        assert_eq!(code(&refused), 4, "{}", said(&refused));
+        assert!(
+            said(&refused).contains("not this user's alone"),
+            "{}",
+            said(&refused)
+        );
+        assert!(!target.exists());
+    };
+    std::os::unix::fs::symlink(&elsewhere, &partial).unwrap();
+    is_refused();
+    let kept = std::fs::read_to_string(elsewhere.join("store/precious")).unwrap();
+    assert_eq!(kept, "kept");
+    let count = std::fs::read_dir(&elsewhere).unwrap().count();
+    assert_eq!(count, 1, "nothing was written through the link");
+
+    std::fs::remove_file(&partial).unwrap();
+    std::fs::create_dir(&partial).unwrap();
+    std::fs::set_permissions(&partial, std::fs::Permissions::from_mode(0o755)).unwrap();
+    is_refused();
+    // What a killed attempt of one's own left is taken over.
+    std::fs::set_permissions(&partial, std::fs::Permissions::from_mode(0o700)).unwrap();
+    data(&home.backup("create", &target));
+    assert!(!partial.exists());
+
+    // Nor is a link in a backup followed: it is named as damage.
+    let manifest = target.join("store/COMMITTED");
+    std::fs::rename(&manifest, home.path("moved")).unwrap();
+    std::os::unix::fs::symlink(home.path("moved"), &manifest).unwrap();
+    let refused = home.backup("verify", &target);
+    assert_eq!(code(&refused), 9, "{}", said(&refused));
+    assert!(
+        said(&refused).contains("it is no file"),
+        "{}",
+        said(&refused)
+    );
+}

@@ -7,7 +7,8 @@
 
 mod support;
 
-use std::process::Stdio;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
 
 use khlong_crdt::address::RelayAddress;
 use serde_json::Value;
@@ -163,6 +164,87 @@ fn a_key_that_others_can_read_is_refused() {
     }
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert!(output(folder.path(), &["check"]).status.success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_token_that_others_can_read_is_refused_also_behind_a_link() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    init(folder.path());
+    let config = folder.path().join("relay.toml");
+    let mut text_of = std::fs::read_to_string(&config).unwrap();
+    text_of = text_of.replace(
+        "[policy]\n",
+        "[policy]\nopening = \"token\"\ntoken_file = \"link\"\n",
+    );
+    std::fs::write(&config, text_of).unwrap();
+    let token = folder.path().join("opening.token");
+    std::fs::write(&token, "12345\n").unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&token, &link).unwrap();
+    let check = || {
+        let said = output(folder.path(), &["check"]);
+        (said.status.code(), text(&said.stderr))
+    };
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, said) = check();
+    assert_eq!(code, Some(4), "{said}");
+    let wanted = format!("chmod 600 {}", link.display());
+    assert!(
+        said.contains("policy.token") && said.contains(&wanted),
+        "{said}"
+    );
+    assert!(!said.contains("12345"), "{said}");
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let (code, said) = check();
+    assert_eq!(code, Some(0), "{said}");
+
+    // Of another user: root works for all of them, and nobody else does.
+    match std::os::unix::fs::chown(&token, Some(OTHER), None) {
+        Ok(()) => {
+            let (code, said) = check();
+            assert_eq!(code, Some(0), "root, {said}");
+            for path in [folder.path(), &config, &folder.path().join("relay.key")] {
+                std::os::unix::fs::chown(path, Some(USER), None).unwrap();
+            }
+            let mut command = Command::new(env!("CARGO_BIN_EXE_khlong-relay"));
+            command
+                .uid(USER)
+                .arg("--config")
+                .arg(&config)
+                .arg("config")
+                .arg("check");
+            match command.output() {
+                Ok(refused) => {
+                    let said = text(&refused.stderr);
+                    // It may not be read at all; who can read it is told why it will not do.
+                    assert!(matches!(refused.status.code(), Some(3 | 4)), "{said}");
+                    assert!(said.contains(&link.display().to_string()), "{said}");
+                }
+                Err(error) => {
+                    eprintln!("SKIPPED  another user: the program is out of reach ({error})")
+                }
+            }
+        }
+        Err(error) => eprintln!("SKIPPED  a foreign owner: only root can make one ({error})"),
+    }
+}
+
+const USER: u32 = 12_345;
+const OTHER: u32 = 12_346;
+
+#[cfg(unix)]
+#[test]
+fn init_writes_no_key_through_a_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let elsewhere = folder.path().join("elsewhere");
+    let home = folder.path().join("relay");
+    std::fs::create_dir(&home).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, home.join("relay.key")).unwrap();
+    let refused = output(&home, &["init", "--host", "127.0.0.1"]);
+    assert!(!refused.status.success());
+    assert!(!elsewhere.exists(), "{}", text(&refused.stderr));
 }
 
 #[test]

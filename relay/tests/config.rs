@@ -196,6 +196,12 @@ fn size_back(text: &str) -> u64 {
 fn a_token_comes_from_its_key_its_file_or_the_environment_and_from_one_of_them_only() {
     let folder = folder_with_key();
     std::fs::write(folder.path().join("token"), "12345\n").unwrap();
+    #[cfg(unix)]
+    std::fs::set_permissions(
+        folder.path().join("token"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    )
+    .unwrap();
     let load = |text: &str, variables: &[(&str, &str)]| {
         parse_in(folder.path(), text, variables, &Flags::default())
     };

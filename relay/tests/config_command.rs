@@ -190,6 +190,12 @@ fn schema_and_loader_know_the_same_keys() {
     );
     let (folder, key) = folder();
     std::fs::write(folder.path().join("token"), TOKEN).unwrap();
+    #[cfg(unix)]
+    std::fs::set_permissions(
+        folder.path().join("token"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    )
+    .unwrap();
 
     // Each key of the schema, alone, with its default or what stands here.
     let samples = json!({

@@ -96,6 +96,19 @@ pub fn holder(path: &Path) -> Result<Option<u32>, StoreError> {
     }
 }
 
+/// The number of the user that this process runs as: the system's own word. `None` where it has none.
+#[must_use]
+pub fn own_user() -> Option<u32> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let own = Path::new("/proc/self").metadata().ok()?;
+        Some(own.uid())
+    }
+    #[cfg(not(unix))]
+    None
+}
+
 #[cfg(unix)]
 pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;

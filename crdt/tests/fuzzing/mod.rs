@@ -8,6 +8,21 @@
 //! The tests of every crate take this file by its path. What a target needs once for all its
 //! inputs (a folder, a server) is what its property captures.
 //!
+//! | bytes of | decoders | targets |
+//! |---|---|---|
+//! | peers | envelopes, auth-ops, receipts, proofs, cursors, addresses and links | `crdt`: `fuzz_envelope`, `_auth_body`, `_admission`, `_receipt`, `_proof`, `_cursor`, `_text`, `_address` |
+//! | peers | key-ops, manifests, wraps, sealed content, chunks, all that a member may seal | `crdt/document`: `fuzz_key_op`, `_manifest`, `_wrap_leaf`, `_sealed_ops`, `_parents`, `_content`, `_notice`, `_chunk`, `_member`, … |
+//! | peers | frames, lanes, streams, whole sessions | `sync`: `fuzz_frame`, `_lanes`, `_stream`, `_server`, `_client`; `relay`: `fuzz_append`, `_hub_frames` |
+//! | the disk | records, write sets, rows of every table, the side file | `store`: `fuzz_record`, `_write_set`, `_row`, `_side_file`; `node`: `fuzz_node_row`; `gateway`: `fuzz_gateway_row` (totals of days among them) |
+//! | the disk | secrets, key files, snapshots, search files | `crdt/document`: `fuzz_secrets`, `_user`, `_invite`, `_secret_file`, `_snapshot`; `node`: `fuzz_search_file` |
+//! | the disk, or a database | journal, commands, outcomes, notices, answers of the books | `gateway`: `fuzz_command`, `_kernel`, `_journal`, `_books_command` |
+//! | files | backups and their lists, configurations | `node`: `fuzz_backup`; `relay`: `fuzz_manifest`, `_config`; `gateway`: `fuzz_config` |
+//! | people and banks | chat exports, queries, Thai QR, slips, amounts, bank files, pain.002 | `node`: `fuzz_line`, `_irc`, `_telegram`, `_query`; `gateway`: `fuzz_payload`, `_slip`, `_l10n`, `_bank_file`, `_pain002` |
+//! | programs of this machine, HTTP | the daemon's socket, requests of HTTP | `node`: `fuzz_line_of_socket`, `_daemon`; `relay`: `fuzz_http`; `gateway`: `fuzz_http_body`, `_http_request` |
+//!
+//! Without one: rows as PostgreSQL's driver gives them (`gateway/src/app/postgres/rows.rs`), which only a
+//! server can make, and certificates, which rustls reads; of these we compare one prefix.
+//!
 //! Why not bolero, which has engines that are not blind: 0.13.5 to 0.13.7 (and their parts)
 //! want indexmap at exactly 2.11.2 where `toml` wants at least 2.13, and 0.13.4 takes another
 //! `toml`, `toml_edit` and `winnow`, which the programs use, back by several releases.

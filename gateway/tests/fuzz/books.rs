@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
-use khlong_gateway::domains::books::payout::{PAIN002_BYTES_MAX, StatusReport};
-use khlong_gateway::domains::books::reconciliation::{
-    BANK_LINES_MAX, BankFile, PROBLEMS_MAX, REFERENCE_BYTES_MAX,
+use khlong_crdt::time::UnixMillis;
+use khlong_gateway::domains::books::payout::{
+    ExportAnswer, Fate, FatesAnswer, PAIN002_BYTES_MAX, StatusReport,
 };
-use khlong_gateway::domains::books::{BooksCommand, CloseAnswer, Day};
+use khlong_gateway::domains::books::reconciliation::{
+    BANK_LINES_MAX, BankFile, PROBLEMS_MAX, REFERENCE_BYTES_MAX, RecordAnswer,
+};
+use khlong_gateway::domains::books::{BooksCommand, CloseAnswer, Day, cursor, parse_cursor};
+use khlong_store::journal::JournalSeq;
 
 use crate::fuzzing::fuzz;
 
@@ -120,6 +124,16 @@ fn commands() -> Vec<Vec<u8>> {
         ]
         .map(|answer| answer.encode()),
     );
+    let recorded = (JournalSeq(7), UnixMillis(1_795_500_000_000));
+    commands.extend([
+        ExportAnswer::Recorded(recorded.0, recorded.1).encode(),
+        ExportAnswer::OtherFile([7; 32]).encode(),
+        ExportAnswer::InBatch(1, 2).encode(),
+        RecordAnswer::Recorded(recorded.0, recorded.1).encode(),
+        FatesAnswer::Fates(vec![Fate::Posts(1), Fate::Voids(2), Fate::Waits]).encode(),
+        FatesAnswer::UnknownBatch.encode(),
+        b"17-3".to_vec(),
+    ]);
     commands
 }
 
@@ -128,6 +142,20 @@ fn command(bytes: &[u8]) {
         assert_eq!(command.encode(), bytes, "one form");
     }
     if let Some(answer) = CloseAnswer::decode(bytes) {
+        assert_eq!(answer.encode(), bytes, "one form");
+    }
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Some(place) = parse_cursor(text)
+    {
+        assert_eq!(parse_cursor(&cursor(place)), Some(place));
+    }
+    if let Some(answer) = ExportAnswer::decode(bytes) {
+        assert_eq!(answer.encode(), bytes, "one form");
+    }
+    if let Some(answer) = RecordAnswer::decode(bytes) {
+        assert_eq!(answer.encode(), bytes, "one form");
+    }
+    if let Some(answer) = FatesAnswer::decode(bytes) {
         assert_eq!(answer.encode(), bytes, "one form");
     }
 }

@@ -4,7 +4,7 @@ use khlong_gateway::domains::ledger::{
     AccountFlags, Failures, LEDGER_DOMAIN, LedgerCommand, totals,
 };
 use khlong_gateway::kernel::{
-    Housekeeping, KERNEL_DOMAIN, KernelError, Logic, Outcome, Rejection, replay, state_hash,
+    Housekeeping, KERNEL_DOMAIN, KernelError, Logic, Notice, Outcome, Rejection, replay, state_hash,
 };
 use khlong_store::engine::Durability;
 use khlong_store::engine::memory::MemoryDisk;
@@ -48,6 +48,11 @@ fn bodies() -> Vec<Vec<u8>> {
             n: 1,
         },
     ];
+    let notice = Notice {
+        topic: "books.day_closed".to_owned(),
+        data: r#"{"day":"2026-11-30"}"#.to_owned(),
+    };
+    bodies.push(notice.encode());
     let housekeeping = housekeeping.map(|command| command.encode());
     bodies.extend(housekeeping.map(|body| [&[KERNEL_DOMAIN][..], &body].concat()));
     bodies
@@ -64,6 +69,9 @@ fn body(bytes: &[u8]) {
         }
         if let Some(failures) = Failures::decode(body) {
             assert_eq!(failures.encode(), body, "one form");
+        }
+        if let Some(notice) = Notice::decode(body) {
+            assert_eq!(notice.encode(), body, "one form");
         }
         if let Some(outcome) = Outcome::decode(body) {
             assert_eq!(outcome.encode(), body, "one form");

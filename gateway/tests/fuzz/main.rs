@@ -10,6 +10,7 @@ mod books;
 #[path = "../http/client.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod client;
+mod config;
 #[path = "../fixture/mod.rs"]
 mod fixture;
 #[path = "../../../crdt/tests/fuzzing/mod.rs"]

@@ -289,6 +289,10 @@ pub enum Response {
         timeline: String,
         /// In the order in which they were added.
         relays: Vec<CarrierView>,
+        /// Relays that this node left and that had no room for the word of it, by address: who
+        /// knows no other relay of the timeline needs a new link.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        untold: Vec<String>,
     },
     /// Answer to [`Request::TimelineJoinEnd`] when the timeline was forgotten; else it is
     /// [`Response::Timeline`].

@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use khlong_crdt::address::SCHEME;
+
 use super::args::{Carrier, Patience, WaitFor};
 use super::error::CliError;
 use super::gate::{Gate, Listener};
+use super::output::note;
 use super::{Run, show};
 use crate::api::{CarrierView, Request, Response};
-use crate::error::NodeError;
+use crate::error::{ExitCode, NodeError};
 
 pub(super) async fn run(run: &Run, command: Carrier) -> Result<(), CliError> {
     match command {
@@ -39,7 +42,7 @@ pub(super) async fn run(run: &Run, command: Carrier) -> Result<(), CliError> {
             let change = Change {
                 // Whoever hears that it is done turns the relay off.
                 insists: !patience.offline(),
-                awaits: Awaits::Left,
+                awaits: Awaits::Left(relay.clone()),
                 request: Request::TimelineRelayRm {
                     timeline,
                     relay,
@@ -56,8 +59,8 @@ pub(super) async fn run(run: &Run, command: Carrier) -> Result<(), CliError> {
 enum Awaits {
     /// The relay at this address lacks nothing.
     Given(String),
-    /// No relay is being left.
-    Left,
+    /// No relay is being left; the one of this name was to be.
+    Left(String),
 }
 
 impl Awaits {
@@ -67,14 +70,14 @@ impl Awaits {
                 let mut named = relays.iter().filter(|view| view.address == *address);
                 named.all(|view| view.lacking == 0 && view.state == "connected")
             }
-            Self::Left => relays.iter().all(|view| !view.leaving),
+            Self::Left(_) => relays.iter().all(|view| !view.leaving),
         }
     }
 
     const fn name(&self) -> &'static str {
         match self {
             Self::Given(_) => "given to the relay",
-            Self::Left => "taken away",
+            Self::Left(_) => "taken away",
         }
     }
 
@@ -84,8 +87,8 @@ impl Awaits {
                 "the relay is added and is given the rest when it is reached; \
                  `khlong timeline relay ls` tells how much it lacks"
             }
-            Self::Left => {
-                "it stays as long as no other relay has everything, or it has not heard of it; this goes on by \
+            Self::Left(_) => {
+                "it stays as long as no other relay has everything, or it has neither heard of it nor said that it has no room; this goes on by \
                  itself, and `khlong timeline relay ls` tells how far it is, and which relay refuses something: \
                  let its operator take it, or add another relay. If the relay is gone for good, say --force"
             }
@@ -108,6 +111,18 @@ impl Change {
         gate.close().await;
         let (response, is_over) = changed?;
         shown(run, &response).map_err(CliError::after_writing)?;
+        if let (true, Awaits::Left(name)) = (is_over, &self.awaits)
+            && let Response::Carriers { relays, .. } = &response
+            && relays.iter().any(|view| is_called(view, name))
+        {
+            // Whoever turns it off now would turn off the timeline.
+            let message = format!(
+                "{name} stays: another admin has added it again, or has taken every other relay away; \
+                 see `khlong timeline relay ls`"
+            );
+            let exit_code = ExitCode::Failure as u8;
+            return Err(CliError::Refused { message, exit_code });
+        }
         if is_over || !self.insists {
             return Ok(());
         }
@@ -126,7 +141,10 @@ impl Change {
         let begun = Instant::now();
         let mut response = gate.ask(self.request.clone()).await?;
         loop {
-            let Response::Carriers { timeline, relays } = &response else {
+            let Response::Carriers {
+                timeline, relays, ..
+            } = &response
+            else {
                 return Err(CliError::Unexpected);
             };
             let is_over = self.awaits.is_over(relays);
@@ -141,6 +159,15 @@ impl Change {
     }
 }
 
+/// Whether a person who named a relay so may have meant this one.
+fn is_called(view: &CarrierView, name: &str) -> bool {
+    let bare = |address: &str| address.trim_start_matches(SCHEME).to_owned();
+    // It may be called by another address of the same key.
+    let named = bare(name);
+    let key = named.split('@').next().unwrap_or_default();
+    bare(&view.address).starts_with(key)
+}
+
 /// Until something happens, or time is up.
 async fn moved_on(listener: &mut Listener, left: Duration) -> Result<(), CliError> {
     match tokio::time::timeout(left, listener.next()).await {
@@ -150,9 +177,15 @@ async fn moved_on(listener: &mut Listener, left: Duration) -> Result<(), CliErro
 }
 
 fn shown(run: &Run, response: &Response) -> Result<(), CliError> {
-    let Response::Carriers { relays, .. } = response else {
+    let Response::Carriers { relays, untold, .. } = response else {
         return Err(CliError::Unexpected);
     };
+    for relay in untold {
+        note(&format!(
+            "{relay} has no room for the word that the timeline left it; \
+             who knows no other relay of it needs a new link: `khlong timeline invite`"
+        ));
+    }
     if run.output.json {
         return run.output.object(response);
     }

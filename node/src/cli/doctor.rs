@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::Run;
 use super::args::Cli;
 use super::error::CliError;
+use super::gate::LOCK_WAIT_MAX;
 use crate::doctor::{self, Examination, Finding};
 use crate::error::ExitCode;
 
@@ -30,6 +31,7 @@ pub(super) async fn run(run: &Run) -> Result<(), CliError> {
         home: run.home.clone(),
         passphrase_file: run.passphrase_file.clone(),
         settings,
+        patience: LOCK_WAIT_MAX.min(run.daemon_timeout),
         environment: std::env::vars_os()
             .filter_map(|(name, _)| name.into_string().ok())
             .collect(),

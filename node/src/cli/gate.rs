@@ -21,7 +21,7 @@ use crate::search::{Found, Wanted};
 
 /// How long a command waits for another one that has the folder open, if it is
 /// not less patient with a daemon.
-const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
+pub(super) const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Between two looks at the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);

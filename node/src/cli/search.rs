@@ -93,6 +93,9 @@ fn show_all(run: &Run, found: &Found, whole_ids: bool) -> Result<(), CliError> {
             "the search index was of no use and was built anew: {reason}"
         ));
     }
+    if let Some(reason) = &found.behind {
+        note(&format!("not everything was looked through: {reason}"));
+    }
     found
         .hits
         .iter()

@@ -1,6 +1,7 @@
 //! The database, read without opening it: its version, whether it is whole, which relays it knows.
 
 use std::path::Path;
+use std::time::Duration;
 
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::class::{Class, Cursor};
@@ -12,7 +13,7 @@ use khlong_store::peek::Peek;
 use khlong_store::tables::cursors;
 use khlong_store::tables::named::{self, Named};
 
-use super::Finding;
+use super::{Finding, State};
 use crate::error::{ExitCode, NodeError};
 use crate::folder::STORE_FOLDER;
 use crate::peer::book::{BOOK_ROW, Book};
@@ -21,6 +22,8 @@ const CHECK: &str = "database";
 
 /// A process that writes meanwhile may remove a file that is about to be read.
 const ATTEMPTS: usize = 3;
+/// Until it has gone on.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What was found.
 pub(super) struct Database {
@@ -45,13 +48,18 @@ pub(super) fn check(home: &Path) -> Database {
             relays: None,
         };
     }
-    let mut opened = Peek::open(&store);
+    let mut found = look(&store);
     for _ in 1..ATTEMPTS {
-        if opened.is_err() {
-            opened = Peek::open(&store);
+        if found.finding.state == State::Problem {
+            std::thread::sleep(PAUSE);
+            found = look(&store);
         }
     }
-    let peek = match opened {
+    found
+}
+
+fn look(store: &Path) -> Database {
+    let peek = match Peek::open(store) {
         Ok(peek) => peek,
         Err(error) => {
             return Database {

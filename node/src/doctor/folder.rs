@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::folder;
@@ -14,6 +14,9 @@ use crate::api::Request;
 use crate::daemon::client::Client;
 use crate::error::ExitCode;
 use crate::folder::{KEY_FILE, STORE_FOLDER};
+
+/// Between two looks at who has the folder open.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a daemon may say nothing: it sends a sign of life every few seconds.
 const DAEMON_SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -54,8 +57,8 @@ pub(super) fn owner(home: &Path) -> Finding {
 }
 
 fn foreign(check: &'static str, path: &Path, metadata: &Metadata) -> Option<Finding> {
-    // The system's own word on who we are; where there is no such folder, only modes are looked at.
-    let own = Path::new("/proc/self").metadata().ok()?.uid();
+    // Where that is not known, only modes are looked at.
+    let own = folder::own_user()?;
     let found = metadata.uid();
     (found != own).then(|| {
         let says = format!(
@@ -70,8 +73,23 @@ fn foreign(check: &'static str, path: &Path, metadata: &Metadata) -> Option<Find
     })
 }
 
-/// Who has the folder open, and whether they answer.
-pub(super) async fn lock(home: &Path) -> Finding {
+/// Who has the folder open, and whether they answer. A command that ends, and a daemon that is
+/// just starting, are waited for as every other command waits: neither is anything wrong.
+pub(super) async fn lock(home: &Path, patience: Duration) -> Finding {
+    let begun = Instant::now();
+    while begun.elapsed() < patience && has_silent_holder(home).await {
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+    look_at_lock(home).await
+}
+
+/// Somebody has the folder open and there is no socket to ask at.
+async fn has_silent_holder(home: &Path) -> bool {
+    let is_held = matches!(folder::holder(&home.join(STORE_FOLDER)), Ok(Some(_)));
+    is_held && matches!(Client::connect(home).await, Ok(None))
+}
+
+async fn look_at_lock(home: &Path) -> Finding {
     const CHECK: &str = "lock";
     let pid = match folder::holder(&home.join(STORE_FOLDER)) {
         Ok(None) => return Finding::ok(CHECK, "no process has the folder open"),

@@ -13,6 +13,7 @@ mod settings;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -30,6 +31,8 @@ pub struct Examination {
     pub settings: Vec<String>,
     /// Environment variables that are set.
     pub environment: Vec<String>,
+    /// How long another process may have the folder open without answering.
+    pub patience: Duration,
 }
 
 /// How a check ended.
@@ -118,7 +121,7 @@ impl fmt::Display for Finding {
 /// Looks at everything. Needs a tokio runtime; takes seconds where a relay is silent.
 pub async fn examine(what: &Examination) -> Vec<Finding> {
     let mut findings = vec![settings::check(what), folder::owner(&what.home)];
-    findings.push(folder::lock(&what.home).await);
+    findings.push(folder::lock(&what.home, what.patience).await);
     let Database { finding, relays } = database::check(&what.home);
     findings.push(finding);
     findings.push(folder::disk(&what.home));

@@ -15,6 +15,9 @@ pub(crate) const BOOK_ROW: &str = "book";
 /// Relays that one node may know.
 pub(crate) const RELAYS_MAX: usize = 16;
 
+/// Full relays that were left and are remembered, of one timeline: as many as it may name.
+const UNTOLD_MAX: usize = khlong_document::timeline::limits::CARRIERS_MAX;
+
 const VERSION: u32 = 1;
 
 /// The row.
@@ -78,6 +81,9 @@ pub(crate) struct TimelineEntry {
     /// By relay: the code with which it refused for good something that it was offered.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) refusing: BTreeMap<String, u32>,
+    /// Addresses of relays that were left and had no room for the word of it, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) untold: BTreeMap<String, String>,
 }
 
 /// An arrival of each class, by its number.
@@ -94,6 +100,9 @@ pub(crate) struct Parting {
     /// The relay that goes has signed for that, in the log of now.
     #[serde(default)]
     pub(crate) has_heard: bool,
+    /// It has no room for that, or for what that rests on.
+    #[serde(default)]
+    pub(crate) is_full: bool,
     /// It was read to its end since, and `ends` are of then.
     pub(crate) is_last: bool,
 }
@@ -111,6 +120,7 @@ impl TimelineEntry {
             given: BTreeMap::new(),
             parting: BTreeMap::new(),
             refusing: BTreeMap::new(),
+            untold: BTreeMap::new(),
         }
     }
 
@@ -126,9 +136,15 @@ impl TimelineEntry {
     /// Takes a relay out, with what was noted of it.
     pub(crate) fn remove_relay(&mut self, key: RelayKey) {
         let name = key.to_string();
+        let parting = self.parting.remove(&name);
+        if parting.is_some_and(|it| it.is_full)
+            && self.untold.len() < UNTOLD_MAX
+            && let Some(address) = self.relays.iter().find(|it| is_address_of(it, key))
+        {
+            self.untold.insert(name.clone(), address.clone());
+        }
         self.relays.retain(|relay| !is_address_of(relay, key));
         self.given.remove(&name);
-        self.parting.remove(&name);
         self.refusing.remove(&name);
     }
 }

@@ -1,6 +1,6 @@
 //! Making a node on a store, and opening one.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
 use khlong_crdt::address::RelayAddress;
@@ -133,6 +133,7 @@ impl Peer {
             moves: Moves::of_all(timelines.keys().copied()),
             timelines,
             unkept,
+            without_snapshot: BTreeSet::new(),
             restored,
             outbox,
             reoffers,

@@ -4,6 +4,7 @@
 //! relay that goes sign for the word. Only then it is read to its end once more, by asking for
 //! the timeline anew: an answer may overtake what was stored before it. What comes by that is
 //! brought, too, and nothing is left as long as the relay that stays has refused something.
+//! A relay without room cannot sign for the word. Its refusal says as much of what it had stored before.
 
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::class::Class;
@@ -62,7 +63,7 @@ impl Peer {
         Ok(is_under_way)
     }
 
-    fn parting(&self, id: TimelineId, relay: RelayKey) -> Option<Parting> {
+    pub(super) fn parting(&self, id: TimelineId, relay: RelayKey) -> Option<Parting> {
         let entry = self.book.timelines.get(&id.to_string())?;
         entry.parting.get(&relay.to_string()).cloned()
     }
@@ -81,8 +82,13 @@ impl Peer {
             self.end_parting(id, relay)?;
             return Ok(false);
         }
-        if parting.has_heard {
+        if parting.has_heard || parting.is_full {
             self.note_asked_last(id, relay);
+        }
+        if staying.is_empty() && parting.removal.is_none() {
+            tracing::warn!(timeline = %id, %relay, "every other relay was taken away meanwhile; this one stays");
+            self.end_parting(id, relay)?;
+            return Ok(false);
         }
         if !self.one_holds(staying, id, &parting.ends) {
             return Ok(false);
@@ -95,7 +101,9 @@ impl Peer {
         }
         // What it lacks of one's own may be what the word rests on.
         let has_heard = parting.has_heard && self.reoffers.get(relay, id).is_none();
-        if parting.is_last || !has_heard || !self.is_read_to_its_end(id, relay) {
+        // An append that is on its way may have room after all.
+        let has_answered = has_heard || parting.is_full && !self.is_asked(relay);
+        if parting.is_last || !has_answered || !self.is_read_to_its_end(id, relay) {
             return Ok(parting.is_last);
         }
         self.renew_invites(now, id)?;
@@ -133,6 +141,12 @@ impl Peer {
         live.is_some_and(|live| live.is_read(id))
     }
 
+    /// Whether a relay owes the answer to an append.
+    fn is_asked(&mut self, relay: RelayKey) -> bool {
+        let live = self.links.get_mut(&relay).and_then(Link::live);
+        live.is_some_and(|live| live.in_flight.is_some())
+    }
+
     /// Before the timeline is asked for on a connection.
     fn note_asked_last(&mut self, id: TimelineId, relay: RelayKey) {
         let live = self.links.get_mut(&relay).and_then(Link::live);
@@ -141,8 +155,8 @@ impl Peer {
         }
     }
 
-    /// Whether all is here that a relay had stored before it signed that the timeline goes. A
-    /// connection that asked before that is closed, and the next one asks after it.
+    /// Whether all is here that a relay had stored before it signed that the timeline goes, or
+    /// refused to for want of room. A connection that asked before that is closed, and the next one asks after it.
     fn is_read_to_its_end(&mut self, id: TimelineId, relay: RelayKey) -> bool {
         let Some(link) = self.links.get_mut(&relay) else {
             return false;
@@ -225,6 +239,10 @@ impl Peer {
         if let Some(entry) = self.book.timelines.get_mut(&id.to_string()) {
             entry.parting.remove(&relay.to_string());
         }
+        self.moves.forget_no_room(id, relay);
+        self.emit(Event::State {
+            timeline: id.to_string(),
+        });
         self.save_book()
     }
 
@@ -235,51 +253,6 @@ impl Peer {
     ) -> Result<(), NodeError> {
         let mut relays = relays.iter();
         relays.try_for_each(|relay| self.bring_whole(*relay, id))
-    }
-
-    /// A relay has signed for an envelope: it may be the word that the timeline leaves it.
-    pub(super) fn note_heard(
-        &mut self,
-        relay: RelayKey,
-        id: TimelineId,
-        envelope: &EnvelopeId,
-    ) -> Result<(), NodeError> {
-        let Some(parting) = self.parting(id, relay) else {
-            return Ok(());
-        };
-        if parting.has_heard || parting.removal != Some(envelope.to_string()) {
-            return Ok(());
-        }
-        let has_heard = true;
-        self.set_parting(
-            id,
-            relay,
-            Parting {
-                has_heard,
-                ..parting
-            },
-        )
-    }
-
-    /// A relay that is to go lost its log, and with it the word.
-    pub(super) fn forget_heard(
-        &mut self,
-        relay: RelayKey,
-        id: TimelineId,
-    ) -> Result<(), NodeError> {
-        let Some(parting) = self.parting(id, relay).filter(|it| it.has_heard) else {
-            return Ok(());
-        };
-        let (has_heard, is_last) = (false, false);
-        self.set_parting(
-            id,
-            relay,
-            Parting {
-                has_heard,
-                is_last,
-                ..parting
-            },
-        )
     }
 
     /// What is here of a timeline, up to its newest arrivals.
@@ -299,6 +272,7 @@ impl Peer {
             entry.remove_relay(relay);
         }
         self.save_book()?;
+        self.moves.forget_no_room(id, relay);
         let change = self.reoffers.remove(relay, id);
         self.with_batch(|batch| {
             change.write(batch)?;

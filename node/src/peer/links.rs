@@ -72,7 +72,8 @@ pub(crate) struct Live {
     pub(crate) subscribed: BTreeSet<TimelineId>,
     /// Those of them that the relay does not show.
     pub(crate) not_shown: BTreeSet<TimelineId>,
-    /// Those that were asked for here after the relay had signed that the timeline leaves it.
+    /// Those that were asked for here after the relay had signed that the timeline leaves it, or
+    /// had refused that for want of room.
     pub(crate) asked_last: BTreeSet<TimelineId>,
     /// The log that the relay named.
     pub(crate) log: Option<(LogId, u32)>,

@@ -150,6 +150,8 @@ pub struct Peer {
     timelines: BTreeMap<TimelineId, Timeline>,
     /// Envelopes that came since the last snapshot of each.
     unkept: BTreeMap<TimelineId, u64>,
+    /// Those of which none can be made for good; since the node started.
+    without_snapshot: BTreeSet<TimelineId>,
     restored: usize,
     /// Those that changed since it was last seen to what is owed there.
     owing: BTreeSet<TimelineId>,

@@ -9,10 +9,11 @@ use khlong_crdt::class::{Class, Cursor};
 use khlong_crdt::id::{ArrivalSeq, TimelineId};
 use khlong_document::timeline::Timeline;
 use khlong_document::timeline::page::PageAddress;
-use khlong_document::timeline::snapshot::Snapshot;
+use khlong_document::timeline::snapshot::{NoSnapshot, Snapshot};
 use khlong_store::batch::Batch;
 use khlong_store::engine::Durability;
 use khlong_store::error::StoreError;
+use khlong_store::limits::BATCH_BYTES_MAX;
 use khlong_store::tables::snapshots;
 use khlong_store::tables::timelines::{cursor_at, timeline_head};
 
@@ -28,6 +29,9 @@ pub struct SnapshotPace {
     pub due: u64,
     /// The same when the node stops.
     pub at_stop: u64,
+    /// Bytes after which what was gathered of one is committed, at most [`BATCH_BYTES_MAX`], which is
+    /// what production has: less lets a test stand between two commits of a small one.
+    pub commit_bytes: usize,
 }
 
 impl SnapshotPace {
@@ -35,6 +39,7 @@ impl SnapshotPace {
     pub const PRODUCTION: Self = Self {
         due: 4_096,
         at_stop: 64,
+        commit_bytes: BATCH_BYTES_MAX,
     };
 }
 
@@ -145,10 +150,18 @@ impl Peer {
     }
 
     fn keep_snapshot(&mut self, timeline: &mut Timeline) -> Result<(), NodeError> {
-        let Some(snapshot) = timeline.snapshot() else {
-            return Ok(());
-        };
         let id = timeline.id();
+        let snapshot = match timeline.snapshot() {
+            Ok(snapshot) => snapshot,
+            Err(NoSnapshot::ForNow) => return Ok(()),
+            Err(reason @ NoSnapshot::PageTooLong { .. }) => {
+                // Said once: it is so at each attempt.
+                if self.without_snapshot.insert(id) {
+                    tracing::warn!(timeline = %id, %reason, "no snapshot is kept");
+                }
+                return Ok(());
+            }
+        };
         let rows = match self.seal_snapshot(id, &snapshot) {
             Ok(Some(rows)) => rows,
             Ok(None) => return Ok(()),
@@ -226,6 +239,11 @@ impl Peer {
                 self.store.commit(writes, Durability::Buffered)?;
                 batch = self.store.batch();
                 from = next;
+            }
+            if batch.bytes() >= self.pace.commit_bytes {
+                let writes = batch.into_writes();
+                self.store.commit(writes, Durability::Buffered)?;
+                batch = self.store.batch();
             }
         }
         let writes = batch.into_writes();

@@ -18,6 +18,9 @@ const COMMIT_MESSAGES: usize = 10_000;
 /// Between two rounds of a daemon: each writes files.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// The same where there is no room for the index; a search tries at once.
+const PAUSE_WITHOUT_ROOM: Duration = Duration::from_secs(300);
+
 /// Until the index holds what the node showed when this began.
 pub(super) async fn catch_up(node: &Node, mut session: Session) -> Result<Session, NodeError> {
     let mut shown = BTreeMap::new();
@@ -79,6 +82,14 @@ pub(crate) async fn keep_up(node: Node) {
             }
             Err(error) => {
                 tracing::warn!(error = %described(&error), "the search index is behind");
+                // It does not get smaller by itself.
+                if let NodeError::Search(IndexError::TooLarge { .. }) = error {
+                    return;
+                }
+                // Each attempt writes until there is no room again.
+                if let NodeError::Search(IndexError::Full) = error {
+                    tokio::time::sleep(PAUSE_WITHOUT_ROOM).await;
+                }
             }
         }
         loop {

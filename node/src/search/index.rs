@@ -30,6 +30,12 @@ use crate::peer::IndexKey;
 /// What the writer gathers before it writes a segment.
 const WRITER_BYTES: usize = 32 * 1024 * 1024;
 
+/// Bytes that the files of an index may have together, but for lists and deletions: at some 200 bytes a
+/// message enough for millions. They lie in memory while it is open; a merge takes as much again while it
+/// lasts, and has no room any more from half of this on.
+pub const INDEX_BYTES_MAX: u64 = 512 * 1024 * 1024;
+const _: () = assert!(WRITER_BYTES as u64 * 4 <= INDEX_BYTES_MAX);
+
 /// Why an index cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
@@ -39,6 +45,14 @@ pub enum IndexError {
     /// The disk is full.
     #[error("the disk has no room for the search index; make room, then search again")]
     Full,
+    /// It has as many bytes as it may.
+    #[error(
+        "the search index has reached its limit of {limit} bytes; `khlong export` writes everything"
+    )]
+    TooLarge {
+        /// [`INDEX_BYTES_MAX`].
+        limit: u64,
+    },
     /// Its folder cannot be used.
     #[error("the folder of the search index cannot be used")]
     Folder(#[source] io::Error),
@@ -82,7 +96,15 @@ impl Index {
     /// # Errors
     /// [`IndexError`].
     pub fn open(folder: &Path, key: &IndexKey) -> Result<Self, IndexError> {
-        let folder = SealedFolder::open(folder, key).map_err(IndexError::Folder)?;
+        Self::open_within(folder, key, INDEX_BYTES_MAX)
+    }
+
+    /// The same with another limit than [`INDEX_BYTES_MAX`]: for tests, which reach it soon.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn open_within(folder: &Path, key: &IndexKey, bytes_max: u64) -> Result<Self, IndexError> {
+        let folder = SealedFolder::open(folder, key, bytes_max).map_err(IndexError::Folder)?;
         let opened = Self::open_in(&folder);
         opened.map_err(|error| Self::error(&folder, &error))
     }
@@ -112,6 +134,11 @@ impl Index {
         if folder.was_full() {
             return IndexError::Full;
         }
+        if folder.was_over() {
+            return IndexError::TooLarge {
+                limit: folder.bytes_max(),
+            };
+        }
         IndexError::Broken(error.to_string())
     }
 
@@ -135,6 +162,7 @@ impl Index {
         mark: Mark,
         entries: &[Entry],
     ) -> Result<usize, IndexError> {
+        self.folder.forget_reasons();
         let put = self.try_put(page, mark, entries);
         self.checked(put)
     }
@@ -182,6 +210,7 @@ impl Index {
     /// # Errors
     /// As [`Self::put`].
     pub fn commit(&mut self) -> Result<(), IndexError> {
+        self.folder.forget_reasons();
         let committed = self.try_commit();
         self.checked(committed)
     }

@@ -9,7 +9,8 @@
 //! | `catch_up` | brings the index to where the node is, page by page |
 //!
 //! The index is a view in a folder beside the store, never the truth. It may be deleted at any
-//! time; one that is damaged, or of another version, is thrown away and built anew. It finds
+//! time; one that is damaged, or of another version, is thrown away and built anew. Where the disk
+//! is full, or it has reached its limit, it stays behind, a search says so, and messages go on. It finds
 //! messages; what is shown of them the node says, and what it no longer says is not shown.
 //!
 //! Why not a table of the store? Every commit would pay for the words of its messages, and a
@@ -33,6 +34,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use khlong_crdt::id::MessageId;
 use khlong_crdt::time::UnixMillis;
@@ -40,7 +42,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use self::entry::{Filter, PageName};
-use self::index::{Index, IndexError, Matches};
+use self::index::{INDEX_BYTES_MAX, Index, IndexError, Matches};
 use self::query::Query;
 use self::snippet::Snippet;
 use crate::api::MessageView;
@@ -81,6 +83,9 @@ pub struct Found {
     pub total: usize,
     /// Why the index had to be built anew, if it had.
     pub rebuilt: Option<String>,
+    /// Why not everything that is here was looked through: there was no room for it in the index.
+    #[serde(default)]
+    pub behind: Option<String>,
 }
 
 /// A message that was found.
@@ -111,6 +116,9 @@ pub(crate) struct Search {
     /// Its guard goes along to the thread that works, so that [`Self::close`] waits for it
     /// even when who asked does not.
     state: Arc<Mutex<State>>,
+    /// It has reached its limit: nothing more is put into it before the next start, or before it
+    /// is built anew.
+    is_too_large: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -139,6 +147,7 @@ impl Search {
         Self {
             folder: home.join(SEARCH_FOLDER),
             state: Arc::default(),
+            is_too_large: Arc::default(),
         }
     }
 
@@ -165,7 +174,13 @@ impl Search {
         query: &Query,
     ) -> Result<Found, NodeError> {
         let session = self.session(node).await?;
-        let session = catch_up::catch_up(node, session).await?;
+        let (session, behind) = match self.caught_up(node, session).await {
+            // Messages go on, and so does what was indexed.
+            Err(NodeError::Search(error @ (IndexError::Full | IndexError::TooLarge { .. }))) => {
+                (self.session(node).await?, Some(error.to_string()))
+            }
+            caught_up => (caught_up?, None),
+        };
         let (filter, sender) = filter(node, wanted).await?;
         let limit = wanted.limit.clamp(1, FOUND_MAX);
         let asked = query.clone();
@@ -182,17 +197,31 @@ impl Search {
             })
             .await?;
         drop(session);
-        shown(node, query, matches).await
+        let found = shown(node, query, matches).await?;
+        Ok(Found { behind, ..found })
     }
 
     /// Brings the index to where the node is.
     pub(crate) async fn catch_up(&self, node: &Node) -> Result<(), NodeError> {
         let session = self.session(node).await?;
-        catch_up::catch_up(node, session).await.map(drop)
+        self.caught_up(node, session).await.map(drop)
+    }
+
+    async fn caught_up(&self, node: &Node, session: Session) -> Result<Session, NodeError> {
+        if self.is_too_large.load(Ordering::Relaxed) {
+            let limit = INDEX_BYTES_MAX;
+            return Err(NodeError::Search(IndexError::TooLarge { limit }));
+        }
+        let caught_up = catch_up::catch_up(node, session).await;
+        if let Err(NodeError::Search(IndexError::TooLarge { .. })) = caught_up {
+            self.is_too_large.store(true, Ordering::Relaxed);
+        }
+        caught_up
     }
 
     pub(crate) async fn discard(&self) -> Result<(), NodeError> {
         let mut state = Arc::clone(&self.state).lock_owned().await;
+        self.is_too_large.store(false, Ordering::Relaxed);
         if let State::Open(_) = &*state {
             *state = State::Shut;
         }
@@ -332,5 +361,6 @@ async fn shown(node: &Node, query: &Query, matches: Matches) -> Result<Found, No
         hits,
         total: matches.total.saturating_sub(left_out),
         rebuilt: None,
+        behind: None,
     })
 }

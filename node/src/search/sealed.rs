@@ -6,7 +6,8 @@
 //! Why not the memory map that tantivy comes with? It needs the plaintext on the disk. A file is
 //! opened whole, and checked: what was damaged or exchanged is refused before anything is read from it.
 //!
-//! Nothing is synced: what a power cut damages does not open, and is built anew.
+//! Nothing is synced: what a power cut damages does not open, and is built anew. All files together have
+//! a limit. They lie in memory while they are open, and one that is being written lies there twice.
 
 use std::fmt;
 use std::fs::{self, OpenOptions, Permissions};
@@ -27,14 +28,20 @@ use tantivy::directory::{
 
 const MAGIC: [u8; 8] = *b"khlsrch\x01";
 const NONCE_BYTES: usize = 24;
+/// What the name of a file that is being written ends with.
+const HALF_WRITTEN: &str = "new";
 
 /// A folder of sealed files: `magic and version 8 ‖ nonce 24 ‖ XChaCha20-Poly1305`, bound to the file's name.
 #[derive(Clone)]
 pub(super) struct SealedFolder {
     folder: PathBuf,
     cipher: Arc<XChaCha20Poly1305>,
+    /// Bytes that its files may have together.
+    bytes_max: u64,
     /// The disk had no room: said here, as tantivy hides the reason.
     full: Arc<AtomicBool>,
+    /// The files would have had more than they may.
+    over: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for SealedFolder {
@@ -45,14 +52,51 @@ impl fmt::Debug for SealedFolder {
 
 impl SealedFolder {
     /// Makes the folder if it is not there, for its owner alone.
-    pub(super) fn open(folder: &Path, key: &IndexKey) -> io::Result<Self> {
+    pub(super) fn open(folder: &Path, key: &IndexKey, bytes_max: u64) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+        // What a kill left half written.
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == HALF_WRITTEN)
+            {
+                fs::remove_file(path)?;
+            }
+        }
         Ok(Self {
             folder: folder.to_owned(),
             cipher: Arc::new(XChaCha20Poly1305::new(key.bytes().into())),
+            bytes_max,
             full: Arc::default(),
+            over: Arc::default(),
         })
+    }
+
+    /// What is begun now is told its own reasons.
+    pub(super) fn forget_reasons(&self) {
+        self.full.store(false, Ordering::Relaxed);
+        self.over.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) const fn bytes_max(&self) -> u64 {
+        self.bytes_max
+    }
+
+    pub(super) fn was_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// What its files have together.
+    fn bytes(&self) -> io::Result<u64> {
+        let mut bytes = 0_u64;
+        for entry in fs::read_dir(&self.folder)? {
+            // One that goes meanwhile takes nothing.
+            let length = entry?.metadata().map_or(0, |metadata| metadata.len());
+            bytes = bytes.saturating_add(length);
+        }
+        Ok(bytes)
     }
 
     pub(super) fn was_full(&self) -> bool {
@@ -86,6 +130,12 @@ impl SealedFolder {
     }
 
     fn write(&self, name: &Path, plain: &[u8]) -> io::Result<()> {
+        if !is_bookkeeping(name)
+            && self.bytes()?.saturating_add(plain.len() as u64) > self.bytes_max
+        {
+            self.over.store(true, Ordering::Relaxed);
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         let written = self.try_write(name, plain);
         if let Err(error) = &written
             && matches!(
@@ -110,15 +160,29 @@ impl SealedFolder {
         let sealed = sealed.map_err(|_| io::Error::other("too long to be sealed"))?;
         let target = self.folder.join(name);
         let mut fresh = target.clone().into_os_string();
-        fresh.push(".new");
+        fresh.push(".");
+        fresh.push(HALF_WRITTEN);
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = options.open(&fresh)?;
-        for part in [&MAGIC[..], &nonce, &sealed] {
-            file.write_all(part)?;
+        let mut parts = [&MAGIC[..], &nonce, &sealed].into_iter();
+        let written = parts.try_for_each(|part| file.write_all(part));
+        if written.is_err() {
+            // It would take the room that is missing.
+            let _ = fs::remove_file(&fresh);
         }
-        fs::rename(&fresh, &target)
+        written.and_then(|()| fs::rename(&fresh, &target))
     }
+}
+
+/// Which segments there are and what of them is gone: small, and without it nothing could be
+/// deleted at the limit.
+fn is_bookkeeping(name: &Path) -> bool {
+    let is_deletion = name.extension().is_some_and(|extension| extension == "del");
+    let is_list = name
+        .extension()
+        .is_some_and(|extension| extension == "json");
+    is_deletion || is_list
 }
 
 impl Directory for SealedFolder {

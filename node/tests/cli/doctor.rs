@@ -6,6 +6,7 @@ use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ed25519_dalek::SigningKey;
@@ -232,9 +233,44 @@ fn a_folder_that_a_process_holds_which_answers_nothing() {
     let node = well(&relay);
     let held = Folder::lock(&node.home().join(STORE_FOLDER)).unwrap();
     let pid = std::process::id().to_string();
-    finds_only(&mut node.command(), "lock", 3, &[&pid, "end the process"]);
-    drop(held);
+    let mut command = node.command();
+    command.env("KHLONG_DAEMON_TIMEOUT", "300ms");
+    finds_only(&mut command, "lock", 3, &[&pid, "end the process"]);
+    // A command that ends, or a daemon that is just starting, is waited for.
+    let ends = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(2));
+        drop(held);
+    });
     assert_eq!(examine(&mut node.command()).0, 0);
+    ends.join().unwrap();
+}
+
+#[test]
+fn a_daemon_that_is_busy_is_well() {
+    let relay = Relay::start();
+    let node = well(&relay);
+    let _daemon = node.daemon();
+    let is_done = AtomicBool::new(false);
+    let (is_done, node) = (&is_done, &node);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            let mut sent = 0;
+            while !is_done.load(Ordering::Relaxed) {
+                node.json(&["send", MARKET, &format!("busy {sent}"), "--wait", "none"]);
+                sent += 1;
+            }
+            sent
+        });
+        for _ in 0..8 {
+            let (code, checks) = examine(&mut node.command());
+            let says = text(&checks["lock"]["says"]);
+            assert!(says.ends_with("has the folder open and answers"), "{says}");
+            assert_eq!(code, 0, "{checks:#?}");
+        }
+        is_done.store(true, Ordering::Relaxed);
+        let sent = writer.join().unwrap();
+        assert!(sent >= 8, "it was idle: {sent}");
+    });
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod refusals;
 mod relay;
 mod relay_backup;
 mod search;
+mod search_room;
 mod setup;
 mod telegram;
 mod terminal;

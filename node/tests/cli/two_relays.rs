@@ -113,3 +113,58 @@ fn a_timeline_moves_away_from_a_relay_that_is_then_killed() {
     let plain = mali.run(&["timeline", "relay", "ls", &timeline]);
     assert!(plain.stdout.contains(&second.address) && !plain.stdout.contains("lacks"));
 }
+
+#[test]
+fn a_full_relay_is_left_and_whoever_took_it_away_is_told_who_needs_a_link() {
+    let (mut first, second) = (Relay::start(), Relay::start());
+    let mali = first.node("มะลิ");
+    let opened = mali.json(&["timeline", "new", "สองฝั่ง", "--wait", "stored"]);
+    let timeline = text(&opened["timeline"]["id"]);
+    mali.json(&["send", &timeline, "before it was full", "--wait", "stored"]);
+    first.restart_with("KHLONG_POLICY__TIMELINE_QUOTA", "1KiB");
+    let add = ["timeline", "relay", "add", &timeline, &second.address];
+    mali.json(&[&add[..], &["--wait", "stored"]].concat());
+    let remove = ["timeline", "relay", "rm", &timeline, &first.address];
+    let moved = mali.json(&[&remove[..], &["--timeout", "60s"]].concat());
+    assert_eq!(moved["untold"][0], first.address.as_str(), "{moved}");
+    let left = moved["relays"].as_array().unwrap();
+    assert!(
+        left.len() == 1 && left[0]["address"] == second.address.as_str(),
+        "{moved}"
+    );
+    first.kill();
+    // Another process remembers it, until the relay is added again.
+    let said = mali.run(&["timeline", "relay", "ls", &timeline]);
+    let wanted = format!("{} has no room for the word", first.address);
+    assert!(said.stderr.contains(&wanted), "{}", said.stderr);
+    assert!(said.stdout.contains(&second.address), "{}", said.stdout);
+    let again = ["timeline", "relay", "add", &timeline, &first.address];
+    let again = mali.json(&[&again[..], &["--wait", "none"]].concat());
+    assert!(again["untold"].is_null(), "{again}");
+    assert_eq!(mali.bodies(&timeline), ["before it was full"]);
+}
+
+#[test]
+fn who_waits_for_a_relay_to_go_is_told_that_it_stays() {
+    let (mut first, second) = (Relay::start(), Relay::start());
+    let mali = first.node("มะลิ");
+    let opened = mali.json(&["timeline", "new", "สองฝั่ง", "--wait", "stored"]);
+    let timeline = text(&opened["timeline"]["id"]);
+    let add = ["timeline", "relay", "add", &timeline];
+    mali.json(&[&add[..], &[&second.address, "--wait", "stored"]].concat());
+    let _daemon = mali.daemon();
+    first.kill();
+    std::thread::scope(|scope| {
+        let remove = ["timeline", "relay", "rm", &timeline, &first.address];
+        let waits = scope.spawn(|| mali.run(&[&remove[..], &["--timeout", "60s"]].concat()));
+        comes("it is being left", || {
+            let relays = mali.json(&["timeline", "relay", "ls", &timeline]);
+            relays["relays"][0]["leaving"] == true
+        });
+        mali.json(&[&add[..], &[&first.address, "--wait", "none"]].concat());
+        let said = waits.join().unwrap();
+        assert_eq!(said.code, 1, "{}", said.stderr);
+        assert!(said.stderr.contains("stays"), "{}", said.stderr);
+        assert!(said.stdout.contains(&first.address), "{}", said.stdout);
+    });
+}

@@ -12,7 +12,16 @@ use crate::border::at;
 use crate::disk::{NodeDisk, open_store};
 
 /// At each commit.
-const EACH: SnapshotPace = SnapshotPace { due: 1, at_stop: 1 };
+const EACH: SnapshotPace = SnapshotPace {
+    due: 1,
+    at_stop: 1,
+    ..SnapshotPace::PRODUCTION
+};
+/// The same, and each row of a snapshot in a commit of its own.
+const APART: SnapshotPace = SnapshotPace {
+    commit_bytes: 1,
+    ..EACH
+};
 
 fn open(node: &mut NodeDisk) -> Peer {
     node.open(at(0)).unwrap().with_snapshot_pace(EACH)
@@ -115,6 +124,63 @@ fn a_fault_of_any_commit_leaves_what_was_acknowledged() {
         }
     }
     assert!(kept >= 3, "some of them hit a snapshot");
+}
+
+/// A page of the new snapshot is on the disk, and the head is still the old one; or some pages are,
+/// and there is no head.
+#[test]
+fn a_fault_between_two_commits_of_one_snapshot_leaves_what_the_log_holds() {
+    let faults = [
+        Fault::SyncError { persisted: true },
+        Fault::SyncError { persisted: false },
+        Fault::TornCommit { kept_bytes: 40 },
+        Fault::NoSpace,
+        Fault::Stall,
+    ];
+    let (mut passed_over, mut taken) = (0, 0);
+    for fault in faults {
+        // Of each snapshot there are the page, the document of state, and the head.
+        for nth in 0..4 {
+            for (has_older, on_disk) in [
+                (false, 0),
+                (false, usize::MAX),
+                (true, 0),
+                (true, usize::MAX),
+            ] {
+                let mut node = NodeDisk::with_node("mali", nth);
+                let mut peer = begin(&mut node).with_snapshot_pace(APART);
+                let mut acknowledged = vec!["first".to_owned()];
+                send(&mut peer, "first");
+                peer.commit(at(0)).unwrap();
+                if has_older {
+                    peer.keep_due_snapshots().unwrap();
+                    acknowledged.push("second".to_owned());
+                    send(&mut peer, "second");
+                    peer.commit(at(0)).unwrap();
+                }
+                node.disk.inject_after(nth, fault);
+                let kept = peer.keep_due_snapshots();
+                drop(peer);
+                // All that was written before it is on the disk, or nothing of it.
+                node.disk.crash_torn(on_disk);
+                node.disk.forget_faults();
+                let started = open(&mut node);
+                match (started.restored(), kept.is_ok()) {
+                    (0, _) => passed_over += 1,
+                    (_, true) => taken += 1,
+                    // The older one, of which nothing was replaced; or the disk kept it and said no.
+                    (_, false) => {}
+                }
+                drop(started);
+                assert_eq!(
+                    told_after_a_start(&mut node),
+                    acknowledged,
+                    "{fault:?} {nth}"
+                );
+            }
+        }
+    }
+    assert!(passed_over > 0 && taken > 0, "{passed_over} {taken}");
 }
 
 /// What failed stays in memory only; it must not be kept behind the log's back.

@@ -127,7 +127,9 @@ impl CommandError {
         match self {
             Self::Logged(error) => error.exit_code(),
             // As the client says it of its own key file.
-            Self::Config(ConfigError::KeyFileOpen { .. }) => 4,
+            Self::Config(
+                ConfigError::SecretFileOpen { .. } | ConfigError::SecretFileForeign { .. },
+            ) => 4,
             Self::Config(_)
             | Self::LogLevel { .. }
             | Self::Exists { .. }

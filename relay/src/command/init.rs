@@ -145,7 +145,7 @@ key_file = "{KEY_FILE}"
 [policy]
 # Who may open timelines: "open" (everybody) or "token" (whoever shows the token).
 # opening = "open"
-# token_file = "opening.token"
+# token_file = "opening.token"     # closed to group and others, as the key
 # What one timeline may store.
 # timeline_quota = "1GiB"
 # While opening is "open": what all timelines together may store. Nobody else keeps the

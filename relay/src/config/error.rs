@@ -59,14 +59,26 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
-    /// The file of the relay's key is not its owner's alone: whoever reads it can pose as
-    /// this relay, so it may have been copied already.
-    #[error("{path}, the file of `relay.key`, is open to group or others (mode {mode:04o}); run `chmod 600 {path}`", path = path.display())]
-    KeyFileOpen {
+    /// The file of a secret is not its owner's alone: whoever reads it can pose as this relay, or
+    /// open timelines on it, so it may have been copied already.
+    #[error("{path}, the file of `{key}`, is open to group or others (mode {mode:04o}); run `chmod 600 {path}`", path = path.display())]
+    SecretFileOpen {
+        /// Of which secret.
+        key: &'static str,
         /// Which file.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+    },
+    /// The file of a secret belongs to somebody else, who can read and exchange it.
+    #[error("{path}, the file of `{key}`, belongs to user {owner}; give it to the user that runs the relay: `chown`", path = path.display())]
+    SecretFileForeign {
+        /// Of which secret.
+        key: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Number of its owner.
+        owner: u32,
     },
 }
 

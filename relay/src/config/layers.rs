@@ -1,10 +1,14 @@
 //! The layers of a configuration: which of them said what, and what they say together.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Format as _, Serialized, Toml};
+#[cfg(unix)]
+use khlong_store::folder::own_user;
 
 use super::check::host_in_address;
 use super::{Config, ConfigError, Environment, Flags, SecretText};
@@ -111,9 +115,6 @@ impl Config {
         for file in [&mut relay.key_file, &mut policy.token_file] {
             *file = file.as_ref().map(|file| folder.join(file));
         }
-        if let (None, Some(file)) = (&relay.key, &relay.key_file) {
-            check_private(file)?;
-        }
         one_of(&mut relay.key, relay.key_file.as_deref(), "relay.key")?;
         one_of(
             &mut policy.token,
@@ -123,26 +124,32 @@ impl Config {
     }
 }
 
-/// As ssh does with its keys. A file that cannot be looked at is told by who reads it.
+/// As ssh does with its keys. What was opened is looked at: of a link, what it leads to.
 #[cfg(unix)]
-fn check_private(path: &Path) -> Result<(), ConfigError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let Ok(metadata) = std::fs::metadata(path) else {
-        return Ok(());
-    };
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
-        return Ok(());
+fn check_private(key: &'static str, path: &Path, file: &File) -> Result<(), ConfigError> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let metadata = file.metadata().map_err(unreadable(key, path))?;
+    let (mode, owner) = (metadata.permissions().mode() & 0o777, metadata.uid());
+    let path = path.to_path_buf();
+    if mode & 0o077 != 0 {
+        return Err(ConfigError::SecretFileOpen { key, path, mode });
     }
-    Err(ConfigError::KeyFileOpen {
-        path: path.to_path_buf(),
-        mode,
-    })
+    // Whoever owns it can exchange it. Root works for the users of this machine.
+    let is_foreign = |own| own != 0 && owner != own && owner != 0;
+    if own_user().is_some_and(is_foreign) {
+        return Err(ConfigError::SecretFileForeign { key, path, owner });
+    }
+    Ok(())
 }
 
 #[cfg(not(unix))]
-fn check_private(_path: &Path) -> Result<(), ConfigError> {
+fn check_private(_key: &'static str, _path: &Path, _file: &File) -> Result<(), ConfigError> {
     Ok(())
+}
+
+fn unreadable(key: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> ConfigError {
+    let path = path.to_path_buf();
+    move |source| ConfigError::SecretFile { key, path, source }
 }
 
 /// A secret stands in its key or in the file beside it, never in both.
@@ -158,11 +165,12 @@ fn one_of(
             reason: format!("set either {key} or {key}_file, not both"),
         });
     }
-    let mut text = std::fs::read_to_string(file).map_err(|source| ConfigError::SecretFile {
-        key,
-        path: file.to_path_buf(),
-        source,
-    })?;
+    let mut opened = File::open(file).map_err(unreadable(key, file))?;
+    check_private(key, file, &opened)?;
+    let mut text = String::new();
+    opened
+        .read_to_string(&mut text)
+        .map_err(unreadable(key, file))?;
     text.truncate(text.trim_end_matches(['\r', '\n']).len());
     *value = Some(text.into());
     Ok(())

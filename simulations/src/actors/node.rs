@@ -15,7 +15,11 @@ use crate::kernel::seeds::Seeds;
 /// Inputs that share one commit: as the binary's driver.
 const BATCH_INPUTS_MAX: usize = 64;
 /// So often that devices of a few messages start from snapshots.
-const SNAPSHOT_PACE: SnapshotPace = SnapshotPace { due: 5, at_stop: 1 };
+const SNAPSHOT_PACE: SnapshotPace = SnapshotPace {
+    due: 5,
+    at_stop: 1,
+    ..SnapshotPace::PRODUCTION
+};
 /// Names the stream of a device's log id.
 const LOG_PURPOSE: &str = "node log";
 /// Lives of a copy are numbered from here on, so that it draws other random numbers.

@@ -9,7 +9,8 @@ use khlong_crdt::time::Monotonic;
 use rand::RngExt as _;
 
 use super::buffer::Copy;
-use super::executor::{Event, Moving, Passed, Run, ends};
+use super::executor::{Event, Run};
+use super::state::{Moving, Passed, ends};
 use super::{Given, Order, Transfer};
 use crate::kernel::SECOND;
 use crate::kernel::queue::EventClass;

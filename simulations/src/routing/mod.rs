@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`Router`] | the protocols and their one decision |
 //! | [`prophet`] | PRoPHET's delivery predictabilities |
-//! | [`executor`] | the event loop: contacts and outages; `bundles` beside it: transfers, buffers, deliveries |
+//! | [`executor`] | the event loop over `state`; `contacts` beside it: what begins and is cut off; `bundles`: transfers, buffers, deliveries |
 //! | [`check`] | whether a plan can be executed |
 //! | [`summary`] | the terms of the ONE's `MessageStatsReport` |
 //!
@@ -23,8 +23,10 @@ mod bits;
 mod buffer;
 mod bundles;
 pub mod check;
+mod contacts;
 pub mod executor;
 pub mod prophet;
+mod state;
 pub mod summary;
 
 use crate::units::{Size, Span};

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::files;
 use super::{BackupError, FileEntry, MANIFEST_VERSION, Manifest, STORE_FOLDER};
 use crate::error::StoreError;
-use crate::folder::{Folder, LOCK_FILE};
+use crate::folder::{Folder, LOCK_FILE, own_user};
 use crate::identity::Committed;
 use crate::peek::Peek;
 use crate::store::Store;
@@ -112,7 +112,7 @@ impl Draft {
     /// under the other name goes.
     ///
     /// # Errors
-    /// [`BackupError::Exists`], [`BackupError::NoName`], [`BackupError::Io`], and
+    /// [`BackupError::Exists`], [`BackupError::NoName`], [`BackupError::NotOwn`], [`BackupError::Io`], and
     /// [`BackupError::Store`] while another process makes the same one.
     pub fn begin(target: &Path) -> Result<Self, BackupError> {
         if target.symlink_metadata().is_ok() {
@@ -124,7 +124,10 @@ impl Draft {
         let mut name = name.to_os_string();
         name.push(".partial");
         let partial = target.with_file_name(name);
+        // Before anything is written there, and once more when nobody else can take the name.
+        let was_there = refuse_foreign(&partial, true)?;
         let lock = Folder::lock(&partial).map_err(BackupError::Store)?;
+        refuse_foreign(&partial, was_there)?;
         files::remove(&partial.join(STORE_FOLDER))?;
         for name in files::list(&partial)?
             .iter()
@@ -268,6 +271,31 @@ impl Drop for Draft {
             let _ = fs::remove_dir_all(&self.partial);
         }
     }
+}
+
+/// A folder that is there must be one that only this user can have filled: whoever made a link, or
+/// a folder that he may enter, would read the backup, or have another folder emptied.
+/// Returns whether there is one. What this process has made need not be `closed`: some file systems
+/// keep no modes.
+#[cfg(unix)]
+fn refuse_foreign(path: &Path, closed: bool) -> Result<bool, BackupError> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let metadata = match path.symlink_metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(BackupError::io("look at", path)(error)),
+    };
+    let is_closed = metadata.permissions().mode() & 0o077 == 0;
+    let is_own = own_user().is_none_or(|own| own == metadata.uid());
+    if metadata.is_dir() && is_own && (is_closed || !closed) {
+        return Ok(true);
+    }
+    Err(BackupError::NotOwn(path.to_path_buf()))
+}
+
+#[cfg(not(unix))]
+fn refuse_foreign(path: &Path, _closed: bool) -> Result<bool, BackupError> {
+    Ok(path.exists())
 }
 
 #[cfg(unix)]

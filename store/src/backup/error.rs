@@ -37,6 +37,11 @@ pub enum BackupError {
     /// The target names no folder, such as `/` or `..`.
     #[error("{path} is no name for a new folder", path = .0.display())]
     NoName(PathBuf),
+    /// Under the name of the draft lies what this user did not make, or others may look into.
+    #[error(
+        "{path} is there already and not this user's alone (a link, a file, or a folder that others own or may enter); remove it, or name a folder elsewhere", path = .0.display()
+    )]
+    NotOwn(PathBuf),
     /// The target lies in the folder that is backed up.
     #[error("{path} lies in the folder of the store; name a folder elsewhere, best on another disk", path = .0.display())]
     InsideStore(PathBuf),
@@ -126,6 +131,7 @@ impl BackupError {
             | Self::ClockBehind { .. }
             | Self::NoName(_)
             | Self::NotEmpty(_) => 3,
+            Self::NotOwn(_) => 4,
             Self::NoRoom { .. } => 7,
             Self::TooNew { .. } => 8,
             Self::Incomplete { .. }

@@ -189,6 +189,8 @@ pub struct Limits {
     /// [`PAGE_WAITING_MEMORY_MAX`]. Each replica's own: it decides what is read again, not
     /// what counts.
     pub page_waiting_memory: usize,
+    /// [`PAGE_UNPACKED_BYTES_MAX`], or less. Each replica's own, likewise.
+    pub page_unpacked_bytes: usize,
 }
 
 impl Limits {
@@ -201,6 +203,7 @@ impl Limits {
         page_author_ops: 16 * 1024,
         page_author_turn_bytes: 128 * 1024,
         page_waiting_memory: PAGE_WAITING_MEMORY_MAX,
+        page_unpacked_bytes: PAGE_UNPACKED_BYTES_MAX,
     };
 }
 

@@ -67,6 +67,11 @@ impl Shelved {
         }
     }
 
+    /// Bytes of its changes, unpacked, with what names their authors.
+    pub(crate) const fn unpacked_bytes(&self) -> usize {
+        self.unpacked_bytes
+    }
+
     /// For a snapshot: `packed length 4 ‖ packed ‖ unpacked length 4 ‖ applied 4 ‖ is begun 1 ‖
     /// hash 32 ‖ count 4 ‖ (author 32 ‖ messages 4)* ‖ count 4 ‖ message 16*`. None for a page that is not to be
     /// restored: too large, or incomplete for want of room.

@@ -47,6 +47,26 @@ impl From<Truncated> for SnapshotError {
     }
 }
 
+/// Why none is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoSnapshot {
+    /// It could not say all: while something is to be read again or found no room, where
+    /// somebody's handover gave way, where changes wait for a page that has not begun, where
+    /// keys are to be forgotten.
+    #[error("a snapshot could not say all that is here")]
+    ForNow,
+    /// A page holds too much; it only grows, so there will be none.
+    #[error("page {n} has {bytes} bytes, and a snapshot holds pages of up to {limit}: every start reads all envelopes", n = page.n)]
+    PageTooLong {
+        /// Which.
+        page: PageAddress,
+        /// What it holds, in bytes.
+        bytes: usize,
+        /// [`Limits::page_unpacked_bytes`](super::limits::Limits::page_unpacked_bytes).
+        limit: usize,
+    },
+}
+
 /// What a timeline is to be restored from. It holds plain text: its owner seals it.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -69,16 +89,16 @@ pub(super) struct Kept {
 }
 
 impl Timeline {
-    /// What is shown, to be kept; [`Self::note_saved`] once it is. None where a snapshot could
-    /// not say all: while something is to be read again or found no room, where somebody's
-    /// handover gave way, where changes wait for a page that has not begun, where keys are to
-    /// be forgotten.
-    pub fn snapshot(&mut self) -> Option<Snapshot> {
+    /// What is shown, to be kept; [`Self::note_saved`] once it is.
+    ///
+    /// # Errors
+    /// [`NoSnapshot`]; that is nobody's failure.
+    pub fn snapshot(&mut self) -> Result<Snapshot, NoSnapshot> {
         let keeps = self.history().is_some_and(|it| it != History::Ephemeral);
         let is_settled = keeps && !self.must_reread() && self.superseded.is_empty();
         let is_whole = self.receipts.is_whole() && self.parked.ids().is_some();
         if !is_settled || !is_whole || !self.pages.can_be_saved() {
-            return None;
+            return Err(NoSnapshot::ForNow);
         }
         let is_first = self.kept.pages.is_none();
         let mut pages = self.pages.save_changed()?;
@@ -91,8 +111,8 @@ impl Timeline {
                 .iter()
                 .map(|(address, bytes)| (*address, page_hash(bytes))),
         );
-        Some(Snapshot {
-            head: self.encode_head(&hashes)?,
+        Ok(Snapshot {
+            head: self.encode_head(&hashes).ok_or(NoSnapshot::ForNow)?,
             pages,
             is_whole: is_first,
         })

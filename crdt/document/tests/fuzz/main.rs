@@ -13,6 +13,7 @@ mod keys;
 mod member;
 mod membership;
 mod sealed;
+mod snapshot;
 #[path = "../timeline_room/mod.rs"]
 mod timeline_room;
 

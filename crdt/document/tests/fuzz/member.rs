@@ -118,6 +118,18 @@ fn honest_envelopes(program: &mut Timeline) -> Vec<VerifiedEnvelope> {
     written
 }
 
+/// All that was sent.
+pub(crate) fn everything() -> Vec<VerifiedEnvelope> {
+    let group = group();
+    [&group.common[..], &group.honest].concat()
+}
+
+/// Mali, before she has read anything.
+pub(crate) fn blank_mali() -> Timeline {
+    let group = group();
+    Timeline::with_limits(group.timeline, group.mali.clone(), SMALL)
+}
+
 /// What the honest program sealed, opened.
 pub(crate) fn plaintexts(kind: Kind) -> Vec<Vec<u8>> {
     let group = group();
@@ -259,7 +271,7 @@ fn read(group: &Group, envelopes: &[VerifiedEnvelope]) -> Timeline {
 }
 
 /// One after the other, and read again whenever that is asked for.
-fn receive(timeline: &mut Timeline, envelopes: &[VerifiedEnvelope]) {
+pub(crate) fn receive(timeline: &mut Timeline, envelopes: &[VerifiedEnvelope]) {
     for (place, envelope) in envelopes.iter().enumerate() {
         timeline.receive(envelope);
         if timeline.must_reread() {

@@ -151,7 +151,7 @@ impl Group {
 
     /// Whether the reader could keep one.
     pub(crate) fn keep(&mut self) -> bool {
-        let Some(snapshot) = self.members[READER].snapshot() else {
+        let Ok(snapshot) = self.members[READER].snapshot() else {
             return false;
         };
         self.members[READER].note_saved(&snapshot);

@@ -14,6 +14,8 @@ mod room;
 use khlong_crdt::admission::History;
 use khlong_document::timeline::Timeline;
 use khlong_document::timeline::draft::Draft;
+use khlong_document::timeline::limits::Limits;
+use khlong_document::timeline::snapshot::NoSnapshot;
 use proptest::prelude::*;
 
 use crate::group::{Group, NOW, READER, assert_same, text};
@@ -163,6 +165,31 @@ fn only_pages_that_changed_are_kept_again() {
     group.write(0, text("and one more".into(), None));
     group.deliver(group.sent.len() - 1);
     assert!(group.keep());
+    assert_same(&mut group.restart(), &mut group.read_all());
+}
+
+#[test]
+fn of_a_page_that_is_too_long_none_is_made_and_the_reason_is_told() {
+    let limits = Limits {
+        page_unpacked_bytes: 4 * 1024,
+        ..Limits::PRODUCTION
+    };
+    let mut group = Group::with_limits(History::Full, limits);
+    let mut told = None;
+    for n in 0..60 {
+        group.write(0, text(format!("{n}"), None));
+        group.deliver(group.sent.len() - 1);
+        match group.members[READER].snapshot() {
+            Ok(_) => assert!(told.is_none(), "it has room again: {told:?}"),
+            Err(NoSnapshot::PageTooLong { page, bytes, limit }) => {
+                assert!((page.n, limit) == (0, 4 * 1024) && bytes > limit);
+                assert!(told.replace(bytes).is_none_or(|before| before < bytes));
+            }
+            Err(reason @ NoSnapshot::ForNow) => panic!("{reason}"),
+        }
+    }
+    assert!(told.is_some());
+    // A start reads the envelopes.
     assert_same(&mut group.restart(), &mut group.read_all());
 }
 

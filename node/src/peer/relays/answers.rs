@@ -110,6 +110,7 @@ impl Peer {
                         && (has_stored || !reoffer.is_out_of_rounds());
                     let waits = has_round || is_own && self.has_no_place(timeline);
                     if code.is_retryable() || waits {
+                        self.portion_found_no_room(now, relay, (timeline, reoffer.at), code)?;
                         self.pause_for(now, relay, timeline, offered.class, code, retry_after_ms);
                         stop = Some((offered.before, code));
                         continue;

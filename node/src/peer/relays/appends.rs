@@ -238,6 +238,7 @@ impl Peer {
         let Some(class) = self.outbox.class_at(place) else {
             return Ok(());
         };
+        self.queued_found_no_room(now, relay, place, code)?;
         let pause_ms = self.pause_for(now, relay, place.timeline, class, code, retry_after_ms);
         let entry = self.outbox.put_off(place, code, later(now, pause_ms));
         self.write_back(entry)
@@ -261,9 +262,15 @@ impl Peer {
         // A portion is read again from where its cursor stands.
         let offered = match in_flight {
             Some((_, Offered::Queued(offered))) => offered,
-            Some((_, Offered::Again(_))) | None => Vec::new(),
+            Some((_, Offered::Again(portion))) => {
+                let offered = (portion.timeline, portion.start);
+                self.portion_found_no_room(now, relay, offered, code)?;
+                Vec::new()
+            }
+            None => Vec::new(),
         };
         for place in &offered {
+            self.queued_found_no_room(now, relay, *place, code)?;
             let entry = self.outbox.put_off(*place, code, later(now, pause_ms));
             self.write_back(entry)?;
         }

@@ -155,9 +155,11 @@ impl Peer {
                 refuses: self.refusing(relay, id).map(|code| code.to_string()),
             })
         };
+        let untold = entry.into_iter().flat_map(|entry| entry.untold.values());
         Response::Carriers {
             timeline: id.to_string(),
             relays: addresses.iter().filter_map(view).collect(),
+            untold: untold.cloned().collect(),
         }
     }
 

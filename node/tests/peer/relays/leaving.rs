@@ -7,7 +7,7 @@ use super::world::{A, B, C, World};
 
 impl World {
     /// A is gone for good; whoever comes now has only B, and finds these there.
-    fn assert_all_at_b(&mut self, newcomer: &'static str, bodies: &[&str]) {
+    pub(super) fn assert_all_at_b(&mut self, newcomer: &'static str, bodies: &[&str]) {
         self.kill_relay(A);
         let link = self.link("mali");
         assert!(!link.contains("a.test"), "{link}");
@@ -34,7 +34,7 @@ impl World {
 }
 
 /// Mali at A and B, som at A only.
-fn at_two_relays(seed: u64) -> World {
+pub(super) fn at_two_relays(seed: u64) -> World {
     let mut world = at_one_relay(seed, &["mali", "som", "nok"], &["som"]);
     world.cut("som", B);
     world.add_relay("mali", B);

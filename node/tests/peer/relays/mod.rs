@@ -2,7 +2,9 @@
 
 mod admission;
 mod failover;
+mod full;
 mod leaving;
 mod moving;
 mod people;
+mod together;
 mod world;

@@ -114,6 +114,16 @@ impl World {
         head.unwrap().envelopes
     }
 
+    /// The same; nothing where it carries none yet.
+    pub(super) fn texts_or_none_at(&self, relay: usize) -> u64 {
+        let all = timelines::timelines(self.store_at(relay)).unwrap();
+        if all.is_empty() {
+            0
+        } else {
+            self.texts_at(relay)
+        }
+    }
+
     /// In the order of the two relays.
     pub(super) fn relays(&mut self, name: &'static str) -> Vec<RelayView> {
         let Response::Relays { relays } = self.ask(name, Request::RelayLs) else {

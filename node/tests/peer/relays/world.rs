@@ -1,6 +1,7 @@
 //! Three relays, a few nodes, frames on their way, virtual time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
 
 use ed25519_dalek::SigningKey;
 use khlong_crdt::address::RelayAddress;
@@ -26,6 +27,8 @@ const DIAL_TIMEOUT_MICROS: u64 = 4_000_000;
 pub(super) const A: usize = 0;
 pub(super) const B: usize = 1;
 pub(super) const C: usize = 2;
+pub(super) const D: usize = 3;
+const RELAYS: [usize; 4] = [A, B, C, D];
 
 enum Parcel {
     Dial { to: usize, attempt: u64 },
@@ -74,7 +77,7 @@ impl World {
             micros: 0,
             order: 0,
             under_way: BTreeMap::new(),
-            relays: [0, 1, 2].map(machine).into(),
+            relays: [0, 1, 2, 3].map(machine).into(),
             people: BTreeMap::new(),
             connections: BTreeMap::new(),
             next_connection: 0,
@@ -82,7 +85,7 @@ impl World {
             slow_micros: BTreeMap::new(),
             appended: BTreeMap::new(),
         };
-        for relay in [A, B, C] {
+        for relay in RELAYS {
             world.start_relay(relay);
         }
         for name in names {
@@ -99,7 +102,7 @@ impl World {
     }
 
     pub(super) fn address(&self, relay: usize) -> String {
-        let host = ["a.test", "b.test", "c.test"][relay];
+        let host = ["a.test", "b.test", "c.test", "d.test"][relay];
         RelayAddress::new(self.key(relay), host, 4_747)
             .unwrap()
             .to_string()
@@ -129,6 +132,36 @@ impl World {
         self.connections.retain(|_, (_, of)| *of != relay);
     }
 
+    /// So much is free on a relay's disk; `None`: as much as it likes.
+    pub(super) fn set_free_bytes_at(&self, relay: usize, free: Option<u64>) {
+        self.relays[relay].disk.set_free_bytes(free);
+    }
+
+    /// Another device of the same user, made from a backup: it writes under an author key of its own.
+    pub(super) fn restore(&mut self, name: &'static str, copy: &'static str) {
+        let person = &self.people[name];
+        let target = Path::new(copy);
+        person.peer.as_ref().unwrap().checkpoint(target).unwrap();
+        let node = NodeDisk {
+            disk: person.node.disk.from_checkpoint(target).unwrap(),
+            name: person.node.name.clone(),
+            // No opening of the one has the entropy of one of the other.
+            openings: person.node.openings + 1_000,
+        };
+        let person = Person {
+            node,
+            peer: None,
+            wires: BTreeMap::new(),
+            attempts: 0,
+        };
+        self.people.insert(copy, person);
+        self.start(copy);
+        let now = self.now();
+        let peer = self.people.get_mut(copy).unwrap().peer.as_mut().unwrap();
+        peer.renew_authors(now).unwrap();
+        self.commit(copy);
+    }
+
     /// A node and a relay do not reach each other, and the node is told.
     pub(super) fn cut(&mut self, name: &'static str, relay: usize) {
         self.cut.insert((name, relay));
@@ -141,6 +174,10 @@ impl World {
 
     pub(super) fn connections_made(&self) -> u64 {
         self.next_connection
+    }
+
+    pub(super) fn is_connected_to(&self, name: &str, relay: usize) -> bool {
+        self.people[name].wires.contains_key(&relay)
     }
 
     pub(super) fn hang_up(&mut self, name: &'static str, relay: usize) {
@@ -234,7 +271,7 @@ impl World {
                 self.node_takes(name, vec![PeerInput::Timeout]);
             }
         }
-        for relay in [A, B, C] {
+        for relay in RELAYS {
             let deadline = self.relays[relay].hub.as_ref().and_then(Hub::next_deadline);
             if deadline.is_some_and(|at| at <= now) {
                 self.relay_takes(relay, HubInput::Timeout);
@@ -305,7 +342,7 @@ impl World {
     }
 
     fn index(&self, key: RelayKey) -> usize {
-        let mut relays = [A, B, C].into_iter();
+        let mut relays = RELAYS.into_iter();
         relays.find(|it| self.key(*it) == key).unwrap()
     }
 

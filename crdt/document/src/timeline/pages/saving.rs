@@ -12,7 +12,7 @@ use crate::timeline::limits::OPEN_PAGES_MAX;
 use crate::timeline::message::message_id;
 use crate::timeline::page::{Page, PageAddress};
 use crate::timeline::shelf::Shelved;
-use crate::timeline::snapshot::SnapshotError;
+use crate::timeline::snapshot::{NoSnapshot, SnapshotError};
 use crate::timeline::unshown::Unshown;
 
 impl Pages {
@@ -42,21 +42,32 @@ impl Pages {
         &self.unshown
     }
 
-    /// The pages that changed. None if one of them is not to be restored.
-    pub(crate) fn save_changed(&self) -> Option<BTreeMap<PageAddress, Vec<u8>>> {
+    /// The pages that changed.
+    ///
+    /// # Errors
+    /// One of them is not to be restored.
+    pub(crate) fn save_changed(&self) -> Result<BTreeMap<PageAddress, Vec<u8>>, NoSnapshot> {
         let mut saved = BTreeMap::new();
         for address in &self.changed {
-            let slot = self.slots.get(address)?;
+            let slot = self.slots.get(address).ok_or(NoSnapshot::ForNow)?;
             if !slot.is_begun() {
                 continue;
             }
             let bytes = match slot {
-                Slot::Open(page) => self.pack(address, page).encode()?,
-                Slot::Shelved(shelved) => shelved.encode()?,
+                Slot::Open(page) => self.save(*address, &self.pack(address, page))?,
+                Slot::Shelved(shelved) => self.save(*address, shelved)?,
             };
             saved.insert(*address, bytes);
         }
-        Some(saved)
+        Ok(saved)
+    }
+
+    fn save(&self, page: PageAddress, shelved: &Shelved) -> Result<Vec<u8>, NoSnapshot> {
+        let (bytes, limit) = (shelved.unpacked_bytes(), self.limits().page_unpacked_bytes);
+        if bytes > limit {
+            return Err(NoSnapshot::PageTooLong { page, bytes, limit });
+        }
+        shelved.encode().ok_or(NoSnapshot::ForNow)
     }
 
     /// A page, packed; with the messages in it, for the next snapshot, if it changed.
