@@ -5,6 +5,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use khlong_crdt::time::{Monotonic, Now, UnixMillis};
 
+use crate::kernel::{Doubt, Kernel, KernelError};
+
 /// What the driver asks for the time of day, and for how long its own commands pause.
 pub type DriverClock = Arc<dyn Fn() -> Now + Send + Sync>;
 
@@ -37,4 +39,26 @@ impl Clock {
             wall: UnixMillis(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)),
         }
     }
+}
+
+/// The first reading of the clock; what is odd about it is for whoever reads the log.
+pub(super) fn begin(kernel: &mut Kernel, now: UnixMillis, accept: bool) -> Result<(), KernelError> {
+    if accept {
+        return kernel.accept_time(now);
+    }
+    match kernel.begin_time(now)? {
+        None => {}
+        Some(Doubt::Alone) => tracing::info!(
+            "the journal is empty, so nothing tells whether the clock is right: look at it before the first command"
+        ),
+        Some(Doubt::Ahead(millis)) => tracing::warn!(
+            hours = millis / 3_600_000,
+            "the clock is so far ahead of the last entry; if the gateway was not without commands for so long, stop it and set the clock right: the next command moves time for good"
+        ),
+        Some(Doubt::Behind(millis)) => tracing::warn!(
+            seconds = millis / 1_000,
+            "the clock is so far behind the last entry: time stands still until it has passed that"
+        ),
+    }
+    Ok(())
 }

@@ -387,6 +387,7 @@ fn refusal(error: &KernelError) -> AskError {
         | KernelError::Journal(_)
         | KernelError::Broken
         | KernelError::Behind { .. }
+        | KernelError::Gone { .. }
         | KernelError::OtherJournal { .. }
         | KernelError::NoJournal
         | KernelError::Domains { .. }

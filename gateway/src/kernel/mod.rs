@@ -20,10 +20,13 @@ mod idempotency;
 mod outbox;
 mod outcome;
 mod replay;
+mod snapshot;
 mod state_hash;
 mod views;
 
-pub use clock::{BEHIND_MS_MAX, IDLE_MS_MAX, JUMP_MS_MAX};
+pub use clock::{
+    BEHIND_MS_MAX, Doubt, EARLIEST_MS, IDLE_MS_MAX, JUMP_MS_MAX, QUIET_MS_MAX, STILL_MS_MAX,
+};
 pub use command::{
     BODY_BYTES_MAX, Command, Decided, HEADER_BYTES_MAX, KERNEL_CALLER, Logic, NAME_BYTES_MAX,
 };
@@ -40,6 +43,7 @@ pub use outbox::{
 };
 pub use outcome::{OUTCOME_BYTES_MAX, Outcome, Rejection};
 pub use replay::replay;
+pub use snapshot::adopt;
 pub use state_hash::state_hash;
 pub use views::{Applied, check as check_views};
 
@@ -366,7 +370,7 @@ impl Kernel {
                     Some(receipt)
                 }
                 Err(error) => {
-                    let error = KernelError::from_journal(error);
+                    let error = self.what_stopped(error);
                     self.broken |= error.is_fatal();
                     return Err(error);
                 }
@@ -374,6 +378,34 @@ impl Kernel {
         };
         self.released.append(&mut self.waiting);
         Ok(receipt)
+    }
+
+    /// Another head than the commands were decided on: one that goes on from it is another
+    /// gateway's; else the database was put back, emptied or exchanged, and no start goes on.
+    fn what_stopped(&mut self, error: JournalError) -> KernelError {
+        let applied = self.durable.seq.0;
+        if !self.journal.is_shared() {
+            return KernelError::from_journal(error);
+        }
+        match error {
+            JournalError::Missing => return KernelError::Gone { applied },
+            JournalError::Moved { .. } => {}
+            JournalError::Store(_)
+            | JournalError::Exists
+            | JournalError::NotKept(_)
+            | JournalError::Elsewhere { .. }
+            | JournalError::TooLarge { .. }
+            | JournalError::Broken { .. } => return KernelError::from_journal(error),
+        }
+        match self.journal.head(&self.store) {
+            Ok(None) => KernelError::Gone { applied },
+            Ok(Some(head)) if head.id != self.durable.id => KernelError::OtherJournal { applied },
+            Ok(Some(Head { seq, .. })) if seq.0 < applied => KernelError::Behind {
+                applied,
+                head: seq.0,
+            },
+            Ok(Some(_)) | Err(_) => KernelError::from_journal(error),
+        }
     }
 
     /// Asks the journal where it stands, and applies what others have appended since: what is
@@ -397,7 +429,9 @@ impl Kernel {
 
     fn catch_up(&mut self) -> Result<(), KernelError> {
         let found = self.journal.head(&self.store)?;
-        self.durable = found.ok_or(JournalError::Missing)?;
+        self.durable = found.ok_or(KernelError::Gone {
+            applied: self.head.seq.0,
+        })?;
         replay::catch_up(self)
     }
 

@@ -93,6 +93,71 @@ fn the_database_of_other_books_is_refused() {
     assert_eq!(cluster.open(&mine).unwrap().head().seq, JournalSeq(3));
 }
 
+/// An empty database in the place of the journal's: nothing of the views would be so.
+#[test]
+fn views_are_not_gone_on_with_beside_a_database_without_their_journal() {
+    let cluster = Cluster::start();
+    let disk = filled(&cluster, "postgres", "first", 5);
+    let before = state_hash(&store(&disk)).unwrap();
+    for (change, is_gone) in [
+        // Tables with this journal's name, and no entry in them.
+        ("DELETE FROM khlong.journal", false),
+        ("DROP SCHEMA khlong CASCADE", true),
+    ] {
+        cluster.sql(change);
+        let refused = cluster.open(&disk).err().unwrap();
+        let expected = match refused {
+            KernelError::Gone { applied: 5 } => is_gone,
+            KernelError::Behind {
+                applied: 5,
+                head: 0,
+            } => !is_gone,
+            _ => false,
+        };
+        assert!(expected, "{change}: {refused}");
+        assert_eq!(refused.exit_code(), 9);
+    }
+    // Nothing was begun there, and nothing written here.
+    let schema = cluster.sql("SELECT to_regnamespace('khlong') IS NULL");
+    assert_eq!(schema, "t");
+    assert_eq!(state_hash(&store(&disk)).unwrap(), before);
+}
+
+/// Also where it only appends.
+#[test]
+fn a_gateway_that_runs_stops_when_its_journal_is_put_back_emptied_or_exchanged() {
+    let cluster = Cluster::start();
+    let other_id = "UPDATE khlong.journal_id SET id = decode(repeat('01', 16), 'hex')";
+    for change in [
+        "DELETE FROM khlong.journal WHERE seq > 2",
+        "DELETE FROM khlong.journal",
+        "DROP SCHEMA khlong CASCADE",
+        other_id,
+    ] {
+        cluster.sql("DROP SCHEMA IF EXISTS khlong CASCADE");
+        let disk = filled(&cluster, "postgres", "first", 5);
+        let mut appends = cluster.open(&disk).unwrap();
+        let mut reads = cluster.open(&MemoryDisk::new()).unwrap();
+        cluster.sql(change);
+        appends.apply(&sweep("after")).unwrap();
+        let stopped = appends.commit().unwrap_err();
+        assert!(appends.release().is_empty());
+        for stopped in [stopped, reads.follow().unwrap_err()] {
+            let expected = match stopped {
+                KernelError::Behind { applied: 5, head } => {
+                    change.starts_with("DELETE")
+                        && head == if change.contains("> 2") { 2 } else { 0 }
+                }
+                KernelError::Gone { applied: 5 } => change.starts_with("DROP"),
+                KernelError::OtherJournal { applied: 5 } => change == other_id,
+                _ => false,
+            };
+            assert!(expected, "{change}: {stopped}");
+            assert!(stopped.is_fatal() && stopped.exit_code() == 9, "{stopped}");
+        }
+    }
+}
+
 #[test]
 fn a_follower_stops_when_its_journal_is_put_back() {
     let cluster = Cluster::start();

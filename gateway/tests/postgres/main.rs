@@ -23,6 +23,7 @@ mod hostile;
 mod journal;
 mod killed;
 mod lost;
+mod moved;
 mod race;
 mod served;
 mod settings;

@@ -13,6 +13,7 @@ mod bounded;
 mod copy;
 mod error;
 mod link;
+mod moving;
 mod options;
 mod rows;
 mod session;
@@ -26,9 +27,12 @@ use khlong_store::journal::{
 };
 use khlong_store::store::Store;
 
-pub use self::copy::{Beside, is_copy, mark_copy};
+pub use self::copy::{
+    Beside, Home, home, is_copy, mark_copy, mark_leaving, mark_returned, returned_under, unmark,
+};
 pub use self::error::{Cause, PostgresError, Said};
 pub use self::options::{OptionsError, PostgresOptions, WITHIN_DEFAULT};
+pub use self::rows::Standing;
 pub use self::tls::Tls;
 
 use self::error::Failure;
@@ -45,6 +49,8 @@ pub struct PostgresJournal {
     link: Link,
     /// A head that is known to be where the database's settings want it.
     sure: Option<Head>,
+    /// How the tables are to stand; else nothing is taken from them, and nothing put there.
+    standing: Standing,
 }
 
 impl PostgresJournal {
@@ -56,6 +62,7 @@ impl PostgresJournal {
         Ok(Self {
             link: Link::new(options)?,
             sure: None,
+            standing: Standing::Served,
         })
     }
 
@@ -103,6 +110,22 @@ impl PostgresJournal {
 
     /// What others appended is not told before it is as durable as they had to wait for.
     fn find_within(
+        &mut self,
+        asked: JournalSeq,
+        patience: &mut Patience,
+    ) -> Result<Option<Found>, PostgresError> {
+        let found = self.find_however(asked, patience)?;
+        match found.as_ref().map(|found| found.standing) {
+            None => Ok(None),
+            Some(standing) if standing == self.standing => Ok(found),
+            Some(Standing::MovedAway) => Err(PostgresError::MovedAway),
+            Some(Standing::Filling) => Err(PostgresError::Unfinished),
+            Some(Standing::Served) => Err(PostgresError::MovedMeanwhile),
+        }
+    }
+
+    /// Whomever the tables serve.
+    fn find_however(
         &mut self,
         asked: JournalSeq,
         patience: &mut Patience,
@@ -176,10 +199,10 @@ impl PostgresJournal {
             found: usize::MAX,
             max: usize::MAX / 2,
         })?;
-        let mut patience = self.link.patience();
+        let (mut patience, standing) = (self.link.patience(), self.standing);
         loop {
             let asked = self.link.once(&patience, async |session| {
-                session.insert(expected, &columns).await
+                session.insert(expected, standing, &columns).await
             });
             let lost = match asked {
                 Ok(Inserted::All) => {
@@ -225,11 +248,11 @@ impl Journal for PostgresJournal {
     }
 
     fn create(&mut self, id: JournalId) -> Result<(), JournalError> {
-        let mut patience = self.link.patience();
+        let (mut patience, standing) = (self.link.patience(), self.standing);
         loop {
-            let asked = self
-                .link
-                .once(&patience, async |session| session.create(id).await);
+            let asked = self.link.once(&patience, async |session| {
+                session.create(id, standing).await
+            });
             let lost = match asked {
                 Ok(true) => return Ok(()),
                 Ok(false) => None,

@@ -4,6 +4,14 @@
 /// Of the tables below; a row says which one made them.
 pub(super) const TABLES_VERSION: i32 = 1;
 
+/// In its place while nobody may be served: the journal was moved away, into the folder that
+/// `journal_moved` names. No version that appends has such a number, so that a gateway that runs
+/// stops at its next statement.
+pub(super) const MOVED_AWAY: i32 = -1;
+
+/// The same while a journal is copied in: half of it would look like all of a shorter one.
+pub(super) const FILLING: i32 = -2;
+
 /// The largest answer but that of [`READ`]: a row, or the words of an error.
 pub(super) const ANSWER_BYTES_MAX: u64 = 256 * 1024;
 
@@ -15,10 +23,12 @@ pub(super) const GREETING_BYTES_MAX: u64 = 64 * 1024;
 pub(super) const PREPARE_BYTES_MAX: u64 = 4 * 1024;
 
 /// What names mean is not for other schemas to say. An append that waits for another one, or a
-/// statement that does not end, is given up in time.
+/// statement that does not end, is given up in time. One that waited for a lock sees what was
+/// committed meanwhile.
 pub(super) fn settle_in(timeout_ms: u128) -> String {
     format!(
-        "SET search_path = pg_catalog; SET statement_timeout = {timeout_ms}; SET lock_timeout = {timeout_ms}"
+        "SET search_path = pg_catalog; SET statement_timeout = {timeout_ms}; SET lock_timeout = {timeout_ms}; \
+         SET default_transaction_isolation = 'read committed'"
     )
 }
 
@@ -34,7 +44,7 @@ pub(super) const HAS_SCHEMA: &str = "SELECT to_regnamespace('khlong') IS NOT NUL
 pub(super) const CREATE_SCHEMA: &str = "CREATE SCHEMA khlong;";
 
 /// All or nothing: statements that are sent together are one transaction.
-pub(super) fn create_tables(id: &str) -> String {
+pub(super) fn create_tables(id: &str, version: i32) -> String {
     format!(
         "CREATE TABLE khlong.journal_id (\
             place smallint PRIMARY KEY CHECK (place = 0), \
@@ -47,9 +57,39 @@ pub(super) fn create_tables(id: &str) -> String {
             command bytea NOT NULL, \
             outcome bytea NOT NULL); \
          INSERT INTO khlong.journal_id (place, version, id) \
-            VALUES (0, {TABLES_VERSION}, '\\x{id}'::bytea)"
+            VALUES (0, {version}, '\\x{id}'::bytea)"
     )
 }
+
+/// Waits for appends that are under way, and keeps others out until the end of the transaction:
+/// they then see what stands in `journal_id`.
+const ALONE: &str = "LOCK TABLE khlong.journal IN SHARE ROW EXCLUSIVE MODE;";
+
+/// Another number in the place of the version, if the last entry is `seq` still.
+pub(super) fn restand(id: &str, from: i32, to: i32, seq: u64) -> String {
+    format!(
+        "{ALONE} UPDATE khlong.journal_id SET version = {to} \
+         WHERE version = {from} AND id = '\\x{id}'::bytea AND {seq} = coalesce(\
+            (SELECT seq FROM khlong.journal ORDER BY seq DESC LIMIT 1), 0)"
+    )
+}
+
+/// [`MOVED_AWAY`], into the folder whose log is `log`; who comes second changes nothing.
+pub(super) fn move_away(id: &str, log: &str) -> String {
+    format!(
+        "{ALONE} \
+         CREATE TABLE IF NOT EXISTS khlong.journal_moved (\
+            place smallint PRIMARY KEY CHECK (place = 0), \
+            log bytea NOT NULL CHECK (octet_length(log) = 16)); \
+         WITH moved AS (UPDATE khlong.journal_id SET version = {MOVED_AWAY} \
+            WHERE version = {TABLES_VERSION} AND id = '\\x{id}'::bytea RETURNING place) \
+         INSERT INTO khlong.journal_moved (place, log) SELECT place, '\\x{log}'::bytea FROM moved \
+            ON CONFLICT (place) DO UPDATE SET log = excluded.log"
+    )
+}
+
+/// The log of the folder that has the journal. Asked where the journal was moved away.
+pub(super) const MOVED_TO: &str = "SELECT log FROM khlong.journal_moved WHERE place = 0";
 
 /// Version and id, the last entry, and the hash of the entry $1; no row, no journal.
 pub(super) const HEAD: &str = "SELECT i.version, i.id, j.seq, j.hash, \
@@ -58,12 +98,12 @@ pub(super) const HEAD: &str = "SELECT i.version, i.id, j.seq, j.hash, \
     LEFT JOIN LATERAL (SELECT seq, hash FROM khlong.journal ORDER BY seq DESC LIMIT 1) AS j ON true";
 
 /// All rows or none: a statement is a transaction. Nothing is written where the entry before
-/// ($6, $7; 0: none) is not the one that is expected, the journal ($8) is another one, or an
-/// answer would not mean that it is durable. A seq that is taken is `unique_violation`.
+/// ($6, $7; 0: none) is not the one that is expected, the journal ($8) is another one or does not
+/// stand as expected ($9), or an answer would not mean that it is durable. A seq that is taken is `unique_violation`.
 pub(super) const INSERT: &str = "INSERT INTO khlong.journal (seq, hash, header, command, outcome) \
     SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[]) \
     WHERE ($6::bigint = 0 OR EXISTS (SELECT FROM khlong.journal WHERE seq = $6 AND hash = $7::bytea)) \
-      AND EXISTS (SELECT FROM khlong.journal_id WHERE version = 1 AND id = $8::bytea) \
+      AND EXISTS (SELECT FROM khlong.journal_id WHERE version = $9::integer AND id = $8::bytea) \
       AND current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off' \
       AND (current_setting('synchronous_commit') <> 'local' OR current_setting('synchronous_standby_names') = '')";
 

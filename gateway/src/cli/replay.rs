@@ -1,0 +1,120 @@
+//! `replay`: every view again from the journal, or from a snapshot of it on.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use khlong_store::journal::{self, Head};
+use khlong_store::peek::Peek;
+use serde_json::Value;
+
+use super::folder::{self, Unfinished};
+use super::journal::{head_fields, print};
+use super::output::{Output, hexadecimal};
+use super::snapshot::{self, Snapshot};
+use super::{CliError, database};
+use crate::kernel::{Kernel, KernelError, check_views, replay as replay_journal, state_hash};
+
+/// What `replay` is asked.
+pub(super) struct Replay<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) into: &'a Path,
+    pub(super) config: Option<&'a Path>,
+    pub(super) from_snapshot: Option<&'a Path>,
+}
+
+pub(super) fn replay(output: Output, asked: &Replay<'_>) -> Result<(), CliError> {
+    let (path, into) = (asked.folder, asked.into);
+    let peek = folder::look(path)?;
+    let head = journal::verify(&peek).map_err(|error| CliError::journal(path, error))?;
+    if let Some(mut database) = database::of(asked.config)? {
+        database::compare(&mut database, path, &head)?;
+    }
+    let snapshot = asked
+        .from_snapshot
+        .map(|path| snapshot::newest(path, &peek, &head))
+        .transpose()?;
+    let unfinished = Unfinished::begin(into, path)?;
+    if let Some(snapshot) = &snapshot {
+        unfinished.refuse_inside(&snapshot.path)?;
+    }
+    let mut kernel = match &snapshot {
+        None => folder::make_from(&peek, unfinished.path(), head.id)?,
+        Some(snapshot) => begin(&peek, snapshot, unfinished.path())?,
+    };
+    let replayed = replay_journal(&peek, &mut kernel)
+        .map_err(|error| diverged(path, error, snapshot.as_ref()))
+        .and_then(|_| state_hash(kernel.store()).map_err(|error| CliError::store(into, error)));
+    // Closed before it is moved, or removed.
+    drop(kernel);
+    let replayed = replayed?;
+    unfinished.finish()?;
+    // Views that cannot be read, or are not at the head, are what a replay mends.
+    let found = check_views(&peek, Some(&head))
+        .ok()
+        .and_then(|_| state_hash(&peek).ok());
+    say(output, &head, snapshot.as_ref(), found, replayed)?;
+    match snapshot {
+        _ if found == Some(replayed) => Ok(()),
+        None => Err(CliError::ViewsDiffer {
+            folder: path.to_owned(),
+            into: into.to_owned(),
+        }),
+        Some(snapshot) => Err(CliError::SnapshotDiffers {
+            folder: path.to_owned(),
+            snapshot: snapshot.path,
+        }),
+    }
+}
+
+/// A folder that goes up to the snapshot.
+fn begin(peek: &Peek, snapshot: &Snapshot, path: &Path) -> Result<Kernel, CliError> {
+    let kernel = folder::make_behind(peek, &snapshot.rows, path, &snapshot.at)?;
+    let state = state_hash(kernel.store()).map_err(|error| CliError::store(path, error))?;
+    if hexadecimal(&state) == snapshot.state {
+        return Ok(kernel);
+    }
+    Err(CliError::NoSnapshot {
+        path: snapshot.path.clone(),
+        reason: "its views changed while they were copied".to_owned(),
+    })
+}
+
+/// Not the journal's fault as long as something else was trusted.
+fn diverged(path: &Path, error: KernelError, snapshot: Option<&Snapshot>) -> CliError {
+    match (error, snapshot) {
+        (KernelError::Diverged { seq }, Some(snapshot)) => CliError::SnapshotDiverged {
+            snapshot: snapshot.path.clone(),
+            seq,
+        },
+        (error, _) => CliError::kernel(path, error),
+    }
+}
+
+fn say(
+    output: Output,
+    head: &Head,
+    snapshot: Option<&Snapshot>,
+    found: Option<[u8; 32]>,
+    replayed: [u8; 32],
+) -> Result<(), CliError> {
+    let mut fields = head_fields("replayed_journal", head);
+    if let Some(snapshot) = snapshot {
+        let from: &PathBuf = &snapshot.path;
+        fields.insert(
+            "from_snapshot".to_owned(),
+            from.display().to_string().into(),
+        );
+        fields.insert("from_entry".to_owned(), snapshot.at.seq.0.into());
+        let passed_over = &snapshot.passed_over;
+        let told: Vec<Value> = passed_over.iter().map(|it| it.json()).collect();
+        fields.insert("passed_over".to_owned(), told.into());
+        for one in passed_over {
+            // That nobody reads standard error any more is no failure.
+            let _ = writeln!(std::io::stderr(), "khlong-gateway: {}", one.text());
+        }
+    }
+    let found = found.map(|hash| hexadecimal(&hash));
+    fields.insert("state".to_owned(), found.into());
+    fields.insert("replayed_state".to_owned(), hexadecimal(&replayed).into());
+    print(output, fields)
+}
