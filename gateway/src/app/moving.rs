@@ -66,6 +66,11 @@ pub enum MoveError {
         /// The last one in the folder.
         here: u64,
     },
+    /// A move into one database was cut off at its end, and another one is named.
+    #[error(
+        "a move of this journal into a database was cut off at its last step, and this is not that database; name that one"
+    )]
+    OtherDatabase,
     /// Another folder has the journal.
     #[error(
         "the journal was moved out of this database into another folder; that one has what was decided since"
@@ -82,7 +87,10 @@ impl MoveError {
             Self::Folder(error) => error.exit_code(),
             Self::Postgres(error) => error.exit_code(),
             Self::There(error) => error.exit_code(),
-            Self::InDatabase { .. } | Self::InFolder { .. } | Self::AnotherFolder => 3,
+            Self::InDatabase { .. }
+            | Self::InFolder { .. }
+            | Self::OtherDatabase
+            | Self::AnotherFolder => 3,
             Self::NotAPart { .. } => 9,
         }
     }
@@ -138,17 +146,22 @@ pub(crate) fn to_database(
     let here = kernel.head();
     let mut store = kernel.into_store();
     let mut there = PostgresJournal::new(database)?.wanting(Standing::Filling);
-    let before = match there.standing(&here)? {
+    let found = there.standing(&here)?;
+    if home == Home::Leaving {
+        // Cut off at the last steps. Another database would be a second home beside the first.
+        match &found {
+            Some((Standing::Served, beside)) if beside.holds(&here).is_ok() => {
+                mark_copy(&mut store)?;
+                return moved(&store, here, 0);
+            }
+            Some((Standing::Filling, beside)) if beside.head == here => {}
+            Some(_) | None => return Err(MoveError::OtherDatabase),
+        }
+    }
+    let before = match found {
         None => {
             there.create(here.id).map_err(MoveError::There)?;
             Head::start(here.id)
-        }
-        // Cut off between the last two steps: others may have appended since.
-        Some((Standing::Served, beside))
-            if home == Home::Leaving && beside.holds(&here).is_ok() =>
-        {
-            mark_copy(&mut store)?;
-            return moved(&store, here, 0);
         }
         Some((standing, beside)) => {
             if !is_part(&store, &here, &beside.head)? {

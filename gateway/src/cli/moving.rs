@@ -113,6 +113,7 @@ fn unmoved(folder: &Path, error: MoveError) -> CliError {
         | MoveError::InDatabase { .. }
         | MoveError::InFolder { .. }
         | MoveError::NotAPart { .. }
+        | MoveError::OtherDatabase
         | MoveError::AnotherFolder) => CliError::Move(error),
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use khlong_gateway::app::postgres::{Home, home, mark_leaving};
+use khlong_gateway::app::postgres::{Home, home, mark_leaving, unmark};
 use khlong_gateway::domains;
 use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
 use khlong_gateway::kernel::{Kernel, Logic};
@@ -296,36 +296,48 @@ fn a_move_that_is_killed_at_its_last_steps_is_ended_by_the_same_command() {
     let path = place.path();
     let leave = || {
         let mut store = Store::open(&path.join("data"), &options()).unwrap();
+        unmark(&mut store).unwrap();
         mark_leaving(&mut store).unwrap();
     };
-    leave();
-    // Nothing is in the database yet, or all of it, but not served; then it is served.
-    for _ in 0..2 {
-        for config in ["gateway.toml", "pg.toml"] {
-            let (code, words) = run(path, config);
-            assert_eq!(code, 3, "{words}");
-            assert!(words.contains("journal to-database` again"), "{words}");
-        }
-        let (code, words) = refused(path, &["backup", "create", "data", "backup"]);
-        assert_eq!(code, 9, "{words}");
-        assert!(words.contains("was cut off"), "{words}");
-        if count_or_none(&cluster).is_none() {
-            half_made(&cluster, "0");
-        }
-    }
-    let (code, words) = refused(path, &TO_FOLDER);
-    assert!(
-        code == 3 && words.contains("being copied"),
-        "{code} {words}"
-    );
     said(path, &TO_DATABASE);
-    assert_eq!(home_of(path), Home::Database);
-    let mut store = Store::open(&path.join("data"), &options()).unwrap();
-    khlong_gateway::app::postgres::unmark(&mut store).unwrap();
-    drop(store);
     leave();
-    let mut other = beside(&cluster);
-    decide(&mut other, &sweep("after"));
+    // All of it is in the database, which is not served yet.
+    cluster.sql("UPDATE khlong.journal_id SET version = -2");
+    cluster.sql("CREATE DATABASE empty");
+    let text = fs::read_to_string(path.join("pg.toml")).unwrap();
+    let text = text.replace("dbname=postgres", "dbname=empty");
+    fs::write(path.join("empty.toml"), text).unwrap();
+    for config in ["gateway.toml", "pg.toml", "empty.toml"] {
+        let (code, words) = run(path, config);
+        assert_eq!(code, 3, "{words}");
+        assert!(words.contains("journal to-database` again"), "{words}");
+    }
+    for (code, words, arguments) in [
+        (
+            9,
+            "was cut off",
+            &["backup", "create", "data", "backup"][..],
+        ),
+        (3, "being copied into", &TO_FOLDER),
+        // It might be served in the other one.
+        (
+            3,
+            "name that one",
+            &["journal", "to-database", "data", "--config", "empty.toml"],
+        ),
+    ] {
+        let (found, told) = refused(path, arguments);
+        assert!(found == code && told.contains(words), "{found} {told}");
+    }
+    assert_eq!(home_of(path), Home::Leaving);
+    said(path, &TO_DATABASE);
+    assert_eq!(
+        (version(&cluster).as_str(), home_of(path)),
+        ("1", Home::Database)
+    );
+    // It was served already, and others went on.
+    leave();
+    decide(&mut beside(&cluster), &sweep("after"));
     said(path, &TO_DATABASE);
     assert_eq!((home_of(path), count(&cluster)), (Home::Database, 6));
 }
@@ -360,7 +372,7 @@ fn what_is_not_the_beginning_of_the_journal_is_refused_and_left_alone() {
     cluster.sql("TRUNCATE khlong.journal, khlong.journal_id; DROP SCHEMA khlong CASCADE");
     said(path, &TO_DATABASE);
     let mut store = Store::open(&path.join("data"), &options()).unwrap();
-    khlong_gateway::app::postgres::unmark(&mut store).unwrap();
+    unmark(&mut store).unwrap();
     drop(store);
     let mut further = beside(&cluster);
     decide(&mut further, &sweep("further"));
