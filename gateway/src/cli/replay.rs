@@ -1,7 +1,7 @@
 //! `replay`: every view again from the journal, or from a snapshot of it on.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use khlong_store::journal::{self, Head};
 use khlong_store::peek::Peek;
@@ -31,7 +31,7 @@ pub(super) fn replay(output: Output, asked: &Replay<'_>) -> Result<(), CliError>
     }
     let snapshot = asked
         .from_snapshot
-        .map(|path| snapshot::newest(path, &peek, &head))
+        .map(|from| snapshot::newest(from, path, &peek, &head))
         .transpose()?;
     let unfinished = Unfinished::begin(into, path)?;
     if let Some(snapshot) = &snapshot {
@@ -99,11 +99,8 @@ fn say(
 ) -> Result<(), CliError> {
     let mut fields = head_fields("replayed_journal", head);
     if let Some(snapshot) = snapshot {
-        let from: &PathBuf = &snapshot.path;
-        fields.insert(
-            "from_snapshot".to_owned(),
-            from.display().to_string().into(),
-        );
+        let from = snapshot.path.display().to_string();
+        fields.insert("from_snapshot".to_owned(), from.into());
         fields.insert("from_entry".to_owned(), snapshot.at.seq.0.into());
         let passed_over = &snapshot.passed_over;
         let told: Vec<Value> = passed_over.iter().map(|it| it.json()).collect();

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use khlong_store::backup::{BackupError, MANIFEST_FILE, STORE_FOLDER};
-use khlong_store::journal::{self, Head, JournalSeq};
+use khlong_store::journal::{self, Head, JournalError, JournalSeq};
 use khlong_store::peek::Peek;
 use serde_json::{Value, json};
 
@@ -48,11 +48,19 @@ impl PassedOver {
 }
 
 /// The newest of the backups in `path`, or `path` itself if that is one, that is whole and whose end
-/// is an entry of the journal in `source`, which was checked and ends with `head`.
-pub(super) fn newest(path: &Path, source: &Peek, head: &Head) -> Result<Snapshot, CliError> {
+/// is an entry of the journal of `folder` in `source`, which was checked and ends with `head`.
+pub(super) fn newest(
+    path: &Path,
+    folder: &Path,
+    source: &Peek,
+    head: &Head,
+) -> Result<Snapshot, CliError> {
+    let part_of = |manifest: &Manifest| {
+        part_of(manifest, source, head).map_err(|error| CliError::journal(folder, error))
+    };
     if path.join(MANIFEST_FILE).exists() {
         let manifest = Manifest::read(path).map_err(CopyError::Backup)?;
-        let at = part_of(&manifest, source, head)?;
+        let at = part_of(&manifest)?;
         let at = at.ok_or_else(|| CliError::NoSnapshot {
             path: path.to_owned(),
             reason: elsewhere(&manifest),
@@ -75,7 +83,7 @@ pub(super) fn newest(path: &Path, source: &Peek, head: &Head) -> Result<Snapshot
     }
     found.sort_by_key(|(_, manifest): &(_, Manifest)| manifest.owner.entries);
     for (path, manifest) in found.into_iter().rev() {
-        let Some(at) = part_of(&manifest, source, head)? else {
+        let Some(at) = part_of(&manifest)? else {
             let reason = elsewhere(&manifest);
             passed_over.push(PassedOver { path, reason });
             continue;
@@ -129,16 +137,13 @@ fn whole(path: &Path) -> Result<(String, Peek), BackupError> {
 }
 
 /// The head that the backup names, if the journal had it.
-fn part_of(manifest: &Manifest, source: &Peek, head: &Head) -> Result<Option<Head>, CliError> {
+fn part_of(manifest: &Manifest, source: &Peek, head: &Head) -> Result<Option<Head>, JournalError> {
     let owner = &manifest.owner;
     let at = JournalSeq(owner.entries);
     let hash = if at == JournalSeq(0) {
         Some(Head::start(head.id).hash)
     } else {
-        let stored = journal::get(source, at);
-        stored
-            .map_err(|error| CliError::journal(Path::new(""), error))?
-            .map(|stored| stored.hash)
+        journal::get(source, at)?.map(|stored| stored.hash)
     };
     let same = |hash: &[u8; 32]| {
         at <= head.seq
