@@ -130,8 +130,6 @@ impl Session {
         standing: Standing,
         entries: &Columns<'_>,
     ) -> Result<Inserted, Failure> {
-        let insert = self.prepared(&self.insert, INSERT, ANSWER_BYTES_MAX);
-        let insert = insert.await?;
         let before = i64::try_from(expected.seq.0).unwrap_or(i64::MAX);
         let (hash, id) = (expected.hash.as_slice(), expected.id.as_bytes().as_slice());
         let number = standing.number();
@@ -147,7 +145,11 @@ impl Session {
             &number,
         ];
         self.warned.store(false, Ordering::Release);
-        match self.client.execute(insert, &columns).await {
+        let inserted = async {
+            let insert = self.prepared(&self.insert, INSERT, ANSWER_BYTES_MAX);
+            self.client.execute(insert.await?, &columns).await
+        };
+        match inserted.await {
             Ok(0) => Ok(Inserted::Nothing),
             Ok(_) if self.warned.load(Ordering::Acquire) => Err(unsure()),
             Ok(rows) if usize::try_from(rows) == Ok(entries.seqs.len()) => Ok(Inserted::All),
