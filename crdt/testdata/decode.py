@@ -9,7 +9,7 @@ import base64, hashlib, json, pathlib, re, struct, sys
 from collections import Counter, defaultdict
 
 sys.dont_write_bytecode = True
-import compact
+import compact, model
 
 HERE, M32 = pathlib.Path(__file__).parent, 0xFFFFFFFF
 class Mismatch(Exception): """What did not fit."""
@@ -235,7 +235,7 @@ def check_compact_refused(v):  # each for its reason: by the rules, or by its ch
         return need(refused(rebuild, v), "read: " + v["name"])
     _, changes, check = rebuild(v)
     need(changes_check(changes) != check, "checks: " + v["name"])
-# --- DOCUMENT.md §2: sealed bodies (stored ones in full; zstd ones to the packed bytes) -------
+# --- DOCUMENT.md §2: sealed bodies (zstd ones to the packed bytes, all others in full) -------
 def padme(length):
     e = length.bit_length() - 1
     bits = e - e.bit_length()
@@ -256,6 +256,12 @@ def check_sealed(v):
         if packed[0] & 7 == 1:  # one block, stored as it is
             need(int.from_bytes(packed[:3], "little") >> 3 == len(packed) - 3, "length of a block")
             packing, packed = 0, packed[3:]
+    elif packing in (4, 5):
+        head, size = compact.varint(r), compact.varint(r)
+        head, code = r.take(head), r.data[r.at :].rstrip(b"\0")
+        r.take(len(code))
+        packed = model.unpack({4: "thai-2026.model", 5: "english-2026.model"}[packing], code, size) + b"\xfc"
+        packing, size = 0, size + 1
     else:
         size, packed = r.u(4), r.take(r.u(4))
     need(not any(r.data[r.at :]) and len(r.data) == padme(r.at), "padding")

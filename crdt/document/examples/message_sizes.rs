@@ -2,8 +2,8 @@
 //! 90 to 110 letters.
 //!
 //! What is told of is the body of an envelope, its nonce and its signature, in a timeline of
-//! two: of the rest a connection says little. No line was seen by a dictionary, unless it is
-//! one of `dictionaries/`.
+//! two: of the rest a connection says little. No line was seen by a dictionary or a model,
+//! unless it is one that `dictionaries/README.md` names.
 
 use std::error::Error;
 use std::io::{BufRead, stdin};

@@ -3,8 +3,8 @@
 //! `packing u8 ‖ lengths ‖ packed ‖ zeros`, in all of a Padmé length. Every length is judged
 //! before a byte is unpacked, so that a small envelope cannot ask for a large buffer.
 //!
-//! With a dictionary a plaintext has two parts: a head that nothing makes shorter (hashes,
-//! keys, numbers), which lies there as it is, and text, which is packed.
+//! With a model or a dictionary a plaintext has two parts: a head that nothing makes shorter
+//! (hashes, keys, numbers), which lies there as it is, and text, which is packed.
 
 use std::cell::RefCell;
 use std::io;
@@ -14,14 +14,16 @@ use zeroize::Zeroizing;
 use zstd::bulk::{Compressor, Decompressor};
 
 use super::dictionary::Dictionary;
+use super::model::{TEXT_BYTES_MAX, TextModel};
 use super::{OpenError, SealError};
+use crate::text::END;
 use crate::varint;
 
 /// Bytes of plaintext of one envelope. Default 1 MiB: a page's whole content.
 pub const PLAINTEXT_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes before the packed bytes in the longest packing that a writer takes.
 pub const CONTENT_OVERHEAD_BYTES: usize = 9;
-/// The same of packings with a dictionary, of which a writer takes shorter ones only.
+/// The same of packings in two parts, of which a writer takes shorter ones only.
 const PARTS_OVERHEAD_BYTES_MAX: usize = 1 + 3 * 3;
 
 const PACKING_STORED: u8 = 0;
@@ -55,7 +57,7 @@ thread_local! {
 /// A plaintext in two parts, one behind the other.
 #[derive(Clone, Copy)]
 pub(crate) struct Parts<'a> {
-    /// What a dictionary would only make longer.
+    /// What a model of text would only make longer.
     pub(crate) head: &'a [u8],
     /// Everything else.
     pub(crate) text: &'a [u8],
@@ -87,19 +89,56 @@ pub(super) fn pack(parts: Parts<'_>) -> Result<Zeroizing<Vec<u8>>, SealError> {
             shortest = content;
         }
     }
-    if parts.text.len() <= DICTIONARY_BYTES_MAX {
-        for dictionary in Dictionary::ALL {
-            if let Ok(packed) = dictionary.compress(parts.text).map(Zeroizing::new) {
-                let content = in_parts(dictionary, parts, &packed);
-                if is_shorter(&content, &shortest) && reads_back(dictionary, &packed, parts.text) {
-                    shortest = content;
-                }
+    match modelled(parts) {
+        Some(content) => {
+            if is_shorter(&content, &shortest) {
+                shortest = content;
             }
         }
+        None => try_dictionaries(parts, &mut shortest),
     }
     let padded = padded_length(shortest.len());
     shortest.resize(padded, 0);
     Ok(shortest)
+}
+
+/// With the model that makes the text shortest; None if none makes it shorter than it is.
+fn modelled(parts: Parts<'_>) -> Option<Zeroizing<Vec<u8>>> {
+    let text = parts.text.strip_suffix(&[END])?;
+    if text.len() > TEXT_BYTES_MAX {
+        return None;
+    }
+    let mut shortest: Option<(TextModel, Zeroizing<Vec<u8>>)> = None;
+    for model in TextModel::ALL {
+        let code = match &shortest {
+            None => model.compress(text, text.len()),
+            Some((_, code)) if code.is_empty() => None,
+            Some((_, code)) => model.compress(text, code.len() - 1),
+        };
+        shortest = code.map(|code| (model, code)).or(shortest);
+    }
+    let (model, code) = shortest?;
+    let mut content = unpadded(model.packing(), parts.head.len() + code.len());
+    for length in [parts.head.len(), text.len()] {
+        varint::write(&mut content, length as u64);
+    }
+    content.extend_from_slice(parts.head);
+    content.extend_from_slice(&code);
+    Some(content)
+}
+
+fn try_dictionaries(parts: Parts<'_>, shortest: &mut Zeroizing<Vec<u8>>) {
+    if parts.text.len() > DICTIONARY_BYTES_MAX {
+        return;
+    }
+    for dictionary in Dictionary::ALL {
+        if let Ok(packed) = dictionary.compress(parts.text).map(Zeroizing::new) {
+            let content = in_parts(dictionary, parts, &packed);
+            if is_shorter(&content, shortest) && reads_back(dictionary, &packed, parts.text) {
+                *shortest = content;
+            }
+        }
+    }
 }
 
 fn is_shorter(content: &[u8], than: &[u8]) -> bool {
@@ -145,11 +184,14 @@ fn in_parts(dictionary: Dictionary, parts: Parts<'_>, packed: &[u8]) -> Zeroizin
 pub(super) fn unpack(content: &[u8]) -> Result<Vec<u8>, OpenError> {
     let mut reader = Reader::new(content);
     let packing = reader.u8().map_err(cut)?;
-    match (packing, Dictionary::of_packing(packing)) {
-        (PACKING_STORED | PACKING_ZSTD, _) => unpack_whole(packing, content.len(), reader),
-        (_, Some(dictionary)) => unpack_parts(dictionary, content.len(), reader),
-        (unknown, None) => Err(OpenError::Packing(unknown)),
+    if let PACKING_STORED | PACKING_ZSTD = packing {
+        return unpack_whole(packing, content.len(), reader);
     }
+    if let Some(dictionary) = Dictionary::of_packing(packing) {
+        return unpack_parts(dictionary, content.len(), reader);
+    }
+    let model = TextModel::of_packing(packing).ok_or(OpenError::Packing(packing))?;
+    unpack_modelled(model, content.len(), reader)
 }
 
 const fn cut(_: Truncated) -> OpenError {
@@ -191,6 +233,39 @@ fn unpack_parts(
     let (to_head, to_text) = plaintext.split_at_mut(head.len());
     to_head.copy_from_slice(head);
     filled(dictionary.decompress(packed, to_text), text_len)?;
+    Ok(plaintext)
+}
+
+fn unpack_modelled(
+    model: TextModel,
+    bytes: usize,
+    mut reader: Reader<'_>,
+) -> Result<Vec<u8>, OpenError> {
+    let mut length = || varint::read(&mut reader).map_err(cut);
+    let (head_len, text_len) = (length()?, length()?);
+    // With the end of the last text.
+    let plaintext_len = bounded(head_len.saturating_add(text_len).saturating_add(1))?;
+    let text_len = bounded(text_len)?;
+    if text_len > TEXT_BYTES_MAX {
+        return Err(OpenError::Length);
+    }
+    let head_len = plaintext_len - text_len - 1;
+    let before = bytes - reader.remaining();
+    let head = reader.take(head_len).map_err(cut)?;
+    // A code does not end with zeros, so all of them are padding.
+    let rest = reader.rest();
+    let zeros = rest.iter().rev().take_while(|byte| **byte == 0);
+    let (code, _) = rest.split_at(rest.len() - zeros.count());
+    if bytes != padded_length(before + head_len + code.len()) {
+        return Err(OpenError::Padding);
+    }
+    let mut plaintext = vec![0; plaintext_len];
+    let (to_head, behind) = plaintext.split_at_mut(head_len);
+    let (to_text, to_end) = behind.split_at_mut(text_len);
+    to_head.copy_from_slice(head);
+    to_end.fill(END);
+    let read = model.decompress(code, to_text);
+    read.map_err(|_| OpenError::Decompression)?;
     Ok(plaintext)
 }
 

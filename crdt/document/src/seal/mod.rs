@@ -13,6 +13,7 @@ mod cipher;
 mod content;
 mod dictionary;
 mod key_op;
+mod model;
 mod notice;
 
 use khlong_crdt::envelope::{EnvelopeError, Expiry, Kind, Prefix, VerifiedEnvelope};
@@ -168,7 +169,8 @@ pub enum OpenError {
     /// The padding is not zero, or not of the one right length.
     #[error("the padding of the sealed content is wrong")]
     Padding,
-    /// Not a zstd frame, or one that gives another number of bytes than declared.
+    /// Not a zstd frame, or one that gives another number of bytes than declared; or a text's
+    /// code that gives none, or not the one that a writer makes.
     #[error("the compressed content does not unpack to its declared length")]
     Decompression,
     /// The clear part of an auth-op.

@@ -2,7 +2,7 @@
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
-use khlong_crdt::envelope::{Kind, VerifiedEnvelope};
+use khlong_crdt::envelope::{Kind, Prefix, VerifiedEnvelope};
 use khlong_crdt::id::EnvelopeId;
 use khlong_document::keys::author::AuthorSecret;
 use khlong_document::keys::epoch::EpochKey;
@@ -12,6 +12,7 @@ use khlong_document::seal::{
     CONTENT_OVERHEAD_BYTES, OpenError, PLAINTEXT_BYTES_MAX, open, open_auth_op, open_notice,
     padded_length, seal,
 };
+use khlong_document::text;
 use khlong_document::timeline::limits::{
     AUTH_HEADS_MAX, CHANGE_BYTES_MAX, CHANGES_PER_SECTION_MAX, PAGE_NUMBER_MAX,
     RECEIPT_HEIGHTS_MAX, SECTIONS_MAX,
@@ -51,7 +52,29 @@ fn contents() -> Vec<Vec<u8>> {
         in_parts(2, b"", THAI),
         in_parts(2, &[0xfe; 40], THAI),
         in_parts(3, &[0xfe; 40], ENGLISH),
+        // Codes that read as something are rare: whatever is, begins with one of the writer's.
+        written("เจอกันที่ท่าเรือตอนหกโมงเย็นนะคะ"),
+        written("See you at the pier at half past six, ok?"),
+        vec![4, 0, 9, 0x5a, 0x11, 0xc4, 0x80, 0x27, 0x19, 0xe2],
+        vec![5, 2, 0x80, 0x80, 4, 0xfe, 0xfe, 0],
     ]
+}
+
+/// What a writer packs of a text.
+fn written(said: &str) -> Vec<u8> {
+    let key = EpochKey::from_seed(KEY);
+    let author = AuthorSecret::from_seed(AUTHOR_SEED);
+    let text = [text::encode(said), vec![text::END]].concat();
+    let request = request(Kind::Change, true);
+    let envelope = seal(request, &key, &text, &author, [1; 32]).unwrap();
+    let payload = Payload {
+        msg: envelope.body().unwrap(),
+        aad: &envelope.prefix().encode(),
+    };
+    let nonce = envelope.header().nonce;
+    body_cipher(envelope.prefix())
+        .decrypt((&nonce).into(), payload)
+        .unwrap()
 }
 
 const THAI: &[u8] = include_bytes!("../../dictionaries/thai-2026.zstd-dict");
@@ -97,19 +120,23 @@ fn around(content: &[u8]) -> VerifiedEnvelope {
     );
     let empty = seal(request(Kind::Change, true), &key, b"", &author, [1; 32]).unwrap();
     let prefix = empty.prefix().clone();
+    let payload = Payload {
+        msg: content,
+        aad: &prefix.encode(),
+    };
+    let body = body_cipher(&prefix)
+        .encrypt(&NONCE.into(), payload)
+        .unwrap();
+    VerifiedEnvelope::sign(prefix, NONCE, &body, author.signing_key()).unwrap()
+}
+
+fn body_cipher(prefix: &Prefix) -> XChaCha20Poly1305 {
     let mut hasher = blake3::Hasher::new_derive_key("khlong.network 2026-11 body key v1");
     hasher
         .update(&KEY)
         .update(prefix.timeline.as_bytes())
         .update(prefix.author.as_bytes());
-    let payload = Payload {
-        msg: content,
-        aad: &prefix.encode(),
-    };
-    let body = XChaCha20Poly1305::new(hasher.finalize().as_bytes().into())
-        .encrypt(&NONCE.into(), payload)
-        .unwrap();
-    VerifiedEnvelope::sign(prefix, NONCE, &body, author.signing_key()).unwrap()
+    XChaCha20Poly1305::new(hasher.finalize().as_bytes().into())
 }
 
 fuzz!(fuzz_content, 1_000, contents(), unpacking);

@@ -19,7 +19,7 @@ use crate::varint;
 /// So that the step from one time to another fits its varint.
 const TIME_MAX: i64 = 1 << 60;
 
-/// A plaintext in two parts: what no dictionary makes shorter, then texts and raw changes.
+/// A plaintext in two parts: what no model of text makes shorter, then texts and raw changes.
 #[derive(Default)]
 pub(crate) struct Compact {
     head: Vec<u8>,
