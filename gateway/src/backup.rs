@@ -79,7 +79,7 @@ pub fn describe(peek: &Peek) -> Result<Owner, BackupError> {
                     .to_owned(),
             ));
         }
-        Home::Leaving => {
+        Home::Leaving(_) => {
             return Err(BackupError::Unfit(
                 "a move of its journal into a database was cut off; end it with `khlong-gateway journal to-database`"
                     .to_owned(),

@@ -48,17 +48,8 @@ pub(super) fn begin(kernel: &mut Kernel, now: UnixMillis, accept: bool) -> Resul
     }
     match kernel.begin_time(now)? {
         None => {}
-        Some(Doubt::Alone) => tracing::info!(
-            "the journal is empty, so nothing tells whether the clock is right: look at it before the first command"
-        ),
-        Some(Doubt::Ahead(millis)) => tracing::warn!(
-            hours = millis / 3_600_000,
-            "the clock is so far ahead of the last entry; if the gateway was not without commands for so long, stop it and set the clock right: the next command moves time for good"
-        ),
-        Some(Doubt::Behind(millis)) => tracing::warn!(
-            seconds = millis / 1_000,
-            "the clock is so far behind the last entry: time stands still until it has passed that"
-        ),
+        Some(doubt @ Doubt::Alone) => tracing::info!("{doubt}"),
+        Some(doubt @ (Doubt::Ahead(_) | Doubt::Behind(_))) => tracing::warn!("{doubt}"),
     }
     Ok(())
 }

@@ -384,6 +384,7 @@ fn refusal(error: &KernelError) -> AskError {
         KernelError::GroupFull | KernelError::Store(_) => AskError::Full,
         // The driver has ended; the clock was read with this very time before.
         KernelError::Clock { .. }
+        | KernelError::Early { .. }
         | KernelError::Journal(_)
         | KernelError::Broken
         | KernelError::Behind { .. }

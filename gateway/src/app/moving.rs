@@ -1,23 +1,21 @@
-//! A journal that moves out of its folder into a database, and back. At each moment at most one of
-//! the two goes on: the database serves nobody while it is filled and after the journal has left it,
-//! and the folder's mark keeps gateways from it before the database serves anybody.
+//! A journal that moves out of its folder into an empty database, once and for good. At each moment
+//! at most one of the two goes on: the database serves nobody while it is filled, and the folder's
+//! mark keeps gateways from it before the database serves anybody.
 //!
-//! Each step can be cut off. The same call again finds where it stopped.
+//! Each step can be cut off. The same call again finds where it stopped: the database has the name
+//! of its move, and a folder that is leaving is taken by no other one.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use khlong_store::error::StoreError;
-use khlong_store::journal::{
-    self, Chain, Head, Journal, JournalError, JournalSeq, LocalJournal, Stored,
-};
+use khlong_store::journal::{self, Head, Journal as _, JournalError, JournalSeq, LocalJournal};
 use khlong_store::rows::Rows;
 use khlong_store::store::Store;
 
-use super::opening::{declare_epoch, open_store};
+use super::opening::open_store;
 use super::postgres::{
-    Home, PostgresError, PostgresJournal, PostgresOptions, Standing, home, mark_copy, mark_leaving,
-    mark_returned, unmark,
+    Beside, Home, MoveId, PostgresError, PostgresJournal, PostgresOptions, Standing, home,
+    mark_copy, mark_leaving,
 };
 use super::{AppError, Fresh, Opening};
 use crate::domains;
@@ -26,12 +24,18 @@ use crate::kernel::{Kernel, KernelError, Logic, state_hash};
 /// Why a journal was not moved. It is where it was, or the same call goes on.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
+    /// No random numbers for the name of the move.
+    #[error("the system gives no random numbers")]
+    Entropy(#[source] getrandom::Error),
     /// The folder does not open.
     #[error(transparent)]
     Open(AppError),
-    /// The folder, or its journal and views.
+    /// The folder's journal or views, or what the database has beside them.
     #[error("the folder is refused")]
     Folder(#[source] KernelError),
+    /// The folder does not say, or keep, where its journal lies.
+    #[error("the folder's mark is not read or written")]
+    Mark(#[source] StoreError),
     /// The database.
     #[error("the journal's database is not used")]
     Postgres(#[source] PostgresError),
@@ -47,18 +51,38 @@ pub enum MoveError {
         /// The folder.
         path: PathBuf,
     },
-    /// There is nothing to move back.
-    #[error("the journal of {path} lies in that folder already", path = path.display())]
-    InFolder {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// What the database has is not the beginning of the folder's journal.
+    /// The database has all of the journal, and gateways use it.
     #[error(
-        "the database has {there} entries that are not the first of the {here} in {path}: another journal, or another history of this one; name an empty database, or the folder of that journal",
+        "the database has this journal already, up to entry {there}, where {path} goes to {here}; start the gateway with the configuration that names it",
         path = path.display()
     )]
-    NotAPart {
+    AlreadyThere {
+        /// The folder.
+        path: PathBuf,
+        /// The last entry in the database.
+        there: u64,
+        /// The last one in the folder.
+        here: u64,
+    },
+    /// A move that was cut off had more than the folder has.
+    #[error(
+        "a move into this database was cut off at entry {there}, and {path} goes to {here}: it is an older copy; run the command with the folder that has them all",
+        path = path.display()
+    )]
+    OlderFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The last entry in the database.
+        there: u64,
+        /// The last one in the folder.
+        here: u64,
+    },
+    /// What the database has is something else.
+    #[error(
+        "the database has a journal with {there} entries, which no move of the {here} in {path} has put there; name an empty database",
+        path = path.display()
+    )]
+    NotEmpty {
         /// The folder.
         path: PathBuf,
         /// The last entry in the database.
@@ -68,14 +92,9 @@ pub enum MoveError {
     },
     /// A move into one database was cut off at its end, and another one is named.
     #[error(
-        "a move of this journal into a database was cut off at its last step, and this is not that database; name that one"
+        "a move of this journal into a database was cut off at its last step, and this is not that database; run the same command with the configuration of that one"
     )]
     OtherDatabase,
-    /// Another folder has the journal.
-    #[error(
-        "the journal was moved out of this database into another folder; that one has what was decided since"
-    )]
-    AnotherFolder,
 }
 
 impl MoveError {
@@ -83,41 +102,25 @@ impl MoveError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Entropy(_) => 1,
             Self::Open(error) => error.exit_code(),
             Self::Folder(error) => error.exit_code(),
+            Self::Mark(error) => error.exit_code(),
             Self::Postgres(error) => error.exit_code(),
             Self::There(error) => error.exit_code(),
             Self::InDatabase { .. }
-            | Self::InFolder { .. }
-            | Self::OtherDatabase
-            | Self::AnotherFolder => 3,
-            Self::NotAPart { .. } => 9,
+            | Self::AlreadyThere { .. }
+            | Self::OlderFolder { .. }
+            | Self::OtherDatabase => 3,
+            Self::NotEmpty { .. } => 9,
         }
-    }
-}
-
-impl From<StoreError> for MoveError {
-    fn from(error: StoreError) -> Self {
-        Self::Folder(error.into())
-    }
-}
-
-impl From<KernelError> for MoveError {
-    fn from(error: KernelError) -> Self {
-        Self::Folder(error)
-    }
-}
-
-impl From<PostgresError> for MoveError {
-    fn from(error: PostgresError) -> Self {
-        Self::Postgres(error)
     }
 }
 
 /// A journal that has moved.
 #[derive(Debug)]
 pub(crate) struct Moved {
-    /// Where it stands.
+    /// Where it stands in the folder.
     pub(crate) head: Head,
     /// The hash over the views in the folder.
     pub(crate) state: [u8; 32],
@@ -125,151 +128,108 @@ pub(crate) struct Moved {
     pub(crate) copied: u64,
 }
 
-/// Moves the journal of a folder into a database that is empty, or has the beginning of it. Nobody
-/// is served there before all of it was read back.
+/// Moves the journal of a folder into a database that is empty, or was filled by a call before that
+/// was cut off. Nobody is served there before all of it was read back.
 pub(crate) fn to_database(
     opening: &Opening,
     database: PostgresOptions,
     fresh: Fresh,
 ) -> Result<Moved, MoveError> {
     let (store, _) = open_store(opening, fresh).map_err(MoveError::Open)?;
-    let home = home(&store)?;
+    let home = home(&store).map_err(MoveError::Mark)?;
     if home == Home::Database {
         return Err(MoveError::InDatabase {
             path: opening.folder.clone(),
         });
     }
     // Reads and checks the whole journal, and the views against it.
-    let mut kernel = kernel(store, Box::new(LocalJournal), fresh)?;
-    // A journal elsewhere lost nothing, so that nobody would say it later.
-    declare_epoch(&mut kernel)?;
-    let here = kernel.head();
-    let mut store = kernel.into_store();
-    let mut there = PostgresJournal::new(database)?.wanting(Standing::Filling);
-    let found = there.standing(&here)?;
-    if home == Home::Leaving {
-        // Cut off at the last steps. Another database would be a second home beside the first.
-        match &found {
-            Some((Standing::Served, beside)) if beside.holds(&here).is_ok() => {
-                mark_copy(&mut store)?;
-                return moved(&store, here, 0);
-            }
-            Some((Standing::Filling, beside)) if beside.head == here => {}
-            Some(_) | None => return Err(MoveError::OtherDatabase),
-        }
+    let local = Box::new(LocalJournal);
+    let opened = Kernel::open_with(local, store, domains::all(), Logic::CURRENT, fresh.journal);
+    let mut kernel = opened.map_err(MoveError::Folder)?;
+    let there = PostgresJournal::new(database).map_err(MoveError::Postgres)?;
+    let there = there.wanting(Standing::Filling);
+    if let Home::Leaving(id) = home {
+        // Nothing is appended to it: all of it may be served elsewhere.
+        return end(there, kernel.head(), id, kernel.into_store());
     }
-    let before = match found {
+    // A journal elsewhere lost nothing, so that nobody would say it later.
+    kernel.declare_epoch().map_err(MoveError::Folder)?;
+    let head = kernel.head();
+    begin(there, head, opening, kernel.into_store())
+}
+
+/// From a folder that has its journal.
+fn begin(
+    mut there: PostgresJournal,
+    here: Head,
+    opening: &Opening,
+    mut store: Store,
+) -> Result<Moved, MoveError> {
+    let found = there.standing(&here).map_err(MoveError::Postgres)?;
+    let (id, before) = match found {
         None => {
-            there.create(here.id).map_err(MoveError::There)?;
-            Head::start(here.id)
+            let id = MoveId::draw().map_err(MoveError::Entropy)?;
+            there.create_for(here.id, id).map_err(MoveError::There)?;
+            (id, Head::start(here.id))
         }
         Some((standing, beside)) => {
-            if !is_part(&store, &here, &beside.head)? {
-                return Err(MoveError::NotAPart {
-                    path: opening.folder.clone(),
-                    there: beside.head.seq.0,
-                    here: here.seq.0,
-                });
+            let id = there.move_id().map_err(MoveError::Postgres)?;
+            let is_part = is_part(&store, &here, &beside.head)?;
+            match (standing, id) {
+                (Standing::Filling, Some(id)) if is_part => (id, beside.head),
+                (standing, _) => return Err(not_empty(opening, standing, &here, &beside)),
             }
-            if standing != Standing::Filling {
-                there.restand(&beside.head, standing, Standing::Filling)?;
-            }
-            beside.head
         }
     };
     fill(&mut there, &store, before, &here)?;
     there.verify_up_to(&here).map_err(MoveError::There)?;
     // Before anybody is served there, and never after.
-    mark_leaving(&mut store)?;
-    there.restand(&here, Standing::Filling, Standing::Served)?;
-    mark_copy(&mut store)?;
+    mark_leaving(&mut store, id).map_err(MoveError::Mark)?;
+    there.serve(&here, id).map_err(MoveError::Postgres)?;
+    mark_copy(&mut store).map_err(MoveError::Mark)?;
     moved(&store, here, here.seq.0 - before.seq.0)
 }
 
-/// Moves the journal out of a database into a folder that has a copy of it, and takes the folder's
-/// mark away. From the moment in which the database gives it away gateways on it stop.
-pub(crate) fn to_folder(
-    opening: &Opening,
-    database: &PostgresOptions,
-    fresh: Fresh,
+/// From one whose move was cut off at its last steps: only the same database takes it, which has
+/// all of it, whatever the folder has lost since.
+fn end(
+    mut there: PostgresJournal,
+    here: Head,
+    id: MoveId,
+    mut store: Store,
 ) -> Result<Moved, MoveError> {
-    let (store, copy) = open_store(opening, fresh).map_err(MoveError::Open)?;
-    refuse_home(&store, opening)?;
-    let log = store.identity().log;
-    let connect = |standing| {
-        let journal = PostgresJournal::new(database.clone());
-        journal.map(|journal| journal.wanting(standing))
-    };
-    let mut there = connect(Standing::Served)?;
-    let applied = copy.seq.0;
-    let found = there.standing(&copy)?;
-    let (standing, beside) = found.ok_or(KernelError::Gone { applied })?;
-    match standing {
-        Standing::Filling => return Err(PostgresError::Unfinished.into()),
-        // This call was cut off before.
-        Standing::MovedAway if there.moved_to(&copy)? == Some(log) => {}
-        Standing::MovedAway => return Err(MoveError::AnotherFolder),
-        Standing::Served => {}
+    let found = there.standing(&here).map_err(MoveError::Postgres)?;
+    let (standing, beside) = found.ok_or(MoveError::OtherDatabase)?;
+    if there.move_id().map_err(MoveError::Postgres)? != Some(id) {
+        return Err(MoveError::OtherDatabase);
     }
-    beside.holds(&copy)?;
-    // Most of what is missing while others are still served.
-    let kernel_there = kernel(store, Box::new(connect(standing)?), fresh)?;
-    let store = kernel_there.into_store();
-    if standing == Standing::Served && there.move_away(&copy, log)? != Some(log) {
-        return Err(MoveError::AnotherFolder);
+    beside.holds(&here).map_err(MoveError::Folder)?;
+    if standing == Standing::Filling {
+        let verified = there.verify_up_to(&beside.head);
+        verified.map_err(MoveError::There)?;
+        there.serve(&beside.head, id).map_err(MoveError::Postgres)?;
     }
-    let last = connect(Standing::MovedAway)?;
-    let kernel_there = kernel(store, Box::new(last), fresh)?;
-    let head = kernel_there.head();
-    let mut store = kernel_there.into_store();
-    mark_returned(&mut store)?;
-    moved(&store, head, head.seq.0 - applied)
-}
-
-/// Goes on with a folder's copy alone, because its database is lost for good. What the database
-/// has beyond the copy is lost with it, so a new epoch of the journal says so.
-pub(crate) fn abandon(opening: &Opening, fresh: Fresh) -> Result<Moved, MoveError> {
-    let (mut store, _) = open_store(opening, fresh).map_err(MoveError::Open)?;
-    refuse_home(&store, opening)?;
-    // Before anything changes: a copy that is damaged is not gone on from.
-    journal::verify(&store).map_err(|error| MoveError::Folder(error.into()))?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let seconds = now.unwrap_or_default().as_secs();
-    store.begin_epoch(u32::try_from(seconds).unwrap_or(u32::MAX))?;
-    // Cut off here, the next start declares it.
-    unmark(&mut store)?;
-    let mut kernel = kernel(store, Box::new(LocalJournal), fresh)?;
-    declare_epoch(&mut kernel)?;
-    let head = kernel.head();
-    moved(kernel.store(), head, 0)
-}
-
-fn refuse_home(store: &Store, opening: &Opening) -> Result<(), MoveError> {
-    match home(store)? {
-        Home::Folder => Err(MoveError::InFolder {
-            path: opening.folder.clone(),
-        }),
-        Home::Database | Home::Leaving => Ok(()),
-    }
-}
-
-fn kernel(store: Store, journal: Box<dyn Journal>, fresh: Fresh) -> Result<Kernel, KernelError> {
-    Kernel::open_with(
-        journal,
-        store,
-        domains::all(),
-        Logic::CURRENT,
-        fresh.journal,
-    )
+    mark_copy(&mut store).map_err(MoveError::Mark)?;
+    moved(&store, here, 0)
 }
 
 fn moved(rows: &dyn Rows, head: Head, copied: u64) -> Result<Moved, MoveError> {
-    let state = state_hash(rows)?;
+    let state = state_hash(rows).map_err(|error| MoveError::Folder(error.into()))?;
     Ok(Moved {
         head,
         state,
         copied,
     })
+}
+
+fn not_empty(opening: &Opening, standing: Standing, here: &Head, beside: &Beside) -> MoveError {
+    let path = opening.folder.clone();
+    let (there, here, holds) = (beside.head.seq.0, here.seq.0, beside.holds(here).is_ok());
+    match standing {
+        Standing::Served if holds => MoveError::AlreadyThere { path, there, here },
+        Standing::Filling if holds => MoveError::OlderFolder { path, there, here },
+        Standing::Served | Standing::Filling => MoveError::NotEmpty { path, there, here },
+    }
 }
 
 /// Whether the journal in `rows`, which goes to `here`, begins with what ends at `there`.
@@ -284,38 +244,21 @@ fn is_part(rows: &dyn Rows, here: &Head, there: &Head) -> Result<bool, MoveError
     Ok(same.is_some_and(|stored| stored.hash == there.hash))
 }
 
-/// Copies what lies between, in parts of a size that has a limit, each entry compared with its hash.
+/// Copies what lies between, in parts of a size that has a limit.
 fn fill(
     there: &mut PostgresJournal,
     store: &Store,
     before: Head,
     until: &Head,
 ) -> Result<(), MoveError> {
-    let chain = Chain::of(until.id);
-    let broken = |error: JournalError| MoveError::Folder(error.into());
     let mut reached = before;
     while reached.seq < until.seq {
-        let part = LocalJournal
-            .read(store, reached.seq.next())
-            .map_err(broken)?;
-        let mut next = reached;
-        for stored in &part {
-            next = follow(&chain, next, stored).map_err(broken)?;
-        }
-        there.fill(&reached, &part).map_err(MoveError::There)?;
-        reached = next;
+        let part = LocalJournal.read(store, reached.seq.next());
+        let part = part.map_err(|error| MoveError::Folder(error.into()))?;
+        let last = part.last();
+        let last = last.ok_or_else(|| MoveError::Folder(JournalError::Missing.into()))?;
+        there.append_there(&reached, &part).map_err(MoveError::There)?;
+        (reached.seq, reached.hash) = (last.seq, last.hash);
     }
     Ok(())
-}
-
-fn follow(chain: &Chain, reached: Head, stored: &Stored) -> Result<Head, JournalError> {
-    let entry = &stored.entry;
-    let next = chain.extend(reached, &entry.header, &entry.command, &entry.outcome);
-    if next.seq == stored.seq && next.hash == stored.hash {
-        return Ok(next);
-    }
-    Err(JournalError::Broken {
-        seq: stored.seq.0,
-        reason: "its hash does not follow from the entries up to it",
-    })
 }

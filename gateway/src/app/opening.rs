@@ -59,18 +59,8 @@ pub(crate) fn open(options: &Opening, fresh: Fresh) -> Result<Kernel, AppError> 
         fresh.journal,
     );
     let mut kernel = opened.map_err(AppError::Kernel)?;
-    declare_epoch(&mut kernel).map_err(AppError::Kernel)?;
+    kernel.declare_epoch().map_err(AppError::Kernel)?;
     Ok(kernel)
-}
-
-/// Begins the journal's epoch if entries were lost with the folder; what its log lost while the
-/// journal lay in a database is none.
-pub(super) fn declare_epoch(kernel: &mut Kernel) -> Result<(), KernelError> {
-    let epoch = kernel.store().identity().epoch;
-    match postgres::returned_under(kernel.store())? {
-        Some(returned) if epoch <= returned => Ok(()),
-        Some(_) | None => kernel.declare_epoch(),
-    }
 }
 
 /// The store of a folder that has a journal, and where that, or the copy of it, stands.
@@ -105,20 +95,25 @@ fn journal_of(
         return match home {
             Home::Folder => Ok(Box::new(LocalJournal)),
             Home::Database => Err(AppError::JournalElsewhere { path: path() }),
-            Home::Leaving => Err(AppError::MoveUnfinished { path: path() }),
+            Home::Leaving(_) => Err(AppError::MoveUnfinished { path: path() }),
         };
     };
     let mut journal = PostgresJournal::new(database.clone()).map_err(AppError::Postgres)?;
     let beside = journal.beside(copy).map_err(AppError::Postgres)?;
     let beside = match (beside, copy.seq.0) {
         (Some(beside), _) => beside,
-        (None, _) if home == Home::Leaving => {
+        (None, _) if matches!(home, Home::Leaving(_)) => {
             return Err(AppError::MoveUnfinished { path: path() });
         }
         // A folder with nothing in it may be the first one beside that database.
         (None, 0) => return Err(AppError::NoJournalThere),
         (None, applied) => return Err(AppError::Kernel(KernelError::Gone { applied })),
     };
+    if let Home::Leaving(id) = home
+        && journal.move_id().map_err(AppError::Postgres)? != Some(id)
+    {
+        return Err(AppError::MoveUnfinished { path: path() });
+    }
     // Before the mark: another database's name in the configuration may be a slip.
     beside.holds(copy).map_err(AppError::Kernel)?;
     postgres::mark_copy(store).map_err(AppError::Store)?;

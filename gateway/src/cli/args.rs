@@ -78,7 +78,7 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Move the journal into a PostgreSQL database, and back.
+    /// Move the journal into a PostgreSQL database.
     #[command(subcommand)]
     Journal(super::moving::Journal),
     /// Close the days that are over, and print their hashes. A gateway that runs does so by itself.

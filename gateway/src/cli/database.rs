@@ -5,6 +5,7 @@ use std::path::Path;
 use khlong_store::journal::Head;
 
 use super::{CliError, RunError};
+use crate::app::AppError;
 use crate::app::postgres::{PostgresError, PostgresJournal, PostgresOptions};
 use crate::config::{Config, Environment, Flags};
 use crate::kernel::KernelError;
@@ -36,10 +37,12 @@ pub(super) fn compare(
     copy: &Head,
 ) -> Result<Head, CliError> {
     let beside = database.beside(copy)?;
-    let gone = KernelError::Gone {
-        applied: copy.seq.0,
+    let beside = match (beside, copy.seq.0) {
+        (Some(beside), _) => beside,
+        // As a start says it.
+        (None, 0) => return Err(RunError::App(AppError::NoJournalThere).into()),
+        (None, applied) => return Err(CliError::kernel(path, KernelError::Gone { applied })),
     };
-    let beside = beside.ok_or_else(|| CliError::kernel(path, gone))?;
     beside
         .holds(copy)
         .map_err(|error| CliError::kernel(path, error))?;

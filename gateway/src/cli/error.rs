@@ -137,8 +137,16 @@ pub enum CliError {
         reason: String,
     },
     /// A replay that began from a snapshot came to other views.
-    #[error("the views in {folder} are not those that follow from {snapshot}: one of them is wrong; replay without --from-snapshot, which trusts the journal alone", folder = folder.display(), snapshot = snapshot.display())]
+    #[error("the views in {folder} are not those that follow from {snapshot}: one of them is wrong; replay without --from-snapshot, which trusts the journal alone; nothing was made", folder = folder.display(), snapshot = snapshot.display())]
     SnapshotDiffers {
+        /// Where they are.
+        folder: PathBuf,
+        /// Where the replay began.
+        snapshot: PathBuf,
+    },
+    /// A replay that began from a snapshot has nothing to be compared with.
+    #[error("the views in {folder} cannot be read, so nothing tells whether those that follow from {snapshot} are right; replay without --from-snapshot, which trusts the journal alone; nothing was made", folder = folder.display(), snapshot = snapshot.display())]
+    SnapshotAlone {
         /// Where they are.
         folder: PathBuf,
         /// Where the replay began.
@@ -230,6 +238,7 @@ impl CliError {
             | Self::OtherHistory { .. }
             | Self::NoSnapshot { .. }
             | Self::SnapshotDiffers { .. }
+            | Self::SnapshotAlone { .. }
             | Self::SnapshotDiverged { .. }
             | Self::ViewsDiffer { .. } => 9,
             Self::File { source, .. } | Self::Output(source) => of_io(source),

@@ -180,7 +180,7 @@ pub(super) fn print(output: Output, fields: Object) -> Result<(), CliError> {
         "database_entries",
         "database_head",
         "from_snapshot",
-        "from_entry",
+        "snapshot_entry",
         "state",
         "replayed_state",
     ] {

@@ -1,4 +1,4 @@
-//! `journal to-database` and `journal to-folder`.
+//! `journal to-database`.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,8 @@ use crate::app::{AppError, Fresh, Opening};
 /// What to do with a journal.
 #[derive(Debug, Subcommand)]
 pub enum Journal {
-    /// Move the journal of a folder into a database that is empty, or has the beginning of it. Cut off, the same command goes on; nobody is served from half of a journal.
+    /// Move the journal of a folder into an empty database, for good. Cut off, the same command goes on; nobody is served from half of a journal.
     ToDatabase(ToDatabase),
-    /// Move the journal out of a database into the folder of a gateway beside it. Gateways on the database stop.
-    ToFolder(ToFolder),
 }
 
 /// Flags of `journal to-database`.
@@ -30,62 +28,28 @@ pub struct ToDatabase {
     pub config: PathBuf,
 }
 
-/// Flags of `journal to-folder`.
-#[derive(Args, Debug)]
-pub struct ToFolder {
-    /// The folder of a gateway that does not run, beside the database; `init` makes one.
-    pub folder: PathBuf,
-    /// The configuration that names the database (`journal.postgres`).
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_unless_present = "abandon_database"
-    )]
-    pub config: Option<PathBuf>,
-    /// The database is lost for good: go on with what the folder has. What was acknowledged beyond it is lost; the first entry says so.
-    #[arg(long, conflicts_with = "config")]
-    pub abandon_database: bool,
-}
-
 pub(super) fn execute(output: Output, what: &Journal) -> Result<(), CliError> {
-    let fresh = Fresh::draw().map_err(|error| unmoved(Path::new(""), MoveError::Open(error)))?;
-    let of = |folder: &Path| Opening {
-        folder: folder.to_owned(),
+    let Journal::ToDatabase(ToDatabase { folder, config }) = what;
+    let options = database::options(config)?;
+    let opening = Opening {
+        folder: folder.clone(),
         ..Opening::default()
     };
-    match what {
-        Journal::ToDatabase(ToDatabase { folder, config }) => {
-            let options = database::options(config)?;
-            let moved = moving::to_database(&of(folder), options, fresh);
-            say(output, "database", folder, moved)
-        }
-        Journal::ToFolder(ToFolder { folder, config, .. }) => {
-            let moved = match config {
-                Some(config) => {
-                    let options = database::options(config)?;
-                    moving::to_folder(&of(folder), &options, fresh)
-                }
-                None => moving::abandon(&of(folder), fresh),
-            };
-            say(output, "folder", folder, moved)
-        }
-    }
+    let moved = Fresh::draw()
+        .map_err(MoveError::Open)
+        .and_then(|fresh| moving::to_database(&opening, options, fresh))
+        .map_err(|error| unmoved(folder, error))?;
+    say(output, &moved)
 }
 
-fn say(
-    output: Output,
-    to: &str,
-    folder: &Path,
-    moved: Result<Moved, MoveError>,
-) -> Result<(), CliError> {
-    let moved = moved.map_err(|error| unmoved(folder, error))?;
+fn say(output: Output, moved: &Moved) -> Result<(), CliError> {
     let (journal, head) = (moved.head.id, moved.head);
     let (journal, hash) = (hexadecimal(journal.as_bytes()), hexadecimal(&head.hash));
     let state = hexadecimal(&moved.state);
     if output.json {
         return output.object(object(json!({
             "kind": "moved_journal",
-            "to": to,
+            "to": "database",
             "journal": journal,
             "entries": head.seq.0,
             "head": hash,
@@ -107,13 +71,15 @@ fn unmoved(folder: &Path, error: MoveError) -> CliError {
         MoveError::Open(AppError::Kernel(error)) | MoveError::Folder(error) => {
             CliError::kernel(folder, error)
         }
+        MoveError::Mark(error) => CliError::store(folder, error),
         MoveError::Postgres(error) => CliError::Postgres(error),
-        error @ (MoveError::Open(_)
+        error @ (MoveError::Entropy(_)
+        | MoveError::Open(_)
         | MoveError::There(_)
         | MoveError::InDatabase { .. }
-        | MoveError::InFolder { .. }
-        | MoveError::NotAPart { .. }
-        | MoveError::OtherDatabase
-        | MoveError::AnotherFolder) => CliError::Move(error),
+        | MoveError::AlreadyThere { .. }
+        | MoveError::OlderFolder { .. }
+        | MoveError::NotEmpty { .. }
+        | MoveError::OtherDatabase) => CliError::Move(error),
     }
 }

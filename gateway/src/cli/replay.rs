@@ -34,8 +34,9 @@ pub(super) fn replay(output: Output, asked: &Replay<'_>) -> Result<(), CliError>
         .map(|from| snapshot::newest(from, path, &peek, &head))
         .transpose()?;
     let unfinished = Unfinished::begin(into, path)?;
-    if let Some(snapshot) = &snapshot {
-        unfinished.refuse_inside(&snapshot.path)?;
+    if let Some(from) = asked.from_snapshot {
+        // Whichever of the backups in it is taken.
+        unfinished.refuse_inside(from)?;
     }
     let mut kernel = match &snapshot {
         None => folder::make_from(&peek, unfinished.path(), head.id)?,
@@ -47,22 +48,28 @@ pub(super) fn replay(output: Output, asked: &Replay<'_>) -> Result<(), CliError>
     // Closed before it is moved, or removed.
     drop(kernel);
     let replayed = replayed?;
-    unfinished.finish()?;
     // Views that cannot be read, or are not at the head, are what a replay mends.
     let found = check_views(&peek, Some(&head))
         .ok()
         .and_then(|_| state_hash(&peek).ok());
+    // What a backup alone says is not left where a gateway could be started on it.
+    if snapshot.is_none() || found == Some(replayed) {
+        unfinished.finish()?;
+    }
     say(output, &head, snapshot.as_ref(), found, replayed)?;
-    match snapshot {
-        _ if found == Some(replayed) => Ok(()),
-        None => Err(CliError::ViewsDiffer {
-            folder: path.to_owned(),
+    let folder = path.to_owned();
+    match (snapshot, found) {
+        (_, Some(found)) if found == replayed => Ok(()),
+        (None, _) => Err(CliError::ViewsDiffer {
+            folder,
             into: into.to_owned(),
         }),
-        Some(snapshot) => Err(CliError::SnapshotDiffers {
-            folder: path.to_owned(),
-            snapshot: snapshot.path,
-        }),
+        (Some(Snapshot { path: snapshot, .. }), Some(_)) => {
+            Err(CliError::SnapshotDiffers { folder, snapshot })
+        }
+        (Some(Snapshot { path: snapshot, .. }), None) => {
+            Err(CliError::SnapshotAlone { folder, snapshot })
+        }
     }
 }
 
@@ -101,7 +108,7 @@ fn say(
     if let Some(snapshot) = snapshot {
         let from = snapshot.path.display().to_string();
         fields.insert("from_snapshot".to_owned(), from.into());
-        fields.insert("from_entry".to_owned(), snapshot.at.seq.0.into());
+        fields.insert("snapshot_entry".to_owned(), snapshot.at.seq.0.into());
         let passed_over = &snapshot.passed_over;
         let told: Vec<Value> = passed_over.iter().map(|it| it.json()).collect();
         fields.insert("passed_over".to_owned(), told.into());

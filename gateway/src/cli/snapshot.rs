@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use super::CliError;
 use super::backup::CopyError;
 use super::output::hexadecimal;
-use crate::backup::{self, Manifest};
+use crate::backup::{self, Manifest, Owner};
 
-/// Backups of one folder that are looked at; the names of more are not read.
+/// Names in a folder of backups. In one with more the newest backup might be left out.
 const SNAPSHOTS_MAX: usize = 4_096;
 
 /// A backup that is whole, and part of the journal.
@@ -55,15 +55,15 @@ pub(super) fn newest(
     source: &Peek,
     head: &Head,
 ) -> Result<Snapshot, CliError> {
-    let part_of = |manifest: &Manifest| {
-        part_of(manifest, source, head).map_err(|error| CliError::journal(folder, error))
+    let part_of = |owner: &Owner| {
+        part_of(owner, source, head).map_err(|error| CliError::journal(folder, error))
     };
     if path.join(MANIFEST_FILE).exists() {
-        let manifest = Manifest::read(path).map_err(CopyError::Backup)?;
-        let at = part_of(&manifest)?;
+        let owner = Manifest::read(path).map_err(CopyError::Backup)?.owner;
+        let at = part_of(&owner)?;
         let at = at.ok_or_else(|| CliError::NoSnapshot {
             path: path.to_owned(),
-            reason: elsewhere(&manifest),
+            reason: elsewhere(&owner),
         })?;
         let (state, rows) = whole(path).map_err(CopyError::Backup)?;
         return Ok(Snapshot {
@@ -77,14 +77,15 @@ pub(super) fn newest(
     let (mut passed_over, mut found) = (Vec::new(), Vec::new());
     for path in backups(path)? {
         match Manifest::read(&path) {
-            Ok(manifest) => found.push((path, manifest)),
+            // The list of its files may be long.
+            Ok(manifest) => found.push((path, manifest.owner)),
             Err(error) => passed_over.push(refused(path, &error)),
         }
     }
-    found.sort_by_key(|(_, manifest): &(_, Manifest)| manifest.owner.entries);
-    for (path, manifest) in found.into_iter().rev() {
-        let Some(at) = part_of(&manifest)? else {
-            let reason = elsewhere(&manifest);
+    found.sort_by_key(|(_, owner): &(_, Owner)| owner.entries);
+    for (path, owner) in found.into_iter().rev() {
+        let Some(at) = part_of(&owner)? else {
+            let reason = elsewhere(&owner);
             passed_over.push(PassedOver { path, reason });
             continue;
         };
@@ -119,7 +120,13 @@ fn backups(path: &Path) -> Result<Vec<PathBuf>, CliError> {
         source,
     };
     let mut found = Vec::new();
-    for entry in fs::read_dir(path).map_err(unreadable)?.take(SNAPSHOTS_MAX) {
+    for (names, entry) in fs::read_dir(path).map_err(unreadable)?.enumerate() {
+        if names >= SNAPSHOTS_MAX {
+            return Err(CliError::NoSnapshot {
+                path: path.to_owned(),
+                reason: format!("it has more than {SNAPSHOTS_MAX} names"),
+            });
+        }
         let path = entry.map_err(unreadable)?.path();
         if path.join(MANIFEST_FILE).exists() {
             found.push(path);
@@ -137,8 +144,7 @@ fn whole(path: &Path) -> Result<(String, Peek), BackupError> {
 }
 
 /// The head that the backup names, if the journal had it.
-fn part_of(manifest: &Manifest, source: &Peek, head: &Head) -> Result<Option<Head>, JournalError> {
-    let owner = &manifest.owner;
+fn part_of(owner: &Owner, source: &Peek, head: &Head) -> Result<Option<Head>, JournalError> {
     let at = JournalSeq(owner.entries);
     let hash = if at == JournalSeq(0) {
         Some(Head::start(head.id).hash)
@@ -157,10 +163,10 @@ fn part_of(manifest: &Manifest, source: &Peek, head: &Head) -> Result<Option<Hea
     }))
 }
 
-fn elsewhere(manifest: &Manifest) -> String {
+fn elsewhere(owner: &Owner) -> String {
     format!(
         "entry {} of journal {} with hash {} is not in this journal",
-        manifest.owner.entries, manifest.owner.journal, manifest.owner.head
+        owner.entries, owner.journal, owner.head
     )
 }
 

@@ -3,6 +3,8 @@
 //! Time goes on by commands and never back, so one wrong reading in the journal would move it
 //! for good. The kernel has no clock of its own: it compares each reading with the one before.
 
+use std::fmt;
+
 use khlong_crdt::time::UnixMillis;
 
 use super::Kernel;
@@ -53,19 +55,36 @@ pub enum Doubt {
     Behind(i64),
 }
 
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Alone => f.write_str(
+                "the journal is empty, so nothing tells whether the clock is right: look at it before the first command",
+            ),
+            Self::Ahead(millis) => write!(
+                f,
+                "the clock is {} hours ahead of the last entry; if the gateway was not without commands for so long, set the clock right before the next one, which moves time for good",
+                millis / 3_600_000
+            ),
+            Self::Behind(millis) => write!(
+                f,
+                "the clock is {} seconds behind the last entry: time stands still until it has passed that",
+                millis / 1_000
+            ),
+        }
+    }
+}
+
 impl Kernel {
     /// The first reading after a start. Whoever starts again within [`IDLE_MS_MAX`] of a wrong one
     /// acknowledges it, and so is told what it is.
     ///
     /// # Errors
-    /// As [`Self::tick`]; beside an empty journal also before [`EARLIEST_MS`].
+    /// As [`Self::tick`]; [`KernelError::Early`] beside an empty journal before [`EARLIEST_MS`].
     pub fn begin_time(&mut self, now: UnixMillis) -> Result<Option<Doubt>, KernelError> {
         let is_empty = self.head().seq.0 == 0;
         if is_empty && now.0 < EARLIEST_MS {
-            return Err(KernelError::Clock {
-                read: now.0,
-                known: EARLIEST_MS,
-            });
+            return Err(KernelError::Early { read: now.0 });
         }
         self.tick(now)?;
         let ahead = now.0.saturating_sub(self.applied().time.0);

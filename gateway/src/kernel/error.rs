@@ -67,6 +67,16 @@ pub enum KernelError {
         "the folder has views and nothing that says from which journal they follow; restore it from a backup"
     )]
     NoJournal,
+    /// The clock cannot be right, and the journal has no time to compare with.
+    #[error(
+        "the clock says {read}, and no gateway ran before {earliest}; set the clock right, then start again",
+        read = Moment(*read),
+        earliest = Moment(super::EARLIEST_MS)
+    )]
+    Early {
+        /// What it says, in milliseconds since 1970.
+        read: i64,
+    },
     /// The clock cannot be right.
     #[error(
         "the clock says {read}, and the time was {known}; set the clock right, then start again, with --accept-time if it is right already",
@@ -76,8 +86,7 @@ pub enum KernelError {
     Clock {
         /// What it says, in milliseconds since 1970.
         read: i64,
-        /// The reading before it, or the time of the journal's last entry; beside an empty journal
-        /// [`super::EARLIEST_MS`].
+        /// The reading before it, or the time of the journal's last entry.
         known: i64,
     },
     /// A name that only the kernel uses.
@@ -156,6 +165,7 @@ impl KernelError {
             | Self::KeyReused { .. }
             | Self::KernelsName
             | Self::Clock { .. }
+            | Self::Early { .. }
             | Self::GroupFull => false,
         }
     }
@@ -172,7 +182,7 @@ impl KernelError {
             | Self::GroupFull
             | Self::Domains { .. }
             | Self::Broken => 1,
-            Self::Clock { .. } => 3,
+            Self::Clock { .. } | Self::Early { .. } => 3,
             Self::UnknownEntry { .. } => 8,
             Self::Behind { .. }
             | Self::Gone { .. }

@@ -99,6 +99,9 @@ impl<O: Serialize + DeserializeOwned> Manifest<O> {
     }
 
     /// Reads it, if it is whole.
+    ///
+    /// # Errors
+    /// [`BackupError::Damaged`], [`BackupError::TooNew`]; those of the disk.
     pub fn read(folder: &Path) -> Result<Self, BackupError> {
         let text = read_bounded(folder, MANIFEST_FILE, MANIFEST_BYTES_MAX)?;
         let sum = read_bounded(folder, MANIFEST_SUM_FILE, SUM_BYTES_MAX)?;

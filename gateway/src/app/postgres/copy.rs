@@ -4,7 +4,6 @@
 use khlong_store::engine::Durability;
 use khlong_store::error::StoreError;
 use khlong_store::journal::Head;
-use khlong_store::key::Encoder;
 use khlong_store::rows::Rows;
 use khlong_store::store::Store;
 use khlong_store::table::Table;
@@ -14,14 +13,40 @@ use crate::kernel::KernelError;
 /// The row of `meta`.
 const META_ELSEWHERE: &[u8] = b"journal-elsewhere";
 
-/// It came back from there: then the epoch of the folder's log at that time.
-const RETURNED: u8 = 0;
-
 /// It lies in PostgreSQL.
 const POSTGRES: u8 = 1;
 
-/// It is on its way there.
+/// It is on its way there; then the name of the move.
 const LEAVING: u8 = 2;
+
+/// The name of one move, drawn for it. The database that it fills has it as well, so that a folder
+/// whose move was cut off is taken by that one and no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MoveId([u8; 16]);
+
+impl MoveId {
+    /// From the operating system.
+    ///
+    /// # Errors
+    /// If it gives no random numbers.
+    pub fn draw() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// One that was drawn before.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// What stands in rows.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
 
 /// What a database has beside a folder's copy.
 #[derive(Debug, Clone)]
@@ -62,9 +87,9 @@ pub enum Home {
     Folder,
     /// In a database; the folder has a copy.
     Database,
-    /// In the folder until a move into a database has come to its end. Whether it has is for the
-    /// database to say.
-    Leaving,
+    /// In the folder until this move into a database has come to its end. Whether it has is for
+    /// the database to say.
+    Leaving(MoveId),
 }
 
 /// What the folder says.
@@ -73,9 +98,12 @@ pub enum Home {
 /// Those of the disk; [`StoreError::Corrupt`].
 pub fn home(rows: &dyn Rows) -> Result<Home, StoreError> {
     Ok(match rows.get(Table::Meta, META_ELSEWHERE)?.as_deref() {
-        None | Some([RETURNED, ..]) => Home::Folder,
+        None => Home::Folder,
         Some([POSTGRES]) => Home::Database,
-        Some([LEAVING]) => Home::Leaving,
+        Some([LEAVING, id @ ..]) => {
+            let id = <[u8; 16]>::try_from(id).map_err(|_| damaged())?;
+            Home::Leaving(MoveId::from_bytes(id))
+        }
         Some(_) => return Err(damaged()),
     })
 }
@@ -88,7 +116,7 @@ pub fn is_copy(rows: &dyn Rows) -> Result<bool, StoreError> {
     Ok(home(rows)? != Home::Folder)
 }
 
-/// Says that it is a copy, until the journal is moved back.
+/// Says that it is a copy, for good.
 ///
 /// # Errors
 /// Those of the disk.
@@ -100,47 +128,9 @@ pub fn mark_copy(store: &mut Store) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// Those of the disk.
-pub fn mark_leaving(store: &mut Store) -> Result<(), StoreError> {
-    put(store, Home::Leaving, vec![LEAVING])
-}
-
-/// Says that the journal came back whole, whatever the folder's log lost meanwhile.
-///
-/// # Errors
-/// Those of the disk.
-pub fn mark_returned(store: &mut Store) -> Result<(), StoreError> {
-    let epoch = store.identity().epoch;
-    put(
-        store,
-        Home::Folder,
-        Encoder::new().u8(RETURNED).u32(epoch).finish(),
-    )
-}
-
-/// The epoch of the folder's log in which its journal came back from a database; `None` if it
-/// never did.
-///
-/// # Errors
-/// Those of the disk; [`StoreError::Corrupt`].
-pub fn returned_under(rows: &dyn Rows) -> Result<Option<u32>, StoreError> {
-    let row = rows.get(Table::Meta, META_ELSEWHERE)?;
-    let Some([RETURNED, epoch @ ..]) = row.as_deref() else {
-        return Ok(None);
-    };
-    let epoch = <[u8; 4]>::try_from(epoch).map_err(|_| damaged())?;
-    Ok(Some(u32::from_be_bytes(epoch)))
-}
-
-/// Says nothing any more: the folder goes on without the database, in a new epoch.
-///
-/// # Errors
-/// Those of the disk.
-pub fn unmark(store: &mut Store) -> Result<(), StoreError> {
-    let mut batch = store.batch();
-    batch.delete(Table::Meta, META_ELSEWHERE.to_vec())?;
-    let writes = batch.into_writes();
-    store.commit(writes, Durability::Synced)?;
-    Ok(())
+pub fn mark_leaving(store: &mut Store, id: MoveId) -> Result<(), StoreError> {
+    let row = [&[LEAVING][..], id.as_bytes()].concat();
+    put(store, Home::Leaving(id), row)
 }
 
 fn put(store: &mut Store, wanted: Home, row: Vec<u8>) -> Result<(), StoreError> {

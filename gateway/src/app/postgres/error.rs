@@ -51,19 +51,14 @@ pub enum PostgresError {
         /// Ours.
         known: i32,
     },
-    /// The journal lies in a folder now.
-    #[error(
-        "the journal was moved out of this database into a folder; start the gateway of that folder, without journal.postgres, or move the journal here again with `khlong-gateway journal to-database`"
-    )]
-    MovedAway,
     /// Half of a journal.
     #[error(
-        "a journal is being copied into this database, or that was cut off; run the same `khlong-gateway journal to-database` again, which goes on where it stopped"
+        "a journal is being copied into this database, or that was cut off; run the same `khlong-gateway journal to-database` again, which goes on where it stopped; if that journal lies elsewhere by now, drop the schema khlong here"
     )]
     Unfinished,
-    /// Another process has ended a move meanwhile.
+    /// Another process has ended a move meanwhile, or gone on with it.
     #[error(
-        "another process has moved the journal meanwhile; run the command again to see where it lies"
+        "another process has changed what is in the database meanwhile; run the same command again"
     )]
     MovedMeanwhile,
     /// Rows that the tables do not allow.
@@ -116,7 +111,7 @@ impl PostgresError {
                 Some(code) if *code == SqlState::DISK_FULL => 7,
                 Some(_) | None => 1,
             },
-            Self::Unsafe { .. } | Self::MovedAway | Self::Unfinished | Self::MovedMeanwhile => 3,
+            Self::Unsafe { .. } | Self::Unfinished | Self::MovedMeanwhile => 3,
             Self::Version { .. } => 8,
             Self::Tables { .. } => 9,
         }

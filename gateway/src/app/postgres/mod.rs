@@ -27,9 +27,7 @@ use khlong_store::journal::{
 };
 use khlong_store::store::Store;
 
-pub use self::copy::{
-    Beside, Home, home, is_copy, mark_copy, mark_leaving, mark_returned, returned_under, unmark,
-};
+pub use self::copy::{Beside, Home, MoveId, home, is_copy, mark_copy, mark_leaving};
 pub use self::error::{Cause, PostgresError, Said};
 pub use self::options::{OptionsError, PostgresOptions, WITHIN_DEFAULT};
 pub use self::rows::Standing;
@@ -118,7 +116,6 @@ impl PostgresJournal {
         match found.as_ref().map(|found| found.standing) {
             None => Ok(None),
             Some(standing) if standing == self.standing => Ok(found),
-            Some(Standing::MovedAway) => Err(PostgresError::MovedAway),
             Some(Standing::Filling) => Err(PostgresError::Unfinished),
             Some(Standing::Served) => Err(PostgresError::MovedMeanwhile),
         }
@@ -189,8 +186,39 @@ impl PostgresJournal {
         Ok(reached)
     }
 
-    /// Until it is known what became of the entries.
-    fn append_there(&mut self, expected: &Head, entries: &[Stored]) -> Result<(), JournalError> {
+    /// Begins the journal, and does `more` in the same transaction.
+    fn create_with(&mut self, id: JournalId, more: &str) -> Result<(), JournalError> {
+        let (mut patience, standing) = (self.link.patience(), self.standing);
+        loop {
+            let asked = self.link.once(&patience, async |session| {
+                session.create(id, standing, more).await
+            });
+            let lost = match asked {
+                Ok(true) => return Ok(()),
+                Ok(false) => None,
+                Err(Failure::Lost(source)) => Some(source),
+                Err(Failure::Final(error)) => return Err(error.into()),
+            };
+            match self.tail()? {
+                // A lost answer to ours.
+                Some(head) if head == Head::start(id) => return Ok(()),
+                Some(_) => return Err(JournalError::Exists),
+                None => patience.wait(
+                    lost.unwrap_or_else(|| "there are other tables under these names".into()),
+                )?,
+            }
+        }
+    }
+
+    /// Appends entries behind `expected`, and returns when it is known what became of them.
+    ///
+    /// # Errors
+    /// [`JournalError::Moved`] if the journal ends elsewhere; and those of the database.
+    pub(crate) fn append_there(
+        &mut self,
+        expected: &Head,
+        entries: &[Stored],
+    ) -> Result<(), JournalError> {
         let Some(last) = entries.last() else {
             return Ok(());
         };
@@ -248,26 +276,7 @@ impl Journal for PostgresJournal {
     }
 
     fn create(&mut self, id: JournalId) -> Result<(), JournalError> {
-        let (mut patience, standing) = (self.link.patience(), self.standing);
-        loop {
-            let asked = self.link.once(&patience, async |session| {
-                session.create(id, standing).await
-            });
-            let lost = match asked {
-                Ok(true) => return Ok(()),
-                Ok(false) => None,
-                Err(Failure::Lost(source)) => Some(source),
-                Err(Failure::Final(error)) => return Err(error.into()),
-            };
-            match self.tail()? {
-                // A lost answer to ours.
-                Some(head) if head == Head::start(id) => return Ok(()),
-                Some(_) => return Err(JournalError::Exists),
-                None => patience.wait(
-                    lost.unwrap_or_else(|| "there are other tables under these names".into()),
-                )?,
-            }
-        }
+        self.create_with(id, "")
     }
 
     fn read(&mut self, _: &Store, from: JournalSeq) -> Result<Vec<Stored>, JournalError> {

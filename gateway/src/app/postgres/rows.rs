@@ -4,7 +4,7 @@ use khlong_store::journal::{Head, JournalId, JournalSeq, Stored};
 use tokio_postgres::Row;
 
 use super::error::{Failure, PostgresError};
-use super::statements::{FILLING, MOVED_AWAY, TABLES_VERSION};
+use super::statements::{FILLING, TABLES_VERSION};
 
 /// A row of the table.
 pub(super) struct FoundRow {
@@ -20,8 +20,6 @@ pub(super) struct FoundRow {
 pub enum Standing {
     /// Gateways.
     Served,
-    /// Nobody: the journal lies in a folder now.
-    MovedAway,
     /// Nobody yet: a journal is being copied in.
     Filling,
 }
@@ -31,7 +29,6 @@ impl Standing {
     pub(super) fn number(self) -> i32 {
         match self {
             Self::Served => TABLES_VERSION,
-            Self::MovedAway => MOVED_AWAY,
             Self::Filling => FILLING,
         }
     }
@@ -39,7 +36,6 @@ impl Standing {
     fn of(number: i32) -> Result<Self, PostgresError> {
         match number {
             TABLES_VERSION => Ok(Self::Served),
-            MOVED_AWAY => Ok(Self::MovedAway),
             FILLING => Ok(Self::Filling),
             found => Err(PostgresError::Version {
                 found,

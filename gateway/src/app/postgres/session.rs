@@ -21,7 +21,7 @@ use super::options::{Place, PostgresOptions};
 use super::rows::{Columns, Found, FoundRow, Inserted, Standing, decode, tables};
 use super::statements::{
     ANSWER_BYTES_MAX, BARRIER, CREATE_SCHEMA, GREETING_BYTES_MAX, HAS_SCHEMA, HEAD, INSERT,
-    MOVED_TO, PREPARE_BYTES_MAX, READ, SETTINGS, create_tables, settle_in,
+    MOVE_ID, PREPARE_BYTES_MAX, READ, SETTINGS, create_tables, settle_in,
 };
 
 /// What carries a connection.
@@ -200,8 +200,14 @@ impl Session {
         found.collect()
     }
 
-    /// Makes the tables and names the journal; false if there are such tables.
-    pub(super) async fn create(&self, id: JournalId, standing: Standing) -> Result<bool, Failure> {
+    /// Makes the tables and names the journal, and does `more` in the same transaction; false if
+    /// there are such tables.
+    pub(super) async fn create(
+        &self,
+        id: JournalId,
+        standing: Standing,
+        more: &str,
+    ) -> Result<bool, Failure> {
         let has_schema = self.prepare(HAS_SCHEMA, ANSWER_BYTES_MAX).await?;
         let has_schema: bool = self.client.query_one(&has_schema, &[]).await?.try_get(0)?;
         let mut statements = String::new();
@@ -210,6 +216,7 @@ impl Session {
         }
         let id = data_encoding::HEXLOWER.encode(id.as_bytes());
         statements.push_str(&create_tables(&id, standing.number()));
+        statements.push_str(more);
         match self.client.batch_execute(&statements).await {
             Ok(()) => Ok(true),
             Err(error) if is_made_already(&error) => Ok(false),
@@ -217,18 +224,24 @@ impl Session {
         }
     }
 
-    /// Statements that are one transaction, and as durable as the settings want when it returns.
-    pub(super) async fn change(&self, statements: &str) -> Result<(), Failure> {
+    /// A statement that is as durable as the settings want when it returns.
+    pub(super) async fn change(&self, statement: &str) -> Result<(), Failure> {
         self.allowance.renew(ANSWER_BYTES_MAX);
-        self.client.batch_execute(statements).await?;
+        self.client.batch_execute(statement).await?;
         self.barrier().await
     }
 
-    /// The log of the folder into which the journal was moved.
-    pub(super) async fn moved_to(&self) -> Result<Option<Vec<u8>>, Failure> {
-        let asked = self.prepare(MOVED_TO, ANSWER_BYTES_MAX).await?;
-        let row = self.client.query_opt(&asked, &[]).await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    /// The move that filled the tables; `None` where no move did.
+    pub(super) async fn move_id(&self) -> Result<Option<Vec<u8>>, Failure> {
+        let found = async {
+            let asked = self.prepare(MOVE_ID, ANSWER_BYTES_MAX).await?;
+            self.client.query_opt(&asked, &[]).await
+        };
+        match found.await {
+            Ok(row) => Ok(row.map(|row| row.try_get(0)).transpose()?),
+            Err(error) if is_without_tables(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Prepared at its first use: before a journal is begun there are no tables. Its answer may

@@ -4,12 +4,8 @@
 /// Of the tables below; a row says which one made them.
 pub(super) const TABLES_VERSION: i32 = 1;
 
-/// In its place while nobody may be served: the journal was moved away, into the folder that
-/// `journal_moved` names. No version that appends has such a number, so that a gateway that runs
-/// stops at its next statement.
-pub(super) const MOVED_AWAY: i32 = -1;
-
-/// The same while a journal is copied in: half of it would look like all of a shorter one.
+/// In its place while a journal is copied in, and nobody may be served: half of it would look like
+/// all of a shorter one. No version that appends has such a number.
 pub(super) const FILLING: i32 = -2;
 
 /// The largest answer but that of [`READ`]: a row, or the words of an error.
@@ -23,12 +19,10 @@ pub(super) const GREETING_BYTES_MAX: u64 = 64 * 1024;
 pub(super) const PREPARE_BYTES_MAX: u64 = 4 * 1024;
 
 /// What names mean is not for other schemas to say. An append that waits for another one, or a
-/// statement that does not end, is given up in time. One that waited for a lock sees what was
-/// committed meanwhile.
+/// statement that does not end, is given up in time.
 pub(super) fn settle_in(timeout_ms: u128) -> String {
     format!(
-        "SET search_path = pg_catalog; SET statement_timeout = {timeout_ms}; SET lock_timeout = {timeout_ms}; \
-         SET default_transaction_isolation = 'read committed'"
+        "SET search_path = pg_catalog; SET statement_timeout = {timeout_ms}; SET lock_timeout = {timeout_ms}"
     )
 }
 
@@ -61,35 +55,28 @@ pub(super) fn create_tables(id: &str, version: i32) -> String {
     )
 }
 
-/// Waits for appends that are under way, and keeps others out until the end of the transaction:
-/// they then see what stands in `journal_id`.
-const ALONE: &str = "LOCK TABLE khlong.journal IN SHARE ROW EXCLUSIVE MODE;";
-
-/// Another number in the place of the version, if the last entry is `seq` still.
-pub(super) fn restand(id: &str, from: i32, to: i32, seq: u64) -> String {
+/// In the transaction that makes the tables: which move fills them.
+pub(super) fn create_move(id: &str) -> String {
     format!(
-        "{ALONE} UPDATE khlong.journal_id SET version = {to} \
-         WHERE version = {from} AND id = '\\x{id}'::bytea AND {seq} = coalesce(\
-            (SELECT seq FROM khlong.journal ORDER BY seq DESC LIMIT 1), 0)"
-    )
-}
-
-/// [`MOVED_AWAY`], into the folder whose log is `log`; who comes second changes nothing.
-pub(super) fn move_away(id: &str, log: &str) -> String {
-    format!(
-        "{ALONE} \
-         CREATE TABLE IF NOT EXISTS khlong.journal_moved (\
+        "; CREATE TABLE khlong.journal_move (\
             place smallint PRIMARY KEY CHECK (place = 0), \
-            log bytea NOT NULL CHECK (octet_length(log) = 16)); \
-         WITH moved AS (UPDATE khlong.journal_id SET version = {MOVED_AWAY} \
-            WHERE version = {TABLES_VERSION} AND id = '\\x{id}'::bytea RETURNING place) \
-         INSERT INTO khlong.journal_moved (place, log) SELECT place, '\\x{log}'::bytea FROM moved \
-            ON CONFLICT (place) DO UPDATE SET log = excluded.log"
+            id bytea NOT NULL CHECK (octet_length(id) = 16)); \
+         INSERT INTO khlong.journal_move (place, id) VALUES (0, '\\x{id}'::bytea)"
     )
 }
 
-/// The log of the folder that has the journal. Asked where the journal was moved away.
-pub(super) const MOVED_TO: &str = "SELECT log FROM khlong.journal_moved WHERE place = 0";
+/// [`TABLES_VERSION`] in the place of [`FILLING`], if that move filled them and `seq` is the last.
+pub(super) fn serve(journal: &str, id: &str, seq: u64) -> String {
+    format!(
+        "UPDATE khlong.journal_id SET version = {TABLES_VERSION} \
+         WHERE version = {FILLING} AND id = '\\x{journal}'::bytea \
+           AND EXISTS (SELECT FROM khlong.journal_move WHERE id = '\\x{id}'::bytea) \
+           AND {seq} = coalesce((SELECT seq FROM khlong.journal ORDER BY seq DESC LIMIT 1), 0)"
+    )
+}
+
+/// The move that filled the tables.
+pub(super) const MOVE_ID: &str = "SELECT id FROM khlong.journal_move WHERE place = 0";
 
 /// Version and id, the last entry, and the hash of the entry $1; no row, no journal.
 pub(super) const HEAD: &str = "SELECT i.version, i.id, j.seq, j.hash, \
