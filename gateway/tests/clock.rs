@@ -137,7 +137,8 @@ fn the_first_reading_beside_an_empty_journal_is_not_before_gateways_were() {
     for at in [-1, 0, EARLIEST_MS - 1] {
         let mut kernel = kernel(&MemoryDisk::new(), Logic::CURRENT);
         let refused = kernel.begin_time(UnixMillis(at)).unwrap_err();
-        assert!(matches!(refused, KernelError::Clock { read, .. } if read == at));
+        assert!(matches!(refused, KernelError::Early { read } if read == at));
+        assert_eq!(refused.exit_code(), 3);
         let told = kernel.begin_time(UnixMillis(EARLIEST_MS)).unwrap();
         assert_eq!(told, Some(Doubt::Alone));
     }
@@ -169,8 +170,8 @@ fn a_first_reading_that_is_taken_is_told_if_it_is_odd() {
     }
 }
 
-/// A gateway whose last entry is `ahead` milliseconds ahead of this machine's clock.
-fn gateway(place: &Path, ahead: i64) {
+/// A gateway whose last entry is `ahead` milliseconds ahead of this machine's clock; returns its time.
+fn gateway(place: &Path, ahead: i64) -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let now = i64::try_from(since.as_millis()).unwrap();
     let store = Store::open(&place.join("data"), &fixture::options()).unwrap();
@@ -179,6 +180,7 @@ fn gateway(place: &Path, ahead: i64) {
     decide(&mut kernel, &sweep("last", now + ahead));
     let text = "[listen]\nhttp = \"127.0.0.1:0\"\n[store]\nreserve_mib = 1\n";
     std::fs::write(place.join("gateway.toml"), text).unwrap();
+    now + ahead
 }
 
 /// What it logs up to the moment in which it serves.
@@ -211,7 +213,7 @@ const HOUR: i64 = 60 * 60 * 1_000;
 fn a_start_tells_what_is_odd_about_the_clock() {
     for (ahead, words) in [
         (-HOUR, None),
-        (-5 * 24 * HOUR, Some("hours=120")),
+        (-5 * 24 * HOUR, Some("120 hours ahead")),
         (HOUR / 6, Some("time stands still")),
     ] {
         let place = tempfile::tempdir().unwrap();
@@ -220,7 +222,7 @@ fn a_start_tells_what_is_odd_about_the_clock() {
         assert!(logged.contains("the kernel is ready"), "{logged}");
         match words {
             Some(words) => assert!(logged.contains(words), "{logged}"),
-            None => assert!(!logged.contains("so far"), "{logged}"),
+            None => assert!(!logged.contains("of the last entry"), "{logged}"),
         }
     }
 }
@@ -229,11 +231,35 @@ fn a_start_tells_what_is_odd_about_the_clock() {
 fn a_start_with_a_clock_that_cannot_be_right_ends_and_says_both_times() {
     for ahead in [HOUR, -31 * 24 * HOUR] {
         let place = tempfile::tempdir().unwrap();
-        gateway(place.path(), ahead);
+        let last = gateway(place.path(), ahead);
         let run = ["run", "--config", "gateway.toml"];
         let (code, words) = program::refused(place.path(), &run);
         assert_eq!(code, 3, "{words}");
-        let told = words.matches("20").count() >= 2 && words.matches('Z').count() >= 2;
-        assert!(told && words.contains("--accept-time"), "{words}");
+        assert!(words.contains("--accept-time"), "{words}");
+        // The clock's, to the hour, and that of the last entry.
+        let told = words.split_once("the clock says ").unwrap().1;
+        let (read, rest) = told.split_once(", and the time was ").unwrap();
+        let known = rest.split_once(';').unwrap().0;
+        let [read, known] = [read, known].map(|it| it.parse::<jiff::Timestamp>().unwrap());
+        assert_eq!(known.as_millisecond(), last);
+        let off = (read.as_millisecond() - (last - ahead)).abs();
+        assert!(off < HOUR / 2, "{words}");
     }
+}
+
+/// A command that writes is a start as well.
+#[test]
+fn a_command_that_writes_tells_what_is_odd_about_the_clock() {
+    let place = tempfile::tempdir().unwrap();
+    gateway(place.path(), -5 * 24 * HOUR);
+    let done = program::run(place.path(), &["close", "data"]);
+    let words = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{words}");
+    assert!(
+        words.contains("120 hours ahead of the last entry"),
+        "{words}"
+    );
+    let done = program::run(place.path(), &["close", "data"]);
+    let words = String::from_utf8_lossy(&done.stderr);
+    assert!(!words.contains("of the last entry"), "{words}");
 }

@@ -127,7 +127,7 @@ fn a_replay_from_the_newest_backup_comes_to_the_same_state() {
         &["--json", "replay", "books", "--into", "whole"],
     );
     let told = replay(&place, "backups", "rebuilt");
-    assert_eq!(told["from_entry"], json!(STEPS[2] + 2));
+    assert_eq!(told["snapshot_entry"], json!(STEPS[2] + 2));
     assert_eq!(told["from_snapshot"], json!("backups/c"));
     assert_eq!(told["passed_over"], json!([]));
     for field in ["journal", "entries", "head", "state", "replayed_state"] {
@@ -145,7 +145,7 @@ fn a_replay_from_the_newest_backup_comes_to_the_same_state() {
             "backups/b",
         ],
     );
-    let from = format!("from_entry: {}", STEPS[1] + 2);
+    let from = format!("snapshot_entry: {}", STEPS[1] + 2);
     assert!(words.lines().any(|line| line == from), "{words}");
     // What was made is a gateway's folder like the other, and goes on like it.
     let names = ["whole", "rebuilt", "from-b"];
@@ -162,7 +162,7 @@ fn a_damaged_backup_is_refused_or_passed_over() {
     let place = backed_up();
     flip(&a_file(&place, "c"));
     let told = replay(&place, "backups", "rebuilt");
-    assert_eq!(told["from_entry"], json!(STEPS[1] + 2));
+    assert_eq!(told["snapshot_entry"], json!(STEPS[1] + 2));
     assert_eq!(told["passed_over"][0]["path"], json!("backups/c"));
     assert_eq!(told["state"], told["replayed_state"]);
     let refuse = |from: &str, words: &str| {
@@ -217,7 +217,7 @@ fn a_backup_that_is_not_of_this_journal_is_not_begun_from() {
             "backups",
         ],
     );
-    assert_eq!(told["from_entry"], json!(STEPS[0] + 2));
+    assert_eq!(told["snapshot_entry"], json!(STEPS[0] + 2));
     assert_eq!(told["passed_over"].as_array().unwrap().len(), 2);
 }
 
@@ -254,6 +254,31 @@ fn a_backup_whose_views_are_wrong_is_found_out() {
     assert_ne!(told["state"], told["replayed_state"]);
     let words = String::from_utf8_lossy(&done.stderr);
     assert!(words.contains("without --from-snapshot"), "{words}");
+    // Nothing to start a gateway on.
+    assert!(!path.join("to").exists() && !path.join("to.unfinished").exists());
+    // Nor where the folder has no views with which to compare.
+    let mut store = Store::open(&path.join("books"), &options()).unwrap();
+    let applied = b"applied".to_vec();
+    let row = store.get(Table::Meta, &applied).unwrap().unwrap();
+    let write = |store: &mut Store, row: Vec<u8>| {
+        let mut batch = store.batch();
+        batch.put(Table::Meta, applied.clone(), row).unwrap();
+        let writes = batch.into_writes();
+        store.commit(writes, Durability::Synced).unwrap();
+    };
+    write(&mut store, row[..row.len() - 1].to_vec());
+    drop(store);
+    let done = run(path, &arguments);
+    assert_eq!(done.status.code(), Some(9));
+    let words = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        words.contains("cannot be read, so nothing tells"),
+        "{words}"
+    );
+    assert!(!path.join("to").exists());
+    let mut store = Store::open(&path.join("books"), &options()).unwrap();
+    write(&mut store, row);
+    drop(store);
     // The journal alone says which of both it is.
     said(path, &["replay", "books", "--into", "right"]);
 }
@@ -261,15 +286,27 @@ fn a_backup_whose_views_are_wrong_is_found_out() {
 #[test]
 fn nothing_is_made_in_a_backup() {
     let place = backed_up();
-    let arguments = [
-        "replay",
-        "books",
-        "--into",
-        "backups/a/no",
-        "--from-snapshot",
-        "backups/a",
-    ];
+    // One that is named, and one beside the one that is taken.
+    for from in ["backups/a", "backups"] {
+        let into = "backups/a/no";
+        let arguments = ["replay", "books", "--into", into, "--from-snapshot", from];
+        let (code, words) = refused(place.path(), &arguments);
+        assert_eq!(code, 3, "{words}");
+        said(place.path(), &["backup", "verify", "backups/a"]);
+    }
+}
+
+/// The newest might be among those that are not looked at.
+#[test]
+fn a_folder_with_too_many_names_is_refused() {
+    let place = backed_up();
+    let many = place.path().join("many");
+    fs::create_dir(&many).unwrap();
+    for name in 0..=4_096 {
+        fs::write(many.join(name.to_string()), "").unwrap();
+    }
+    let arguments = ["replay", "books", "--into", "no", "--from-snapshot", "many"];
     let (code, words) = refused(place.path(), &arguments);
-    assert_eq!(code, 3, "{words}");
-    said(place.path(), &["backup", "verify", "backups/a"]);
+    assert_eq!(code, 9, "{words}");
+    assert!(words.contains("more than 4096 names"), "{words}");
 }

@@ -257,7 +257,9 @@ fn fill(
         let part = part.map_err(|error| MoveError::Folder(error.into()))?;
         let last = part.last();
         let last = last.ok_or_else(|| MoveError::Folder(JournalError::Missing.into()))?;
-        there.append_there(&reached, &part).map_err(MoveError::There)?;
+        there
+            .append_there(&reached, &part)
+            .map_err(MoveError::There)?;
         (reached.seq, reached.hash) = (last.seq, last.hash);
     }
     Ok(())

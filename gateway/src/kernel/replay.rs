@@ -103,14 +103,20 @@ pub(super) fn what_stopped(kernel: &mut Kernel, error: JournalError) -> KernelEr
             applied,
             head: seq.0,
         },
-        Ok(Some(_)) if applied > 0 => match kernel.journal.read(&kernel.store, kernel.durable.seq) {
-            // As many entries or more, and other ones.
-            Ok(part) if part.first().is_some_and(|it| it.hash != kernel.durable.hash) => {
-                KernelError::OtherJournal { applied }
+        Ok(Some(_)) if applied > 0 => {
+            match kernel.journal.read(&kernel.store, kernel.durable.seq) {
+                // As many entries or more, and other ones.
+                Ok(part)
+                    if part
+                        .first()
+                        .is_some_and(|it| it.hash != kernel.durable.hash) =>
+                {
+                    KernelError::OtherJournal { applied }
+                }
+                Err(broken @ JournalError::Broken { .. }) => KernelError::from_journal(broken),
+                Ok(_) | Err(_) => KernelError::from_journal(error),
             }
-            Err(broken @ JournalError::Broken { .. }) => KernelError::from_journal(broken),
-            Ok(_) | Err(_) => KernelError::from_journal(error),
-        },
+        }
         Ok(Some(_)) | Err(_) => KernelError::from_journal(error),
     }
 }

@@ -175,6 +175,11 @@ fn a_folder_that_is_refused_stays_what_it_was() {
         assert_eq!(code, 9, "{words}");
         assert!(words.contains("name the database that has it"), "{words}");
     }
+    // Where nothing is lost either, both say how one is begun.
+    said(place, &["init", "fresh"]);
+    let (code, words) = refused(place, &["verify", "fresh", "--config", "gateway.toml"]);
+    assert_eq!(code, 3, "{words}");
+    assert!(words.contains("begins one"), "{words}");
     fs::write(place.join("gateway.toml"), text).unwrap();
     Gateway::start(place).kill();
     // Of a database that was put back as well: the folder is a copy already, and stays one.

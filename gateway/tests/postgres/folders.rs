@@ -123,6 +123,8 @@ fn views_are_not_gone_on_with_beside_a_database_without_their_journal() {
     assert_eq!(state_hash(&store(&disk)).unwrap(), before);
 }
 
+const OTHER_HISTORY: &str = "another history";
+
 /// Also where it only appends.
 #[test]
 fn a_gateway_that_runs_stops_when_its_journal_is_put_back_emptied_or_exchanged() {
@@ -133,12 +135,19 @@ fn a_gateway_that_runs_stops_when_its_journal_is_put_back_emptied_or_exchanged()
         "DELETE FROM khlong.journal",
         "DROP SCHEMA khlong CASCADE",
         other_id,
+        OTHER_HISTORY,
     ] {
         cluster.sql("DROP SCHEMA IF EXISTS khlong CASCADE");
         let disk = filled(&cluster, "postgres", "first", 5);
         let mut appends = cluster.open(&disk).unwrap();
         let mut reads = cluster.open(&MemoryDisk::new()).unwrap();
-        cluster.sql(change);
+        if change == OTHER_HISTORY {
+            // The same name, and more entries than were there.
+            cluster.sql("DROP SCHEMA khlong CASCADE");
+            filled(&cluster, "postgres", "other", 7);
+        } else {
+            cluster.sql(change);
+        }
         appends.apply(&sweep("after")).unwrap();
         let stopped = appends.commit().unwrap_err();
         assert!(appends.release().is_empty());
@@ -149,7 +158,9 @@ fn a_gateway_that_runs_stops_when_its_journal_is_put_back_emptied_or_exchanged()
                         && head == if change.contains("> 2") { 2 } else { 0 }
                 }
                 KernelError::Gone { applied: 5 } => change.starts_with("DROP"),
-                KernelError::OtherJournal { applied: 5 } => change == other_id,
+                KernelError::OtherJournal { applied: 5 } => {
+                    change == other_id || change == OTHER_HISTORY
+                }
                 _ => false,
             };
             assert!(expected, "{change}: {stopped}");

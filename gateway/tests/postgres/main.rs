@@ -24,6 +24,8 @@ mod journal;
 mod killed;
 mod lost;
 mod moved;
+mod moved_end;
+mod moved_refused;
 mod race;
 mod served;
 mod settings;
