@@ -22,6 +22,7 @@ mod outcome;
 mod replay;
 mod snapshot;
 mod state_hash;
+mod stopped;
 mod views;
 
 pub use clock::{
@@ -50,7 +51,7 @@ pub use views::{Applied, check as check_views};
 use khlong_crdt::time::UnixMillis;
 use khlong_store::batch::{Batch, Overlay};
 use khlong_store::engine::{CommitReceipt, Durability};
-use khlong_store::journal::{self, Append, Head, Journal, JournalError, JournalId, LocalJournal};
+use khlong_store::journal::{self, Append, Head, Journal, JournalId, LocalJournal};
 use khlong_store::key::Encoder;
 use khlong_store::limits::BATCH_BYTES_MAX;
 use khlong_store::store::Store;
@@ -378,34 +379,6 @@ impl Kernel {
         };
         self.released.append(&mut self.waiting);
         Ok(receipt)
-    }
-
-    /// Another head than the commands were decided on: one that goes on from it is another
-    /// gateway's; else the database was put back, emptied or exchanged, and no start goes on.
-    fn what_stopped(&mut self, error: JournalError) -> KernelError {
-        let applied = self.durable.seq.0;
-        if !self.journal.is_shared() {
-            return KernelError::from_journal(error);
-        }
-        match error {
-            JournalError::Missing => return KernelError::Gone { applied },
-            JournalError::Moved { .. } => {}
-            JournalError::Store(_)
-            | JournalError::Exists
-            | JournalError::NotKept(_)
-            | JournalError::Elsewhere { .. }
-            | JournalError::TooLarge { .. }
-            | JournalError::Broken { .. } => return KernelError::from_journal(error),
-        }
-        match self.journal.head(&self.store) {
-            Ok(None) => KernelError::Gone { applied },
-            Ok(Some(head)) if head.id != self.durable.id => KernelError::OtherJournal { applied },
-            Ok(Some(Head { seq, .. })) if seq.0 < applied => KernelError::Behind {
-                applied,
-                head: seq.0,
-            },
-            Ok(Some(_)) | Err(_) => KernelError::from_journal(error),
-        }
     }
 
     /// Asks the journal where it stands, and applies what others have appended since: what is

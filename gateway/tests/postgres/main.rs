@@ -24,6 +24,7 @@ mod journal;
 mod killed;
 mod lost;
 mod moved;
+mod moved_back;
 mod race;
 mod served;
 mod settings;
