@@ -22,6 +22,7 @@ mod outcome;
 mod replay;
 mod snapshot;
 mod state_hash;
+mod stopped;
 mod views;
 
 pub use clock::{
@@ -50,7 +51,7 @@ pub use views::{Applied, check as check_views};
 use khlong_crdt::time::UnixMillis;
 use khlong_store::batch::{Batch, Overlay};
 use khlong_store::engine::{CommitReceipt, Durability};
-use khlong_store::journal::{self, Append, Head, Journal, JournalError, JournalId, LocalJournal};
+use khlong_store::journal::{self, Append, Head, Journal, JournalId, LocalJournal};
 use khlong_store::key::Encoder;
 use khlong_store::limits::BATCH_BYTES_MAX;
 use khlong_store::store::Store;
@@ -370,7 +371,7 @@ impl Kernel {
                     Some(receipt)
                 }
                 Err(error) => {
-                    let error = replay::what_stopped(self, error);
+                    let error = self.what_stopped(error);
                     self.broken |= error.is_fatal();
                     return Err(error);
                 }

@@ -79,48 +79,6 @@ pub(super) fn catch_up(kernel: &mut Kernel) -> Result<(), KernelError> {
     }
 }
 
-/// Another head than the commands were decided on: one that goes on from it is another gateway's;
-/// else the database was put back, emptied or exchanged, and no start goes on.
-pub(super) fn what_stopped(kernel: &mut Kernel, error: JournalError) -> KernelError {
-    let applied = kernel.durable.seq.0;
-    if !kernel.journal.is_shared() {
-        return KernelError::from_journal(error);
-    }
-    match error {
-        JournalError::Missing => return KernelError::Gone { applied },
-        JournalError::Moved { .. } => {}
-        JournalError::Store(_)
-        | JournalError::Exists
-        | JournalError::NotKept(_)
-        | JournalError::Elsewhere { .. }
-        | JournalError::TooLarge { .. }
-        | JournalError::Broken { .. } => return KernelError::from_journal(error),
-    }
-    match kernel.journal.head(&kernel.store) {
-        Ok(None) => KernelError::Gone { applied },
-        Ok(Some(head)) if head.id != kernel.durable.id => KernelError::OtherJournal { applied },
-        Ok(Some(Head { seq, .. })) if seq.0 < applied => KernelError::Behind {
-            applied,
-            head: seq.0,
-        },
-        Ok(Some(_)) if applied > 0 => {
-            match kernel.journal.read(&kernel.store, kernel.durable.seq) {
-                // As many entries or more, and other ones.
-                Ok(part)
-                    if part
-                        .first()
-                        .is_some_and(|it| it.hash != kernel.durable.hash) =>
-                {
-                    KernelError::OtherJournal { applied }
-                }
-                Err(broken @ JournalError::Broken { .. }) => KernelError::from_journal(broken),
-                Ok(_) | Err(_) => KernelError::from_journal(error),
-            }
-        }
-        Ok(Some(_)) | Err(_) => KernelError::from_journal(error),
-    }
-}
-
 fn apply_stored(
     kernel: &mut Kernel,
     seq: JournalSeq,

@@ -54,12 +54,10 @@ impl PostgresJournal {
     pub fn move_id(&mut self) -> Result<Option<MoveId>, PostgresError> {
         let mut patience = self.link.patience();
         let asked = async |session: &Session| {
-            let Some(id) = session.move_id().await? else {
-                return Ok(None);
-            };
-            let id = <[u8; 16]>::try_from(id);
-            let id = id.map_err(|_| tables("the name of a move has not 16 bytes"))?;
-            Ok(Some(MoveId::from_bytes(id)))
+            let id = session.move_id().await?.map(<[u8; 16]>::try_from);
+            let id = id.transpose();
+            id.map(|id| id.map(MoveId::from_bytes))
+                .map_err(|_| tables("the name of a move has not 16 bytes"))
         };
         self.link.repeat(&mut patience, asked)
     }
