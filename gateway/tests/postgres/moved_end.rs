@@ -15,7 +15,7 @@ use crate::moved::{
 use crate::program::{object, refused, said};
 use crate::served::Gateway;
 
-/// A trigger of which the database's tables are yet to be made.
+/// The tables as `to-database` makes them, with a trigger for the moment in which they come to serve.
 fn when_it_is_to_serve(cluster: &Cluster, database: &str, what: &str) -> MoveId {
     let options = khlong_gateway::app::postgres::PostgresOptions::parse(
         &cluster.text_of(database),
