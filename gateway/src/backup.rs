@@ -17,7 +17,7 @@ use khlong_store::journal::{self, Head, JournalId};
 use khlong_store::peek::Peek;
 use serde::{Deserialize, Serialize};
 
-use crate::app::postgres::is_copy;
+use crate::app::postgres::{Home, home, is_copy};
 use crate::domains;
 use crate::kernel::{Kernel, KernelError, Logic, check_views, state_hash};
 
@@ -71,11 +71,20 @@ impl RestoreError {
 /// # Errors
 /// [`BackupError::Unfit`] says what is wrong.
 pub fn describe(peek: &Peek) -> Result<Owner, BackupError> {
-    if is_copy(peek).map_err(BackupError::Store)? {
-        return Err(BackupError::Unfit(
-            "the journal of this gateway is in a database, and this folder is a copy beside it; back up the database"
-                .to_owned(),
-        ));
+    match home(peek).map_err(BackupError::Store)? {
+        Home::Folder => {}
+        Home::Database => {
+            return Err(BackupError::Unfit(
+                "the journal of this gateway is in a database, and this folder is a copy beside it; back up the database"
+                    .to_owned(),
+            ));
+        }
+        Home::Leaving(_) => {
+            return Err(BackupError::Unfit(
+                "a move of its journal into a database was cut off; end it with `khlong-gateway journal to-database`"
+                    .to_owned(),
+            ));
+        }
     }
     let owner = (|| {
         let head = journal::verify(peek)?;

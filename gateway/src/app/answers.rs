@@ -25,9 +25,11 @@ pub(super) fn refusal(error: &KernelError) -> AskError {
         KernelError::GroupFull | KernelError::Store(_) => AskError::Full,
         // The driver has ended; the clock was read with this very time before.
         KernelError::Clock { .. }
+        | KernelError::Early { .. }
         | KernelError::Journal(_)
         | KernelError::Broken
         | KernelError::Behind { .. }
+        | KernelError::Gone { .. }
         | KernelError::OtherJournal { .. }
         | KernelError::NoJournal
         | KernelError::Domains { .. }

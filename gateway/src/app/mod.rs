@@ -11,6 +11,8 @@ mod driver;
 mod handle;
 pub mod limits;
 mod measure;
+pub mod moving;
+mod opening;
 mod pauses;
 pub mod postgres;
 
@@ -22,13 +24,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use khlong_crdt::id::LogId;
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::error::StoreError;
-use khlong_store::folder::DATABASE_FOLDER;
-use khlong_store::identity::Role;
-use khlong_store::journal::{self, Head, Journal, JournalId, LocalJournal};
-use khlong_store::store::{OpenOptions, Store};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -40,10 +37,10 @@ pub use self::clock::DriverClock;
 use self::driver::Driver;
 use self::handle::Input;
 use self::limits::{FOLLOWER_DRAW, FOLLOWER_WAITS, STOP_WITHIN, drawn};
-use self::postgres::{PostgresError, PostgresJournal, PostgresOptions, Watch};
-use crate::domains;
+pub(crate) use self::opening::{Fresh, Opening, open};
+use self::postgres::{PostgresError, PostgresOptions, Watch};
 use crate::http::{self, ApiKey, Service};
-use crate::kernel::{Kernel, KernelError, Logic};
+use crate::kernel::{Kernel, KernelError};
 use crate::metrics::Metrics;
 use crate::outbox;
 
@@ -128,6 +125,15 @@ pub enum AppError {
         /// The folder.
         path: PathBuf,
     },
+    /// A move of the journal was cut off where only the database says whether it is done.
+    #[error(
+        "a move of the journal of {path} into a database was cut off; run the same `khlong-gateway journal to-database` again, which ends it",
+        path = path.display()
+    )]
+    MoveUnfinished {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The kernel does not start, or has stopped.
     #[error("the kernel stopped")]
     Kernel(#[source] KernelError),
@@ -148,6 +154,7 @@ impl AppError {
             Self::Listen { .. }
             | Self::NoGateway { .. }
             | Self::NoJournalThere
+            | Self::MoveUnfinished { .. }
             | Self::JournalElsewhere { .. } => 3,
             Self::Postgres(error) => error.exit_code(),
             Self::Store(error) => error.exit_code(),
@@ -358,92 +365,6 @@ async fn stop_driver(handle: &Handle) {
     let _ = tokio::task::spawn_blocking(move || handle.stop_blocking()).await;
 }
 
-/// Random names for a folder that is new.
-#[derive(Clone, Copy)]
-pub(crate) struct Fresh {
-    log: LogId,
-    journal: JournalId,
-}
-
-impl Fresh {
-    pub(crate) fn draw() -> Result<Self, AppError> {
-        let (mut log, mut journal) = ([0; 16], [0; 16]);
-        getrandom::fill(&mut log).map_err(AppError::Entropy)?;
-        getrandom::fill(&mut journal).map_err(AppError::Entropy)?;
-        Ok(Self {
-            log: LogId::from_bytes(log),
-            journal: JournalId::from_bytes(journal),
-        })
-    }
-}
-
-/// Which folder a kernel is opened on, and how.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Opening {
-    /// The folder of a gateway.
-    pub(crate) folder: PathBuf,
-    /// Sizes of its store.
-    pub(crate) sizes: RocksOptions,
-    /// Open it although acknowledged commits are gone.
-    pub(crate) accept_loss: bool,
-    /// The database that keeps the journal; `None`: the folder itself, and a copy is refused.
-    pub(crate) journal: Option<PostgresOptions>,
-}
-
-/// Opens a folder that has a journal. All that writes to one comes through here: a second way
-/// could begin a journal, or write where another one is kept.
-pub(crate) fn open(options: &Opening, fresh: Fresh) -> Result<Kernel, AppError> {
-    let no_gateway = || AppError::NoGateway {
-        path: options.folder.clone(),
-    };
-    // Opening a store makes it.
-    if !options.folder.join(DATABASE_FOLDER).is_dir() {
-        return Err(no_gateway());
-    }
-    let opening = OpenOptions {
-        role: Role::Gateway,
-        fresh_log_id: fresh.log,
-        accept_loss: options.accept_loss,
-        sizes: options.sizes,
-    };
-    let mut store = Store::open(&options.folder, &opening).map_err(AppError::Store)?;
-    let head = journal::head(&store).map_err(|error| AppError::Kernel(error.into()))?;
-    let copy = head.ok_or_else(no_gateway)?;
-    let journal = journal_of(options, &mut store, &copy)?;
-    let opened = Kernel::open_with(
-        journal,
-        store,
-        domains::all(),
-        Logic::CURRENT,
-        fresh.journal,
-    );
-    let mut kernel = opened.map_err(AppError::Kernel)?;
-    kernel.declare_epoch().map_err(AppError::Kernel)?;
-    Ok(kernel)
-}
-
-fn journal_of(
-    options: &Opening,
-    store: &mut Store,
-    copy: &Head,
-) -> Result<Box<dyn Journal>, AppError> {
-    let Some(database) = &options.journal else {
-        if postgres::is_copy(store).map_err(AppError::Store)? {
-            return Err(AppError::JournalElsewhere {
-                path: options.folder.clone(),
-            });
-        }
-        return Ok(Box::new(LocalJournal));
-    };
-    let mut journal = PostgresJournal::new(database.clone()).map_err(AppError::Postgres)?;
-    let beside = journal.beside(copy).map_err(AppError::Postgres)?;
-    let beside = beside.ok_or(AppError::NoJournalThere)?;
-    // Before the mark: another database's name in the configuration may be a slip.
-    beside.holds(copy).map_err(AppError::Kernel)?;
-    postgres::mark_copy(store).map_err(AppError::Store)?;
-    Ok(Box::new(journal))
-}
-
 /// The driver's thread, from the opening of the folder to its closing.
 fn drive(
     options: &Options,
@@ -455,12 +376,7 @@ fn drive(
 ) -> Result<(), AppError> {
     let mut kernel = open()?;
     let now = clock();
-    if options.accept_time {
-        kernel.accept_time(now.wall)
-    } else {
-        kernel.tick(now.wall)
-    }
-    .map_err(AppError::Kernel)?;
+    clock::begin(&mut kernel, now.wall, options.accept_time).map_err(AppError::Kernel)?;
     tracing::info!(entry = kernel.head().seq.0, "the kernel is ready");
     let driver = Driver {
         follows: kernel.shares_journal(),

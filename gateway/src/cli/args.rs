@@ -63,6 +63,9 @@ pub enum Command {
         /// First compare with the journal in the database that this configuration names.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// Begin behind a backup of this gateway, or the newest sound one in a folder of them, instead of the first entry. What its views say is taken as it is, once it was found whole and part of the journal.
+        #[arg(long, value_name = "BACKUP")]
+        from_snapshot: Option<PathBuf>,
     },
     /// Print every entry of the journal as one line of JSON, its bytes in hexadecimal. It holds everything that was asked of the gateway.
     Export {
@@ -72,6 +75,9 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Move the journal into a PostgreSQL database.
+    #[command(subcommand)]
+    Journal(super::moving::Journal),
     /// Close the days that are over, and print their hashes. A gateway that runs does so by itself.
     Close(super::books::Close),
     /// Keep the folder of a gateway elsewhere, check such a copy, and make a gateway from it.

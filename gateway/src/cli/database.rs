@@ -2,26 +2,32 @@
 
 use std::path::Path;
 
-use khlong_store::journal::{Head, JournalError};
+use khlong_store::journal::Head;
 
 use super::{CliError, RunError};
-use crate::app::postgres::{PostgresError, PostgresJournal};
+use crate::app::AppError;
+use crate::app::postgres::{PostgresError, PostgresJournal, PostgresOptions};
 use crate::config::{Config, Environment, Flags};
+use crate::kernel::KernelError;
 
 /// The one that the configuration names; `None` without a configuration.
 pub(super) fn of(config: Option<&Path>) -> Result<Option<PostgresJournal>, CliError> {
     let Some(path) = config else {
         return Ok(None);
     };
+    PostgresJournal::new(options(path)?)
+        .map(Some)
+        .map_err(CliError::Postgres)
+}
+
+/// How it is reached.
+pub(super) fn options(path: &Path) -> Result<PostgresOptions, CliError> {
     let config = Config::load(path, Environment::of_process(), &Flags::default())
         .map_err(RunError::Config)?;
     let options = config.database().map_err(RunError::Config)?;
-    let options = options.ok_or_else(|| CliError::NoDatabase {
+    options.ok_or_else(|| CliError::NoDatabase {
         path: path.to_owned(),
-    })?;
-    PostgresJournal::new(options)
-        .map(Some)
-        .map_err(CliError::Postgres)
+    })
 }
 
 /// Where the database stands, if what the folder `path` has up to `copy` is a part of it.
@@ -31,7 +37,12 @@ pub(super) fn compare(
     copy: &Head,
 ) -> Result<Head, CliError> {
     let beside = database.beside(copy)?;
-    let beside = beside.ok_or_else(|| CliError::journal(path, JournalError::Missing))?;
+    let beside = match (beside, copy.seq.0) {
+        (Some(beside), _) => beside,
+        // As a start says it.
+        (None, 0) => return Err(RunError::App(AppError::NoJournalThere).into()),
+        (None, applied) => return Err(CliError::kernel(path, KernelError::Gone { applied })),
+    };
     beside
         .holds(copy)
         .map_err(|error| CliError::kernel(path, error))?;

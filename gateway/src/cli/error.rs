@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::backup::CopyError;
 use super::books::BooksError;
+use crate::app::moving::MoveError;
 use crate::app::postgres::PostgresError;
 use crate::domains::promptpay::{PayloadError, PictureError, RecipientError};
 use crate::kernel::KernelError;
@@ -62,7 +63,7 @@ pub enum CliError {
         path: PathBuf,
     },
     /// A new folder would go into the one that it is made from.
-    #[error("{path} lies in the folder that is replayed; name one elsewhere", path = path.display())]
+    #[error("{path} lies in a folder that is read; name one elsewhere", path = path.display())]
     Inside {
         /// The folder that was to be made.
         path: PathBuf,
@@ -127,6 +128,38 @@ pub enum CliError {
         /// Where the rebuilt ones are.
         into: PathBuf,
     },
+    /// No backup from which a replay may begin.
+    #[error("no replay begins from {path}: {reason}; name another backup, or leave out --from-snapshot", path = path.display())]
+    NoSnapshot {
+        /// What was named.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A replay that began from a snapshot came to other views.
+    #[error("the views in {folder} are not those that follow from {snapshot}: one of them is wrong; replay without --from-snapshot, which trusts the journal alone; nothing was made", folder = folder.display(), snapshot = snapshot.display())]
+    SnapshotDiffers {
+        /// Where they are.
+        folder: PathBuf,
+        /// Where the replay began.
+        snapshot: PathBuf,
+    },
+    /// A replay that began from a snapshot has nothing to be compared with.
+    #[error("the views in {folder} cannot be read, so nothing tells whether those that follow from {snapshot} are right; replay without --from-snapshot, which trusts the journal alone; nothing was made", folder = folder.display(), snapshot = snapshot.display())]
+    SnapshotAlone {
+        /// Where they are.
+        folder: PathBuf,
+        /// Where the replay began.
+        snapshot: PathBuf,
+    },
+    /// A replay that began from a snapshot came to another outcome.
+    #[error("from {snapshot} on, entry {seq} of the journal replays to another outcome: the views in the backup are wrong, or this is a bug; replay without --from-snapshot, which trusts the journal alone", snapshot = snapshot.display())]
+    SnapshotDiverged {
+        /// Where the replay began.
+        snapshot: PathBuf,
+        /// The first entry that differs.
+        seq: u64,
+    },
     /// A configuration for a journal in a database that names none.
     #[error("{path} names no database: set journal.postgres, or leave out --config", path = path.display())]
     NoDatabase {
@@ -142,6 +175,9 @@ pub enum CliError {
     /// The books; their own words say what to do.
     #[error(transparent)]
     Books(#[from] BooksError),
+    /// Moves; their own words say what to do.
+    #[error(transparent)]
+    Move(MoveError),
     /// Backups; their own words say what to do.
     #[error(transparent)]
     Copy(#[from] CopyError),
@@ -200,10 +236,15 @@ impl CliError {
             Self::Decode(_)
             | Self::Unbalanced { .. }
             | Self::OtherHistory { .. }
+            | Self::NoSnapshot { .. }
+            | Self::SnapshotDiffers { .. }
+            | Self::SnapshotAlone { .. }
+            | Self::SnapshotDiverged { .. }
             | Self::ViewsDiffer { .. } => 9,
             Self::File { source, .. } | Self::Output(source) => of_io(source),
             Self::Books(error) => error.exit_code(),
             Self::Copy(error) => error.exit_code(),
+            Self::Move(error) => error.exit_code(),
             Self::Picture(_) | Self::Input(_) | Self::Unreadable { .. } | Self::Entropy(_) => 1,
         }
     }

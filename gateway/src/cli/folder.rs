@@ -11,7 +11,7 @@ use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::error::StoreError;
 use khlong_store::folder::{DATABASE_FOLDER, holder};
 use khlong_store::identity::Role;
-use khlong_store::journal::{Journal, JournalId, LocalJournal};
+use khlong_store::journal::{Head, Journal, JournalId, LocalJournal};
 use khlong_store::migrate::SCHEMA;
 use khlong_store::peek::Peek;
 use khlong_store::store::{OpenOptions, Store};
@@ -19,7 +19,7 @@ use khlong_store::store::{OpenOptions, Store};
 use super::CliError;
 use crate::app::postgres::{PostgresJournal, is_copy, mark_copy};
 use crate::domains;
-use crate::kernel::{Kernel, Logic};
+use crate::kernel::{Kernel, Logic, adopt};
 
 /// Looks into the folder of a gateway that does not run; nothing in it changes. A gateway that
 /// starts meanwhile is not held up: what is read stays one moment of the past.
@@ -136,6 +136,22 @@ pub(super) fn make_from(source: &Peek, path: &Path, id: JournalId) -> Result<Ker
     open_with(path, store, Box::new(LocalJournal), id)
 }
 
+/// The same up to a snapshot of its views: what is behind that is yet to be replayed.
+pub(super) fn make_behind(
+    source: &Peek,
+    snapshot: &Peek,
+    path: &Path,
+    at: &Head,
+) -> Result<Kernel, CliError> {
+    let mut store = store(path)?;
+    adopt(source, snapshot, at, &mut store).map_err(|error| CliError::kernel(path, error))?;
+    let of_store = |error| CliError::store(path, error);
+    if is_copy(source).map_err(of_store)? {
+        mark_copy(&mut store).map_err(of_store)?;
+    }
+    open_with(path, store, Box::new(LocalJournal), at.id)
+}
+
 fn open_with(
     path: &Path,
     store: Store,
@@ -188,17 +204,28 @@ impl Unfinished {
         name.push(".unfinished");
         let path = target.with_file_name(name);
         refuse_used(&path)?;
-        let source = fs::canonicalize(source).map_err(failed)?;
-        // The first folder above it that is there says where it would lie.
-        let above = target.ancestors().find_map(|it| fs::canonicalize(it).ok());
-        if above.is_some_and(|above| above.starts_with(&source)) {
-            return Err(CliError::Inside { path: target });
-        }
-        Ok(Self {
+        let unfinished = Self {
             path,
             target,
             is_finished: false,
-        })
+        };
+        unfinished.refuse_inside(source)?;
+        Ok(unfinished)
+    }
+
+    /// Nothing may be made in the folder `source` either.
+    pub(super) fn refuse_inside(&self, source: &Path) -> Result<(), CliError> {
+        let path = &self.target;
+        let source = fs::canonicalize(source).map_err(|source| CliError::File {
+            path: path.clone(),
+            source,
+        })?;
+        // The first folder above it that is there says where it would lie.
+        let above = path.ancestors().find_map(|it| fs::canonicalize(it).ok());
+        if above.is_some_and(|above| above.starts_with(&source)) {
+            return Err(CliError::Inside { path: path.clone() });
+        }
+        Ok(())
     }
 
     pub(super) fn path(&self) -> &Path {

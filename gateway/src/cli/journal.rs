@@ -1,4 +1,4 @@
-//! `init`, `verify` and `replay`: the journal in a folder, and the views that follow from it.
+//! `init` and `verify`: the journal in a folder, and the views that follow from it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,13 +9,12 @@ use khlong_store::peek::Peek;
 use serde_json::{Value, json};
 
 use super::args::Published;
-use super::folder::{self, Unfinished};
 use super::output::{Output, hexadecimal};
 use super::show::Object;
-use super::{CliError, database};
+use super::{CliError, database, folder};
 use crate::config::example;
 use crate::domains::ledger::{Totals, asset, totals};
-use crate::kernel::{Epoch, check_views, epochs, replay as replay_journal, state_hash};
+use crate::kernel::{Epoch, check_views, epochs, state_hash};
 
 /// `write`: where a configuration goes.
 pub(super) fn init(
@@ -150,45 +149,7 @@ fn assets(peek: &Peek, totals: &BTreeMap<u32, Totals>) -> Result<Vec<Value>, Sto
     Ok(shown)
 }
 
-pub(super) fn replay(
-    output: Output,
-    path: &Path,
-    into: &Path,
-    config: Option<&Path>,
-) -> Result<(), CliError> {
-    let peek = folder::look(path)?;
-    let head = journal::verify(&peek).map_err(|error| CliError::journal(path, error))?;
-    if let Some(mut database) = database::of(config)? {
-        database::compare(&mut database, path, &head)?;
-    }
-    let unfinished = Unfinished::begin(into, path)?;
-    let mut kernel = folder::make_from(&peek, unfinished.path(), head.id)?;
-    let replayed = replay_journal(&peek, &mut kernel)
-        .map_err(|error| CliError::kernel(path, error))
-        .and_then(|_| state_hash(kernel.store()).map_err(|error| CliError::store(into, error)));
-    // Closed before it is moved, or removed.
-    drop(kernel);
-    let replayed = replayed?;
-    unfinished.finish()?;
-    // Views that cannot be read, or are not at the head, are what a replay mends.
-    let found = check_views(&peek, Some(&head))
-        .ok()
-        .and_then(|_| state_hash(&peek).ok());
-    let mut fields = head_fields("replayed_journal", &head);
-    let found_text = found.map(|hash| hexadecimal(&hash));
-    fields.insert("state".to_owned(), found_text.into());
-    fields.insert("replayed_state".to_owned(), hexadecimal(&replayed).into());
-    print(output, fields)?;
-    if found == Some(replayed) {
-        return Ok(());
-    }
-    Err(CliError::ViewsDiffer {
-        folder: path.to_owned(),
-        into: into.to_owned(),
-    })
-}
-
-fn head_fields(kind: &str, head: &Head) -> Object {
+pub(super) fn head_fields(kind: &str, head: &Head) -> Object {
     object(json!({
         "kind": kind,
         "journal": hexadecimal(head.id.as_bytes()),
@@ -207,7 +168,7 @@ pub(super) fn object(fields: Value) -> Object {
 }
 
 /// `entries: 12`, and an asset a line.
-fn print(output: Output, fields: Object) -> Result<(), CliError> {
+pub(super) fn print(output: Output, fields: Object) -> Result<(), CliError> {
     if output.json {
         return output.object(fields);
     }
@@ -218,6 +179,8 @@ fn print(output: Output, fields: Object) -> Result<(), CliError> {
         "head",
         "database_entries",
         "database_head",
+        "from_snapshot",
+        "snapshot_entry",
         "state",
         "replayed_state",
     ] {

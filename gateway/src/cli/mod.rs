@@ -1,5 +1,5 @@
-//! `khlong-gateway run | promptpay | init | config | verify | replay | export | backup | close | statement |
-//! reconcile | payout | audit | completions | man`.
+//! `khlong-gateway run | promptpay | init | config | verify | replay | export | journal | backup | close |
+//! statement | reconcile | payout | audit | completions | man`.
 //!
 //! Standard output is data only; words for people go to standard error. Exit codes are those of the
 //! whole network: 0 ok, 1 failure, 2 usage, 3 configuration, a file is there already, a folder is not
@@ -16,9 +16,12 @@ mod export;
 mod folder;
 mod journal;
 mod manual;
+pub mod moving;
 mod output;
+mod replay;
 mod run;
 mod show;
+mod snapshot;
 
 pub use self::args::{Arguments, Command, Decode, Encode, PromptPay, Published, Slip, SlipEncode};
 pub use self::error::CliError;
@@ -53,10 +56,20 @@ impl Arguments {
                 folder,
                 into,
                 config,
-            } => journal::replay(output, &folder, &into, config.as_deref()),
+                from_snapshot,
+            } => replay::replay(
+                output,
+                &replay::Replay {
+                    folder: &folder,
+                    into: &into,
+                    config: config.as_deref(),
+                    from_snapshot: from_snapshot.as_deref(),
+                },
+            ),
             Command::Export { folder, config } => export::entries(&folder, config.as_deref()),
             Command::Close(asked) => books::close(output, &asked),
             Command::Config(command) => config::execute(output, &command),
+            Command::Journal(what) => moving::execute(output, &what),
             Command::Backup(what) => backup::execute(output, &what),
             Command::Statement(asked) => books::statement(output, &asked),
             Command::Reconcile(asked) => books::reconcile(output, &asked),

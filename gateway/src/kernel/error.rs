@@ -1,5 +1,7 @@
 //! Every way in which the kernel can fail, and what to do about each.
 
+use std::fmt;
+
 use khlong_store::error::StoreError;
 use khlong_store::journal::JournalError;
 
@@ -44,6 +46,14 @@ pub enum KernelError {
         /// The journal's head.
         head: u64,
     },
+    /// The journal lies in a database, and that has none.
+    #[error(
+        "the views go to entry {applied}, and the journal's database has no journal; name the database that has it, or restore that from its newest backup; a journal that lies in the folder is moved into a database by `khlong-gateway journal to-database`"
+    )]
+    Gone {
+        /// The last command that they hold.
+        applied: u64,
+    },
     /// The views are those of another journal.
     #[error(
         "the views go to entry {applied} of another journal than the one beside them; restore the right backup, or replay the journal into an empty folder"
@@ -57,12 +67,24 @@ pub enum KernelError {
         "the folder has views and nothing that says from which journal they follow; restore it from a backup"
     )]
     NoJournal,
+    /// The clock cannot be right, and the journal has no time to compare with.
+    #[error(
+        "the clock says {read}, and no gateway ran before {earliest}; set the clock right, then start again",
+        read = Moment(*read),
+        earliest = Moment(super::EARLIEST_MS)
+    )]
+    Early {
+        /// What it says, in milliseconds since 1970.
+        read: i64,
+    },
     /// The clock cannot be right.
     #[error(
-        "the clock says {read} ms since 1970, and the time was {known}; set the clock right, then start again, with --accept-time if it is right already"
+        "the clock says {read}, and the time was {known}; set the clock right, then start again, with --accept-time if it is right already",
+        read = Moment(*read),
+        known = Moment(*known)
     )]
     Clock {
-        /// What it says.
+        /// What it says, in milliseconds since 1970.
         read: i64,
         /// The reading before it, or the time of the journal's last entry.
         known: i64,
@@ -94,6 +116,19 @@ pub enum KernelError {
     },
 }
 
+/// Milliseconds since 1970 as people read them, in UTC.
+struct Moment(i64);
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(moment) => fmt::Display::fmt(&moment, f),
+            // A time that the calendar does not have.
+            Err(_) => write!(f, "{} ms since 1970", self.0),
+        }
+    }
+}
+
 impl KernelError {
     /// A failure of the journal; what the store says of itself stays its own, so that a full or
     /// busy one is tried again.
@@ -120,6 +155,7 @@ impl KernelError {
             | Self::Journal(_)
             | Self::Broken
             | Self::Behind { .. }
+            | Self::Gone { .. }
             | Self::OtherJournal { .. }
             | Self::NoJournal
             | Self::Domains { .. }
@@ -129,6 +165,7 @@ impl KernelError {
             | Self::KeyReused { .. }
             | Self::KernelsName
             | Self::Clock { .. }
+            | Self::Early { .. }
             | Self::GroupFull => false,
         }
     }
@@ -145,9 +182,10 @@ impl KernelError {
             | Self::GroupFull
             | Self::Domains { .. }
             | Self::Broken => 1,
-            Self::Clock { .. } => 3,
+            Self::Clock { .. } | Self::Early { .. } => 3,
             Self::UnknownEntry { .. } => 8,
             Self::Behind { .. }
+            | Self::Gone { .. }
             | Self::OtherJournal { .. }
             | Self::NoJournal
             | Self::Diverged { .. } => 9,

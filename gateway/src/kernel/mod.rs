@@ -20,10 +20,14 @@ mod idempotency;
 mod outbox;
 mod outcome;
 mod replay;
+mod snapshot;
 mod state_hash;
+mod stopped;
 mod views;
 
-pub use clock::{BEHIND_MS_MAX, IDLE_MS_MAX, JUMP_MS_MAX};
+pub use clock::{
+    BEHIND_MS_MAX, Doubt, EARLIEST_MS, IDLE_MS_MAX, JUMP_MS_MAX, QUIET_MS_MAX, STILL_MS_MAX,
+};
 pub use command::{
     BODY_BYTES_MAX, Command, Decided, HEADER_BYTES_MAX, KERNEL_CALLER, Logic, NAME_BYTES_MAX,
 };
@@ -40,13 +44,14 @@ pub use outbox::{
 };
 pub use outcome::{OUTCOME_BYTES_MAX, Outcome, Rejection};
 pub use replay::replay;
+pub use snapshot::adopt;
 pub use state_hash::state_hash;
 pub use views::{Applied, check as check_views};
 
 use khlong_crdt::time::UnixMillis;
 use khlong_store::batch::{Batch, Overlay};
 use khlong_store::engine::{CommitReceipt, Durability};
-use khlong_store::journal::{self, Append, Head, Journal, JournalError, JournalId, LocalJournal};
+use khlong_store::journal::{self, Append, Head, Journal, JournalId, LocalJournal};
 use khlong_store::key::Encoder;
 use khlong_store::limits::BATCH_BYTES_MAX;
 use khlong_store::store::Store;
@@ -366,7 +371,7 @@ impl Kernel {
                     Some(receipt)
                 }
                 Err(error) => {
-                    let error = KernelError::from_journal(error);
+                    let error = self.what_stopped(error);
                     self.broken |= error.is_fatal();
                     return Err(error);
                 }
@@ -397,7 +402,9 @@ impl Kernel {
 
     fn catch_up(&mut self) -> Result<(), KernelError> {
         let found = self.journal.head(&self.store)?;
-        self.durable = found.ok_or(JournalError::Missing)?;
+        self.durable = found.ok_or(KernelError::Gone {
+            applied: self.head.seq.0,
+        })?;
         replay::catch_up(self)
     }
 

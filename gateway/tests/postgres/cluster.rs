@@ -108,11 +108,20 @@ impl Cluster {
         self.try_sql(statement).unwrap()
     }
 
+    /// The same in another one of its databases.
+    pub(crate) fn sql_in(&self, database: &str, statement: &str) -> String {
+        self.ask(&self.text_of(database), statement).unwrap()
+    }
+
     fn try_sql(&self, statement: &str) -> Result<String, String> {
+        self.ask(&self.text(), statement)
+    }
+
+    fn ask(&self, database: &str, statement: &str) -> Result<String, String> {
         let output = Command::new(self.programs.join("psql"))
             .args(["--no-psqlrc", "--no-align", "--tuples-only", "--quiet"])
             .args(["--set=ON_ERROR_STOP=1", "--command", statement])
-            .arg(self.text())
+            .arg(database)
             .env("PGPASSWORD", PASSWORD)
             .stdin(Stdio::null())
             .output()

@@ -156,10 +156,31 @@ fn a_folder_that_is_refused_stays_what_it_was() {
     crate::server::set_up(gateway.address, 2);
     gateway.kill();
     configure(&cluster, place);
+    let with_database = fs::read_to_string(place.join("gateway.toml")).unwrap();
     let (code, words) = refused(place, &["run", "--config", "gateway.toml"]);
     assert_eq!(code, 9, "{words}");
     assert!(words.contains("another journal"), "{words}");
     fs::write(place.join("gateway.toml"), config("")).unwrap();
+    Gateway::start(place).kill();
+    // Nor is a database without a journal a place for one to begin.
+    cluster.sql("CREATE DATABASE empty");
+    let text = fs::read_to_string(place.join("gateway.toml")).unwrap();
+    let empty = with_database.replace("dbname=postgres", "dbname=empty");
+    fs::write(place.join("gateway.toml"), empty).unwrap();
+    for arguments in [
+        &["run", "--config", "gateway.toml"][..],
+        &["verify", "data", "--config", "gateway.toml"],
+    ] {
+        let (code, words) = refused(place, arguments);
+        assert_eq!(code, 9, "{words}");
+        assert!(words.contains("name the database that has it"), "{words}");
+    }
+    // Where nothing is lost either, both say how one is begun.
+    said(place, &["init", "fresh"]);
+    let (code, words) = refused(place, &["verify", "fresh", "--config", "gateway.toml"]);
+    assert_eq!(code, 3, "{words}");
+    assert!(words.contains("begins one"), "{words}");
+    fs::write(place.join("gateway.toml"), text).unwrap();
     Gateway::start(place).kill();
     // Of a database that was put back as well: the folder is a copy already, and stays one.
     configure(&cluster, place);

@@ -93,6 +93,70 @@ fn the_database_of_other_books_is_refused() {
     assert_eq!(cluster.open(&mine).unwrap().head().seq, JournalSeq(3));
 }
 
+/// An empty database in the place of the journal's: nothing of the views would be so.
+#[test]
+fn views_are_not_gone_on_with_beside_a_database_without_their_journal() {
+    let cluster = Cluster::start();
+    let disk = filled(&cluster, "postgres", "first", 5);
+    let before = state_hash(&store(&disk)).unwrap();
+    let (applied, head) = (5, 0);
+    for (change, expected) in [
+        // Tables with this journal's name, and no entry in them.
+        (
+            "DELETE FROM khlong.journal",
+            KernelError::Behind { applied, head },
+        ),
+        ("DROP SCHEMA khlong CASCADE", KernelError::Gone { applied }),
+    ] {
+        cluster.sql(change);
+        let refused = cluster.open(&disk).err().unwrap();
+        assert_eq!(refused.to_string(), expected.to_string(), "{change}");
+        assert_eq!(refused.exit_code(), 9);
+    }
+    // Nothing was begun there, and nothing written here.
+    let schema = cluster.sql("SELECT to_regnamespace('khlong') IS NULL");
+    assert_eq!(schema, "t");
+    assert_eq!(state_hash(&store(&disk)).unwrap(), before);
+}
+
+const OTHER_HISTORY: &str = "another history";
+
+/// Also where it only appends.
+#[test]
+fn a_gateway_that_runs_stops_when_its_journal_is_put_back_emptied_or_exchanged() {
+    let cluster = Cluster::start();
+    let (applied, behind) = (5, |head| KernelError::Behind { applied: 5, head });
+    for (change, expected) in [
+        ("DELETE FROM khlong.journal WHERE seq > 2", behind(2)),
+        ("DELETE FROM khlong.journal", behind(0)),
+        ("DROP SCHEMA khlong CASCADE", KernelError::Gone { applied }),
+        (
+            "UPDATE khlong.journal_id SET id = decode(repeat('01', 16), 'hex')",
+            KernelError::OtherJournal { applied },
+        ),
+        (OTHER_HISTORY, KernelError::OtherJournal { applied }),
+    ] {
+        cluster.sql("DROP SCHEMA IF EXISTS khlong CASCADE");
+        let disk = filled(&cluster, "postgres", "first", 5);
+        let mut appends = cluster.open(&disk).unwrap();
+        let mut reads = cluster.open(&MemoryDisk::new()).unwrap();
+        if change == OTHER_HISTORY {
+            // The same name, and more entries than were there.
+            cluster.sql("DROP SCHEMA khlong CASCADE");
+            filled(&cluster, "postgres", "other", 7);
+        } else {
+            cluster.sql(change);
+        }
+        appends.apply(&sweep("after")).unwrap();
+        let stopped = appends.commit().unwrap_err();
+        assert!(appends.release().is_empty());
+        for stopped in [stopped, reads.follow().unwrap_err()] {
+            assert_eq!(stopped.to_string(), expected.to_string(), "{change}");
+            assert!(stopped.is_fatal() && stopped.exit_code() == 9, "{stopped}");
+        }
+    }
+}
+
 #[test]
 fn a_follower_stops_when_its_journal_is_put_back() {
     let cluster = Cluster::start();

@@ -35,9 +35,13 @@ impl Drop for Gateway {
 
 impl Gateway {
     pub(crate) fn start(folder: &Path) -> Self {
+        Self::start_with(&folder.join("gateway.toml"))
+    }
+
+    pub(crate) fn start_with(config: &Path) -> Self {
         let child = Command::new(PROGRAM)
             .args(["--json", "run", "--config"])
-            .arg(folder.join("gateway.toml"))
+            .arg(config)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

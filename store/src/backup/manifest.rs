@@ -99,7 +99,10 @@ impl<O: Serialize + DeserializeOwned> Manifest<O> {
     }
 
     /// Reads it, if it is whole.
-    pub(super) fn read(folder: &Path) -> Result<Self, BackupError> {
+    ///
+    /// # Errors
+    /// [`BackupError::Damaged`], [`BackupError::TooNew`]; those of the disk.
+    pub fn read(folder: &Path) -> Result<Self, BackupError> {
         let text = read_bounded(folder, MANIFEST_FILE, MANIFEST_BYTES_MAX)?;
         let sum = read_bounded(folder, MANIFEST_SUM_FILE, SUM_BYTES_MAX)?;
         let damaged = |path: &str, reason: String| {

@@ -14,7 +14,39 @@ use crate::kernel::KernelError;
 const META_ELSEWHERE: &[u8] = b"journal-elsewhere";
 
 /// It lies in PostgreSQL.
-const POSTGRES: &[u8] = &[1];
+const POSTGRES: u8 = 1;
+
+/// It is on its way there; then the name of the move.
+const LEAVING: u8 = 2;
+
+/// The name of one move, drawn for it. The database that it fills has it as well, so that a folder
+/// whose move was cut off is taken by that one and no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MoveId([u8; 16]);
+
+impl MoveId {
+    /// From the operating system.
+    ///
+    /// # Errors
+    /// If it gives no random numbers.
+    pub fn draw() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// One that was drawn before.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// What stands in rows.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
 
 /// What a database has beside a folder's copy.
 #[derive(Debug, Clone)]
@@ -48,25 +80,75 @@ impl Beside {
     }
 }
 
-/// Whether the folder's journal is a copy.
-///
-/// # Errors
-/// Those of the disk.
-pub fn is_copy(rows: &dyn Rows) -> Result<bool, StoreError> {
-    Ok(rows.get(Table::Meta, META_ELSEWHERE)?.is_some())
+/// Where a folder's journal lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// In the folder.
+    Folder,
+    /// In a database; the folder has a copy.
+    Database,
+    /// In the folder until this move into a database has come to its end. Whether it has is for
+    /// the database to say.
+    Leaving(MoveId),
 }
 
-/// Says that it is one, for good.
+/// What the folder says.
+///
+/// # Errors
+/// Those of the disk; [`StoreError::Corrupt`].
+pub fn home(rows: &dyn Rows) -> Result<Home, StoreError> {
+    Ok(match rows.get(Table::Meta, META_ELSEWHERE)?.as_deref() {
+        None => Home::Folder,
+        Some([POSTGRES]) => Home::Database,
+        Some([LEAVING, id @ ..]) => {
+            let id = <[u8; 16]>::try_from(id).map_err(|_| damaged())?;
+            Home::Leaving(MoveId::from_bytes(id))
+        }
+        Some(_) => return Err(damaged()),
+    })
+}
+
+/// Whether the folder's journal is not the folder's alone to go on with.
+///
+/// # Errors
+/// As [`home`].
+pub fn is_copy(rows: &dyn Rows) -> Result<bool, StoreError> {
+    Ok(home(rows)? != Home::Folder)
+}
+
+/// Says that it is a copy, for good.
 ///
 /// # Errors
 /// Those of the disk.
 pub fn mark_copy(store: &mut Store) -> Result<(), StoreError> {
-    if is_copy(store)? {
+    put(store, Home::Database, vec![POSTGRES])
+}
+
+/// Says that it is being moved into a database.
+///
+/// # Errors
+/// Those of the disk.
+pub fn mark_leaving(store: &mut Store, id: MoveId) -> Result<(), StoreError> {
+    let row = [&[LEAVING][..], id.as_bytes()].concat();
+    put(store, Home::Leaving(id), row)
+}
+
+fn put(store: &mut Store, wanted: Home, row: Vec<u8>) -> Result<(), StoreError> {
+    if home(store)? == wanted {
         return Ok(());
     }
     let mut batch = store.batch();
-    batch.put(Table::Meta, META_ELSEWHERE.to_vec(), POSTGRES.to_vec())?;
+    batch.put(Table::Meta, META_ELSEWHERE.to_vec(), row)?;
     let writes = batch.into_writes();
+    // What was committed before without a sync is durable with it.
     store.commit(writes, Durability::Synced)?;
     Ok(())
+}
+
+fn damaged() -> StoreError {
+    StoreError::corrupt(
+        Table::Meta,
+        META_ELSEWHERE,
+        "it does not say where the journal lies",
+    )
 }

@@ -56,6 +56,16 @@ pub enum PostgresError {
         /// Ours.
         known: i32,
     },
+    /// Half of a journal.
+    #[error(
+        "a journal is being copied into this database, or that was cut off; run the same `khlong-gateway journal to-database` again, which goes on where it stopped; if that journal lies elsewhere by now, drop the schema khlong here"
+    )]
+    Unfinished,
+    /// Another process has ended a move meanwhile, or gone on with it.
+    #[error(
+        "another process has changed what is in the database meanwhile; run the same command again"
+    )]
+    MovedMeanwhile,
     /// Rows that the tables do not allow.
     #[error(
         "the tables of the journal's database are not as they were made: {reason}; restore the database from a backup"
@@ -106,7 +116,7 @@ impl PostgresError {
                 Some(code) if *code == SqlState::DISK_FULL => 7,
                 Some(_) | None => 1,
             },
-            Self::Unsafe { .. } => 3,
+            Self::Unsafe { .. } | Self::Unfinished | Self::MovedMeanwhile => 3,
             Self::Version { .. } => 8,
             Self::Tables { .. } => 9,
         }

@@ -13,6 +13,7 @@ mod bounded;
 mod copy;
 mod error;
 mod link;
+mod moving;
 mod options;
 mod rows;
 mod session;
@@ -27,9 +28,10 @@ use khlong_store::journal::{
 };
 use khlong_store::store::Store;
 
-pub use self::copy::{Beside, is_copy, mark_copy};
+pub use self::copy::{Beside, Home, MoveId, home, is_copy, mark_copy, mark_leaving};
 pub use self::error::{Cause, PostgresError, Said};
 pub use self::options::{OptionsError, PostgresOptions, WITHIN_DEFAULT};
+pub use self::rows::Standing;
 pub use self::tls::Tls;
 pub use self::watch::Watch;
 
@@ -47,6 +49,8 @@ pub struct PostgresJournal {
     link: Link,
     /// A head that is known to be where the database's settings want it.
     sure: Option<Head>,
+    /// How the tables are to stand; else nothing is taken from them, and nothing put there.
+    standing: Standing,
 }
 
 impl PostgresJournal {
@@ -58,6 +62,7 @@ impl PostgresJournal {
         Ok(Self {
             link: Link::new(options)?,
             sure: None,
+            standing: Standing::Served,
         })
     }
 
@@ -105,6 +110,21 @@ impl PostgresJournal {
 
     /// What others appended is not told before it is as durable as they had to wait for.
     fn find_within(
+        &mut self,
+        asked: JournalSeq,
+        patience: &mut Patience,
+    ) -> Result<Option<Found>, PostgresError> {
+        let found = self.find_however(asked, patience)?;
+        match found.as_ref().map(|found| found.standing) {
+            None => Ok(None),
+            Some(standing) if standing == self.standing => Ok(found),
+            Some(Standing::Filling) => Err(PostgresError::Unfinished),
+            Some(Standing::Served) => Err(PostgresError::MovedMeanwhile),
+        }
+    }
+
+    /// Whomever the tables serve.
+    fn find_however(
         &mut self,
         asked: JournalSeq,
         patience: &mut Patience,
@@ -168,8 +188,39 @@ impl PostgresJournal {
         Ok(reached)
     }
 
-    /// Until it is known what became of the entries.
-    fn append_there(&mut self, expected: &Head, entries: &[Stored]) -> Result<(), JournalError> {
+    /// Begins the journal, and does `more` in the same transaction.
+    fn create_with(&mut self, id: JournalId, more: &str) -> Result<(), JournalError> {
+        let (mut patience, standing) = (self.link.patience(), self.standing);
+        loop {
+            let asked = self.link.once(&patience, async |session| {
+                session.create(id, standing, more).await
+            });
+            let lost = match asked {
+                Ok(true) => return Ok(()),
+                Ok(false) => None,
+                Err(Failure::Lost(source)) => Some(source),
+                Err(Failure::Final(error)) => return Err(error.into()),
+            };
+            match self.tail()? {
+                // A lost answer to ours.
+                Some(head) if head == Head::start(id) => return Ok(()),
+                Some(_) => return Err(JournalError::Exists),
+                None => patience.wait(
+                    lost.unwrap_or_else(|| "there are other tables under these names".into()),
+                )?,
+            }
+        }
+    }
+
+    /// Appends entries behind `expected`, and returns when it is known what became of them.
+    ///
+    /// # Errors
+    /// [`JournalError::Moved`] if the journal ends elsewhere; and those of the database.
+    pub(crate) fn append_there(
+        &mut self,
+        expected: &Head,
+        entries: &[Stored],
+    ) -> Result<(), JournalError> {
         let Some(last) = entries.last() else {
             return Ok(());
         };
@@ -178,10 +229,10 @@ impl PostgresJournal {
             found: usize::MAX,
             max: usize::MAX / 2,
         })?;
-        let mut patience = self.link.patience();
+        let (mut patience, standing) = (self.link.patience(), self.standing);
         loop {
             let asked = self.link.once(&patience, async |session| {
-                session.insert(expected, &columns).await
+                session.insert(expected, standing, &columns).await
             });
             let lost = match asked {
                 Ok(Inserted::All) => {
@@ -227,26 +278,7 @@ impl Journal for PostgresJournal {
     }
 
     fn create(&mut self, id: JournalId) -> Result<(), JournalError> {
-        let mut patience = self.link.patience();
-        loop {
-            let asked = self
-                .link
-                .once(&patience, async |session| session.create(id).await);
-            let lost = match asked {
-                Ok(true) => return Ok(()),
-                Ok(false) => None,
-                Err(Failure::Lost(source)) => Some(source),
-                Err(Failure::Final(error)) => return Err(error.into()),
-            };
-            match self.tail()? {
-                // A lost answer to ours.
-                Some(head) if head == Head::start(id) => return Ok(()),
-                Some(_) => return Err(JournalError::Exists),
-                None => patience.wait(
-                    lost.unwrap_or_else(|| "there are other tables under these names".into()),
-                )?,
-            }
-        }
+        self.create_with(id, "")
     }
 
     fn read(&mut self, _: &Store, from: JournalSeq) -> Result<Vec<Stored>, JournalError> {

@@ -4,7 +4,7 @@ use khlong_store::journal::{Head, JournalId, JournalSeq, Stored};
 use tokio_postgres::Row;
 
 use super::error::{Failure, PostgresError};
-use super::statements::TABLES_VERSION;
+use super::statements::{FILLING, TABLES_VERSION};
 
 /// A row of the table.
 pub(super) struct FoundRow {
@@ -15,8 +15,39 @@ pub(super) struct FoundRow {
     pub(super) outcome: Vec<u8>,
 }
 
+/// Whom the tables serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Gateways.
+    Served,
+    /// Nobody yet: a journal is being copied in.
+    Filling,
+}
+
+impl Standing {
+    /// What stands for it in the place of the version.
+    pub(super) fn number(self) -> i32 {
+        match self {
+            Self::Served => TABLES_VERSION,
+            Self::Filling => FILLING,
+        }
+    }
+
+    fn of(number: i32) -> Result<Self, PostgresError> {
+        match number {
+            TABLES_VERSION => Ok(Self::Served),
+            FILLING => Ok(Self::Filling),
+            found => Err(PostgresError::Version {
+                found,
+                known: TABLES_VERSION,
+            }),
+        }
+    }
+}
+
 /// Where the journal stands.
 pub(super) struct Found {
+    pub(super) standing: Standing,
     pub(super) head: Head,
     /// The hash of the entry that was asked about.
     pub(super) asked: Option<Vec<u8>>,
@@ -66,13 +97,7 @@ impl<'e> Columns<'e> {
 
 /// The answer to [`super::statements::HEAD`].
 pub(super) fn decode(row: &Row) -> Result<Found, Failure> {
-    let version: i32 = row.try_get(0)?;
-    if version != TABLES_VERSION {
-        return Err(Failure::Final(PostgresError::Version {
-            found: version,
-            known: TABLES_VERSION,
-        }));
-    }
+    let standing = Standing::of(row.try_get(0)?)?;
     let (id, seq, hash): (Vec<u8>, Option<i64>, Option<Vec<u8>>) =
         (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
     let id = JournalId::from_bytes(exact(&id, "the id of the journal has not 16 bytes")?);
@@ -89,6 +114,7 @@ pub(super) fn decode(row: &Row) -> Result<Found, Failure> {
         (None, _) | (_, None) => Head::start(id),
     };
     Ok(Found {
+        standing,
         head,
         asked: row.try_get(4)?,
     })

@@ -18,10 +18,10 @@ use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Statement};
 use super::bounded::{Allowance, Bounded};
 use super::error::{Failure, PostgresError};
 use super::options::{Place, PostgresOptions};
-use super::rows::{Columns, Found, FoundRow, Inserted, decode, tables};
+use super::rows::{Columns, Found, FoundRow, Inserted, Standing, decode, tables};
 use super::statements::{
     ANSWER_BYTES_MAX, BARRIER, CREATE_SCHEMA, GREETING_BYTES_MAX, HAS_SCHEMA, HEAD, INSERT,
-    PREPARE_BYTES_MAX, READ, SETTINGS, create_tables, settle_in,
+    MOVE_ID, PREPARE_BYTES_MAX, READ, SETTINGS, create_tables, settle_in,
 };
 
 /// What carries a connection.
@@ -123,17 +123,17 @@ impl Session {
         }
     }
 
-    /// Appends all of them if the head is still `expected`.
+    /// Appends all of them if the head is still `expected`, and the tables stand so.
     pub(super) async fn insert(
         &self,
         expected: &Head,
+        standing: Standing,
         entries: &Columns<'_>,
     ) -> Result<Inserted, Failure> {
-        let insert = self.prepared(&self.insert, INSERT, ANSWER_BYTES_MAX);
-        let insert = insert.await?;
         let before = i64::try_from(expected.seq.0).unwrap_or(i64::MAX);
         let (hash, id) = (expected.hash.as_slice(), expected.id.as_bytes().as_slice());
-        let columns: [&(dyn ToSql + Sync); 8] = [
+        let number = standing.number();
+        let columns: [&(dyn ToSql + Sync); 9] = [
             &entries.seqs,
             &entries.hashes,
             &entries.headers,
@@ -142,9 +142,14 @@ impl Session {
             &before,
             &hash,
             &id,
+            &number,
         ];
         self.warned.store(false, Ordering::Release);
-        match self.client.execute(insert, &columns).await {
+        let inserted = async {
+            let insert = self.prepared(&self.insert, INSERT, ANSWER_BYTES_MAX);
+            self.client.execute(insert.await?, &columns).await
+        };
+        match inserted.await {
             Ok(0) => Ok(Inserted::Nothing),
             Ok(_) if self.warned.load(Ordering::Acquire) => Err(unsure()),
             Ok(rows) if usize::try_from(rows) == Ok(entries.seqs.len()) => Ok(Inserted::All),
@@ -152,6 +157,8 @@ impl Session {
                 "something in the database kept entries out of the table",
             )),
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => Ok(Inserted::Taken),
+            // Somebody dropped them: whoever reads back finds no journal.
+            Err(error) if is_without_tables(&error) => Ok(Inserted::Nothing),
             Err(error) => Err(error.into()),
         }
     }
@@ -193,8 +200,14 @@ impl Session {
         found.collect()
     }
 
-    /// Makes the tables and names the journal; false if there are such tables.
-    pub(super) async fn create(&self, id: JournalId) -> Result<bool, Failure> {
+    /// Makes the tables and names the journal, and does `more` in the same transaction; false if
+    /// there are such tables.
+    pub(super) async fn create(
+        &self,
+        id: JournalId,
+        standing: Standing,
+        more: &str,
+    ) -> Result<bool, Failure> {
         let has_schema = self.prepare(HAS_SCHEMA, ANSWER_BYTES_MAX).await?;
         let has_schema: bool = self.client.query_one(&has_schema, &[]).await?.try_get(0)?;
         let mut statements = String::new();
@@ -202,10 +215,31 @@ impl Session {
             statements.push_str(CREATE_SCHEMA);
         }
         let id = data_encoding::HEXLOWER.encode(id.as_bytes());
-        statements.push_str(&create_tables(&id));
+        statements.push_str(&create_tables(&id, standing.number()));
+        statements.push_str(more);
         match self.client.batch_execute(&statements).await {
             Ok(()) => Ok(true),
             Err(error) if is_made_already(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A statement that is as durable as the settings want when it returns.
+    pub(super) async fn change(&self, statement: &str) -> Result<(), Failure> {
+        self.allowance.renew(ANSWER_BYTES_MAX);
+        self.client.batch_execute(statement).await?;
+        self.barrier().await
+    }
+
+    /// The move that filled the tables; `None` where no move did.
+    pub(super) async fn move_id(&self) -> Result<Option<Vec<u8>>, Failure> {
+        let found = async {
+            let asked = self.prepare(MOVE_ID, ANSWER_BYTES_MAX).await?;
+            self.client.query_opt(&asked, &[]).await
+        };
+        match found.await {
+            Ok(row) => Ok(row.map(|row| row.try_get(0)).transpose()?),
+            Err(error) if is_without_tables(&error) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

@@ -4,6 +4,10 @@
 /// Of the tables below; a row says which one made them.
 pub(super) const TABLES_VERSION: i32 = 1;
 
+/// In its place while a journal is copied in, and nobody may be served: half of it would look like
+/// all of a shorter one. No version that appends has such a number.
+pub(super) const FILLING: i32 = -2;
+
 /// The largest answer but that of [`READ`]: a row, or the words of an error.
 pub(super) const ANSWER_BYTES_MAX: u64 = 256 * 1024;
 
@@ -34,7 +38,7 @@ pub(super) const HAS_SCHEMA: &str = "SELECT to_regnamespace('khlong') IS NOT NUL
 pub(super) const CREATE_SCHEMA: &str = "CREATE SCHEMA khlong;";
 
 /// All or nothing: statements that are sent together are one transaction.
-pub(super) fn create_tables(id: &str) -> String {
+pub(super) fn create_tables(id: &str, version: i32) -> String {
     format!(
         "CREATE TABLE khlong.journal_id (\
             place smallint PRIMARY KEY CHECK (place = 0), \
@@ -47,9 +51,32 @@ pub(super) fn create_tables(id: &str) -> String {
             command bytea NOT NULL, \
             outcome bytea NOT NULL); \
          INSERT INTO khlong.journal_id (place, version, id) \
-            VALUES (0, {TABLES_VERSION}, '\\x{id}'::bytea)"
+            VALUES (0, {version}, '\\x{id}'::bytea)"
     )
 }
+
+/// In the transaction that makes the tables: which move fills them.
+pub(super) fn create_move(id: &str) -> String {
+    format!(
+        "; CREATE TABLE khlong.journal_move (\
+            place smallint PRIMARY KEY CHECK (place = 0), \
+            id bytea NOT NULL CHECK (octet_length(id) = 16)); \
+         INSERT INTO khlong.journal_move (place, id) VALUES (0, '\\x{id}'::bytea)"
+    )
+}
+
+/// [`TABLES_VERSION`] in the place of [`FILLING`], if that move filled them and `seq` is the last.
+pub(super) fn serve(journal: &str, id: &str, seq: u64) -> String {
+    format!(
+        "UPDATE khlong.journal_id SET version = {TABLES_VERSION} \
+         WHERE version = {FILLING} AND id = '\\x{journal}'::bytea \
+           AND EXISTS (SELECT FROM khlong.journal_move WHERE id = '\\x{id}'::bytea) \
+           AND {seq} = coalesce((SELECT seq FROM khlong.journal ORDER BY seq DESC LIMIT 1), 0)"
+    )
+}
+
+/// The move that filled the tables.
+pub(super) const MOVE_ID: &str = "SELECT id FROM khlong.journal_move WHERE place = 0";
 
 /// Version and id, the last entry, and the hash of the entry $1; no row, no journal.
 pub(super) const HEAD: &str = "SELECT i.version, i.id, j.seq, j.hash, \
@@ -58,12 +85,12 @@ pub(super) const HEAD: &str = "SELECT i.version, i.id, j.seq, j.hash, \
     LEFT JOIN LATERAL (SELECT seq, hash FROM khlong.journal ORDER BY seq DESC LIMIT 1) AS j ON true";
 
 /// All rows or none: a statement is a transaction. Nothing is written where the entry before
-/// ($6, $7; 0: none) is not the one that is expected, the journal ($8) is another one, or an
-/// answer would not mean that it is durable. A seq that is taken is `unique_violation`.
+/// ($6, $7; 0: none) is not the one that is expected, the journal ($8) is another one or does not
+/// stand as expected ($9), or an answer would not mean that it is durable. A seq that is taken is `unique_violation`.
 pub(super) const INSERT: &str = "INSERT INTO khlong.journal (seq, hash, header, command, outcome) \
     SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[]) \
     WHERE ($6::bigint = 0 OR EXISTS (SELECT FROM khlong.journal WHERE seq = $6 AND hash = $7::bytea)) \
-      AND EXISTS (SELECT FROM khlong.journal_id WHERE version = 1 AND id = $8::bytea) \
+      AND EXISTS (SELECT FROM khlong.journal_id WHERE version = $9::integer AND id = $8::bytea) \
       AND current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off' \
       AND (current_setting('synchronous_commit') <> 'local' OR current_setting('synchronous_standby_names') = '')";
 

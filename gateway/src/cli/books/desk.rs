@@ -1,5 +1,6 @@
 //! A gateway's folder that a command writes to, while no gateway runs on it.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use khlong_crdt::time::UnixMillis;
@@ -30,9 +31,15 @@ impl<'p> Desk<'p> {
         let opened = Fresh::draw().and_then(|fresh| app::open(&opening, fresh));
         let mut kernel = opened.map_err(|error| unopened(path, error))?;
         let clock = Clock::start();
-        if accept_time {
-            let accepted = kernel.accept_time(clock.now().wall);
-            accepted.map_err(|error| CliError::kernel(path, error))?;
+        let now = clock.now().wall;
+        let taken = if accept_time {
+            kernel.accept_time(now).map(|()| None)
+        } else {
+            kernel.begin_time(now)
+        };
+        if let Some(doubt) = taken.map_err(|error| CliError::kernel(path, error))? {
+            // That nobody reads standard error any more is no failure.
+            let _ = writeln!(std::io::stderr(), "khlong-gateway: {doubt}");
         }
         Ok(Self {
             path,
