@@ -5,23 +5,28 @@ use std::path::Path;
 use khlong_store::journal::{Head, JournalError};
 
 use super::{CliError, RunError};
-use crate::app::postgres::{PostgresError, PostgresJournal};
+use crate::app::postgres::{PostgresError, PostgresJournal, PostgresOptions};
 use crate::config::{Config, Environment, Flags};
 
 /// The one that the configuration names; `None` without a configuration.
 pub(super) fn of(config: Option<&Path>) -> Result<Option<PostgresJournal>, CliError> {
+    options(config)?
+        .map(PostgresJournal::new)
+        .transpose()
+        .map_err(CliError::Postgres)
+}
+
+/// How to reach it.
+pub(super) fn options(config: Option<&Path>) -> Result<Option<PostgresOptions>, CliError> {
     let Some(path) = config else {
         return Ok(None);
     };
     let config = Config::load(path, Environment::of_process(), &Flags::default())
         .map_err(RunError::Config)?;
     let options = config.database().map_err(RunError::Config)?;
-    let options = options.ok_or_else(|| CliError::NoDatabase {
+    options.map(Some).ok_or_else(|| CliError::NoDatabase {
         path: path.to_owned(),
-    })?;
-    PostgresJournal::new(options)
-        .map(Some)
-        .map_err(CliError::Postgres)
+    })
 }
 
 /// Where the database stands, if what the folder `path` has up to `copy` is a part of it.

@@ -21,6 +21,7 @@ mod idempotency;
 mod killed;
 mod limits;
 mod malformed;
+mod many_comparisons;
 mod office;
 mod payouts;
 #[path = "../program/mod.rs"]

@@ -16,6 +16,7 @@ mod program;
 #[expect(dead_code, reason = "the tests of HTTP use the rest")]
 mod server;
 
+mod books;
 mod cluster;
 mod commands;
 mod folders;

@@ -24,6 +24,21 @@ pub enum BooksError {
         /// Which.
         path: PathBuf,
     },
+    /// A folder that holds a copy, and no word where the journal is.
+    #[error(
+        "the journal of {path} lies in a database; name the gateway's configuration with --config",
+        path = path.display()
+    )]
+    JournalElsewhere {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Holds that the ledger did not settle.
+    #[error("{holds} holds were not settled, see `failed`; hand the same answer in again")]
+    Unsettled {
+        /// How many.
+        holds: usize,
+    },
     /// A newer release wrote it.
     #[error("the folder has schema {schema}, of a newer version; use that one")]
     Newer {
@@ -97,7 +112,9 @@ impl BooksError {
             | Self::Format(_)
             | Self::NotOver { .. }
             | Self::Recorded { .. }
+            | Self::Unsettled { .. }
             | Self::Undecided { .. } => 1,
+            Self::JournalElsewhere { .. } => 3,
             Self::Newer { .. } => 8,
             Self::Cursor(_) => 2,
             Self::Statement(error) => of_statement(error),

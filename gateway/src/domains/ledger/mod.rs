@@ -38,7 +38,7 @@ use khlong_store::error::StoreError;
 use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
-use crate::kernel::{ApplyError, Context, Domain, Rejection};
+use crate::kernel::{ApplyError, Context, Domain, Logic, Rejection};
 use working::{Cache, Working};
 
 /// The ledger's number among the domains.
@@ -54,17 +54,31 @@ const TABLES: [Table; 6] = [
     Table::LedgerAsset,
 ];
 
+/// Whether a post or void of a hold that waits may happen: a part of a higher layer says so of holds that it owns,
+/// from its own rows.
+pub type MaySettle = fn(&dyn Rows, &Transfer) -> Result<bool, StoreError>;
+
 /// The ledger as a part of the gateway.
 #[derive(Debug, Default)]
 pub struct Ledger {
     cache: Cache,
+    may_settle: Option<MaySettle>,
 }
 
 impl Ledger {
-    /// One that has read nothing yet.
+    /// One that has read nothing yet. Whoever may write settles any hold.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, where others own holds: they say who settles those. From [`Logic::V4`] on they are asked.
+    #[must_use]
+    pub fn with_owners(may_settle: MaySettle) -> Self {
+        Self {
+            may_settle: Some(may_settle),
+            ..Self::default()
+        }
     }
 }
 
@@ -80,7 +94,8 @@ impl Domain for Ledger {
     fn apply(&mut self, context: &mut Context<'_, '_>, body: &[u8]) -> Result<Vec<u8>, ApplyError> {
         let command =
             LedgerCommand::decode(body).ok_or(ApplyError::Rejected(Rejection::Malformed))?;
-        let mut working = Working::new(context, &mut self.cache);
+        let may_settle = self.may_settle.filter(|_| context.logic() >= Logic::V4);
+        let mut working = Working::new(context, &mut self.cache, may_settle);
         settle::sweep(&mut working)?;
         let failures = match &command {
             LedgerCommand::CreateTransfers(transfers) => {

@@ -214,7 +214,7 @@ async fn refuse_settled(
     Err(Problem::new(
         ProblemKind::PayoutSettled,
         format!(
-            "transfer {transfer} of batch {batch:032x} (entry {entry}) is settled, so the batch's file leaves no more; ask the bank whether it has it, and if not, void the holds that wait and make others"
+            "transfer {transfer} of batch {batch:032x} (entry {entry}) is settled, so the batch's file leaves no more; ask the bank whether it has it, and if not, say so of the payments that wait (`returned`, at …/answers) and hold them anew"
         ),
     ))
 }

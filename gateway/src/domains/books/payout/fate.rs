@@ -58,18 +58,29 @@ impl Fate {
     /// The transfer that settles the hold, if it is settled now: all of it, or none.
     #[must_use]
     pub fn transfer(self, record: &ExportRecord, hold: u128) -> Option<Transfer> {
-        let (is_paid, n, flags, amount) = match self {
-            Self::Posts(n) => (true, n, TransferFlags::POST_PENDING_TRANSFER, u128::MAX),
-            Self::Voids(n) => (false, n, TransferFlags::VOID_PENDING_TRANSFER, 0),
+        let (is_paid, n) = match self {
+            Self::Posts(n) => (true, n),
+            Self::Voids(n) => (false, n),
             Self::Waits | Self::Doubtful | Self::Settled | Self::Contradicts => return None,
         };
-        Some(Transfer {
-            id: settling_id(record, hold, is_paid, u32::from(n)),
-            pending_id: hold,
-            amount,
-            flags,
-            ..Transfer::default()
-        })
+        let id = settling_id(record, hold, is_paid, u32::from(n));
+        Some(settling(hold, is_paid, id))
+    }
+}
+
+/// The post or void of all that is held.
+pub(super) fn settling(hold: u128, is_paid: bool, id: u128) -> Transfer {
+    let (flags, amount) = if is_paid {
+        (TransferFlags::POST_PENDING_TRANSFER, u128::MAX)
+    } else {
+        (TransferFlags::VOID_PENDING_TRANSFER, 0)
+    };
+    Transfer {
+        id,
+        pending_id: hold,
+        amount,
+        flags,
+        ..Transfer::default()
     }
 }
 

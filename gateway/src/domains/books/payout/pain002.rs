@@ -38,7 +38,8 @@ const NAMESPACE_START: &str = "urn:iso:std:iso:20022:tech:xsd:pain.002.001.";
 pub enum PaymentStatus {
     /// The money has left (`ACSC`) or has arrived (`ACCC`).
     Paid,
-    /// It has not, and will not (`RJCT`, `CANC`).
+    /// It has not, and will not (`RJCT`, `CANC`): both are final, and of a single payment they need no reason, which
+    /// is optional in every version of the message.
     Rejected,
     /// All else: the bank has it (`RCVD`, `PDNG`), has checked it (`ACTC`, `ACCP`, `ACWC`), or is about it
     /// (`ACSP`, `PART`). From each of these it may still be rejected.
@@ -75,12 +76,12 @@ impl PaymentStatus {
 pub struct StatusReport {
     /// Of which batch.
     pub batch: u128,
-    /// BLAKE3 of its bytes.
+    /// BLAKE3 of its bytes; zeros of what a person says.
     pub digest: [u8; 32],
-    whole: Option<PaymentStatus>,
-    payments: BTreeMap<String, PaymentStatus>,
-    information_id: Option<String>,
-    message_name: Option<String>,
+    pub(super) whole: Option<PaymentStatus>,
+    pub(super) payments: BTreeMap<String, PaymentStatus>,
+    pub(super) information_id: Option<String>,
+    pub(super) message_name: Option<String>,
 }
 
 /// Why a report is not taken.
@@ -212,7 +213,8 @@ impl StatusReport {
         let id = self.information_id.as_ref();
         name.filter(|name| !name.starts_with("pain.001"))
             .or(id.filter(|id| id_of_ours(id) != Some(self.batch)))
-            .cloned()
+            // It is shown, and may hold anything.
+            .map(|found| found.escape_debug().to_string())
     }
 
     /// The payments that are none of `holds`, which are in order.

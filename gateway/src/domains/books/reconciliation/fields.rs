@@ -56,7 +56,32 @@ fn quoted_field(text: &str) -> Result<(String, &str), BankError> {
     }
 }
 
-/// Control characters, and marks that would turn a report around for whoever reads it.
+/// What nobody sees and a report would carry: control characters, line and paragraph separators, and format
+/// characters (`Cc`, `Zl`, `Zp` and `Cf` of Unicode 16). Some end a line of the report, some turn it around, and with
+/// all of them two references look alike and are not.
 fn is_forbidden(it: char) -> bool {
-    it.is_control() || matches!(it, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    it.is_control()
+        || matches!(
+            it,
+            '\u{ad}'
+                | '\u{600}'..='\u{605}'
+                | '\u{61c}'
+                | '\u{6dd}'
+                | '\u{70f}'
+                | '\u{890}'..='\u{891}'
+                | '\u{8e2}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{110bd}'
+                | '\u{110cd}'
+                | '\u{13430}'..='\u{1343f}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0001}'
+                | '\u{e0020}'..='\u{e007f}'
+        )
 }
