@@ -18,7 +18,9 @@ use khlong_gateway::domains::books::payout::{
     AccountNumber, Agent, Creditor, Debtor, PayoutBatch, PayoutFormat, Text140, settling_id,
 };
 use khlong_gateway::domains::books::{BOOKS_DOMAIN, BooksCommand, Day};
-use khlong_gateway::domains::ledger::{Account, Asset, LEDGER_DOMAIN, LedgerCommand, Transfer, account};
+use khlong_gateway::domains::ledger::{
+    Account, Asset, LEDGER_DOMAIN, LedgerCommand, Transfer, account,
+};
 use khlong_gateway::kernel::{Kernel, Logic};
 use khlong_store::peek::Peek;
 use khlong_store::store::Store;
@@ -48,7 +50,9 @@ fn folder(place: &Path, settled_with: Option<u128>) -> String {
         code: 1,
         ..Account::default()
     });
-    let holds: Vec<Transfer> = (8..=10).map(|id| hold(id, 1, 2, id * 100 - 300, 0)).collect();
+    let holds: Vec<Transfer> = (8..=10)
+        .map(|id| hold(id, 1, 2, id * 100 - 300, 0))
+        .collect();
     for ledger in [
         LedgerCommand::CreateAssets(vec![asset]),
         LedgerCommand::CreateAccounts(accounts.to_vec()),
@@ -115,7 +119,16 @@ fn what_the_bank_says_is_done_once_and_told_hold_by_hold() {
     let at = place.path();
     let batch = folder(at, None);
     assert_eq!(debits(at), (1_800, 0));
-    let said_by_bank = report(&batch, &[(8, "ACSC"), (9, "RJCT"), (10, "ACSP"), (77, "ACSC"), (78, "RJCT")]);
+    let said_by_bank = report(
+        &batch,
+        &[
+            (8, "ACSC"),
+            (9, "RJCT"),
+            (10, "ACSP"),
+            (77, "ACSC"),
+            (78, "RJCT"),
+        ],
+    );
     fs::write(at.join("answer.xml"), &said_by_bank).unwrap();
     let told = object(at, &[&SETTLE[..], &["--json"]].concat());
     let expected = [
@@ -147,13 +160,29 @@ fn what_the_bank_says_is_done_once_and_told_hold_by_hold() {
     assert_eq!(again, expected);
     assert_eq!(debits(at), (700, 500));
     // The opposite contradicts, a code that waits waits.
-    fs::write(at.join("answer.xml"), report(&batch, &[(8, "RJCT"), (9, "PDNG"), (10, "PDNG")])).unwrap();
+    fs::write(
+        at.join("answer.xml"),
+        report(&batch, &[(8, "RJCT"), (9, "PDNG"), (10, "PDNG")]),
+    )
+    .unwrap();
     let told = object(at, &[&SETTLE[..], &["--json"]].concat());
     assert_eq!(told["contradicted"], json!([id(8)]));
     assert_eq!(told["waiting"], json!([id(9), id(10)]));
-    assert_eq!((&told["settled_by"], debits(at)), (&Value::Null, (700, 500)));
+    assert_eq!(
+        (&told["settled_by"], debits(at)),
+        (&Value::Null, (700, 500))
+    );
     // The last is lost, as the bank said by telephone.
-    let person = ["payout", "settle", "gateway", "--batch", &batch, "--returned", &ten, "--accept-time"];
+    let person = [
+        "payout",
+        "settle",
+        "gateway",
+        "--batch",
+        &batch,
+        "--returned",
+        &ten,
+        "--accept-time",
+    ];
     assert!(said(at, &person).contains(&format!("voided: {ten}\n")));
     assert_eq!(debits(at), (0, 500));
     let replayed = object(at, &["replay", "gateway", "--into", "rebuilt", "--json"]);
@@ -172,8 +201,16 @@ fn an_answer_to_something_else_is_refused_and_leaves_no_trace() {
         "</OrgnlMsgId><OrgnlMsgNmId>pain.008\u{1b}[2J</OrgnlMsgNmId>",
     );
     for (text, expected, why) in [
-        (report(&id(5), &[(8, "ACSC")]), 1, format!("no batch {} was exported", id(5))),
-        (other, 9, "the report answers `pain.008\\u{1b}[2J`".to_owned()),
+        (
+            report(&id(5), &[(8, "ACSC")]),
+            1,
+            format!("no batch {} was exported", id(5)),
+        ),
+        (
+            other,
+            9,
+            "the report answers `pain.008\\u{1b}[2J`".to_owned(),
+        ),
         ("<a/>".to_owned(), 9, "no pain.002.001".to_owned()),
     ] {
         fs::write(at.join("answer.xml"), text).unwrap();
@@ -194,9 +231,16 @@ fn an_answer_to_something_else_is_refused_and_leaves_no_trace() {
         assert_eq!(refused(at, odd).0, 2, "{odd:?}");
     }
     let (code, words) = refused(at, &["payout", "settle", "nowhere", "answer.xml"]);
-    assert_eq!((code, words.contains("is no pain.002.001")), (9, true), "{words}");
+    assert_eq!(
+        (code, words.contains("is no pain.002.001")),
+        (9, true),
+        "{words}"
+    );
     fs::write(at.join("answer.xml"), report(&batch, &[(8, "ACSC")])).unwrap();
-    assert_eq!(refused(at, &["payout", "settle", "nowhere", "answer.xml"]).0, 3);
+    assert_eq!(
+        refused(at, &["payout", "settle", "nowhere", "answer.xml"]).0,
+        3
+    );
     // While another process has the folder nothing is done.
     let store = Store::open(&at.join("gateway"), &options()).unwrap();
     let (code, words) = refused(at, &SETTLE);
@@ -220,7 +264,11 @@ fn an_answer_that_fell_in_between_is_carried_out_by_the_next_one() {
         let mut kernel = Kernel::open(store, all(), Logic::CURRENT, JOURNAL).unwrap();
         let bank = StatusReport::parse(paid.as_bytes()).unwrap();
         let (_, noted) = answered(kernel.store(), &bank).unwrap();
-        ask(&mut kernel, BOOKS_DOMAIN, BooksCommand::AnswerPayouts(noted).encode());
+        ask(
+            &mut kernel,
+            BOOKS_DOMAIN,
+            BooksCommand::AnswerPayouts(noted).encode(),
+        );
     }
     assert_eq!(debits(at), (1_800, 1));
     let done = run(at, &SETTLE);

@@ -16,7 +16,9 @@ use crate::{Failure, check, step};
 const PAYOUTS: [(u128, u128); 2] = [(71, 10_000), (72, 5_000)];
 
 pub(crate) fn pay_out(folder: &Path, place: &Path) -> Result<(), Failure> {
-    step("Part of what the merchant has is paid out: held, recorded, and written as a file for the bank");
+    step(
+        "Part of what the merchant has is paid out: held, recorded, and written as a file for the bank",
+    );
     // The day is over, and the journal's time is that of the system's clock now.
     let clock = Clock::today()?;
     let mut books = Books::open(folder, clock)?;
@@ -95,9 +97,7 @@ fn export(folder: &Path, place: &Path, clock: Clock) -> Result<String, Failure> 
 /// As a bank writes it.
 fn answer(batch: &str) -> String {
     let payment = |id: u128, status: &str| {
-        format!(
-            "<TxInfAndSts><OrgnlEndToEndId>{id:032x}</OrgnlEndToEndId>{status}</TxInfAndSts>"
-        )
+        format!("<TxInfAndSts><OrgnlEndToEndId>{id:032x}</OrgnlEndToEndId>{status}</TxInfAndSts>")
     };
     let paid = payment(71, "<TxSts>ACSC</TxSts>");
     let closed = "<TxSts>RJCT</TxSts><StsRsnInf><Rsn><Cd>AC04</Cd></Rsn></StsRsnInf>";

@@ -169,8 +169,18 @@ fn every_fault_of_a_field_has_a_line_and_a_reason() {
         assert_eq!(line(text), E::Quote, "{text}");
     }
     for unseen in [
-        '\u{85}', '\u{ad}', '\u{61c}', '\u{200b}', '\u{200e}', '\u{2028}', '\u{2029}', '\u{2060}',
-        '\u{2066}', '\u{feff}', '\u{fff9}', '\u{e0041}',
+        '\u{85}',
+        '\u{ad}',
+        '\u{61c}',
+        '\u{200b}',
+        '\u{200e}',
+        '\u{2028}',
+        '\u{2029}',
+        '\u{2060}',
+        '\u{2066}',
+        '\u{feff}',
+        '\u{fff9}',
+        '\u{e0041}',
     ] {
         let text = format!("2026-11-27,10:00,1.00,A{unseen}B,in");
         assert_eq!(line(&text), E::Control, "{unseen:?}");

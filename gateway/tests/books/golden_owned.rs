@@ -29,7 +29,11 @@ fn the_golden_journal_replays_to_a_fixed_state() {
     assert_eq!(replay(&golden, &mut again).unwrap(), head);
     // By the third rules somebody posted a part of hold 1, and by the fourth nobody voided 3.
     let states = [1, 2, 3].map(|id| transfer(again.store(), id).unwrap().unwrap().2);
-    let expected = [TransferState::Posted, TransferState::Voided, TransferState::Posted];
+    let expected = [
+        TransferState::Posted,
+        TransferState::Voided,
+        TransferState::Posted,
+    ];
     assert_eq!(states, expected);
     assert!(batch_of(again.store(), 3).unwrap().is_some());
     let state = hex(&state_hash(again.store()).unwrap());
@@ -50,7 +54,10 @@ fn act() -> Office {
     office.pay(&told.transfers);
     let person = StatusReport::of_person(record.batch, &[3], &[]).unwrap();
     let told = noted(&mut office, &person);
-    assert_eq!(office.bank.send_one(void(53, 3)), R::PendingTransferInPayout);
+    assert_eq!(
+        office.bank.send_one(void(53, 3)),
+        R::PendingTransferInPayout
+    );
     office.pay(&told.transfers);
     office
 }

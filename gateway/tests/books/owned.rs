@@ -42,7 +42,10 @@ fn nobody_else_posts_or_voids_what_the_bank_may_pay() {
         R::ExceedsPendingTransferAmount
     );
     start_again(&mut office.bank);
-    assert_eq!(office.bank.send_one(void(50, 2)), R::PendingTransferInPayout);
+    assert_eq!(
+        office.bank.send_one(void(50, 2)),
+        R::PendingTransferInPayout
+    );
     office.assert_replays();
 }
 
@@ -71,7 +74,10 @@ fn what_the_books_decided_is_settled_to_the_letter_and_by_anybody() {
     assert_eq!(office.bank.send(&[paid, back]), [R::Exists, R::Exists]);
     assert_eq!(
         office.bank.send(&[void(63, 1), void(64, 2)]),
-        [R::PendingTransferAlreadyPosted, R::PendingTransferAlreadyVoided]
+        [
+            R::PendingTransferAlreadyPosted,
+            R::PendingTransferAlreadyVoided
+        ]
     );
     office.assert_replays();
 }
@@ -120,16 +126,29 @@ fn a_payment_that_waits_moves_nothing_and_a_final_one_needs_no_reason() {
         for group in ["", "<GrpSts>RJCT</GrpSts>", "<GrpSts>ACSC</GrpSts>"] {
             let body = original(record.batch, group) + &without_reason(code);
             let told = answered(&mut office, &report(&body));
-            assert_eq!((told.waiting, told.transfers), (vec![1, 2, 3], vec![]), "{code}");
+            assert_eq!(
+                (told.waiting, told.transfers),
+                (vec![1, 2, 3], vec![]),
+                "{code}"
+            );
         }
     }
     assert_eq!(office.bank.balances(CLEARING), held);
-    for (code, is_paid) in [("RJCT", false), ("CANC", false), ("ACSC", true), ("ACCC", true)] {
+    for (code, is_paid) in [
+        ("RJCT", false),
+        ("CANC", false),
+        ("ACSC", true),
+        ("ACCC", true),
+    ] {
         let (mut office, record, _) = recorded();
         let body = original(record.batch, "") + &without_reason(code);
         let told = answered(&mut office, &report(&body));
         let all = vec![1, 2, 3];
-        let done = if is_paid { (all, vec![]) } else { (vec![], all) };
+        let done = if is_paid {
+            (all, vec![])
+        } else {
+            (vec![], all)
+        };
         assert_eq!((told.posted, told.voided), done, "{code}");
         assert_eq!(office.bank.balances(CLEARING)[2], 0);
     }
@@ -139,10 +158,12 @@ fn a_payment_that_waits_moves_nothing_and_a_final_one_needs_no_reason() {
 fn a_person_settles_what_no_report_tells() {
     let (mut office, record, _) = recorded();
     let doubtful = original(record.batch, "<GrpSts>RJCT</GrpSts>");
-    assert_eq!(answered(&mut office, &report(&doubtful)).doubtful, [1, 2, 3]);
-    let said = |paid: &[u128], returned: &[u128]| {
-        StatusReport::of_person(record.batch, paid, returned)
-    };
+    assert_eq!(
+        answered(&mut office, &report(&doubtful)).doubtful,
+        [1, 2, 3]
+    );
+    let said =
+        |paid: &[u128], returned: &[u128]| StatusReport::of_person(record.batch, paid, returned);
     for odd in [said(&[1], &[1]), said(&[1, 1], &[]), said(&[], &[2, 2])] {
         assert!(matches!(odd, Err(PayoutError::Twice { .. })), "{odd:?}");
     }

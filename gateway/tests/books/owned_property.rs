@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use khlong_gateway::domains::books::payout::{
-    ExportAnswer, PayoutFormat, StatusReport,
-};
+use khlong_gateway::domains::books::payout::{ExportAnswer, PayoutFormat, StatusReport};
 use khlong_gateway::domains::ledger::{Transfer, TransferResult as R, TransferState, transfer};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -22,9 +20,17 @@ enum Step {
     /// A batch of the holds whose bits are set.
     Export(u16),
     /// Somebody posts or voids a hold, or a part of it.
-    Meddle { hold: u128, is_post: bool, part: bool },
+    Meddle {
+        hold: u128,
+        is_post: bool,
+        part: bool,
+    },
     /// The bank pays the first, and rejects the second; the ledger is asked at once, or never.
-    Answer { paid: u16, returned: u16, is_carried_out: bool },
+    Answer {
+        paid: u16,
+        returned: u16,
+        is_carried_out: bool,
+    },
     /// What an earlier answer decided is asked of the ledger, late.
     Late(usize),
     Restart,
@@ -105,7 +111,11 @@ impl Run {
             (None, Some(_)) => assert_eq!(told, R::PendingTransferInPayout),
             (None, None) => {
                 assert_eq!(told, R::Ok);
-                hold.ended = Some(if is_post { TransferState::Posted } else { TransferState::Voided });
+                hold.ended = Some(if is_post {
+                    TransferState::Posted
+                } else {
+                    TransferState::Voided
+                });
             }
         }
     }
@@ -140,7 +150,11 @@ impl Run {
             Some(_) => assert_ne!(told, R::Ok),
             None if hold.decided == Some(is_paid) => {
                 assert_eq!(told, R::Ok);
-                hold.ended = Some(if is_paid { TransferState::Posted } else { TransferState::Voided });
+                hold.ended = Some(if is_paid {
+                    TransferState::Posted
+                } else {
+                    TransferState::Voided
+                });
             }
             None => assert_eq!(told, R::PendingTransferInPayout),
         }
@@ -150,8 +164,16 @@ impl Run {
         self.office.look_at_the_clock();
         match step {
             Step::Export(bits) => self.export(&ids(*bits)),
-            Step::Meddle { hold, is_post, part } => self.meddle(*hold, *is_post, *part),
-            Step::Answer { paid, returned, is_carried_out } => {
+            Step::Meddle {
+                hold,
+                is_post,
+                part,
+            } => self.meddle(*hold, *is_post, *part),
+            Step::Answer {
+                paid,
+                returned,
+                is_carried_out,
+            } => {
                 self.answer(&ids(*paid), &ids(*returned), *is_carried_out);
             }
             Step::Late(nth) => {

@@ -250,7 +250,11 @@ fn only_an_administrator_gets_a_checkpoint() {
     let (code, told) = program::refused(place.path(), &elsewhere);
     assert_eq!(code, 3, "{told}");
     // Nothing is said in plain text to another machine, which need not be there: the secret is not even read.
-    for address in ["192.0.2.1:8474", "[2001:db8::1]:8474", "[::ffff:192.0.2.1]:8474"] {
+    for address in [
+        "192.0.2.1:8474",
+        "[2001:db8::1]:8474",
+        "[::ffff:192.0.2.1]:8474",
+    ] {
         let mut far = elsewhere;
         far[5] = "no-such-secret";
         far[7] = address;

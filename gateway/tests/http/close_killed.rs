@@ -168,7 +168,13 @@ fn a_close_that_is_killed_goes_on_and_comes_to_the_same_hashes() {
     let audit = run(&["audit"], &[&undisturbed]);
     assert_eq!(audit["close"]["hash"], closes[2]["hash"]);
     // Of all that are over there is none left, or the one that ended since.
-    assert!(run(&["close"], &[&undisturbed])["closes"].as_array().unwrap().len() <= 1);
+    assert!(
+        run(&["close"], &[&undisturbed])["closes"]
+            .as_array()
+            .unwrap()
+            .len()
+            <= 1
+    );
     let early = Command::new(PROGRAM)
         .args(through(today().next().next()))
         .arg(&undisturbed)

@@ -65,7 +65,8 @@ fn beyond_ten_thousand_comparisons_no_difference_is_counted() {
     assert!(counted.contains("<p>Last comparison: account 1, "));
     record(&disk, 10_000, 1);
     let many = page(&disk);
-    let words = "<p>Open differences: not counted, since more than 10000 comparisons are recorded</p>";
+    let words =
+        "<p>Open differences: not counted, since more than 10000 comparisons are recorded</p>";
     assert!(many.contains(words), "{many}");
     assert!(!many.contains("Last comparison"), "{many}");
 }

@@ -354,7 +354,13 @@ fn a_person_says_what_no_report_tells() {
     let sent = ask(&server, PAYOUTS, "28 Nov", &payouts(&[41, 42, 43], "1"));
     let batch = sent.json()["batch"].as_str().unwrap().to_owned();
     let twice = report(&batch, &[(41, "RJCT")]).replace("AC01", "DUPL");
-    let told = ask(&server, &answers(&batch), "bank", &json!({ "report": twice })).json();
+    let told = ask(
+        &server,
+        &answers(&batch),
+        "bank",
+        &json!({ "report": twice }),
+    )
+    .json();
     assert_eq!(told["doubtful"], json!(["41"]));
     for (n, odd) in [
         json!({}),

@@ -47,7 +47,10 @@ fn bank(cluster: &Cluster, day: Day) {
         LedgerCommand::CreateTransfers(vec![pay(7, 1, 2, 1_234), hold(8, 1, 2, 500, 0)]),
     ] {
         let key = kernel.head().seq.0.to_string();
-        decide(&mut kernel, &command(&key, noon, LEDGER_DOMAIN, ledger.encode()));
+        decide(
+            &mut kernel,
+            &command(&key, noon, LEDGER_DOMAIN, ledger.encode()),
+        );
     }
 }
 
@@ -85,11 +88,22 @@ fn the_books_are_kept_in_the_database_without_a_gateway() {
     assert_eq!(closes["closes"][0]["records"], 2);
     assert_eq!(object(place, &with(&close))["closes"], json!([]));
 
-    let line = format!("date,time,amount,reference,direction\n{day},12:00,12.34,{},out\n", id(7));
+    let line = format!(
+        "date,time,amount,reference,direction\n{day},12:00,12.34,{},out\n",
+        id(7)
+    );
     fs::write(place.join("bank.csv"), line).unwrap();
     let account: &'static str = id(2).leak();
     let compare = [
-        "reconcile", "data", "bank.csv", "--account", account, "--from", day_text, "--to", day_text,
+        "reconcile",
+        "data",
+        "bank.csv",
+        "--account",
+        account,
+        "--from",
+        day_text,
+        "--to",
+        day_text,
     ];
     let record = [&compare[..], &["--record"]].concat();
     elsewhere(place, &record);
@@ -104,8 +118,16 @@ fn the_books_are_kept_in_the_database_without_a_gateway() {
     });
     fs::write(place.join("list.json"), list.to_string()).unwrap();
     let export = [
-        "payout", "export", "data", "--json", "--clearing", account, "--execution", day_text,
-        "--list", "list.json",
+        "payout",
+        "export",
+        "data",
+        "--json",
+        "--clearing",
+        account,
+        "--execution",
+        day_text,
+        "--list",
+        "list.json",
     ];
     elsewhere(place, &export);
     let batch = object(place, &with(&export))["batch"].clone();
@@ -119,7 +141,10 @@ fn the_books_are_kept_in_the_database_without_a_gateway() {
     let told = object(place, &with(&settle));
     assert_eq!(told["posted"], json!([id(8)]));
     let again = object(place, &with(&settle));
-    assert_eq!((&again["settled"], &again["settled_by"]), (&json!([id(8)]), &Value::Null));
+    assert_eq!(
+        (&again["settled"], &again["settled_by"]),
+        (&json!([id(8)]), &Value::Null)
+    );
 
     // All of it is in the database: a folder that follows it comes to the same.
     let entries = again["entry"].as_u64().unwrap();
@@ -136,7 +161,9 @@ fn the_books_are_kept_in_the_database_without_a_gateway() {
 /// The folder `behind` has none of the entries; the database has what was published.
 fn published(cluster: &Cluster, place: &Path, entries: u64) {
     let hash = |seq: u64| {
-        cluster.sql(&format!("SELECT encode(hash, 'hex') FROM khlong.journal WHERE seq = {seq}"))
+        cluster.sql(&format!(
+            "SELECT encode(hash, 'hex') FROM khlong.journal WHERE seq = {seq}"
+        ))
     };
     let verify = |noted: &str| {
         let noted = ["verify", "behind", "--published", noted];
@@ -148,7 +175,10 @@ fn published(cluster: &Cluster, place: &Path, entries: u64) {
     }
     for (noted, why) in [
         (format!("4:{}", hash(5)), "there it is"),
-        (format!("{}:{}", entries + 1, hash(entries)), "it ends before"),
+        (
+            format!("{}:{}", entries + 1, hash(entries)),
+            "it ends before",
+        ),
     ] {
         let done = verify(&noted);
         let words = String::from_utf8(done.stderr).unwrap();

@@ -168,7 +168,8 @@ fn what_is_not_changed_is_not_found() {
 fn a_journal_with_a_hole_a_false_hash_or_a_false_head() {
     let office = found_in(|rows| Planted::without(rows, Table::Journal, &key(3)));
     office.assert_found("journal", "entry 3");
-    let office = found_in(|rows| Planted::changed(rows, Table::Journal, &key(3), |row| row[0] ^= 1));
+    let office =
+        found_in(|rows| Planted::changed(rows, Table::Journal, &key(3), |row| row[0] ^= 1));
     office.assert_found("journal", "the hash of entry 3 is wrong");
     let last = |row: &mut Vec<u8>| *row.last_mut().unwrap() ^= 1;
     let office = found_in(|rows| Planted::changed(rows, Table::Meta, b"journal", last));
@@ -312,10 +313,30 @@ fn entries_that_no_gateway_writes() {
     });
     forged.assert_found("journal", "entry 1 has no header");
     for (caller, domain, body, words) in [
-        (&b"client 0"[..], 2, &sweep, "is for another part of the gateway"),
-        (b"\0driver", LEDGER_DOMAIN, &transfers, "does more than sweep"),
-        (KERNEL_CALLER, LEDGER_DOMAIN, &transfers, "does more than sweep"),
-        (b"client 0", LEDGER_DOMAIN, &sweep, "is what nobody asked for"),
+        (
+            &b"client 0"[..],
+            2,
+            &sweep,
+            "is for another part of the gateway",
+        ),
+        (
+            b"\0driver",
+            LEDGER_DOMAIN,
+            &transfers,
+            "does more than sweep",
+        ),
+        (
+            KERNEL_CALLER,
+            LEDGER_DOMAIN,
+            &transfers,
+            "does more than sweep",
+        ),
+        (
+            b"client 0",
+            LEDGER_DOMAIN,
+            &sweep,
+            "is what nobody asked for",
+        ),
     ] {
         let mut forged = Forged::new();
         forged.append(entry(caller, domain, body));
@@ -338,7 +359,11 @@ fn entries_that_no_gateway_writes() {
 fn a_command_that_is_carried_out_twice() {
     let mut forged = Forged::new();
     let sweep = entry(b"\0driver", LEDGER_DOMAIN, &LedgerCommand::Sweep.encode());
-    forged.append(entry(b"\0driver", LEDGER_DOMAIN, &LedgerCommand::Sweep.encode()));
+    forged.append(entry(
+        b"\0driver",
+        LEDGER_DOMAIN,
+        &LedgerCommand::Sweep.encode(),
+    ));
     let command = Command {
         caller: b"\0driver".to_vec(),
         scope: b"transfers".to_vec(),

@@ -52,8 +52,7 @@ pub struct Settle {
 pub(super) fn settle(output: Output, asked: &Settle) -> Result<(), CliError> {
     let report = read(asked)?;
     let mut desk = Desk::open(&asked.folder, &asked.writes)?;
-    let (record, said) =
-        answered(desk.kernel().store(), &report).map_err(BooksError::Payout)?;
+    let (record, said) = answered(desk.kernel().store(), &report).map_err(BooksError::Payout)?;
     let command = BooksCommand::AnswerPayouts(said);
     let (decided, answer) = desk.ask("payout settle", &command, FatesAnswer::decode)?;
     let fates = match answer {
@@ -93,7 +92,8 @@ fn tell(
     (entry, settled_by): (u64, Option<u64>),
     told: &Settlement,
 ) -> Result<(), CliError> {
-    let failed = |(hold, result): &(u128, TransferResult)| format!("{} {}", hex(*hold), result.name());
+    let failed =
+        |(hold, result): &(u128, TransferResult)| format!("{} {}", hex(*hold), result.name());
     let head = [
         ("batch", json!(hex(batch))),
         ("entry", json!(entry)),

@@ -68,8 +68,9 @@ impl<'w, 'c, 'e> Working<'w, 'c, 'e> {
 
     /// Whether nobody owns the hold that `asked` settles, or its owner wants just that.
     pub(super) fn may_settle(&self, asked: &Transfer) -> Result<bool, StoreError> {
-        self.may_settle
-            .map_or(Ok(true), |may_settle| may_settle(self.context.rows(), asked))
+        self.may_settle.map_or(Ok(true), |may_settle| {
+            may_settle(self.context.rows(), asked)
+        })
     }
 
     pub(super) fn cache(&mut self) -> &mut Cache {

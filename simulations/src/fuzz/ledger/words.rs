@@ -103,6 +103,9 @@ pub(super) fn other_time(
     let mut fields = Decoder::new(&row);
     let found = fields.u64().zip(fields.i64());
     Ok((found != Some((seq.0, time))).then(|| {
-        format!("tables stand at {found:?} (entry, time), and should at {:?}", (seq.0, time))
+        format!(
+            "tables stand at {found:?} (entry, time), and should at {:?}",
+            (seq.0, time)
+        )
     }))
 }
