@@ -72,7 +72,7 @@ impl Bench {
             sizes: RocksOptions::default(),
         };
         let store = Store::open(folder, &options).unwrap();
-        let domains: Vec<_> = vec![Box::new(Ledger::new()) as _];
+        let domains: Vec<_> = vec![Box::new(Ledger::without_owners()) as _];
         let id = JournalId::from_bytes([2; 16]);
         let kernel = Kernel::open_with(journal, store, domains, Logic::CURRENT, id).unwrap();
         let next = u128::from(kernel.head().seq.0 + 1) << 32;

@@ -27,7 +27,8 @@ fn the_golden_journal_replays_to_a_fixed_state() {
     let again = MemoryDisk::new();
     let mut again = kernel(&again);
     assert_eq!(replay(&golden, &mut again).unwrap(), head);
-    // By the third rules somebody posted a part of hold 1, and by the fourth nobody voided 3.
+    // By the third rules somebody posted a part of hold 1; by the fourth nobody voided 3, and nothing else was heard of
+    // what the books had decided about 2.
     let states = [1, 2, 3].map(|id| transfer(again.store(), id).unwrap().unwrap().2);
     let expected = [
         TransferState::Posted,
@@ -40,17 +41,25 @@ fn the_golden_journal_replays_to_a_fixed_state() {
     assert_eq!((hex(&head.hash).as_str(), state.as_str()), (HEAD, STATE));
 }
 
-/// A batch of holds 1 to 3, with somebody who meddles before and after the change.
+/// A batch of holds 1 to 3, with somebody who meddles before and after the change, and a bank that changes its mind.
 fn act() -> Office {
     let (mut office, record, _) = recorded_under(Logic::V3);
     assert_eq!(office.bank.send_one(post(50, 1, 1)), R::Ok);
+    let early = StatusReport::of_person(record.batch, &[2], &[]).unwrap();
+    let early = noted(&mut office, &early).transfers;
     start_under(&mut office.bank, Logic::V4);
     office.look_at_the_clock();
+    assert_eq!(office.bank.send(&early), [R::PendingTransferInPayout]);
     let refused = [R::PendingTransferInPayout; 2];
     assert_eq!(office.bank.send(&[void(51, 2), post(52, 3, 1)]), refused);
     let body = original(record.batch, "") + &of_payments(&[(1, "ACSC"), (2, "RJCT")]);
     let told = noted(&mut office, &parse(&report(&body)).unwrap());
     assert_eq!((&told.voided, &told.contradicted), (&vec![2], &vec![1]));
+    for later in ["ACSC", "RJCT"] {
+        let body = original(record.batch, "") + &of_payments(&[(2, later)]).replace("AC01", "DUPL");
+        let later = noted(&mut office, &parse(&report(&body)).unwrap());
+        assert_eq!((later.contradicted, later.transfers), (vec![2], vec![]));
+    }
     office.pay(&told.transfers);
     let person = StatusReport::of_person(record.batch, &[3], &[]).unwrap();
     let told = noted(&mut office, &person);

@@ -11,6 +11,7 @@ mod fixture;
 mod audit;
 mod bank_file;
 mod close;
+mod decided;
 mod golden;
 #[path = "../golden_file/mod.rs"]
 mod golden_file;

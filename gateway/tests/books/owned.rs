@@ -82,6 +82,22 @@ fn what_the_books_decided_is_settled_to_the_letter_and_by_anybody() {
     office.assert_replays();
 }
 
+/// The ledger asks who owns a hold before it looks at what would burn the id.
+#[test]
+fn nobody_burns_an_id_of_the_books_on_an_account_that_is_closed() {
+    let (mut office, record, _) = recorded();
+    let close = TransferFlags::PENDING.with(TransferFlags::CLOSING_DEBIT);
+    office.pay(&[with(pay(60, 3, 6, 0), close)]);
+    let first = Fate::Posts(0).transfer(&record, 1).unwrap();
+    for asked in [first, first, post(61, 1, u128::MAX)] {
+        assert_eq!(office.bank.send_one(asked), R::PendingTransferInPayout);
+    }
+    office.pay(&[void(62, 60)]);
+    let body = original(record.batch, "") + &of_payments(&[(1, "ACSC")]);
+    let told = answered(&mut office, &report(&body));
+    assert_eq!(told.transfers, [first]);
+}
+
 /// A release of the third rules took a batch, noted an answer, and fell; the next one has the fourth.
 #[test]
 fn a_batch_of_earlier_rules_is_settled_by_a_report_that_comes_now() {
@@ -168,7 +184,7 @@ fn a_person_settles_what_no_report_tells() {
         assert!(matches!(odd, Err(PayoutError::Twice { .. })), "{odd:?}");
     }
     let count = |told: Result<StatusReport, PayoutError>| match told {
-        Err(PayoutError::Count { found }) => found,
+        Err(PayoutError::Named { found }) => found,
         other => panic!("{other:?}"),
     };
     assert_eq!(count(said(&[], &[])), 0);

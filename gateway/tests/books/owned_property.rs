@@ -1,18 +1,20 @@
-//! Random people of the ledger, batches and banks: a hold of a batch ends as the books decided last before it ended,
-//! and no satang is both paid and given back.
+//! Random people of the ledger, batches and banks: a hold of a batch ends as the books decided first, no satang is both
+//! paid and given back, and no file leaves once something is decided.
 
 use std::collections::BTreeMap;
 
-use khlong_gateway::domains::books::payout::{ExportAnswer, PayoutFormat, StatusReport};
+use khlong_gateway::domains::books::payout::{
+    ExportAnswer, PayoutBatch, PayoutFormat, Settlement, StatusReport, exported, first_settled,
+};
 use khlong_gateway::domains::ledger::{Transfer, TransferResult as R, TransferState, transfer};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::fixture::{hold, pay, post, void};
 use crate::office::{Office, start_again};
-use crate::payout::{CLEARING, batch, creditor, export, noted};
+use crate::payout::{CLEARING, batch, creditor, debtor, export, noted};
 
-/// Holds of the test; each is of 100 satang and its id.
+/// Holds of the test; each is of [`amount_of`] satang.
 const HOLDS: u128 = 12;
 
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ enum Step {
     },
     /// What an earlier answer decided is asked of the ledger, late.
     Late(usize),
+    /// The file of an earlier batch is asked for again.
+    Again(usize),
     Restart,
 }
 
@@ -47,6 +51,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
                 Step::Answer { paid, returned: returned & !paid, is_carried_out }
             }),
             3 => (0_usize..20).prop_map(Step::Late),
+            2 => (0_usize..4).prop_map(Step::Again),
             1 => Just(Step::Restart),
         ],
         1..40,
@@ -57,12 +62,16 @@ fn ids(bits: u16) -> Vec<u128> {
     (1..=HOLDS).filter(|id| bits >> (id - 1) & 1 == 1).collect()
 }
 
-/// The naive books: which batch a hold is in, what was decided, how it ended.
+/// The naive books: which batch a hold is in, whether it was decided to be paid, how it ended.
 #[derive(Clone, Copy, Default)]
 struct Naive {
     batch: Option<u128>,
     decided: Option<bool>,
     ended: Option<TransferState>,
+}
+
+const fn amount_of(hold: u128) -> u128 {
+    100 + hold
 }
 
 struct Run {
@@ -71,6 +80,8 @@ struct Run {
     batches: Vec<u128>,
     decided: Vec<Transfer>,
     next: u128,
+    /// Of holds in no batch that were posted in part.
+    kept_back: u128,
 }
 
 impl Run {
@@ -111,6 +122,9 @@ impl Run {
             (None, Some(_)) => assert_eq!(told, R::PendingTransferInPayout),
             (None, None) => {
                 assert_eq!(told, R::Ok);
+                if is_post && part {
+                    self.kept_back += amount_of(id) - 1;
+                }
                 hold.ended = Some(if is_post {
                     TransferState::Posted
                 } else {
@@ -120,19 +134,46 @@ impl Run {
         }
     }
 
+    /// The first word about a hold that waits decides; a later one agrees, or contradicts.
+    fn decide(&mut self, batch: u128, paid: &[u128], returned: &[u128]) -> Settlement {
+        let mut expected = Settlement::default();
+        let said = paid.iter().map(|id| (*id, true));
+        let said: BTreeMap<u128, bool> = said.chain(returned.iter().map(|id| (*id, false))).collect();
+        for (id, known) in &mut self.holds {
+            let Some(is_paid) = said.get(id).copied() else {
+                if known.batch == Some(batch) {
+                    expected.waiting.push(*id);
+                }
+                continue;
+            };
+            if known.batch != Some(batch) {
+                expected.foreign.push(format!("{id:032x}"));
+                continue;
+            }
+            let decided = *known.decided.get_or_insert(is_paid);
+            let list = match known.ended {
+                _ if decided != is_paid => &mut expected.contradicted,
+                Some(_) => &mut expected.settled,
+                None if is_paid => &mut expected.posted,
+                None => &mut expected.voided,
+            };
+            list.push(*id);
+        }
+        expected
+    }
+
     fn answer(&mut self, paid: &[u128], returned: &[u128], is_carried_out: bool) {
         for id in self.batches.clone() {
             let Ok(said) = StatusReport::of_person(id, paid, returned) else {
                 return;
             };
             let told = noted(&mut self.office, &said);
-            for (list, is_paid) in [(&told.posted, true), (&told.voided, false)] {
-                for hold in list {
-                    let known = self.holds.get_mut(hold).unwrap();
-                    assert_eq!((known.batch, known.ended), (Some(id), None));
-                    known.decided = Some(is_paid);
-                }
-            }
+            let expected = Settlement {
+                transfers: told.transfers.clone(),
+                ..self.decide(id, paid, returned)
+            };
+            assert_eq!(told, expected);
+            assert_eq!(told.transfers.len(), told.posted.len() + told.voided.len());
             self.decided.extend(&told.transfers);
             if is_carried_out {
                 for transfer in told.transfers {
@@ -142,21 +183,45 @@ impl Run {
         }
     }
 
+    fn again(&self, batch: u128) {
+        let known = exported(self.office.store(), batch).unwrap().unwrap();
+        let ids = &known.record.transfers;
+        let creditors = ids.iter().map(|id| (*id, creditor("A"))).collect();
+        let made = PayoutBatch::again(self.office.store(), debtor(), &known, creditors);
+        let is_decided = |id: &&u128| self.holds[*id].decided.is_some();
+        let first = ids.iter().find(is_decided).copied();
+        assert_eq!(made.is_ok(), first.is_none(), "{made:?}");
+        assert_eq!(first_settled(self.office.store(), ids).unwrap(), first);
+    }
+
+    /// What is held towards the clearing account and what was paid to it is what the model says.
+    fn assert_balances(&self) {
+        let sum = |is_in: fn(&Naive) -> bool| {
+            let some = self.holds.iter().filter(|(_, known)| is_in(known));
+            some.map(|(id, _)| amount_of(*id)).sum::<u128>()
+        };
+        let (held, paid) = (
+            sum(|it| it.ended.is_none()),
+            sum(|it| it.ended == Some(TransferState::Posted)) - self.kept_back,
+        );
+        assert_eq!(self.office.bank.balances(CLEARING), [0, 0, held, paid]);
+        assert_eq!(self.office.bank.balances(3), [held, paid, 0, 1_000_000]);
+    }
+
     fn carry_out(&mut self, asked: Transfer) {
         let told = self.office.bank.send_one(asked);
         let is_paid = asked.amount == u128::MAX;
         let hold = self.holds.get_mut(&asked.pending_id).unwrap();
         match hold.ended {
             Some(_) => assert_ne!(told, R::Ok),
-            None if hold.decided == Some(is_paid) => {
-                assert_eq!(told, R::Ok);
+            None => {
+                assert_eq!((told, hold.decided), (R::Ok, Some(is_paid)));
                 hold.ended = Some(if is_paid {
                     TransferState::Posted
                 } else {
                     TransferState::Voided
                 });
             }
-            None => assert_eq!(told, R::PendingTransferInPayout),
         }
     }
 
@@ -181,6 +246,11 @@ impl Run {
                     self.carry_out(transfer);
                 }
             }
+            Step::Again(nth) => {
+                if let Some(batch) = self.batches.get(*nth).copied() {
+                    self.again(batch);
+                }
+            }
             Step::Restart => start_again(&mut self.office.bank),
         }
     }
@@ -193,15 +263,16 @@ proptest! {
     fn a_hold_of_a_batch_ends_as_the_books_decided(steps in steps()) {
         let mut office = Office::new();
         office.pay(&[pay(100, 1, 3, 1_000_000)]);
-        let all: Vec<Transfer> = (1..=HOLDS).map(|id| hold(id, 3, CLEARING, 100 + id, 0)).collect();
+        let all: Vec<Transfer> = (1..=HOLDS).map(|id| hold(id, 3, CLEARING, amount_of(id), 0)).collect();
         office.pay(&all);
         let holds = (1..=HOLDS).map(|id| (id, Naive::default())).collect();
-        let mut run = Run { office, holds, batches: Vec::new(), decided: Vec::new(), next: 1_000 };
+        let mut run = Run { office, holds, batches: Vec::new(), decided: Vec::new(), next: 1_000, kept_back: 0 };
         for step in &steps {
             run.step(step);
             for (id, known) in &run.holds {
                 prop_assert_eq!(run.state(*id), known.ended.unwrap_or(TransferState::Pending), "hold {}", id);
             }
+            run.assert_balances();
         }
         run.office.assert_replays();
     }

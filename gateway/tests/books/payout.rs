@@ -398,6 +398,11 @@ fn texts_keep_to_what_banks_take() {
     ] {
         assert!(Text140::new(bad).is_err(), "{bad}");
     }
+    // Whoever must find the name in a list sees it as it stands there.
+    let told = Text140::new("ร้านก๋วยเตี๋ยวเรือ!").unwrap_err().to_string();
+    assert!(told.starts_with("`ร้านก๋วยเตี๋ยวเรือ!` cannot stand"), "{told}");
+    let told = Text140::new("A\n\u{202e}").unwrap_err().to_string();
+    assert!(told.starts_with("`A\\n\\u{202e}` cannot stand"), "{told}");
     for bad in ["", "12 3", "12-3", &"1".repeat(35), "๑"] {
         assert!(AccountNumber::new(bad).is_err(), "{bad}");
     }

@@ -33,7 +33,7 @@ fn open(disk: &MemoryDisk) -> Kernel {
     let journal = JournalId::from_bytes([9; 16]);
     Kernel::open(
         store,
-        vec![Box::new(Ledger::new())],
+        vec![Box::new(Ledger::without_owners())],
         Logic::CURRENT,
         journal,
     )

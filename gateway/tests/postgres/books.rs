@@ -131,6 +131,14 @@ fn the_books_are_kept_in_the_database_without_a_gateway() {
     ];
     elsewhere(place, &export);
     let batch = object(place, &with(&export))["batch"].clone();
+    // Whoever has an old copy is told what the database says.
+    let batch_text: &'static str = batch.as_str().unwrap().to_owned().leak();
+    let again = |folder| ["payout", "again", folder, "--batch", batch_text, "--list", "list.json"];
+    said(place, &with(&["init", "aside"]));
+    elsewhere(place, &again("data"));
+    let file = said(place, &with(&again("data")));
+    assert!(file.contains("<CtrlSum>5.00</CtrlSum>"), "{file}");
+    assert_eq!(said(place, &with(&again("aside"))), file);
     let report = format!(
         "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><OrgnlGrpInfAndSts><OrgnlMsgId>{}</OrgnlMsgId><GrpSts>ACSC</GrpSts></OrgnlGrpInfAndSts></CstmrPmtStsRpt></Document>",
         batch.as_str().unwrap()
@@ -140,6 +148,8 @@ fn the_books_are_kept_in_the_database_without_a_gateway() {
     elsewhere(place, &settle);
     let told = object(place, &with(&settle));
     assert_eq!(told["posted"], json!([id(8)]));
+    let (code, words) = refused(place, &with(&again("aside")));
+    assert_eq!((code, words.contains("settled already")), (1, true), "{words}");
     let again = object(place, &with(&settle));
     assert_eq!(
         (&again["settled"], &again["settled_by"]),

@@ -135,7 +135,7 @@ pub(crate) fn store() -> Store {
 pub(crate) fn kernel() -> Kernel {
     Kernel::open(
         store(),
-        vec![Box::new(Ledger::new())],
+        vec![Box::new(Ledger::without_owners())],
         Logic::CURRENT,
         JOURNAL,
     )

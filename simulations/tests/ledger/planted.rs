@@ -1,4 +1,6 @@
-//! Each violation that the auditor tells of is planted once, and found; an honest gateway is told to be one.
+//! Each violation that the auditor tells of is planted once, and found; an honest gateway is told to be one. Left out is
+//! what runs and clients tell beside the auditor (`end`, `replay`, `kernel`, `liveness`, another journal at a restart,
+//! another answer to a retry), and an entry that is done where no command could mean anything.
 
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand, Transfer, TransferFlags};
@@ -184,6 +186,8 @@ fn a_time_that_falls() {
     let earlier = |row: &mut Vec<u8>| row[15] -= 1;
     let office = found_in(|rows| Planted::changed(rows, Table::Meta, b"applied", earlier));
     office.assert_found("journal", "tables stand at");
+    let office = found_in(|rows| Planted::without(rows, Table::Meta, b"applied"));
+    office.assert_found("journal", "tables stand at None");
 }
 
 #[test]

@@ -18,7 +18,8 @@ const CALLER: &[u8] = b"\0command";
 /// Flags of what writes to a folder.
 #[derive(Args, Debug, Default)]
 pub struct Writes {
-    /// Write to the journal in the database that this configuration names, as the gateway does.
+    /// Write to the journal in the database that this configuration names. A gateway that serves on it may stop, and
+    /// must be started again: while one runs, ask /v1/books.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Go on although the clock seems wrong: you have looked at it.

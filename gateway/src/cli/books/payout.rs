@@ -4,11 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
+use khlong_store::rows::Rows;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::desk::{Desk, Writes, undecided};
 use super::{BooksError, Settle, settle};
+use crate::app::postgres::is_copy;
 use crate::cli::CliError;
 use crate::cli::output::Output;
 use crate::domains::books::payout::{
@@ -27,13 +29,13 @@ pub enum Payout {
     /// it to the bank once. After a crash `payout again` writes it once more.
     Export(Export),
     /// Write the file of a batch that was recorded to standard output, byte for byte as it was then. Refused
-    /// once a payment of it is settled. Send it only if it did not leave before, or if the bank takes a message once.
+    /// once an answer says what became of a payment of it. Send it only if it did not leave before, or if the bank takes a message once.
     Again(Again),
     /// Say what a bank's pain.002 would do to its batch: what is paid, comes back, waits, or needs a person. Nothing
     /// is done.
     Answer(Answer),
     /// Do what a bank's pain.002 says to its batch, in a folder whose gateway does not run: what is paid is posted,
-    /// what was rejected comes back. The same answer again moves nothing.
+    /// what was rejected comes back. The same answer again moves nothing. Ends with 1 if a person must look at something.
     Settle(Settle),
 }
 
@@ -80,6 +82,10 @@ pub struct Again {
     /// bank, remittance}]; - for standard input.
     #[arg(long, value_name = "FILE")]
     pub list: PathBuf,
+    /// Where the journal lies in the database that this configuration names: what it says now counts, and no gateway
+    /// may have the folder so long.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Flags of `payout answer`.
@@ -186,13 +192,30 @@ fn parties(list: &Path) -> Result<(Debtor, Vec<(u128, Creditor)>), CliError> {
 fn again(output: Output, asked: &Again) -> Result<(), CliError> {
     let (debtor, creditors) = parties(&asked.list)?;
     let failed = |error| CliError::from(BooksError::Payout(error));
-    let rows = super::open(&asked.folder)?;
     let batch = asked.batch;
-    let known = exported(&rows, batch)
-        .map_err(BooksError::Store)?
-        .ok_or_else(|| failed(PayoutError::UnknownBatch { batch }))?;
-    let again = PayoutBatch::again(&rows, debtor, &known, creditors).map_err(failed)?;
-    let file = again.file(known.record.format).map_err(failed)?;
+    let file = |rows: &dyn Rows| {
+        let known = exported(rows, batch)
+            .map_err(BooksError::Store)?
+            .ok_or_else(|| failed(PayoutError::UnknownBatch { batch }))?;
+        let again = PayoutBatch::again(rows, debtor, &known, creditors).map_err(failed)?;
+        again.file(known.record.format).map_err(failed)
+    };
+    let file = if asked.config.is_some() {
+        let writes = Writes {
+            config: asked.config.clone(),
+            accept_time: false,
+        };
+        let desk = Desk::open(&asked.folder, &writes)?;
+        file(desk.kernel().store())?
+    } else {
+        let rows = super::open(&asked.folder)?;
+        // Of a copy nobody knows what was answered since.
+        if is_copy(&rows).map_err(BooksError::Store)? {
+            let path = asked.folder.clone();
+            return Err(BooksError::JournalElsewhere { path }.into());
+        }
+        file(&rows)?
+    };
     tell(output, batch, &file)
 }
 

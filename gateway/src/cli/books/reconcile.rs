@@ -34,7 +34,8 @@ pub struct Reconcile {
     /// Record the digests in the journal; the folder's gateway must not run then.
     #[arg(long)]
     pub record: bool,
-    /// With --record, write to the journal in the database that this configuration names, as the gateway does.
+    /// With --record, write to the journal in the database that this configuration names. A gateway that serves on it
+    /// may stop, and must be started again: while one runs, ask /v1/books.
     #[arg(long, value_name = "FILE", requires = "record")]
     pub config: Option<PathBuf>,
     /// With --record, go on although the clock seems wrong: you have looked at it.

@@ -1,8 +1,8 @@
 //! `payout settle`: what a bank said of a batch, or a person who asked it, is done.
 //!
 //! Two commands, as over HTTP: the books note the answer and decide what is to become of each hold, then the ledger
-//! is asked for just that. After a crash between the two the same answer is handed in again: it is decided from the
-//! ledger as it stands, so what was settled is left alone.
+//! is asked for just that. After a crash between the two the same answer is handed in again: what was decided stands,
+//! and what was settled is left alone.
 
 use std::path::PathBuf;
 
@@ -64,14 +64,33 @@ pub(super) fn settle(output: Output, asked: &Settle) -> Result<(), CliError> {
     let mut told = Settlement::of(&record, &fates, &report);
     let mut settled_by = None;
     if !told.transfers.is_empty() {
-        let (settled, failures) = desk.transfer("payout settle", told.transfers.clone())?;
+        let entry = decided.seq.0;
+        let asked = desk.transfer("payout settle", told.transfers.clone());
+        let (settled, failures) = asked.map_err(|error| BooksError::NotCarriedOut {
+            entry,
+            source: Box::new(error),
+        })?;
         told = told.note(&failures).ok_or_else(|| undecided(&settled))?;
         settled_by = Some(settled.seq.0);
     }
     tell(output, record.batch, (decided.seq.0, settled_by), &told)?;
     match told.failed.len() {
-        0 => Ok(()),
+        0 => settled_or_told(&told),
         holds => Err(BooksError::Unsettled { holds }.into()),
+    }
+}
+
+/// That all is well is what a program that is run every day goes by.
+fn settled_or_told(told: &Settlement) -> Result<(), CliError> {
+    let needs = [&told.doubtful, &told.contradicted].map(Vec::len);
+    match (needs, told.foreign.len()) {
+        ([0, 0], 0) => Ok(()),
+        ([doubtful, contradicted], foreign) => Err(BooksError::NeedsPerson {
+            doubtful,
+            contradicted,
+            foreign,
+        }
+        .into()),
     }
 }
 

@@ -59,25 +59,30 @@ const TABLES: [Table; 6] = [
 pub type MaySettle = fn(&dyn Rows, &Transfer) -> Result<bool, StoreError>;
 
 /// The ledger as a part of the gateway.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
     cache: Cache,
     may_settle: Option<MaySettle>,
 }
 
 impl Ledger {
-    /// One that has read nothing yet. Whoever may write settles any hold.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The same, where others own holds: they say who settles those. From [`Logic::V4`] on they are asked.
+    /// One that has read nothing yet. Others own holds, and say who settles those: from [`Logic::V4`] on they are
+    /// asked.
     #[must_use]
     pub fn with_owners(may_settle: MaySettle) -> Self {
         Self {
+            cache: Cache::default(),
             may_settle: Some(may_settle),
-            ..Self::default()
+        }
+    }
+
+    /// One alone: whoever may write settles any hold. Where there are other domains, entries are decided otherwise than
+    /// in a gateway, whose domains are `domains::all()`.
+    #[must_use]
+    pub fn without_owners() -> Self {
+        Self {
+            cache: Cache::default(),
+            may_settle: None,
         }
     }
 }

@@ -90,6 +90,7 @@ pub(super) fn settle(working: &mut Working<'_, '_, '_>, asked: &Transfer) -> Res
     if expires_at.is_some_and(|at| at <= working.context.now()) {
         return Ok(R::PendingTransferExpired);
     }
+    // Before what burns the id: no stranger spends an id that the owner would take.
     if !working.may_settle(asked)? {
         return Ok(R::PendingTransferInPayout);
     }

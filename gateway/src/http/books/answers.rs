@@ -33,7 +33,7 @@ const SETTLE_SCOPE: &str = "POST /v1/books/payouts/{id}/answers settle";
 
 const _: () = assert!(BODY_BYTES_MAX <= PAIN002_BYTES_MAX);
 
-/// What a bank says of a batch.
+/// What a bank says of a batch: either `report`, or at least one of `paid` and `returned`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct NewAnswer {
@@ -83,7 +83,8 @@ pub(in crate::http) struct AnswerAnswer {
     /// Rejected: the money came back.
     #[schema(value_type = Vec<String>)]
     voided: Vec<Decimal128>,
-    /// The ledger did not settle them, and why: send the report again under a fresh key.
+    /// The ledger did not settle them, and why. Open an account that is closed first, since each try spends one of 256
+    /// ids; then send the same again under a fresh key.
     failed: Vec<FailedHold>,
     /// The bank has not decided.
     #[schema(value_type = Vec<String>)]
@@ -94,7 +95,7 @@ pub(in crate::http) struct AnswerAnswer {
     /// Settled before, as the bank says.
     #[schema(value_type = Vec<String>)]
     settled: Vec<Decimal128>,
-    /// The ledger says something else than the bank: for a person to look at.
+    /// The bank says something else than the ledger, or than it said before: for a person to look at.
     #[schema(value_type = Vec<String>)]
     contradicted: Vec<Decimal128>,
     /// Names of the report that are none of the batch: for a person to look at.

@@ -97,11 +97,14 @@ pub(super) fn other_time(
     seq: JournalSeq,
     time: i64,
 ) -> Result<Option<String>, StoreError> {
-    let Some(row) = rows.get(Table::Meta, b"applied")? else {
+    let row = rows.get(Table::Meta, b"applied")?;
+    if row.is_none() && seq.0 == 0 {
         return Ok(None);
-    };
-    let mut fields = Decoder::new(&row);
-    let found = fields.u64().zip(fields.i64());
+    }
+    let found = row.and_then(|row| {
+        let mut fields = Decoder::new(&row);
+        fields.u64().zip(fields.i64())
+    });
     Ok((found != Some((seq.0, time))).then(|| {
         format!(
             "tables stand at {found:?} (entry, time), and should at {:?}",

@@ -119,7 +119,7 @@ impl AnswerRecord {
 }
 
 /// Decides what is to become of each hold, as the ledger stands. From then on the ledger settles it so, and takes
-/// no other post or void of it.
+/// no other post or void of it; a later answer changes at most the id, where that one was burned or taken.
 pub(in crate::domains::books) fn answer(
     context: &mut Context<'_, '_>,
     answer: &AnswerRecord,

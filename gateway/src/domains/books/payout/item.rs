@@ -1,4 +1,4 @@
-//! A hold of a batch: in which one it is, and what the books decided last. Others own no such hold: the file
+//! A hold of a batch: in which one it is, and what the books decided. Others own no such hold: the file
 //! that pays it may be at the bank, so the ledger settles it as was decided here, or not at all.
 
 use khlong_store::error::StoreError;

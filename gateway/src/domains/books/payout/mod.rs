@@ -40,7 +40,7 @@ pub enum PayoutError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A text that the file cannot hold.
-    #[error("{text:?} cannot stand in a payment file: {why}")]
+    #[error("`{}` cannot stand in a payment file: {why}", .text.escape_debug())]
     Text {
         /// What was given.
         text: String,
@@ -50,6 +50,12 @@ pub enum PayoutError {
     /// None, or too many.
     #[error("a batch has 1 to {PAYOUTS_MAX} payouts, this has {found}")]
     Count {
+        /// How many.
+        found: usize,
+    },
+    /// A person's word about no payment, or about too many.
+    #[error("name 1 to {PAYOUTS_MAX} payments that were paid or returned, not {found}")]
+    Named {
         /// How many.
         found: usize,
     },

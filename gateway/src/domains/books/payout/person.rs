@@ -10,11 +10,11 @@ impl StatusReport {
     /// Which payments the bank made, and which it did not and will not make. All others wait.
     ///
     /// # Errors
-    /// [`PayoutError::Count`] if none is named, or too many; [`PayoutError::Twice`].
+    /// [`PayoutError::Named`] if none is named, or too many; [`PayoutError::Twice`].
     pub fn of_person(batch: u128, paid: &[u128], returned: &[u128]) -> Result<Self, PayoutError> {
         let found = paid.len().saturating_add(returned.len());
         if found == 0 || found > PAYOUTS_MAX {
-            return Err(PayoutError::Count { found });
+            return Err(PayoutError::Named { found });
         }
         let paid = paid.iter().map(|hold| (*hold, PaymentStatus::Paid));
         let returned = returned.iter().map(|hold| (*hold, PaymentStatus::Rejected));

@@ -32,8 +32,8 @@ pub struct Settlement {
     pub doubtful: Vec<u128>,
     /// Settled before, and the bank says the same.
     pub settled: Vec<u128>,
-    /// Settled before, and the bank says the opposite or another amount was posted; or it cannot be settled
-    /// at all: for a person to look at.
+    /// Settled before, or decided so, and the bank says the opposite or another amount was posted; or it cannot be
+    /// settled at all: for a person to look at.
     pub contradicted: Vec<u128>,
     /// What the report names and the batch does not hold: for a person to look at.
     pub foreign: Vec<String>,
@@ -100,6 +100,7 @@ impl Settlement {
         }
         told
     }
+
     /// Takes in what the ledger answered to [`Self::transfers`]; `None` if it is no answer to them.
     #[must_use]
     pub fn note(mut self, failures: &Failures) -> Option<Self> {
