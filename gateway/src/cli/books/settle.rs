@@ -38,10 +38,10 @@ pub struct Settle {
     #[arg(long, value_name = "ID", value_parser = super::id, requires = "said")]
     pub batch: Option<u128>,
     /// Without a report: a hold whose payment the bank made, as you know from it.
-    #[arg(long, value_name = "ID", value_parser = super::id, requires = "batch")]
+    #[arg(long, value_name = "ID", value_parser = super::id, requires = "batch", conflicts_with = "report")]
     pub paid: Vec<u128>,
     /// Without a report: a hold whose payment the bank did not make and will not make, as you know from it.
-    #[arg(long, value_name = "ID", value_parser = super::id, requires = "batch")]
+    #[arg(long, value_name = "ID", value_parser = super::id, requires = "batch", conflicts_with = "report")]
     pub returned: Vec<u128>,
     /// How it writes.
     #[command(flatten)]
