@@ -221,6 +221,7 @@ pub(crate) fn open(folder: &Path) -> Result<Kernel, Failure> {
     };
     let store = Store::open(folder, &options)?;
     let journal = JournalId::from_bytes([2; 16]);
-    let domains: Vec<Box<dyn khlong_gateway::kernel::Domain>> = vec![Box::new(Ledger::without_owners())];
+    let domains: Vec<Box<dyn khlong_gateway::kernel::Domain>> =
+        vec![Box::new(Ledger::without_owners())];
     Ok(Kernel::open(store, domains, Logic::CURRENT, journal)?)
 }

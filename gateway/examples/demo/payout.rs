@@ -39,8 +39,8 @@ pub(crate) fn pay_out(folder: &Path, place: &Path) -> Result<(), Failure> {
         .first()
         .and_then(|(_, code)| TransferResult::from_code(*code));
     check(
-        reason == Some(TransferResult::PendingTransferInPayout),
-        "nobody takes back what the bank may pay: pending_transfer_in_payout",
+        reason == Some(TransferResult::PendingTransferOwned),
+        "nobody takes back what the bank may pay: pending_transfer_owned",
     )?;
     drop(books);
     step("The bank answers: one payment is made, one account is closed");

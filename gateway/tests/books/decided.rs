@@ -172,7 +172,8 @@ fn every_word_after_every_decision() {
                 let Some(said) = said else { continue };
                 let before = settle(it.office.store(), &said).unwrap();
                 let told = noted(&mut it.office, &said);
-                let case = format!("{decided:?}, {ledger:?}, then {word:?}, by a person: {is_person}");
+                let case =
+                    format!("{decided:?}, {ledger:?}, then {word:?}, by a person: {is_person}");
                 assert_eq!(told, before, "{case}");
                 assert_eq!(list(&told), expected, "{case}");
                 // Neither the late retry of the first nor the second changes what was decided.

@@ -49,8 +49,8 @@ fn act() -> Office {
     let early = noted(&mut office, &early).transfers;
     start_under(&mut office.bank, Logic::V4);
     office.look_at_the_clock();
-    assert_eq!(office.bank.send(&early), [R::PendingTransferInPayout]);
-    let refused = [R::PendingTransferInPayout; 2];
+    assert_eq!(office.bank.send(&early), [R::PendingTransferOwned]);
+    let refused = [R::PendingTransferOwned; 2];
     assert_eq!(office.bank.send(&[void(51, 2), post(52, 3, 1)]), refused);
     let body = original(record.batch, "") + &of_payments(&[(1, "ACSC"), (2, "RJCT")]);
     let told = noted(&mut office, &parse(&report(&body)).unwrap());
@@ -63,10 +63,7 @@ fn act() -> Office {
     office.pay(&told.transfers);
     let person = StatusReport::of_person(record.batch, &[3], &[]).unwrap();
     let told = noted(&mut office, &person);
-    assert_eq!(
-        office.bank.send_one(void(53, 3)),
-        R::PendingTransferInPayout
-    );
+    assert_eq!(office.bank.send_one(void(53, 3)), R::PendingTransferOwned);
     office.pay(&told.transfers);
     office
 }

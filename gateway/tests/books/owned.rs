@@ -24,14 +24,14 @@ fn nobody_else_posts_or_voids_what_the_bank_may_pay() {
         Fate::Posts(0).transfer(&record, 2).unwrap(),
         Fate::Voids(0).transfer(&record, 2).unwrap(),
     ] {
-        assert_eq!(office.bank.send_one(asked), R::PendingTransferInPayout);
+        assert_eq!(office.bank.send_one(asked), R::PendingTransferOwned);
         // It spends no id, so that nobody can spend those of the books.
-        assert_eq!(office.bank.send_one(asked), R::PendingTransferInPayout);
+        assert_eq!(office.bank.send_one(asked), R::PendingTransferOwned);
     }
     let chain = [with(pay(54, 1, 2, 5), TransferFlags::LINKED), void(55, 2)];
     assert_eq!(
         office.bank.send(&chain),
-        [R::LinkedEventFailed, R::PendingTransferInPayout]
+        [R::LinkedEventFailed, R::PendingTransferOwned]
     );
     assert_eq!(office.bank.balances(CLEARING), held);
     // What is in no batch is whose it was, and what was wrong with a request before is told first.
@@ -42,10 +42,7 @@ fn nobody_else_posts_or_voids_what_the_bank_may_pay() {
         R::ExceedsPendingTransferAmount
     );
     start_again(&mut office.bank);
-    assert_eq!(
-        office.bank.send_one(void(50, 2)),
-        R::PendingTransferInPayout
-    );
+    assert_eq!(office.bank.send_one(void(50, 2)), R::PendingTransferOwned);
     office.assert_replays();
 }
 
@@ -68,7 +65,7 @@ fn what_the_books_decided_is_settled_to_the_letter_and_by_anybody() {
         void(62, 3),
     ] {
         assert!(!may_settle(office.store(), &other).unwrap());
-        assert_eq!(office.bank.send_one(other), R::PendingTransferInPayout);
+        assert_eq!(office.bank.send_one(other), R::PendingTransferOwned);
     }
     assert_eq!(office.bank.send(&[paid, back]), [R::Ok, R::Ok]);
     assert_eq!(office.bank.send(&[paid, back]), [R::Exists, R::Exists]);
@@ -90,7 +87,7 @@ fn nobody_burns_an_id_of_the_books_on_an_account_that_is_closed() {
     office.pay(&[with(pay(60, 3, 6, 0), close)]);
     let first = Fate::Posts(0).transfer(&record, 1).unwrap();
     for asked in [first, first, post(61, 1, u128::MAX)] {
-        assert_eq!(office.bank.send_one(asked), R::PendingTransferInPayout);
+        assert_eq!(office.bank.send_one(asked), R::PendingTransferOwned);
     }
     office.pay(&[void(62, 60)]);
     let body = original(record.batch, "") + &of_payments(&[(1, "ACSC")]);
@@ -109,10 +106,7 @@ fn a_batch_of_earlier_rules_is_settled_by_a_report_that_comes_now() {
     assert_eq!(office.bank.send_one(void(50, 3)), R::Ok);
     start_again(&mut office.bank);
     office.look_at_the_clock();
-    assert_eq!(
-        office.bank.send(&before[..2]),
-        [R::PendingTransferInPayout; 2]
-    );
+    assert_eq!(office.bank.send(&before[..2]), [R::PendingTransferOwned; 2]);
     let told = answered(&mut office, &report(&body));
     assert_eq!((told.posted, told.contradicted), (vec![1, 2], vec![3]));
     office.assert_replays();

@@ -119,7 +119,7 @@ impl Run {
         let hold = self.holds.get_mut(&id).unwrap();
         match (hold.ended, hold.batch) {
             (Some(_), _) => assert_ne!(told, R::Ok),
-            (None, Some(_)) => assert_eq!(told, R::PendingTransferInPayout),
+            (None, Some(_)) => assert_eq!(told, R::PendingTransferOwned),
             (None, None) => {
                 assert_eq!(told, R::Ok);
                 if is_post && part {
@@ -138,7 +138,8 @@ impl Run {
     fn decide(&mut self, batch: u128, paid: &[u128], returned: &[u128]) -> Settlement {
         let mut expected = Settlement::default();
         let said = paid.iter().map(|id| (*id, true));
-        let said: BTreeMap<u128, bool> = said.chain(returned.iter().map(|id| (*id, false))).collect();
+        let said: BTreeMap<u128, bool> =
+            said.chain(returned.iter().map(|id| (*id, false))).collect();
         for (id, known) in &mut self.holds {
             let Some(is_paid) = said.get(id).copied() else {
                 if known.batch == Some(batch) {

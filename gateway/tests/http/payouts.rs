@@ -319,7 +319,7 @@ fn what_the_ledger_refuses_is_told_and_a_fresh_key_has_other_ids() {
     taken["id"] = json!(settling_id(&record.record, 43, true, 0).to_string());
     let void = json!({ "id": "61", "pending_id": "41", "flags": ["void_pending_transfer"] });
     let between = server.send("between", json!([void, taken]));
-    assert_eq!(between.results(), ["pending_transfer_in_payout", "ok"]);
+    assert_eq!(between.results(), ["pending_transfer_owned", "ok"]);
 
     let body = json!({ "report": said });
     let first = ask(&server, &answers(&batch), "bank 1", &body);

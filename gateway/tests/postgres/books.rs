@@ -133,7 +133,17 @@ fn the_books_are_kept_in_the_database_without_a_gateway() {
     let batch = object(place, &with(&export))["batch"].clone();
     // Whoever has an old copy is told what the database says.
     let batch_text: &'static str = batch.as_str().unwrap().to_owned().leak();
-    let again = |folder| ["payout", "again", folder, "--batch", batch_text, "--list", "list.json"];
+    let again = |folder| {
+        [
+            "payout",
+            "again",
+            folder,
+            "--batch",
+            batch_text,
+            "--list",
+            "list.json",
+        ]
+    };
     said(place, &with(&["init", "aside"]));
     elsewhere(place, &again("data"));
     let file = said(place, &with(&again("data")));
@@ -149,7 +159,11 @@ fn the_books_are_kept_in_the_database_without_a_gateway() {
     let told = object(place, &with(&settle));
     assert_eq!(told["posted"], json!([id(8)]));
     let (code, words) = refused(place, &with(&again("aside")));
-    assert_eq!((code, words.contains("settled already")), (1, true), "{words}");
+    assert_eq!(
+        (code, words.contains("settled already")),
+        (1, true),
+        "{words}"
+    );
     let again = object(place, &with(&settle));
     assert_eq!(
         (&again["settled"], &again["settled_by"]),

@@ -225,7 +225,7 @@ fn tell(output: Output, batch: u128, file: &[u8]) -> Result<(), CliError> {
     if output.json {
         output.object(Map::from_iter([
             ("kind".to_owned(), json!("payout_file")),
-            ("batch".to_owned(), json!(hex(batch))),
+            ("batch".to_owned(), json!(id_text(batch))),
             ("file".to_owned(), json!(file)),
         ]))
     } else {
@@ -264,12 +264,12 @@ fn answer(output: Output, asked: &Answer) -> Result<(), CliError> {
         ("contradicts", ids(&told.contradicted)),
         ("foreign", told.foreign),
     ];
-    let head = [("batch", json!(hex(report.batch)))];
+    let head = [("batch", json!(id_text(report.batch)))];
     tell_lists(output, "payout_answer", head, lists)
 }
 
 pub(super) fn ids(holds: &[u128]) -> Vec<String> {
-    holds.iter().map(|hold| hex(*hold)).collect()
+    holds.iter().map(|hold| id_text(*hold)).collect()
 }
 
 /// Some facts, then each hold with the name of the list that it is in: a line each, or an object.
@@ -301,6 +301,6 @@ pub(super) fn tell_lists<const H: usize, const L: usize>(
     output.text(&text)
 }
 
-pub(super) fn hex(id: u128) -> String {
+pub(super) fn id_text(id: u128) -> String {
     format!("{id:032x}")
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::BooksError;
 use super::desk::{Desk, Writes, undecided};
-use super::payout::{hex, ids, tell_lists};
+use super::payout::{id_text, ids, tell_lists};
 use crate::cli::CliError;
 use crate::cli::output::Output;
 use crate::domains::books::BooksCommand;
@@ -112,9 +112,9 @@ fn tell(
     told: &Settlement,
 ) -> Result<(), CliError> {
     let failed =
-        |(hold, result): &(u128, TransferResult)| format!("{} {}", hex(*hold), result.name());
+        |(hold, result): &(u128, TransferResult)| format!("{} {}", id_text(*hold), result.name());
     let head = [
-        ("batch", json!(hex(batch))),
+        ("batch", json!(id_text(batch))),
         ("entry", json!(entry)),
         ("settled_by", settled_by.map_or(Value::Null, |it| json!(it))),
     ];

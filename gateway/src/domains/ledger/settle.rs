@@ -92,7 +92,7 @@ pub(super) fn settle(working: &mut Working<'_, '_, '_>, asked: &Transfer) -> Res
     }
     // Before what burns the id: no stranger spends an id that the owner would take.
     if !working.may_settle(asked)? {
-        return Ok(R::PendingTransferInPayout);
+        return Ok(R::PendingTransferOwned);
     }
     let (mut debit, mut credit) = accounts(working, &pending)?;
     if !is_void && debit.closed {

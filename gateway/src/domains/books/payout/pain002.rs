@@ -78,10 +78,10 @@ pub struct StatusReport {
     pub batch: u128,
     /// BLAKE3 of its bytes; zeros of what a person says.
     pub digest: [u8; 32],
-    pub(super) whole: Option<PaymentStatus>,
-    pub(super) payments: BTreeMap<String, PaymentStatus>,
-    pub(super) information_id: Option<String>,
-    pub(super) message_name: Option<String>,
+    whole: Option<PaymentStatus>,
+    payments: BTreeMap<String, PaymentStatus>,
+    information_id: Option<String>,
+    message_name: Option<String>,
 }
 
 /// Why a report is not taken.
@@ -198,6 +198,18 @@ impl StatusReport {
             information_id: reading.information_id,
             message_name: reading.message_name,
         })
+    }
+
+    /// What no bank wrote: these payments of the batch alone, under a digest of zeros.
+    pub(super) const fn unwritten(batch: u128, payments: BTreeMap<String, PaymentStatus>) -> Self {
+        Self {
+            batch,
+            digest: [0; 32],
+            whole: None,
+            payments,
+            information_id: None,
+            message_name: None,
+        }
     }
 
     /// What became of the payout of a hold.

@@ -25,13 +25,6 @@ impl StatusReport {
                 return Err(PayoutError::Twice { transfer });
             }
         }
-        Ok(Self {
-            batch,
-            digest: [0; 32],
-            whole: None,
-            payments,
-            information_id: None,
-            message_name: None,
-        })
+        Ok(Self::unwritten(batch, payments))
     }
 }
