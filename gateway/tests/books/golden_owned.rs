@@ -83,6 +83,8 @@ fn the_golden_journal_is_what_its_commands_make() {
     if made != GOLDEN {
         let beside = format!("{}/journal-4.txt", env!("CARGO_TARGET_TMPDIR"));
         std::fs::write(&beside, &made).unwrap();
-        panic!("another journal, written to {beside}");
+        let head = hex(&office.bank.kernel.head().hash);
+        let state = hex(&state_hash(office.store()).unwrap());
+        panic!("another journal, written to {beside}: head {head}, state {state}");
     }
 }
