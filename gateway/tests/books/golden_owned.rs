@@ -18,8 +18,8 @@ use crate::pain002::{of_payments, original, parse, report};
 use crate::payout::{noted, recorded_under};
 
 const GOLDEN: &str = include_str!("../../testdata/journal-4.txt");
-const HEAD: &str = "5a81a39047835f4cbf6100865d4c4047107d32846dfa1745f23fa0101e5d0579";
-const STATE: &str = "f87bf9e99a638760073a0f8e5599ddedc2efc47459d377173a154c993fbb7af9";
+const HEAD: &str = "7773b2d1c695f925bb2336f269862243c80589055ad7ba55b5344d6c3ac51df8";
+const STATE: &str = "67bbe798b543db942e82ddd225e5ccadcf1b7e0d6d6dc2bf1a8b9fe728af7653";
 
 #[test]
 fn the_golden_journal_replays_to_a_fixed_state() {
