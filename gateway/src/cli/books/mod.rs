@@ -3,6 +3,7 @@
 //! of its past.
 //!
 //! `close`, `payout export`, `payout settle` and what is asked to record write: they need a folder that no gateway has.
+//! So does `payout again --config`, which follows the database first.
 
 mod audit;
 mod close;
