@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 
 use fixture::{JOURNAL, command, decide, hold, opening, options, pay};
 use khlong_crdt::time::UnixMillis;
+use khlong_gateway::domains::all;
 use khlong_gateway::domains::books::payout::{
     AccountNumber, Agent, Creditor, Debtor, PayoutBatch, PayoutFormat, Text140, batch_of, exported,
 };
 use khlong_gateway::domains::books::reconciliation::recorded;
-use khlong_gateway::domains::books::{BOOKS_DOMAIN, Books, BooksCommand, Day};
-use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, Ledger, LedgerCommand};
+use khlong_gateway::domains::books::{BOOKS_DOMAIN, BooksCommand, Day};
+use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
 use khlong_gateway::kernel::{Kernel, Logic};
 use khlong_store::identity::Role;
 use khlong_store::peek::Peek;
@@ -36,8 +37,7 @@ const ID_2: &str = "00000000000000000000000000000002";
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("gateway"), &options()).unwrap();
-    let domains = vec![Box::new(Ledger::new()) as _, Box::new(Books) as _];
-    let mut kernel = Kernel::open(store, domains, Logic::CURRENT, JOURNAL).unwrap();
+    let mut kernel = Kernel::open(store, all(), Logic::CURRENT, JOURNAL).unwrap();
     let noon = TODAY.start().0 + 12 * 3_600_000;
     let paid = LedgerCommand::CreateTransfers(vec![pay(7, 1, 2, 1_234)]);
     let [assets, accounts] = opening(2);
@@ -341,8 +341,7 @@ fn a_payout_file_is_written_again_and_a_bank_is_understood() {
 /// Holds 7 baht more for account 2.
 fn hold_more(at: &Path) {
     let store = Store::open(&at.join("gateway"), &options()).unwrap();
-    let domains = vec![Box::new(Ledger::new()) as _, Box::new(Books) as _];
-    let mut kernel = Kernel::open(store, domains, Logic::CURRENT, JOURNAL).unwrap();
+    let mut kernel = Kernel::open(store, all(), Logic::CURRENT, JOURNAL).unwrap();
     let held = LedgerCommand::CreateTransfers(vec![hold(9, 1, 2, 700, 0)]).encode();
     ask(
         &mut kernel,

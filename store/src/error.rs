@@ -140,7 +140,7 @@ pub enum StoreError {
     },
     /// The engine holds less than was acknowledged: something committed is gone.
     #[error(
-        "the folder holds commits up to {found}, but {acknowledged} were acknowledged; restore a backup, or open with --accept-loss to go on in a new log epoch"
+        "the folder holds commits up to {found}, but {acknowledged} were acknowledged; restore a backup; a relay or gateway goes on in a new log epoch with `run --accept-loss`"
     )]
     BehindSideFile {
         /// Last commit in the engine.
@@ -150,7 +150,7 @@ pub enum StoreError {
     },
     /// The engine holds another history than the one that was acknowledged.
     #[error(
-        "commit {seq} of the folder is not the one that was acknowledged (another history was restored over it); restore the right backup, or open with --accept-loss to go on in a new log epoch"
+        "commit {seq} of the folder is not the one that was acknowledged (another history was restored over it); restore the right backup; a relay or gateway goes on in a new log epoch with `run --accept-loss`"
     )]
     Diverged {
         /// The commit at which the hashes differ.

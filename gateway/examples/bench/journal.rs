@@ -75,7 +75,7 @@ fn run(
     length: Duration,
     figures: &mut Figures,
 ) -> Result<u64, Failure> {
-    let kernel = open_with(folder, journal, vec![Box::new(Ledger::new())])?;
+    let kernel = open_with(folder, journal, vec![Box::new(Ledger::without_owners())])?;
     let mut books = Books::on(kernel, UnixMillis(1))?;
     let name = place.name(batch);
     books.measure(batch, Accounts::Spread, length, &name, figures)?;

@@ -233,7 +233,7 @@ pub(crate) fn open(folder: &Path) -> Result<Kernel, Failure> {
     open_with(
         folder,
         Box::new(LocalJournal),
-        vec![Box::new(Ledger::new())],
+        vec![Box::new(Ledger::without_owners())],
     )
 }
 

@@ -40,10 +40,14 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn yesterday() -> Result<Self, Failure> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
-        let today = Day::of(UnixMillis(i64::try_from(now)?));
-        let yesterday = Day(today.0 - 1);
+        let yesterday = Day(Self::today()?.day().0 - 1);
         Ok(Self::at(yesterday.start().0 + 12 * 60 * 60 * 1_000))
+    }
+
+    /// Shows what the system's clock shows.
+    pub(crate) fn today() -> Result<Self, Failure> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+        Ok(Self::at(i64::try_from(now)?))
     }
 
     /// Shows `from` now.

@@ -2,12 +2,13 @@
 //!
 //! Accounts are opened, a payment by Thai QR is held and then posted, a fee is taken, a part is
 //! given back, and a process is killed in the middle of transfers. Then the day is closed and
-//! compared with a bank's file. Everything that is said with a tick was checked; any check that
+//! compared with a bank's file, and a part is paid out. Everything that is said with a tick was checked; any check that
 //! fails ends it with exit code 1.
 
 mod books;
 mod crash;
 mod evening;
+mod payout;
 mod program;
 mod story;
 

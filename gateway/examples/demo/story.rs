@@ -12,7 +12,7 @@ use crate::books::{
     BAHT, BANK, Books, Clock, FEES, MERCHANT, OTHERS, SHOPPER, opened, pay, satang,
 };
 use crate::program::{field, gateway};
-use crate::{Failure, check, crash, evening, step};
+use crate::{Failure, check, crash, evening, payout, step};
 
 /// 349.75 baht.
 const PRICE: u128 = 34_975;
@@ -53,6 +53,7 @@ pub(crate) fn tell() -> Result<(), Failure> {
     evening::close(&folder, clock.day())?;
     evening::reconcile(&folder, clock.day(), place.path())?;
     evening::statement(&folder, clock.day())?;
+    payout::pay_out(&folder, place.path())?;
     step("Anybody who has the folder can check it");
     examine(&folder, &place.path().join("rebuilt"))
 }

@@ -87,7 +87,7 @@ pub enum Command {
     Statement(super::books::Statement),
     /// Compare an account with a bank's file over days that are closed, and record that if it is asked for. Nothing is moved.
     Reconcile(super::books::Reconcile),
-    /// Record a batch of payouts and write its file, write that again, and read what a bank answers to it.
+    /// Record a batch of payouts and write its file, write that again, read what a bank answers to it, and settle the batch by that.
     #[command(subcommand)]
     Payout(super::books::Payout),
     /// Check every hash of the journal and every close, and write the journal as CSV and Parquet.

@@ -68,6 +68,9 @@ pub struct Create {
     /// The file with the secret of a key with role admin, if it runs.
     #[arg(long, value_name = "FILE")]
     pub secret_file: Option<PathBuf>,
+    /// Send the secret over HTTP without TLS to another address than one of this machine: nobody else can read that network.
+    #[arg(long)]
+    pub accept_plain_http: bool,
     /// What the gateway keeps free on its disk (`store.reserve_mib`): a backup on the same disk leaves it free.
     #[arg(long, value_name = "MIB", default_value_t = default_reserve_mib())]
     pub reserve_mib: u32,
@@ -97,6 +100,14 @@ pub enum CopyError {
     /// The file of the secret.
     #[error("{path} holds no secret of a key", path = .0.display())]
     Secret(PathBuf),
+    /// The secret would leave the machine as it is.
+    #[error(
+        "the secret would go to {address} in plain text, and whoever carries it could take backups; name a loopback address with --http, or give --accept-plain-http if nobody else can read that network"
+    )]
+    PlainHttp {
+        /// Where it was to be asked.
+        address: SocketAddr,
+    },
     /// The gateway that runs is not where it was looked for.
     #[error(
         "a process has the folder, and no gateway answers at {address}; name the address of the running gateway with --http"
@@ -130,7 +141,10 @@ impl CopyError {
         match self {
             Self::Backup(error) => error.exit_code(),
             Self::Restore(error) => error.exit_code(),
-            Self::NoSecret { .. } | Self::Secret(_) | Self::Unreachable { .. } => 3,
+            Self::NoSecret { .. }
+            | Self::Secret(_)
+            | Self::PlainHttp { .. }
+            | Self::Unreachable { .. } => 3,
             Self::NoCheckpoint { status, .. } => match *status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => 4,
                 _other => 1,
@@ -189,8 +203,12 @@ fn of_a_stopped_gateway(folder: &Path) -> Result<Committed, StoreError> {
 fn of_a_running_gateway(flags: &Create, pid: u32) -> Result<Committed, CopyError> {
     let file = flags.secret_file.as_ref();
     let file = file.ok_or(CopyError::NoSecret { pid })?;
-    let headers = headers(file).ok_or_else(|| CopyError::Secret(file.clone()))?;
     let address = reachable(flags.http);
+    // Also an address of IPv4 that is written as one of IPv6.
+    if !address.ip().to_canonical().is_loopback() && !flags.accept_plain_http {
+        return Err(CopyError::PlainHttp { address });
+    }
+    let headers = headers(file).ok_or_else(|| CopyError::Secret(file.clone()))?;
     let failed = |source| CopyError::Unreachable { address, source };
     let url = url(address).map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -12,16 +12,19 @@ use crate::kernel::KernelError;
 
 /// The one that the configuration names; `None` without a configuration.
 pub(super) fn of(config: Option<&Path>) -> Result<Option<PostgresJournal>, CliError> {
-    let Some(path) = config else {
-        return Ok(None);
-    };
-    PostgresJournal::new(options(path)?)
-        .map(Some)
+    options(config)?
+        .map(PostgresJournal::new)
+        .transpose()
         .map_err(CliError::Postgres)
 }
 
-/// How it is reached.
-pub(super) fn options(path: &Path) -> Result<PostgresOptions, CliError> {
+/// How to reach it.
+pub(super) fn options(config: Option<&Path>) -> Result<Option<PostgresOptions>, CliError> {
+    config.map(named).transpose()
+}
+
+/// How to reach the one that this configuration names.
+pub(super) fn named(path: &Path) -> Result<PostgresOptions, CliError> {
     let config = Config::load(path, Environment::of_process(), &Flags::default())
         .map_err(RunError::Config)?;
     let options = config.database().map_err(RunError::Config)?;

@@ -63,10 +63,11 @@ pub(super) fn verify(
 ) -> Result<(), CliError> {
     let peek = folder::look(path)?;
     let head = journal::verify(&peek).map_err(|error| CliError::journal(path, error))?;
-    let there = match database::of(config)? {
+    let mut database = database::of(config)?;
+    let there = match &mut database {
         None => None,
-        Some(mut database) => {
-            database::compare(&mut database, path, &head)?;
+        Some(database) => {
+            database::compare(database, path, &head)?;
             let verified = database.verify();
             Some(verified.map_err(|error| CliError::journal(path, error))?)
         }
@@ -94,7 +95,15 @@ pub(super) fn verify(
         }
     }
     for noted in published {
-        still_there(path, &peek, &epochs, noted)?;
+        let entry = JournalSeq(noted.entry);
+        let found = match &mut database {
+            // The copy may end before.
+            Some(database) => database.hash_at(entry)?,
+            None => journal::get(&peek, entry)
+                .map_err(|error| CliError::journal(path, error))?
+                .map(|stored| stored.hash),
+        };
+        still_there(found, &epochs, noted)?;
     }
     Ok(())
 }
@@ -106,16 +115,14 @@ fn told(epochs: &[Epoch]) -> Value {
 
 /// Whether the journal is one that goes on from what somebody noted.
 fn still_there(
-    path: &Path,
-    peek: &Peek,
+    found: Option<[u8; 32]>,
     epochs: &[Epoch],
     noted: &Published,
 ) -> Result<(), CliError> {
     let Published { entry, hash } = *noted;
-    let found = journal::get(peek, JournalSeq(entry));
-    let why = match found.map_err(|error| CliError::journal(path, error))? {
-        Some(stored) if *hash.as_bytes() == stored.hash => return Ok(()),
-        Some(stored) => format!("there it is {}", hexadecimal(&stored.hash)),
+    let why = match found {
+        Some(found) if *hash.as_bytes() == found => return Ok(()),
+        Some(found) => format!("there it is {}", hexadecimal(&found)),
         None => "it ends before".to_owned(),
     };
     // The earliest that could have replaced it.

@@ -30,7 +30,7 @@ pub struct ToDatabase {
 
 pub(super) fn execute(output: Output, what: &Journal) -> Result<(), CliError> {
     let Journal::ToDatabase(ToDatabase { folder, config }) = what;
-    let options = database::options(config)?;
+    let options = database::named(config)?;
     let opening = Opening {
         folder: folder.clone(),
         ..Opening::default()

@@ -11,5 +11,8 @@ use crate::kernel::Domain;
 /// Every domain of this release that has tables: what a kernel is opened with.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Domain>> {
-    vec![Box::new(ledger::Ledger::new()), Box::new(books::Books)]
+    vec![
+        Box::new(ledger::Ledger::with_owners(books::payout::may_settle)),
+        Box::new(books::Books),
+    ]
 }

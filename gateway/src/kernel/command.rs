@@ -37,11 +37,13 @@ pub enum Logic {
     V2,
     /// The close of a day leaves a notice in the outbox.
     V3,
+    /// A hold of a batch that was paid out is settled as the books decided, or not at all.
+    V4,
 }
 
 impl Logic {
     /// The rules of this release.
-    pub const CURRENT: Self = Self::V3;
+    pub const CURRENT: Self = Self::V4;
 
     /// As it stands in the journal.
     #[must_use]
@@ -50,6 +52,7 @@ impl Logic {
             Self::V1 => 1,
             Self::V2 => 2,
             Self::V3 => 3,
+            Self::V4 => 4,
         }
     }
 
@@ -60,6 +63,7 @@ impl Logic {
             1 => Some(Self::V1),
             2 => Some(Self::V2),
             3 => Some(Self::V3),
+            4 => Some(Self::V4),
             _ => None,
         }
     }

@@ -168,13 +168,48 @@ fn every_fault_of_a_field_has_a_line_and_a_reason() {
     ] {
         assert_eq!(line(text), E::Quote, "{text}");
     }
-    for text in [
-        "2026-11-27,10:00,1.00,A\tB,in",
-        "2026-11-27,10:00,1.00,A\0,in",
-        "2026-11-27\r,10:00,1.00,A,in",
-        "2026-11-27,10:00,1.00,\u{202e}A,in",
+    for (at, it) in [
+        (2, '\u{85}'),
+        (2, '\t'),
+        (2, '\0'),
+        (1, '\u{61c}'),
+        (2, '\u{200e}'),
+        (2, '\u{2028}'),
+        (2, '\u{2029}'),
+        (1, '\u{202e}'),
+        (2, '\u{2066}'),
     ] {
-        assert_eq!(line(text), E::Control, "{text}");
+        let reference = if at == 1 {
+            format!("{it}A")
+        } else {
+            format!("A{it}B")
+        };
+        let control = E::Control {
+            at: "2026-11-27,10:00,1.00,".len() + at,
+            code: it.into(),
+        };
+        let text = format!("2026-11-27,10:00,1.00,{reference},in");
+        assert_eq!(line(&text), control, "{it:?}");
+    }
+    let inside = line("2026-11-27\r,10:00,1.00,A,in");
+    assert_eq!(inside, E::Control { at: 11, code: 13 });
+    assert_eq!(
+        inside.to_string(),
+        "character 11 of the line is U+000D, a control or a mark of direction"
+    );
+}
+
+/// Anybody may write such a memo: Thai is broken at U+200B, families are joined at U+200D.
+#[test]
+fn what_words_are_made_of_refuses_no_file() {
+    for memo in [
+        "ค่า\u{200b}ก๋วยเตี๋ยว",
+        "👨\u{200d}👩\u{200d}👧",
+        "soft\u{ad}hyphen",
+        "\u{2060}\u{feff}\u{e0041}",
+    ] {
+        let file = parsed(&[&format!("2026-11-27,10:00,1.00,{memo},in")]);
+        assert_eq!(file.lines[0].reference, memo);
     }
 }
 

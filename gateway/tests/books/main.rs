@@ -11,11 +11,15 @@ mod fixture;
 mod audit;
 mod bank_file;
 mod close;
+mod decided;
 mod golden;
 #[path = "../golden_file/mod.rs"]
 mod golden_file;
 mod golden_notices;
+mod golden_owned;
 mod office;
+mod owned;
+mod owned_property;
 mod pain002;
 mod payout;
 mod property;

@@ -1,9 +1,10 @@
 //! A bank with books, somewhere in November 2026.
 
 use khlong_crdt::time::UnixMillis;
-use khlong_gateway::domains::books::{BOOKS_DOMAIN, Books, BooksCommand, CloseAnswer, Day};
-use khlong_gateway::domains::ledger::{Account, Ledger, LedgerCommand, Transfer, TransferResult};
-use khlong_gateway::kernel::{Domain, Kernel, Logic, Outcome, replay, state_hash};
+use khlong_gateway::domains::all;
+use khlong_gateway::domains::books::{BOOKS_DOMAIN, BooksCommand, CloseAnswer, Day};
+use khlong_gateway::domains::ledger::{Account, LedgerCommand, Transfer, TransferResult};
+use khlong_gateway::kernel::{Kernel, Logic, Outcome, replay, state_hash};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::store::Store;
 
@@ -16,16 +17,12 @@ pub(crate) const HOUR: i64 = 60 * 60 * 1_000;
 /// The classes of accounts 1 to 6.
 pub(crate) const CODES: [u16; 6] = [10, 10, 20, 20, 30, 40];
 
-pub(crate) fn domains() -> Vec<Box<dyn Domain>> {
-    vec![Box::new(Ledger::new()), Box::new(Books)]
-}
-
 pub(crate) fn kernel(disk: &MemoryDisk) -> Kernel {
     kernel_under(disk, Logic::CURRENT)
 }
 
 fn kernel_under(disk: &MemoryDisk, logic: Logic) -> Kernel {
-    Kernel::open(store(disk), domains(), logic, JOURNAL).unwrap()
+    Kernel::open(store(disk), all(), logic, JOURNAL).unwrap()
 }
 
 /// The process ends, and starts again with books.

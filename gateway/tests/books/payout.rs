@@ -2,11 +2,13 @@
 
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::books::payout::{
-    AccountNumber, Agent, Creditor, Debtor, ExportAnswer, ExportRecord, PayoutBatch, PayoutError,
-    PayoutFormat, Settlement, Text140, batch_of, exported, settle, settling_id,
+    AccountNumber, Agent, Creditor, Debtor, ExportAnswer, ExportRecord, FatesAnswer, PayoutBatch,
+    PayoutError, PayoutFormat, Settlement, StatusReport, Text140, answered as said, batch_of,
+    exported, settle, settling_id,
 };
 use khlong_gateway::domains::books::{BooksCommand, decimal};
 use khlong_gateway::domains::ledger::{Account, Asset, LedgerCommand, Transfer, TransferResult};
+use khlong_gateway::kernel::Logic;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
@@ -36,7 +38,11 @@ pub(crate) fn debtor() -> Debtor {
 
 /// Holds 1 to 3 of shops, and who they are.
 pub(crate) fn shops() -> (Office, Vec<(u128, Creditor)>) {
-    let mut office = Office::new();
+    shops_under(Logic::CURRENT)
+}
+
+fn shops_under(logic: Logic) -> (Office, Vec<(u128, Creditor)>) {
+    let mut office = Office::under(logic);
     office.pay(&[pay(100, 1, 3, 1_000_000)]);
     office.pay(&[
         hold(3, 3, CLEARING, 5, 0),
@@ -229,9 +235,19 @@ fn what_is_no_hold_for_the_clearing_account_is_not_paid_out() {
     ));
 }
 
+/// The books note what the bank says, and decide; the ledger is not asked.
+pub(crate) fn noted(office: &mut Office, report: &StatusReport) -> Settlement {
+    let (record, said) = said(office.store(), report).unwrap();
+    let fates = FatesAnswer::decode(&office.ask(&BooksCommand::AnswerPayouts(said)));
+    let Some(FatesAnswer::Fates(fates)) = fates else {
+        panic!("{fates:?}");
+    };
+    Settlement::of(&record, &fates, report)
+}
+
 /// What the bank says, and what the ledger makes of it.
 pub(crate) fn answered(office: &mut Office, text: &str) -> Settlement {
-    let told = settle(office.store(), &parse(text).unwrap()).unwrap();
+    let told = noted(office, &parse(text).unwrap());
     if !told.transfers.is_empty() {
         let results = office.bank.send(&told.transfers);
         assert!(
@@ -302,7 +318,7 @@ fn a_report_that_is_sent_twice_before_it_is_applied_settles_once() {
         .unwrap();
     export(&mut office, &record);
     let report = parse(&report(&original(record.batch, "<GrpSts>ACSC</GrpSts>"))).unwrap();
-    let told: Vec<Transfer> = settle(office.store(), &report).unwrap().transfers;
+    let told: Vec<Transfer> = noted(&mut office, &report).transfers;
     assert_eq!(office.bank.send(&told), [TransferResult::Ok; 3]);
     assert_eq!(office.bank.send(&told), [TransferResult::Exists; 3]);
     assert_eq!(office.bank.balances(CLEARING)[3], record.sum);
@@ -310,7 +326,12 @@ fn a_report_that_is_sent_twice_before_it_is_applied_settles_once() {
 
 /// A batch of the shops, recorded.
 pub(crate) fn recorded() -> (Office, ExportRecord, Vec<(u128, Creditor)>) {
-    let (mut office, creditors) = shops();
+    recorded_under(Logic::CURRENT)
+}
+
+/// The same by a release of these rules.
+pub(crate) fn recorded_under(logic: Logic) -> (Office, ExportRecord, Vec<(u128, Creditor)>) {
+    let (mut office, creditors) = shops_under(logic);
     let batch = batch(&office, &creditors).unwrap();
     let record = batch.record(PayoutFormat::Pain001).unwrap();
     export(&mut office, &record);
@@ -377,6 +398,11 @@ fn texts_keep_to_what_banks_take() {
     ] {
         assert!(Text140::new(bad).is_err(), "{bad}");
     }
+    // Whoever must find the name in a list sees it as it stands there.
+    let told = Text140::new("ร้านก๋วยเตี๋ยวเรือ!").unwrap_err().to_string();
+    assert!(told.starts_with("`ร้านก๋วยเตี๋ยวเรือ!` cannot stand"), "{told}");
+    let told = Text140::new("A\n\u{202e}").unwrap_err().to_string();
+    assert!(told.starts_with("`A\\n\\u{202e}` cannot stand"), "{told}");
     for bad in ["", "12 3", "12-3", &"1".repeat(35), "๑"] {
         assert!(AccountNumber::new(bad).is_err(), "{bad}");
     }

@@ -138,6 +138,18 @@ fn every_kind_of_difference_is_told_apart() {
 }
 
 #[test]
+fn what_nobody_sees_is_written_out_for_people_and_left_alone_for_programs() {
+    let (_, told) = compare(&[], &["2026-11-27,10:00,1.00,A\u{200b}ก\u{e49},in"]);
+    let text = told.text();
+    assert!(text.contains("in 1.00 A\\u{200b}ก\u{e49}\n"), "{text}");
+    assert!(
+        serde_json::Value::from(told.json())
+            .to_string()
+            .contains("A\u{200b}ก")
+    );
+}
+
+#[test]
 fn a_line_of_another_day_is_paired_and_told() {
     let mut office = Office::new();
     office

@@ -111,8 +111,8 @@ fn commands() -> Vec<Vec<u8>> {
     let closes = [Day(0), Day(20_000), Day(u32::MAX)].map(BooksCommand::CloseDay);
     let mut commands: Vec<Vec<u8>> = closes.iter().map(BooksCommand::encode).collect();
     commands.push(BooksCommand::CloseNext.encode());
-    // A record of each of the two other kinds, as long as its fields.
-    commands.extend([3, 4].map(|kind| [vec![1, kind], vec![0; 120]].concat()));
+    // A record of each of the other kinds, as long as its fields.
+    commands.extend([3, 4, 5].map(|kind| [vec![1, kind], vec![0; 120]].concat()));
     commands.extend(
         [
             CloseAnswer::NothingYet,

@@ -238,6 +238,30 @@ fn only_an_administrator_gets_a_checkpoint() {
     ];
     let (code, told) = program::refused(place.path(), &elsewhere);
     assert_eq!(code, 3, "{told}");
+    // Nothing is said in plain text to another machine, which need not be there: the secret is not even read.
+    for address in [
+        "192.0.2.1:8474",
+        "[2001:db8::1]:8474",
+        "[::ffff:192.0.2.1]:8474",
+    ] {
+        let mut far = elsewhere;
+        far[5] = "no-such-secret";
+        far[7] = address;
+        let (code, told) = program::refused(place.path(), &far);
+        assert_eq!(code, 3, "{told}");
+        assert!(told.contains("in plain text"), "{told}");
+        let told_that = [&far[..], &["--accept-plain-http"]].concat();
+        let (code, told) = program::refused(place.path(), &told_that);
+        assert_eq!(code, 3, "{told}");
+        assert!(told.contains("no-such-secret holds no secret"), "{told}");
+    }
+    for address in ["0.0.0.0:9", "[::1]:9", "[::ffff:127.0.0.1]:9"] {
+        let mut here = elsewhere;
+        here[7] = address;
+        let (code, told) = program::refused(place.path(), &here);
+        assert_eq!(code, 3, "{told}");
+        assert!(told.contains("no gateway answers"), "{told}");
+    }
     for left in ["backup", "backup.partial", "data/BACKUP"] {
         assert!(!place.path().join(left).exists(), "{left}");
     }

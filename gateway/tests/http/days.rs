@@ -159,7 +159,7 @@ fn a_gateway_that_was_away_closes_what_it_missed_and_pages_tell_of_it() {
     let disk = MemoryDisk::new();
     let time = Time::at(TODAY.start().0);
     // As an earlier build left it, which had the ledger alone.
-    let server = start_with(&disk, &time, || vec![Box::new(Ledger::new())]);
+    let server = start_with(&disk, &time, || vec![Box::new(Ledger::without_owners())]);
     set_up(server.address, 2);
     assert_eq!(
         server.send("one", json!([pay(1, 1, 2, 5)])).results(),

@@ -175,7 +175,7 @@ fn what_takes_long_is_followed_by_a_rest_as_long() {
 fn a_domain_that_rejects_what_is_due_keeps_no_other_from_it() {
     let time = Time::at(TODAY.start().0);
     let server = start_with(&MemoryDisk::new(), &time, || {
-        vec![Box::new(Stubborn), Box::new(Ledger::new())]
+        vec![Box::new(Stubborn), Box::new(Ledger::without_owners())]
     });
     set_up(server.address, 2);
     let mut hold = pay(1, 1, 2, 100);

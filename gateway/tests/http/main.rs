@@ -22,6 +22,7 @@ mod idempotency;
 mod killed;
 mod limits;
 mod malformed;
+mod many_comparisons;
 mod metrics;
 mod monitoring;
 mod office;

@@ -28,7 +28,7 @@ pub(crate) fn hex(id: u64) -> String {
 }
 
 /// Account 1 stands for the one at the bank; payments came in, and the day is closed.
-fn banked(disk: &MemoryDisk) -> Server {
+pub(crate) fn banked(disk: &MemoryDisk) -> Server {
     let server = start(disk, &Time::at(TODAY.start().0 + 12 * 3_600_000));
     set_up(server.address, 5);
     let paid = [

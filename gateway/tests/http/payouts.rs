@@ -268,15 +268,17 @@ fn a_report_that_was_noted_and_not_carried_out_is_carried_out_by_its_retry() {
     server.stop().unwrap();
 }
 
-/// Its answer was lost, and the shop got its money back before the retry.
+/// Its answer was lost, and the bank rejected a payment before the retry: the shop has its money back.
 #[test]
 fn a_file_does_not_leave_once_a_hold_of_it_came_back() {
     let (_, server) = held();
     let body = payouts(&[41, 42], "1");
     let first = ask(&server, PAYOUTS, "28 Nov", &body);
     assert_eq!(first.status, 200, "{first:?}");
-    let void = json!([{ "id": "61", "pending_id": "42", "flags": ["void_pending_transfer"] }]);
-    assert_eq!(server.send("back", void).results(), ["ok"]);
+    let batch = first.json()["batch"].as_str().unwrap().to_owned();
+    let back = json!({ "report": report(&batch, &[(42, "RJCT")]) });
+    let told = ask(&server, &answers(&batch), "bank", &back).json();
+    assert_eq!(told["voided"], json!(["42"]));
     let head = server.get("/v1/journal/head").body;
     for _ in 0..2 {
         let retry = ask(&server, PAYOUTS, "28 Nov", &body);
@@ -292,7 +294,7 @@ fn a_file_does_not_leave_once_a_hold_of_it_came_back() {
     server.stop().unwrap();
 }
 
-/// Between noting a report and settling it, one hold came back and the id for another was taken.
+/// Between noting a report and settling it, somebody wants a hold back, and took the id for another.
 #[test]
 fn what_the_ledger_refuses_is_told_and_a_fresh_key_has_other_ids() {
     let (_, server) = held();
@@ -308,30 +310,77 @@ fn what_the_ledger_refuses_is_told_and_a_fresh_key_has_other_ids() {
     taken["id"] = json!(settling_id(&record.record, 43, true, 0).to_string());
     let void = json!({ "id": "61", "pending_id": "41", "flags": ["void_pending_transfer"] });
     let between = server.send("between", json!([void, taken]));
-    assert_eq!(between.results(), ["ok", "ok"]);
+    assert_eq!(between.results(), ["pending_transfer_owned", "ok"]);
 
     let body = json!({ "report": said });
     let first = ask(&server, &answers(&batch), "bank 1", &body);
     let told = first.json();
-    assert_eq!(told["posted"], json!(["42"]), "{told}");
+    assert_eq!(told["posted"], json!(["41", "42"]), "{told}");
     assert_eq!(
         told["failed"],
-        json!([
-            { "transfer_id": "41", "result": "pending_transfer_already_voided" },
-            { "transfer_id": "43", "result": "exists_with_different_flags" },
-        ])
+        json!([{ "transfer_id": "43", "result": "exists_with_different_flags" }])
     );
-    assert_eq!(server.balance(5, "credits_posted"), "100");
+    assert_eq!(server.balance(5, "credits_posted"), "12445");
     assert_eq!(server.balance(5, "credits_pending"), "5");
     let again = ask(&server, &answers(&batch), "bank 1", &body);
     assert_eq!(again.body, first.body);
     let fresh = ask(&server, &answers(&batch), "bank 1, again", &body).json();
     assert_eq!(
-        (&fresh["posted"], &fresh["settled"], &fresh["contradicted"]),
-        (&json!(["43"]), &json!(["42"]), &json!(["41"])),
+        (&fresh["posted"], &fresh["settled"]),
+        (&json!(["43"]), &json!(["41", "42"])),
         "{fresh}"
     );
     assert_eq!(fresh["failed"], json!([]));
-    assert_eq!(server.balance(5, "credits_posted"), "105");
+    assert_eq!(server.balance(5, "credits_posted"), "12450");
+    server.stop().unwrap();
+}
+
+/// The bank lost one payment, made another that it had called a duplicate, and was asked by telephone.
+#[test]
+fn a_person_says_what_no_report_tells() {
+    let disk = MemoryDisk::new();
+    let server = on_the_next_day(&disk);
+    set_up(server.address, 5);
+    held(&server);
+    let sent = ask(&server, PAYOUTS, "28 Nov", &payouts(&[41, 42, 43], "1"));
+    let batch = sent.json()["batch"].as_str().unwrap().to_owned();
+    let twice = report(&batch, &[(41, "RJCT")]).replace("AC01", "DUPL");
+    let told = ask(
+        &server,
+        &answers(&batch),
+        "bank",
+        &json!({ "report": twice }),
+    )
+    .json();
+    assert_eq!(told["doubtful"], json!(["41"]));
+    for (n, odd) in [
+        json!({}),
+        json!({ "paid": [] }),
+        json!({ "report": twice, "paid": ["41"] }),
+        json!({ "paid": [41] }),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let reply = ask(&server, &answers(&batch), &format!("odd {n}"), odd);
+        refused(&reply, 400, "malformed-request");
+    }
+    let both = json!({ "paid": ["41"], "returned": ["41"] });
+    let reply = ask(&server, &answers(&batch), "both", &both);
+    refused(&reply, 422, "payout-refused");
+    let body = json!({ "paid": ["41"], "returned": ["42", "7"] });
+    let first = ask(&server, &answers(&batch), "telephone", &body);
+    let told = first.json();
+    assert_eq!(
+        (&told["posted"], &told["voided"], &told["waiting"]),
+        (&json!(["41"]), &json!(["42"]), &json!(["43"])),
+        "{told}"
+    );
+    assert_eq!(told["foreign"], json!([hex(7)]));
+    let again = ask(&server, &answers(&batch), "telephone", &body);
+    assert_eq!(again.body, first.body);
+    assert_eq!(server.balance(5, "credits_posted"), "12345");
+    assert_eq!(server.balance(5, "credits_pending"), "5");
+    assert_eq!(server.balance(4, "debits_pending"), "0");
     server.stop().unwrap();
 }

@@ -18,6 +18,7 @@ mod server;
 #[path = "../support/until.rs"]
 mod until;
 
+mod books;
 mod cluster;
 mod commands;
 mod folders;

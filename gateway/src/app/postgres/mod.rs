@@ -87,6 +87,16 @@ impl PostgresJournal {
         }))
     }
 
+    /// Its hash at an entry, as it is written there; `None` if it ends before.
+    ///
+    /// # Errors
+    /// [`PostgresError`].
+    pub fn hash_at(&mut self, entry: JournalSeq) -> Result<Option<[u8; 32]>, PostgresError> {
+        let found = self.find(entry)?;
+        let hash = found.and_then(|found| found.asked);
+        Ok(hash.and_then(|hash| hash.try_into().ok()))
+    }
+
     /// Begins the journal `fresh`, or finds the one that is there, be it that somebody else
     /// begins one in the same moment.
     ///

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::desk::{Desk, undecided};
+use super::desk::{Desk, Writes, undecided};
 use super::{BooksError, hex};
 use crate::cli::CliError;
 use crate::cli::output::Output;
@@ -19,14 +19,14 @@ pub struct Close {
     /// The last day to close, as 2026-11-27; otherwise all that are over. Days are those of Bangkok.
     #[arg(long, value_name = "DAY")]
     pub through: Option<Day>,
-    /// Go on although the clock seems wrong: you have looked at it.
-    #[arg(long)]
-    pub accept_time: bool,
+    /// How it writes.
+    #[command(flatten)]
+    pub writes: Writes,
 }
 
 /// Each day that is closed is one more close, printed at once; a second call finds none.
 pub(in crate::cli) fn close(output: Output, asked: &Close) -> Result<(), CliError> {
-    let mut desk = Desk::open(&asked.folder, asked.accept_time)?;
+    let mut desk = Desk::open(&asked.folder, &asked.writes)?;
     if let Some(day) = asked.through.filter(|day| desk.now() < day.end()) {
         return Err(BooksError::NotOver { day }.into());
     }

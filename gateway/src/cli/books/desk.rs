@@ -1,18 +1,32 @@
 //! A gateway's folder that a command writes to, while no gateway runs on it.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use khlong_crdt::time::UnixMillis;
 
 use super::BooksError;
 use crate::app::{self, AppError, Clock, Fresh, Opening};
-use crate::cli::{CliError, RunError};
+use crate::cli::{CliError, RunError, database};
 use crate::domains::books::{BOOKS_DOMAIN, BooksCommand};
+use crate::domains::ledger::{Failures, LEDGER_DOMAIN, LedgerCommand, Transfer};
 use crate::kernel::{Command, Decided, Kernel, KernelError, Outcome};
 
 /// Who asks. No key of the configuration can have this name.
 const CALLER: &[u8] = b"\0command";
+
+/// Flags of what writes to a folder.
+#[derive(Args, Debug, Default)]
+pub struct Writes {
+    /// Write to the journal in the database that this configuration names. A gateway that serves on it may stop, and
+    /// must be started again: while one runs, ask /v1/books.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Go on although the clock seems wrong: you have looked at it.
+    #[arg(long)]
+    pub accept_time: bool,
+}
 
 /// A kernel for a few commands. The folder is locked so long.
 pub(super) struct Desk<'p> {
@@ -22,17 +36,18 @@ pub(super) struct Desk<'p> {
 }
 
 impl<'p> Desk<'p> {
-    /// Opens a folder that is there. `accept_time`: a person has looked at the clock.
-    pub(super) fn open(path: &'p Path, accept_time: bool) -> Result<Self, CliError> {
+    /// Opens a folder that is there.
+    pub(super) fn open(path: &'p Path, writes: &Writes) -> Result<Self, CliError> {
         let opening = Opening {
             folder: path.to_owned(),
+            journal: database::options(writes.config.as_deref())?,
             ..Opening::default()
         };
         let opened = Fresh::draw().and_then(|fresh| app::open(&opening, fresh));
         let mut kernel = opened.map_err(|error| unopened(path, error))?;
         let clock = Clock::start();
         let now = clock.now().wall;
-        let taken = if accept_time {
+        let taken = if writes.accept_time {
             kernel.accept_time(now).map(|()| None)
         } else {
             kernel.begin_time(now)
@@ -63,6 +78,26 @@ impl<'p> Desk<'p> {
         asked: &BooksCommand,
         decode: fn(&[u8]) -> Option<T>,
     ) -> Result<(Decided, T), CliError> {
+        self.decide(scope, BOOKS_DOMAIN, asked.encode(), decode)
+    }
+
+    /// The same with transfers.
+    pub(super) fn transfer(
+        &mut self,
+        scope: &str,
+        transfers: Vec<Transfer>,
+    ) -> Result<(Decided, Failures), CliError> {
+        let body = LedgerCommand::CreateTransfers(transfers).encode();
+        self.decide(scope, LEDGER_DOMAIN, body, Failures::decode)
+    }
+
+    fn decide<T>(
+        &mut self,
+        scope: &str,
+        domain: u8,
+        body: Vec<u8>,
+        decode: fn(&[u8]) -> Option<T>,
+    ) -> Result<(Decided, T), CliError> {
         let refused = |error| CliError::kernel(self.path, error);
         loop {
             let command = Command {
@@ -70,8 +105,8 @@ impl<'p> Desk<'p> {
                 scope: scope.as_bytes().to_vec(),
                 key: self.kernel.head().seq.next().0.to_be_bytes().to_vec(),
                 admitted_at: self.clock.now().wall,
-                domain: BOOKS_DOMAIN,
-                body: asked.encode(),
+                domain,
+                body: body.clone(),
             };
             match self.kernel.apply(&command) {
                 Ok(_) => break,
@@ -110,6 +145,9 @@ fn unopened(path: &Path, error: AppError) -> CliError {
     // What the commands that read say in these cases, with the path.
     if let AppError::NoGateway { path } = error {
         return CliError::NoGateway { path };
+    }
+    if let AppError::JournalElsewhere { path } = error {
+        return BooksError::JournalElsewhere { path }.into();
     }
     if let AppError::Store(error) = error {
         return CliError::store(path, error);

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use khlong_store::error::StoreError;
 
+use crate::cli::CliError;
 use crate::cli::error::of_io;
 use crate::domains::books::audit::AuditError;
-use crate::domains::books::payout::{PayoutError, StatusError};
+use crate::domains::books::payout::{PayoutError, SETTLING_IDS_MAX, StatusError};
 use crate::domains::books::reconciliation::{ReconciliationError, Refused};
 use crate::domains::books::{CloseError, Day, StatementError};
 use crate::domains::l10n::FormatError;
@@ -23,6 +24,46 @@ pub enum BooksError {
     NotAGateway {
         /// Which.
         path: PathBuf,
+    },
+    /// A folder that holds a copy, and no word where the journal is.
+    #[error(
+        "the journal of {path} lies in a database; name the gateway's configuration with --config",
+        path = path.display()
+    )]
+    JournalElsewhere {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Holds that the ledger did not settle.
+    #[error(
+        "{holds} holds were not settled, see `failed`; open an account that is closed first (each try spends one of {SETTLING_IDS_MAX} ids of a hold), then hand the same answer in again"
+    )]
+    Unsettled {
+        /// How many.
+        holds: usize,
+    },
+    /// What was said is not what the ledger has, or may not be so.
+    #[error(
+        "all else is done, and a person must look at these: {doubtful} doubtful, {contradicted} contradicted, {foreign} foreign"
+    )]
+    NeedsPerson {
+        /// Rejections that may be of a payment that is made.
+        doubtful: usize,
+        /// Holds of which the ledger, or an earlier answer, says something else.
+        contradicted: usize,
+        /// Payments that are none of the batch.
+        foreign: usize,
+    },
+    /// The books decided, and the ledger was not asked.
+    #[error(
+        "entry {entry} notes the answer and decides, and it is not carried out; hand the same answer in again"
+    )]
+    NotCarriedOut {
+        /// What decided.
+        entry: u64,
+        /// Why not.
+        #[source]
+        source: Box<CliError>,
     },
     /// A newer release wrote it.
     #[error("the folder has schema {schema}, of a newer version; use that one")]
@@ -97,7 +138,11 @@ impl BooksError {
             | Self::Format(_)
             | Self::NotOver { .. }
             | Self::Recorded { .. }
+            | Self::Unsettled { .. }
+            | Self::NeedsPerson { .. }
             | Self::Undecided { .. } => 1,
+            Self::NotCarriedOut { source, .. } => source.exit_code(),
+            Self::JournalElsewhere { .. } => 3,
             Self::Newer { .. } => 8,
             Self::Cursor(_) => 2,
             Self::Statement(error) => of_statement(error),
@@ -107,6 +152,7 @@ impl BooksError {
                 PayoutError::Store(error) => error.exit_code(),
                 PayoutError::Text { .. }
                 | PayoutError::Count { .. }
+                | PayoutError::Named { .. }
                 | PayoutError::Twice { .. } => 2,
                 PayoutError::Unfit { .. }
                 | PayoutError::UnknownBatch { .. }

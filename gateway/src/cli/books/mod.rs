@@ -2,7 +2,8 @@
 //! Nothing in it is changed, and no lock is taken, so a gateway may be running: what is told is one moment
 //! of its past.
 //!
-//! `close`, and what is asked to record, write: they need a folder that no gateway has.
+//! `close`, `payout export`, `payout settle` and what is asked to record write: they need a folder that no gateway has.
+//! So does `payout again --config`, which follows the database first.
 
 mod audit;
 mod close;
@@ -10,13 +11,16 @@ mod desk;
 mod error;
 mod payout;
 mod reconcile;
+mod settle;
 mod statement;
 
 pub use audit::Audit;
 pub use close::Close;
+pub use desk::Writes;
 pub use error::BooksError;
 pub use payout::{Again, Answer, Export, Format, Payout};
 pub use reconcile::Reconcile;
+pub use settle::Settle;
 pub use statement::{Language, Statement};
 
 pub(super) use audit::audit;

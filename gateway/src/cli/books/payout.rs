@@ -1,19 +1,21 @@
-//! `payout`: a batch's file, once more too, and what a bank's report does to its batch. The file of a batch
-//! that is not recorded never leaves here.
+//! `payout`: a batch's file, once more too, and what a bank's report would do to its batch; `settle` does it. The
+//! file of a batch that is not recorded never leaves here.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
+use khlong_store::rows::Rows;
 use serde::Deserialize;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
-use super::BooksError;
-use super::desk::{Desk, undecided};
+use super::desk::{Desk, Writes, undecided};
+use super::{BooksError, Settle, settle};
+use crate::app::postgres::is_copy;
 use crate::cli::CliError;
 use crate::cli::output::Output;
 use crate::domains::books::payout::{
     AccountNumber, Agent, Creditor, Debtor, ExportAnswer, PAIN002_BYTES_MAX, PayoutBatch,
-    PayoutError, PayoutFormat, StatusReport, Text140, exported, settle,
+    PayoutError, PayoutFormat, StatusReport, Text140, exported, settle as told_of,
 };
 use crate::domains::books::{BooksCommand, Day};
 
@@ -27,10 +29,14 @@ pub enum Payout {
     /// it to the bank once. After a crash `payout again` writes it once more.
     Export(Export),
     /// Write the file of a batch that was recorded to standard output, byte for byte as it was then. Refused
-    /// once a payment of it is settled. Send it only if it did not leave before, or if the bank takes a message once.
+    /// once an answer says what became of a payment of it. Send it only if it did not leave before, or if the bank takes a message once.
     Again(Again),
-    /// Say what a bank's pain.002 does to its batch: what is paid, comes back, waits, or needs a person.
+    /// Say what a bank's pain.002 would do to its batch: what is paid, comes back, waits, or needs a person. Nothing
+    /// is done.
     Answer(Answer),
+    /// Do what a bank's pain.002 says to its batch, in a folder whose gateway does not run: what is paid is posted,
+    /// what was rejected comes back. The same answer again moves nothing. Ends with 1 if a person must look at something.
+    Settle(Settle),
 }
 
 /// Flags of `payout export`.
@@ -50,9 +56,9 @@ pub struct Export {
     /// Who pays and who is paid, as for `payout again`; - for standard input.
     #[arg(long, value_name = "FILE")]
     pub list: PathBuf,
-    /// Go on although the clock seems wrong: you have looked at it.
-    #[arg(long)]
-    pub accept_time: bool,
+    /// How it writes.
+    #[command(flatten)]
+    pub writes: Writes,
 }
 
 /// Which file.
@@ -76,6 +82,10 @@ pub struct Again {
     /// bank, remittance}]; - for standard input.
     #[arg(long, value_name = "FILE")]
     pub list: PathBuf,
+    /// Where the journal lies in the database that this configuration names: what it says now counts, and no gateway
+    /// may have the folder so long.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// Flags of `payout answer`.
@@ -120,13 +130,14 @@ pub(in crate::cli) fn payout(output: Output, asked: &Payout) -> Result<(), CliEr
         Payout::Export(asked) => export(output, asked),
         Payout::Again(asked) => again(output, asked),
         Payout::Answer(asked) => answer(output, asked),
+        Payout::Settle(asked) => settle::settle(output, asked),
     }
 }
 
 fn export(output: Output, asked: &Export) -> Result<(), CliError> {
     let (debtor, creditors) = parties(&asked.list)?;
     let failed = |error| CliError::from(BooksError::Payout(error));
-    let mut desk = Desk::open(&asked.folder, asked.accept_time)?;
+    let mut desk = Desk::open(&asked.folder, &asked.writes)?;
     let (rows, now) = (desk.kernel().store(), desk.now());
     let batch = PayoutBatch::asked(
         rows,
@@ -181,13 +192,30 @@ fn parties(list: &Path) -> Result<(Debtor, Vec<(u128, Creditor)>), CliError> {
 fn again(output: Output, asked: &Again) -> Result<(), CliError> {
     let (debtor, creditors) = parties(&asked.list)?;
     let failed = |error| CliError::from(BooksError::Payout(error));
-    let rows = super::open(&asked.folder)?;
     let batch = asked.batch;
-    let known = exported(&rows, batch)
-        .map_err(BooksError::Store)?
-        .ok_or_else(|| failed(PayoutError::UnknownBatch { batch }))?;
-    let again = PayoutBatch::again(&rows, debtor, &known, creditors).map_err(failed)?;
-    let file = again.file(known.record.format).map_err(failed)?;
+    let file = |rows: &dyn Rows| {
+        let known = exported(rows, batch)
+            .map_err(BooksError::Store)?
+            .ok_or_else(|| failed(PayoutError::UnknownBatch { batch }))?;
+        let again = PayoutBatch::again(rows, debtor, &known, creditors).map_err(failed)?;
+        again.file(known.record.format).map_err(failed)
+    };
+    let file = if asked.config.is_some() {
+        let writes = Writes {
+            config: asked.config.clone(),
+            accept_time: false,
+        };
+        let desk = Desk::open(&asked.folder, &writes)?;
+        file(desk.kernel().store())?
+    } else {
+        let rows = super::open(&asked.folder)?;
+        // Of a copy nobody knows what was answered since.
+        if is_copy(&rows).map_err(BooksError::Store)? {
+            let path = asked.folder.clone();
+            return Err(BooksError::JournalElsewhere { path }.into());
+        }
+        file(&rows)?
+    };
     tell(output, batch, &file)
 }
 
@@ -197,7 +225,7 @@ fn tell(output: Output, batch: u128, file: &[u8]) -> Result<(), CliError> {
     if output.json {
         output.object(Map::from_iter([
             ("kind".to_owned(), json!("payout_file")),
-            ("batch".to_owned(), json!(hex(batch))),
+            ("batch".to_owned(), json!(id_text(batch))),
             ("file".to_owned(), json!(file)),
         ]))
     } else {
@@ -226,8 +254,7 @@ fn answer(output: Output, asked: &Answer) -> Result<(), CliError> {
     let bytes = super::read(&asked.report, PAIN002_BYTES_MAX)?;
     let report = StatusReport::parse(&bytes).map_err(BooksError::Report)?;
     let rows = super::open(&asked.folder)?;
-    let told = settle(&rows, &report).map_err(BooksError::Payout)?;
-    let ids = |holds: &[u128]| holds.iter().map(|hold| hex(*hold)).collect::<Vec<_>>();
+    let told = told_of(&rows, &report).map_err(BooksError::Payout)?;
     let lists = [
         ("posts", ids(&told.posted)),
         ("voids", ids(&told.voided)),
@@ -237,15 +264,35 @@ fn answer(output: Output, asked: &Answer) -> Result<(), CliError> {
         ("contradicts", ids(&told.contradicted)),
         ("foreign", told.foreign),
     ];
+    let head = [("batch", json!(id_text(report.batch)))];
+    tell_lists(output, "payout_answer", head, lists)
+}
+
+pub(super) fn ids(holds: &[u128]) -> Vec<String> {
+    holds.iter().map(|hold| id_text(*hold)).collect()
+}
+
+/// Some facts, then each hold with the name of the list that it is in: a line each, or an object.
+pub(super) fn tell_lists<const H: usize, const L: usize>(
+    output: Output,
+    kind: &str,
+    head: [(&str, Value); H],
+    lists: [(&str, Vec<String>); L],
+) -> Result<(), CliError> {
     if output.json {
-        let mut fields = Map::from_iter([
-            ("kind".to_owned(), json!("payout_answer")),
-            ("batch".to_owned(), json!(hex(report.batch))),
-        ]);
+        let mut fields = Map::from_iter([("kind".to_owned(), json!(kind))]);
+        fields.extend(head.map(|(name, value)| (name.to_owned(), value)));
         fields.extend(lists.map(|(name, ids)| (name.to_owned(), json!(ids))));
         return output.object(fields);
     }
-    let mut text = format!("batch: {}\n", hex(report.batch));
+    let mut text = String::new();
+    for (name, value) in head {
+        match value {
+            Value::Null => {}
+            Value::String(value) => text.push_str(&format!("{name}: {value}\n")),
+            value => text.push_str(&format!("{name}: {value}\n")),
+        }
+    }
     for (name, ids) in lists {
         for id in ids {
             text.push_str(&format!("{name}: {id}\n"));
@@ -254,6 +301,6 @@ fn answer(output: Output, asked: &Answer) -> Result<(), CliError> {
     output.text(&text)
 }
 
-fn hex(id: u128) -> String {
+pub(super) fn id_text(id: u128) -> String {
     format!("{id:032x}")
 }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use khlong_store::rows::Rows;
 
 use super::BooksError;
-use super::desk::{Desk, undecided};
+use super::desk::{Desk, Writes, undecided};
 use crate::cli::CliError;
 use crate::cli::output::Output;
 use crate::domains::books::reconciliation::{
@@ -33,6 +34,10 @@ pub struct Reconcile {
     /// Record the digests in the journal; the folder's gateway must not run then.
     #[arg(long)]
     pub record: bool,
+    /// With --record, write to the journal in the database that this configuration names. A gateway that serves on it
+    /// may stop, and must be started again: while one runs, ask /v1/books.
+    #[arg(long, value_name = "FILE", requires = "record")]
+    pub config: Option<PathBuf>,
     /// With --record, go on although the clock seems wrong: you have looked at it.
     #[arg(long, requires = "record")]
     pub accept_time: bool,
@@ -42,12 +47,18 @@ pub struct Reconcile {
 pub(in crate::cli) fn reconcile(output: Output, asked: &Reconcile) -> Result<(), CliError> {
     let bytes = super::read(&asked.file, BANK_FILE_BYTES_MAX)?;
     let file = BankFile::parse(&bytes).map_err(BooksError::BankFile)?;
-    let rows = super::open(&asked.folder)?;
-    let told = compare(&rows, asked.account, asked.from, asked.to, &file)
-        .map_err(BooksError::Reconciliation)?;
-    drop(rows);
-    if asked.record {
-        let mut desk = Desk::open(&asked.folder, asked.accept_time)?;
+    let compare = |rows: &dyn Rows| {
+        compare(rows, asked.account, asked.from, asked.to, &file)
+            .map_err(BooksError::Reconciliation)
+    };
+    let told = if asked.record {
+        let writes = Writes {
+            config: asked.config.clone(),
+            accept_time: asked.accept_time,
+        };
+        // First: of a copy only then all is there that the database has.
+        let mut desk = Desk::open(&asked.folder, &writes)?;
+        let told = compare(desk.kernel().store())?;
         let command = BooksCommand::RecordReconciliation(told.record());
         let (decided, answer) = desk.ask("reconcile", &command, RecordAnswer::decode)?;
         match answer {
@@ -56,7 +67,10 @@ pub(in crate::cli) fn reconcile(output: Output, asked: &Reconcile) -> Result<(),
                 return Err(undecided(&decided).into());
             }
         }
-    }
+        told
+    } else {
+        compare(&super::open(&asked.folder)?)?
+    };
     if output.json {
         output.object(told.json())
     } else {

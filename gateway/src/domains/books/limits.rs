@@ -15,7 +15,7 @@ pub const CLOSE_RECORDS_MAX: usize = 8_192;
 #[must_use]
 pub const fn close_records(logic: Logic) -> usize {
     match logic {
-        Logic::V1 | Logic::V2 | Logic::V3 => CLOSE_RECORDS_MAX,
+        Logic::V1 | Logic::V2 | Logic::V3 | Logic::V4 => CLOSE_RECORDS_MAX,
     }
 }
 

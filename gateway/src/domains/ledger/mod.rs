@@ -38,7 +38,7 @@ use khlong_store::error::StoreError;
 use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
-use crate::kernel::{ApplyError, Context, Domain, Rejection};
+use crate::kernel::{ApplyError, Context, Domain, Logic, Rejection};
 use working::{Cache, Working};
 
 /// The ledger's number among the domains.
@@ -54,17 +54,36 @@ const TABLES: [Table; 6] = [
     Table::LedgerAsset,
 ];
 
+/// Whether a post or void of a hold that waits may happen: a part of a higher layer says so of holds that it owns,
+/// from its own rows.
+pub type MaySettle = fn(&dyn Rows, &Transfer) -> Result<bool, StoreError>;
+
 /// The ledger as a part of the gateway.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
     cache: Cache,
+    may_settle: Option<MaySettle>,
 }
 
 impl Ledger {
-    /// One that has read nothing yet.
+    /// One that has read nothing yet. Others own holds, and say who settles those: from [`Logic::V4`] on they are
+    /// asked.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn with_owners(may_settle: MaySettle) -> Self {
+        Self {
+            cache: Cache::default(),
+            may_settle: Some(may_settle),
+        }
+    }
+
+    /// One alone: whoever may write settles any hold. Where there are other domains, entries are decided otherwise than
+    /// in a gateway, whose domains are `domains::all()`.
+    #[must_use]
+    pub fn without_owners() -> Self {
+        Self {
+            cache: Cache::default(),
+            may_settle: None,
+        }
     }
 }
 
@@ -80,7 +99,8 @@ impl Domain for Ledger {
     fn apply(&mut self, context: &mut Context<'_, '_>, body: &[u8]) -> Result<Vec<u8>, ApplyError> {
         let command =
             LedgerCommand::decode(body).ok_or(ApplyError::Rejected(Rejection::Malformed))?;
-        let mut working = Working::new(context, &mut self.cache);
+        let may_settle = self.may_settle.filter(|_| context.logic() >= Logic::V4);
+        let mut working = Working::new(context, &mut self.cache, may_settle);
         settle::sweep(&mut working)?;
         let failures = match &command {
             LedgerCommand::CreateTransfers(transfers) => {

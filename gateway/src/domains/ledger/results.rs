@@ -1,5 +1,5 @@
-//! What each item of a batch comes to. The names are those of TigerBeetle; the numbers
-//! are our own, stand in the journal, and are never used again.
+//! What each item of a batch comes to. The names are those of TigerBeetle, but for
+//! `pending_transfer_owned`; the numbers are our own, stand in the journal, and are never used again.
 
 macro_rules! results {
     ($(#[$about:meta])* $name:ident { $($code:literal $variant:ident $text:literal,)* }) => {
@@ -134,6 +134,7 @@ results! {
         56 OverflowsTimeout "overflows_timeout",
         57 ExceedsCredits "exceeds_credits",
         58 ExceedsDebits "exceeds_debits",
+        59 PendingTransferOwned "pending_transfer_owned",
     }
 }
 

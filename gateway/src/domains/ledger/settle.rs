@@ -90,6 +90,10 @@ pub(super) fn settle(working: &mut Working<'_, '_, '_>, asked: &Transfer) -> Res
     if expires_at.is_some_and(|at| at <= working.context.now()) {
         return Ok(R::PendingTransferExpired);
     }
+    // Before what burns the id: no stranger spends an id that the owner would take.
+    if !working.may_settle(asked)? {
+        return Ok(R::PendingTransferOwned);
+    }
     let (mut debit, mut credit) = accounts(working, &pending)?;
     if !is_void && debit.closed {
         return Ok(R::DebitAccountAlreadyClosed);

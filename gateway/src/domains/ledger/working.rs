@@ -11,7 +11,7 @@ use khlong_store::table::Table;
 
 use super::limits::{ACCOUNTS_CACHED_MAX, CHUNK_RECORDS};
 use super::model::{AccountState, Balances, IdState, Place, Transfer};
-use super::tables;
+use super::{MaySettle, tables};
 use crate::kernel::{ApplyError, Context, Rejection};
 
 /// What is kept between commands; all of it can be read again.
@@ -35,6 +35,7 @@ enum Undo {
 pub(super) struct Working<'w, 'c, 'e> {
     pub(super) context: &'w mut Context<'c, 'e>,
     cache: &'w mut Cache,
+    may_settle: Option<MaySettle>,
     records: Vec<Transfer>,
     moved: BTreeMap<u128, Vec<u16>>,
     ids: BTreeMap<u128, IdState>,
@@ -45,19 +46,31 @@ pub(super) struct Working<'w, 'c, 'e> {
 }
 
 impl<'w, 'c, 'e> Working<'w, 'c, 'e> {
-    pub(super) fn new(context: &'w mut Context<'c, 'e>, cache: &'w mut Cache) -> Self {
+    pub(super) fn new(
+        context: &'w mut Context<'c, 'e>,
+        cache: &'w mut Cache,
+        may_settle: Option<MaySettle>,
+    ) -> Self {
         if cache.accounts.len() > ACCOUNTS_CACHED_MAX {
             cache.accounts.clear();
         }
         Self {
             context,
             cache,
+            may_settle,
             records: Vec::new(),
             moved: BTreeMap::new(),
             ids: BTreeMap::new(),
             expiries: BTreeMap::new(),
             undo: Vec::new(),
         }
+    }
+
+    /// Whether nobody owns the hold that `asked` settles, or its owner wants just that.
+    pub(super) fn may_settle(&self, asked: &Transfer) -> Result<bool, StoreError> {
+        self.may_settle.map_or(Ok(true), |may_settle| {
+            may_settle(self.context.rows(), asked)
+        })
     }
 
     pub(super) fn cache(&mut self) -> &mut Cache {

@@ -15,13 +15,13 @@ use utoipa::ToSchema;
 use super::fields::{batch_text, parse_batch};
 use super::{decoded, impossible, not_paid_out};
 use crate::domains::books::payout::{
-    FatesAnswer, PAIN002_BYTES_MAX, Settlement, StatusReport, answered,
+    FatesAnswer, PAIN002_BYTES_MAX, PAYOUTS_MAX, Settlement, StatusReport, answered,
 };
 use crate::domains::books::{BOOKS_DOMAIN, BooksCommand};
-use crate::domains::ledger::{Failures, LEDGER_DOMAIN, LedgerCommand, Transfer, TransferResult};
+use crate::domains::ledger::{Failures, LEDGER_DOMAIN, LedgerCommand};
 use crate::http::keys::Role;
 use crate::http::ledger::answer;
-use crate::http::ledger::number::{Decimal, Decimal128};
+use crate::http::ledger::number::{Decimal, Decimal128, bounded};
 use crate::http::limits::BODY_BYTES_MAX;
 use crate::http::problem::{Problem, ProblemBody, ProblemKind};
 use crate::http::service::{Service, Shared, Write};
@@ -33,12 +33,39 @@ const SETTLE_SCOPE: &str = "POST /v1/books/payouts/{id}/answers settle";
 
 const _: () = assert!(BODY_BYTES_MAX <= PAIN002_BYTES_MAX);
 
-/// What a bank says of a batch.
+/// What a bank says of a batch: either `report`, or at least one of `paid` and `returned`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct NewAnswer {
-    /// The report, a pain.002.001 of ISO 20022.
-    report: String,
+    /// The bank's report, a pain.002.001 of ISO 20022; if it is there, nothing else is.
+    #[serde(default)]
+    report: Option<String>,
+    /// Without a report: holds whose payments the bank made, as a person knows.
+    #[serde(default, deserialize_with = "bounded::<_, _, 0, PAYOUTS_MAX>")]
+    #[schema(value_type = Vec<String>)]
+    paid: Vec<Decimal128>,
+    /// Without a report: holds whose payments the bank did not make and will not make, as a person knows.
+    #[serde(default, deserialize_with = "bounded::<_, _, 0, PAYOUTS_MAX>")]
+    #[schema(value_type = Vec<String>)]
+    returned: Vec<Decimal128>,
+}
+
+impl NewAnswer {
+    fn read(&self, batch: u128) -> Result<StatusReport, Problem> {
+        let said = !self.paid.is_empty() || !self.returned.is_empty();
+        match &self.report {
+            Some(report) if !said => StatusReport::parse(report.as_bytes())
+                .map_err(|error| Problem::new(ProblemKind::ReportRefused, error.to_string())),
+            None if said => {
+                let ids = |holds: &[Decimal128]| holds.iter().map(|it| it.0).collect::<Vec<_>>();
+                StatusReport::of_person(batch, &ids(&self.paid), &ids(&self.returned))
+                    .map_err(|error| not_paid_out(&error))
+            }
+            Some(_) | None => Err(Problem::malformed(
+                "an answer has a report, or payments that were paid or returned",
+            )),
+        }
+    }
 }
 
 /// What came of a report. Each hold of the batch is in one list.
@@ -56,7 +83,8 @@ pub(in crate::http) struct AnswerAnswer {
     /// Rejected: the money came back.
     #[schema(value_type = Vec<String>)]
     voided: Vec<Decimal128>,
-    /// The ledger did not settle them, and why: send the report again under a fresh key.
+    /// The ledger did not settle them, and why. Open an account that is closed first, since each try spends one of 256
+    /// ids; then send the same again under a fresh key.
     failed: Vec<FailedHold>,
     /// The bank has not decided.
     #[schema(value_type = Vec<String>)]
@@ -67,7 +95,7 @@ pub(in crate::http) struct AnswerAnswer {
     /// Settled before, as the bank says.
     #[schema(value_type = Vec<String>)]
     settled: Vec<Decimal128>,
-    /// The ledger says something else than the bank: for a person to look at.
+    /// The bank says something else than the ledger, or than it said before: for a person to look at.
     #[schema(value_type = Vec<String>)]
     contradicted: Vec<Decimal128>,
     /// Names of the report that are none of the batch: for a person to look at.
@@ -83,7 +111,7 @@ struct FailedHold {
     result: &'static str,
 }
 
-/// What a bank says of a batch: posts what was paid, and gives back what was rejected.
+/// What a bank, or a person who asked it, says of a batch: posts what was paid, and gives back what was rejected.
 #[utoipa::path(post, path = "/v1/books/payouts/{id}/answers", tag = "books", operation_id = "answer_payouts",
     request_body = NewAnswer,
     params(("id" = String, Path, description = "The batch, as 32 hexadecimal digits"),
@@ -103,8 +131,7 @@ pub(in crate::http) async fn create(
         .ok()
         .and_then(|Path(text)| parse_batch(&text))
         .ok_or_else(|| Problem::malformed("a batch is 32 hexadecimal digits"))?;
-    let report = StatusReport::parse(write.body.report.as_bytes())
-        .map_err(|error| Problem::new(ProblemKind::ReportRefused, error.to_string()))?;
+    let report = write.body.read(batch)?;
     if report.batch != batch {
         return Err(Problem::new(
             ProblemKind::ReportRefused,
@@ -125,65 +152,41 @@ pub(in crate::http) async fn create(
         FatesAnswer::UnknownBatch | FatesAnswer::Differs => return Err(impossible(&decided)),
     };
     let told = Settlement::of(&record, &fates, &report);
-    let (settled_by, failed) = settle(&service, &write, decided.seq.0, &told.transfers).await?;
-    Ok(answer(&body(
-        batch,
-        decided.seq.0,
-        settled_by,
-        &failed,
-        told,
-    )))
+    let entry = decided.seq.0;
+    let (settled_by, told) = settle(&service, &write, entry, told).await?;
+    Ok(answer(&body(batch, entry, settled_by, told)))
 }
 
-/// Asks the ledger. Returns the entry, and the holds that were not settled.
+/// Asks the ledger. Returns the entry too.
 async fn settle(
     service: &Service,
     write: &Write<NewAnswer>,
     entry: u64,
-    transfers: &[Transfer],
-) -> Result<(Option<u64>, Vec<(u128, TransferResult)>), Problem> {
-    if transfers.is_empty() {
-        return Ok((None, Vec::new()));
+    told: Settlement,
+) -> Result<(Option<u64>, Settlement), Problem> {
+    if told.transfers.is_empty() {
+        return Ok((None, told));
     }
-    let body = LedgerCommand::CreateTransfers(transfers.to_vec()).encode();
+    let body = LedgerCommand::CreateTransfers(told.transfers.clone()).encode();
     let mut command = write.command(SETTLE_SCOPE, LEDGER_DOMAIN, body);
     command.key = entry.to_string().into_bytes();
     let decided = service.write(command).await?;
-    let Failures(failures) = decoded(&decided, Failures::decode)?;
-    let mut failed = Vec::new();
-    for (index, code) in failures {
-        let transfer = transfers.get(usize::from(index));
-        let result = TransferResult::from_code(code);
-        let (transfer, result) = transfer
-            .zip(result)
-            .ok_or_else(|| super::unknown(&decided))?;
-        // Of another request with this report, after a crash.
-        if result != TransferResult::Exists {
-            failed.push((transfer.pending_id, result));
-        }
-    }
-    Ok((Some(decided.seq.0), failed))
+    let failures = decoded(&decided, Failures::decode)?;
+    let told = told.note(&failures);
+    let told = told.ok_or_else(|| super::unknown(&decided))?;
+    Ok((Some(decided.seq.0), told))
 }
 
-fn body(
-    batch: u128,
-    entry: u64,
-    settled_by: Option<u64>,
-    failed: &[(u128, TransferResult)],
-    told: Settlement,
-) -> AnswerAnswer {
+fn body(batch: u128, entry: u64, settled_by: Option<u64>, told: Settlement) -> AnswerAnswer {
     let all = |holds: Vec<u128>| holds.into_iter().map(Decimal).collect::<Vec<_>>();
-    let done = |holds: Vec<u128>| {
-        let is_done = |hold: &u128| failed.iter().all(|(failed, _)| failed != hold);
-        all(holds.into_iter().filter(is_done).collect())
-    };
     AnswerAnswer {
         entry,
         settled_by,
         batch: batch_text(batch),
-        posted: done(told.posted),
-        voided: done(told.voided),
-        failed: failed
+        posted: all(told.posted),
+        voided: all(told.voided),
+        failed: told
+            .failed
             .iter()
             .map(|(hold, result)| FailedHold {
                 transfer_id: Decimal(*hold),

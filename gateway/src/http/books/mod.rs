@@ -88,6 +88,7 @@ fn not_paid_out(error: &PayoutError) -> Problem {
         }
         PayoutError::Text { .. }
         | PayoutError::Count { .. }
+        | PayoutError::Named { .. }
         | PayoutError::Twice { .. }
         | PayoutError::Unfit { .. }
         | PayoutError::OtherFile { .. } => {

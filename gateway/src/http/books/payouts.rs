@@ -101,7 +101,7 @@ pub(in crate::http) struct PayoutsAnswer {
     sum: Decimal128,
     /// BLAKE3 of the file, in hexadecimal.
     file_digest: String,
-    /// The file: send it to the bank once. It is not given out again once a payment of it is settled.
+    /// The file: send it to the bank once. It is not given out again once an answer says what became of a payment of it.
     file: String,
 }
 
@@ -130,7 +130,7 @@ impl NewPayouts {
 }
 
 /// Records a batch of payouts, then gives its file. A batch is given out under one idempotency key;
-/// a retry under it gets the same file again, while all of its payments wait.
+/// a retry under it gets the same file again, until an answer says what became of one of its payments.
 #[utoipa::path(post, path = "/v1/books/payouts", tag = "books", operation_id = "create_payouts",
     request_body = NewPayouts,
     params(("Idempotency-Key" = String, Header, description = "1 to 255 printable ASCII characters, in quotes")),
@@ -214,7 +214,7 @@ async fn refuse_settled(
     Err(Problem::new(
         ProblemKind::PayoutSettled,
         format!(
-            "transfer {transfer} of batch {batch:032x} (entry {entry}) is settled, so the batch's file leaves no more; ask the bank whether it has it, and if not, void the holds that wait and make others"
+            "transfer {transfer} of batch {batch:032x} (entry {entry}) is settled, or an answer says how it shall be, so the batch's file leaves no more; ask the bank whether it has it, and if not, say so of the payments that wait (`returned`, at …/answers) and hold them anew"
         ),
     ))
 }

@@ -3,7 +3,7 @@
 //!
 //! | name | rule | when |
 //! |---|---|---|
-//! | `journal` | it only grows, each hash follows from those before, times never fall | at each commit and start |
+//! | `journal` | it only grows, each hash follows from those before, the time never falls | at each commit and start |
 //! | `commands` | each entry is what its client asked for, and none is there twice | at each entry |
 //! | `outcomes` | the model comes to the same outcome, in the order of the journal | at each entry |
 //! | `balances` | accounts stand as in the model; debits equal credits; rules of accounts hold | at each commit and start |
@@ -12,7 +12,7 @@
 //! | `holds` | no hold whose time is over holds anything | at each commit, the end |
 //!
 //! The checks take rows and answers, so that a test can hand them a violation
-//! (`simulations/tests/ledger.rs` does).
+//! (`simulations/tests/ledger` does).
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -28,7 +28,7 @@ use khlong_store::rows::Rows;
 
 use super::gateway::DRIVER_CALLER;
 use super::model::Naive;
-use super::words::{Name, broken_rule, name_of, read_header, sums, tell};
+use super::words::{Name, broken_rule, name_of, other_time, read_header, sums, tell};
 use crate::fuzz::checkers::Findings;
 
 /// What a client asked for under a name.
@@ -159,6 +159,9 @@ impl Auditor {
             if !totals.is_balanced() {
                 wrong.push(format!("debits and credits of asset {asset} differ"));
             }
+        }
+        if let Some(words) = other_time(rows, self.head.seq, self.time)? {
+            self.violated("journal", words);
         }
         self.findings.happened("tables compared");
         for words in wrong {

@@ -46,7 +46,7 @@ pub(super) fn options() -> OpenOptions {
 
 /// What decides: the ledger alone, which is what the auditor has a model of.
 pub(super) fn parts() -> Vec<Box<dyn Domain>> {
-    vec![Box::new(Ledger::new())]
+    vec![Box::new(Ledger::without_owners())]
 }
 
 /// What a client wants.

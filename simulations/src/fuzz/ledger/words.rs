@@ -4,7 +4,11 @@ use khlong_gateway::domains::ledger::{
     AccountFlags, AccountState, Balances, Transfer, TransferFlags, TransferResult,
 };
 use khlong_gateway::kernel::Command;
+use khlong_store::error::StoreError;
+use khlong_store::journal::JournalSeq;
 use khlong_store::key::Decoder;
+use khlong_store::rows::Rows;
+use khlong_store::table::Table;
 
 /// Caller, scope and key.
 pub(super) type Name = (Vec<u8>, Vec<u8>, Vec<u8>);
@@ -84,4 +88,27 @@ pub(super) fn read_header(header: &[u8]) -> Option<(i64, Name)> {
     let names = (name()?, name()?, name()?);
     fields.end()?;
     Some((admitted_at, names))
+}
+
+/// Where tables say that they stand, if that is not this entry at this time: `seq 8 ‖ time 8 ‖ …`, as DOMAINS.md has
+/// it.
+pub(super) fn other_time(
+    rows: &dyn Rows,
+    seq: JournalSeq,
+    time: i64,
+) -> Result<Option<String>, StoreError> {
+    let row = rows.get(Table::Meta, b"applied")?;
+    if row.is_none() && seq.0 == 0 {
+        return Ok(None);
+    }
+    let found = row.and_then(|row| {
+        let mut fields = Decoder::new(&row);
+        fields.u64().zip(fields.i64())
+    });
+    Ok((found != Some((seq.0, time))).then(|| {
+        format!(
+            "tables stand at {found:?} (entry, time), and should at {:?}",
+            (seq.0, time)
+        )
+    }))
 }

@@ -2,16 +2,26 @@
 //! them is decided once. So whoever carries it out after a crash carries out the same.
 
 use khlong_store::key::{Decoder, Encoder};
+use khlong_store::limits::BATCH_ROW_BYTES;
+use khlong_store::table::Table;
 
 use super::batch::PAYOUTS_MAX;
 use super::export::exported;
 use super::fate::{Fate, fate};
+use super::item::{ITEM_BYTES_MAX, Item};
 use super::pain002::PaymentStatus;
-use crate::kernel::{ApplyError, Context, OUTCOME_BYTES_MAX};
+use crate::kernel::{
+    ApplyError, Context, Logic, OUTCOME_BYTES_MAX, WRITES_BYTES_MAX, WRITES_ROWS_MAX,
+};
 
 const _: () = assert!(
     3 + 2 * PAYOUTS_MAX < OUTCOME_BYTES_MAX,
     "the fates of the largest batch are one outcome"
+);
+const _: () = assert!(
+    PAYOUTS_MAX * (BATCH_ROW_BYTES + 16 + ITEM_BYTES_MAX) <= WRITES_BYTES_MAX
+        && PAYOUTS_MAX <= WRITES_ROWS_MAX,
+    "and its decisions are what one command may write"
 );
 
 /// What a report says of a batch, as a command records it.
@@ -19,7 +29,7 @@ const _: () = assert!(
 pub struct AnswerRecord {
     /// The batch.
     pub batch: u128,
-    /// BLAKE3 of the report.
+    /// BLAKE3 of the report; zeros if a person said it.
     pub report_digest: [u8; 32],
     /// Of each hold of the batch, in its order.
     pub statuses: Vec<PaymentStatus>,
@@ -108,9 +118,10 @@ impl AnswerRecord {
     }
 }
 
-/// Decides what is to become of each hold, as the ledger stands.
+/// Decides what is to become of each hold, as the ledger stands. From then on the ledger settles it so, and takes
+/// no other post or void of it; a later answer changes at most the id, where that one was burned or taken.
 pub(in crate::domains::books) fn answer(
-    context: &Context<'_, '_>,
+    context: &mut Context<'_, '_>,
     answer: &AnswerRecord,
 ) -> Result<FatesAnswer, ApplyError> {
     let Some(known) = exported(context.rows(), answer.batch)? else {
@@ -122,6 +133,15 @@ pub(in crate::domains::books) fn answer(
     let mut fates = Vec::new();
     for (hold, status) in known.record.transfers.iter().zip(&answer.statuses) {
         fates.push(fate(context.rows(), &known.record, *hold, *status)?);
+    }
+    if context.logic() >= Logic::V4 {
+        for (hold, fate) in known.record.transfers.iter().zip(&fates) {
+            if let Some(transfer) = fate.transfer(&known.record, *hold) {
+                let key = hold.to_be_bytes().to_vec();
+                let item = Item::decided(answer.batch, &transfer);
+                context.put(Table::BooksPayoutItem, key, item.encode())?;
+            }
+        }
     }
     Ok(FatesAnswer::Fates(fates))
 }

@@ -7,6 +7,7 @@ use khlong_store::error::StoreError;
 use khlong_store::rows::Rows;
 
 use super::export::{ExportRecord, Exported, exported};
+use super::item::item;
 use super::text::{AccountNumber, Agent, Text140};
 use super::{PayoutError, pain001, payment_csv};
 use crate::domains::books::day::Day;
@@ -153,7 +154,8 @@ impl PayoutBatch {
     /// A batch that was recorded, again, to write its file once more.
     ///
     /// # Errors
-    /// [`PayoutError::Unfit`] if one of its holds is settled: its money went somewhere already.
+    /// [`PayoutError::Unfit`] if one of its holds is settled, or the books decided that it shall be: its money went
+    /// somewhere already.
     /// [`PayoutError::OtherFile`] unless it comes to the very file that was recorded.
     pub fn again(
         rows: &dyn Rows,
@@ -220,15 +222,16 @@ impl PayoutBatch {
     }
 }
 
-/// The first of these holds that does not wait any more. What came back, or was paid, must not be paid by a
-/// file that leaves now.
+/// The first of these holds that does not wait any more, or of which the books decided that it shall not. What comes
+/// back, or was paid, must not be paid by a file that leaves now.
 ///
 /// # Errors
 /// From the disk, or a damaged row.
 pub fn first_settled(rows: &dyn Rows, transfers: &[u128]) -> Result<Option<u128>, StoreError> {
     for transfer in transfers {
         let found = ledger::transfer(rows, *transfer)?;
-        if found.is_none_or(|(_, _, state)| state != TransferState::Pending) {
+        let is_waiting = found.is_some_and(|(_, _, state)| state == TransferState::Pending);
+        if !is_waiting || is_decided(rows, *transfer)? {
             return Ok(Some(*transfer));
         }
     }
@@ -253,7 +256,12 @@ pub(super) fn first_16(hash: &[u8; 32]) -> u128 {
         .fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
-/// Whether a hold that is settled may be in a batch.
+/// Whether the books decided what becomes of a hold, whether or not the ledger has been asked.
+fn is_decided(rows: &dyn Rows, transfer: u128) -> Result<bool, StoreError> {
+    Ok(item(rows, transfer)?.is_some_and(|item| item.decided.is_some()))
+}
+
+/// Whether a hold that is settled, or about to be, may be in a batch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum IsSettled {
     Taken,
@@ -278,8 +286,15 @@ fn gather(
         if let Some(why) = unfit_reason(&hold, clearing) {
             return Err(unfit(why));
         }
-        if state != TransferState::Pending && is_settled == IsSettled::Refused {
-            return Err(unfit("it is settled already"));
+        if is_settled == IsSettled::Refused {
+            if state != TransferState::Pending {
+                return Err(unfit("it is settled already"));
+            }
+            if is_decided(rows, transfer)? {
+                return Err(unfit(
+                    "an answer says what became of it; hand that in again, and it is settled",
+                ));
+            }
         }
         if !is_baht(rows, hold.ledger)? {
             return Err(unfit("it is not in hundredths of baht"));

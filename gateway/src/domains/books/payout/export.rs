@@ -9,6 +9,7 @@ use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
 use super::batch::{PAYOUTS_MAX, PayoutFormat, id_of, is_baht, unfit_reason};
+use super::item::{Item, batch_of};
 use crate::domains::books::day::Day;
 use crate::domains::ledger::{self, TransferState};
 use crate::kernel::{ApplyError, BODY_BYTES_MAX, Context, WRITES_BYTES_MAX, WRITES_ROWS_MAX};
@@ -199,9 +200,13 @@ pub(in crate::domains::books) fn export(
     let key = record.batch.to_be_bytes();
     let row = record.put(Encoder::new().u64(seq.0).i64(at.0)).finish();
     context.put(Table::BooksPayout, key.to_vec(), row)?;
+    let item = Item {
+        batch: record.batch,
+        decided: None,
+    };
     for id in &record.transfers {
-        let item = id.to_be_bytes().to_vec();
-        context.put(Table::BooksPayoutItem, item, key.to_vec())?;
+        let id = id.to_be_bytes().to_vec();
+        context.put(Table::BooksPayoutItem, id, item.encode())?;
     }
     Ok(ExportAnswer::Recorded(seq, at))
 }
@@ -226,21 +231,6 @@ pub fn exported(rows: &dyn Rows, batch: u128) -> Result<Option<Exported>, StoreE
     found
         .map(Some)
         .ok_or_else(|| StoreError::corrupt(Table::BooksPayout, &key, LAYOUT))
-}
-
-/// The batch in which a hold is.
-///
-/// # Errors
-/// From the disk, or a damaged row.
-pub fn batch_of(rows: &dyn Rows, transfer: u128) -> Result<Option<u128>, StoreError> {
-    let key = transfer.to_be_bytes();
-    let Some(row) = rows.get(Table::BooksPayoutItem, &key)? else {
-        return Ok(None);
-    };
-    let batch = row.as_slice().try_into().map(u128::from_be_bytes);
-    batch
-        .map(Some)
-        .map_err(|_| StoreError::corrupt(Table::BooksPayoutItem, &key, LAYOUT))
 }
 
 const LAYOUT: &str = "the row does not have the layout of its table";

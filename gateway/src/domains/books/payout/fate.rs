@@ -1,10 +1,12 @@
-//! What a bank's word does to one hold of a batch, decided from the ledger as it stands.
+//! What a bank's word does to one hold of a batch, decided from the ledger as it stands, and from what the books
+//! decided before.
 
 use khlong_store::error::StoreError;
 use khlong_store::rows::Rows;
 
 use super::batch::first_16;
 use super::export::ExportRecord;
+use super::item::item;
 use super::pain002::PaymentStatus;
 use crate::domains::ledger::{self, Transfer, TransferFlags, TransferState};
 
@@ -26,7 +28,7 @@ pub enum Fate {
     Doubtful,
     /// Settled before, as the bank says.
     Settled,
-    /// The bank and the ledger say different things: for a person to look at.
+    /// The bank says something else than the ledger, or than it said before: for a person to look at.
     Contradicts,
 }
 
@@ -58,18 +60,29 @@ impl Fate {
     /// The transfer that settles the hold, if it is settled now: all of it, or none.
     #[must_use]
     pub fn transfer(self, record: &ExportRecord, hold: u128) -> Option<Transfer> {
-        let (is_paid, n, flags, amount) = match self {
-            Self::Posts(n) => (true, n, TransferFlags::POST_PENDING_TRANSFER, u128::MAX),
-            Self::Voids(n) => (false, n, TransferFlags::VOID_PENDING_TRANSFER, 0),
+        let (is_paid, n) = match self {
+            Self::Posts(n) => (true, n),
+            Self::Voids(n) => (false, n),
             Self::Waits | Self::Doubtful | Self::Settled | Self::Contradicts => return None,
         };
-        Some(Transfer {
-            id: settling_id(record, hold, is_paid, u32::from(n)),
-            pending_id: hold,
-            amount,
-            flags,
-            ..Transfer::default()
-        })
+        let id = settling_id(record, hold, is_paid, u32::from(n));
+        Some(settling(hold, is_paid, id))
+    }
+}
+
+/// The post or void of all that is held.
+pub(super) fn settling(hold: u128, is_paid: bool, id: u128) -> Transfer {
+    let (flags, amount) = if is_paid {
+        (TransferFlags::POST_PENDING_TRANSFER, u128::MAX)
+    } else {
+        (TransferFlags::VOID_PENDING_TRANSFER, 0)
+    };
+    Transfer {
+        id,
+        pending_id: hold,
+        amount,
+        flags,
+        ..Transfer::default()
     }
 }
 
@@ -118,7 +131,9 @@ fn tried(
     Ok(Tried::Spent)
 }
 
-/// What becomes of a hold of the batch.
+/// What becomes of a hold of the batch. What the books decided is final: until the ledger has carried it out, every
+/// word is told what it would be told afterwards, and one that agrees carries it out. So nothing that comes between
+/// (a crash, another operator) changes the end.
 pub(super) fn fate(
     rows: &dyn Rows,
     record: &ExportRecord,
@@ -128,20 +143,24 @@ pub(super) fn fate(
     let Some((held, _, state)) = ledger::transfer(rows, hold)? else {
         return Ok(Fate::Contradicts);
     };
+    let decided = item(rows, hold)?.and_then(|item| item.decided);
+    let decided = decided.map(|(is_paid, _)| is_paid);
     Ok(match (state, status) {
         (_, PaymentStatus::Waiting) => Fate::Waits,
-        (TransferState::Pending, PaymentStatus::Doubtful) => Fate::Doubtful,
-        (TransferState::Pending, PaymentStatus::Paid) => match tried(rows, record, hold, true)? {
-            Tried::Free(n) => Fate::Posts(n),
-            Tried::Done(_) | Tried::Spent => Fate::Contradicts,
+        (TransferState::Pending, PaymentStatus::Paid) => match decided {
+            None | Some(true) => next(rows, record, hold, true)?,
+            Some(false) => Fate::Contradicts,
         },
-        (TransferState::Pending, PaymentStatus::Rejected) => {
-            match tried(rows, record, hold, false)? {
-                Tried::Free(n) => Fate::Voids(n),
-                Tried::Done(_) | Tried::Spent => Fate::Contradicts,
-            }
-        }
-        // What was paid by one file is refused as a duplicate in another.
+        (TransferState::Pending, PaymentStatus::Rejected) => match decided {
+            None | Some(false) => next(rows, record, hold, false)?,
+            Some(true) => Fate::Contradicts,
+        },
+        (TransferState::Pending, PaymentStatus::Doubtful) => match decided {
+            None => Fate::Doubtful,
+            // What was paid by one file is refused as a duplicate in another.
+            Some(true) => next(rows, record, hold, true)?,
+            Some(false) => Fate::Contradicts,
+        },
         (TransferState::Posted, PaymentStatus::Paid | PaymentStatus::Doubtful) => {
             match tried(rows, record, hold, true)? {
                 Tried::Done(post) if post.amount == held.amount => Fate::Settled,
@@ -157,5 +176,19 @@ pub(super) fn fate(
             | TransferState::Final,
             _,
         ) => Fate::Contradicts,
+    })
+}
+
+/// The post or void of a hold that waits, under the first id that is free.
+fn next(
+    rows: &dyn Rows,
+    record: &ExportRecord,
+    hold: u128,
+    is_paid: bool,
+) -> Result<Fate, StoreError> {
+    Ok(match tried(rows, record, hold, is_paid)? {
+        Tried::Free(n) if is_paid => Fate::Posts(n),
+        Tried::Free(n) => Fate::Voids(n),
+        Tried::Done(_) | Tried::Spent => Fate::Contradicts,
     })
 }

@@ -10,17 +10,20 @@ mod answer;
 mod batch;
 mod export;
 mod fate;
+mod item;
 mod pain001;
 mod pain002;
 mod payment_csv;
+mod person;
 mod reason;
 mod settlement;
 mod text;
 
 pub use answer::{AnswerRecord, FatesAnswer};
 pub use batch::{Creditor, Debtor, PAYOUTS_MAX, Payout, PayoutBatch, PayoutFormat, first_settled};
-pub use export::{ExportAnswer, ExportRecord, Exported, batch_of, exported};
+pub use export::{ExportAnswer, ExportRecord, Exported, exported};
 pub use fate::{Fate, SETTLING_IDS_MAX, settling_id};
+pub use item::{batch_of, may_settle};
 pub use pain002::{PAIN002_BYTES_MAX, PaymentStatus, StatusError, StatusReport};
 pub use settlement::{Settlement, answered, settle};
 pub use text::{AccountNumber, Agent, Text140};
@@ -37,7 +40,7 @@ pub enum PayoutError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A text that the file cannot hold.
-    #[error("`{text}` cannot stand in a payment file: {why}")]
+    #[error("`{}` cannot stand in a payment file: {why}", .text.escape_debug())]
     Text {
         /// What was given.
         text: String,
@@ -47,6 +50,12 @@ pub enum PayoutError {
     /// None, or too many.
     #[error("a batch has 1 to {PAYOUTS_MAX} payouts, this has {found}")]
     Count {
+        /// How many.
+        found: usize,
+    },
+    /// A person's word about no payment, or about too many.
+    #[error("name 1 to {PAYOUTS_MAX} payments that were paid or returned, not {found}")]
+    Named {
         /// How many.
         found: usize,
     },

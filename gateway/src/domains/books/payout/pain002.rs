@@ -38,7 +38,8 @@ const NAMESPACE_START: &str = "urn:iso:std:iso:20022:tech:xsd:pain.002.001.";
 pub enum PaymentStatus {
     /// The money has left (`ACSC`) or has arrived (`ACCC`).
     Paid,
-    /// It has not, and will not (`RJCT`, `CANC`).
+    /// It has not, and will not (`RJCT`, `CANC`): both are final, and of a single payment they need no reason, which
+    /// is optional in every version of the message.
     Rejected,
     /// All else: the bank has it (`RCVD`, `PDNG`), has checked it (`ACTC`, `ACCP`, `ACWC`), or is about it
     /// (`ACSP`, `PART`). From each of these it may still be rejected.
@@ -75,7 +76,7 @@ impl PaymentStatus {
 pub struct StatusReport {
     /// Of which batch.
     pub batch: u128,
-    /// BLAKE3 of its bytes.
+    /// BLAKE3 of its bytes; zeros of what a person says.
     pub digest: [u8; 32],
     whole: Option<PaymentStatus>,
     payments: BTreeMap<String, PaymentStatus>,
@@ -199,6 +200,18 @@ impl StatusReport {
         })
     }
 
+    /// What no bank wrote: these payments of the batch alone, under a digest of zeros.
+    pub(super) const fn unwritten(batch: u128, payments: BTreeMap<String, PaymentStatus>) -> Self {
+        Self {
+            batch,
+            digest: [0; 32],
+            whole: None,
+            payments,
+            information_id: None,
+            message_name: None,
+        }
+    }
+
     /// What became of the payout of a hold.
     #[must_use]
     pub fn status_of(&self, hold: u128) -> PaymentStatus {
@@ -212,7 +225,8 @@ impl StatusReport {
         let id = self.information_id.as_ref();
         name.filter(|name| !name.starts_with("pain.001"))
             .or(id.filter(|id| id_of_ours(id) != Some(self.batch)))
-            .cloned()
+            // It is shown, and may hold anything.
+            .map(|found| found.escape_debug().to_string())
     }
 
     /// The payments that are none of `holds`, which are in order.

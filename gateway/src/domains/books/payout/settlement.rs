@@ -12,7 +12,7 @@ use super::batch::PayoutFormat;
 use super::export::{ExportRecord, exported};
 use super::fate::{Fate, fate};
 use super::pain002::StatusReport;
-use crate::domains::ledger::Transfer;
+use crate::domains::ledger::{Failures, Transfer, TransferResult};
 
 /// What a report comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,6 +23,8 @@ pub struct Settlement {
     pub posted: Vec<u128>,
     /// Rejected.
     pub voided: Vec<u128>,
+    /// Of these two what the ledger did not settle, and why: see [`Self::note`].
+    pub failed: Vec<(u128, TransferResult)>,
     /// The bank has not decided.
     pub waiting: Vec<u128>,
     /// Refused as a duplicate, or as a whole without a reason that is known: another file of the batch may
@@ -30,8 +32,8 @@ pub struct Settlement {
     pub doubtful: Vec<u128>,
     /// Settled before, and the bank says the same.
     pub settled: Vec<u128>,
-    /// Settled before, and the bank says the opposite or another amount was posted; or it cannot be settled
-    /// at all: for a person to look at.
+    /// Settled before, or decided so, and the bank says the opposite or another amount was posted; or it cannot be
+    /// settled at all: for a person to look at.
     pub contradicted: Vec<u128>,
     /// What the report names and the batch does not hold: for a person to look at.
     pub foreign: Vec<String>,
@@ -97,5 +99,23 @@ impl Settlement {
             list.push(*hold);
         }
         told
+    }
+
+    /// Takes in what the ledger answered to [`Self::transfers`]; `None` if it is no answer to them.
+    #[must_use]
+    pub fn note(mut self, failures: &Failures) -> Option<Self> {
+        for (index, code) in &failures.0 {
+            let transfer = self.transfers.get(usize::from(*index))?;
+            let result = TransferResult::from_code(*code)?;
+            // Of another request with this report, after a crash.
+            if result != TransferResult::Exists {
+                self.failed.push((transfer.pending_id, result));
+            }
+        }
+        let failed = &self.failed;
+        let is_done = |hold: &u128| failed.iter().all(|(failed, _)| failed != hold);
+        self.posted.retain(is_done);
+        self.voided.retain(is_done);
+        Some(self)
     }
 }

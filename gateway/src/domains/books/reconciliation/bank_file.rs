@@ -93,9 +93,14 @@ pub enum BankError {
     /// Another encoding, often TIS-620 or Windows-874.
     #[error("the line is not in UTF-8; save the file as CSV in UTF-8")]
     NotUtf8,
-    /// A tab, a lone carriage return, a mark that turns text around.
-    #[error("the line holds a control character")]
-    Control,
+    /// A tab, a lone carriage return, a line separator, or a mark that turns text around.
+    #[error("character {at} of the line is U+{code:04X}, a control or a mark of direction")]
+    Control {
+        /// Which, from 1 on.
+        at: usize,
+        /// Its number in Unicode.
+        code: u32,
+    },
     /// A quote where none may be, or none where one must be.
     #[error("a quote is not closed or not doubled, or stands beside other text")]
     Quote,

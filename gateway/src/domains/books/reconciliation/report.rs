@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::ReconciliationError;
 use super::bank_file::{BankFile, BankLine, Flow};
 use super::compare::{Compared, Difference, DifferenceKind, compare};
+use super::fields::shown;
 use super::ours::{OurEntry, entries};
 use super::record::ReconciliationRecord;
 use crate::domains::books::amount::{balance, decimal};
@@ -252,7 +253,7 @@ impl Reconciliation {
                     line.day,
                     line.flow.name(),
                     line.amount,
-                    line.reference
+                    shown(&line.reference)
                 );
             }
         }

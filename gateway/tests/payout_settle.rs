@@ -1,0 +1,296 @@
+//! `khlong-gateway payout settle` on a real folder: what the bank paid is posted, what it rejected comes back, once.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod fixture;
+mod program;
+
+use std::fs;
+use std::path::Path;
+
+use fixture::{JOURNAL, command, decide, hold, options, pay};
+use khlong_crdt::time::UnixMillis;
+use khlong_gateway::domains::all;
+use khlong_gateway::domains::books::payout::{
+    AccountNumber, Agent, Creditor, Debtor, PayoutBatch, PayoutFormat, Text140, settling_id,
+};
+use khlong_gateway::domains::books::{BOOKS_DOMAIN, BooksCommand, Day};
+use khlong_gateway::domains::ledger::{
+    Account, Asset, LEDGER_DOMAIN, LedgerCommand, Transfer, account,
+};
+use khlong_gateway::kernel::{Kernel, Logic};
+use khlong_store::peek::Peek;
+use khlong_store::store::Store;
+use program::{object, refused, run, said};
+use serde_json::{Value, json};
+
+const TODAY: Day = Day(20_784);
+
+fn ask(kernel: &mut Kernel, domain: u8, body: Vec<u8>) {
+    let at = TODAY.start().0 + 12 * 3_600_000;
+    let key = kernel.head().seq.0.to_string();
+    decide(kernel, &command(&key, at, domain, body));
+}
+
+/// A gateway's folder with a batch of holds 8, 9 and 10, of 5, 6 and 7 baht for account 2. Returns the batch.
+fn folder(place: &Path, settled_with: Option<u128>) -> String {
+    let store = Store::open(&place.join("gateway"), &options()).unwrap();
+    let mut kernel = Kernel::open(store, all(), Logic::CURRENT, JOURNAL).unwrap();
+    let asset = Asset {
+        ledger: fixture::THB,
+        scale: 2,
+        symbol: *b"THB\0\0\0\0\0",
+    };
+    let accounts = [1, 2].map(|id| Account {
+        id,
+        ledger: fixture::THB,
+        code: 1,
+        ..Account::default()
+    });
+    let holds: Vec<Transfer> = (8..=10)
+        .map(|id| hold(id, 1, 2, id * 100 - 300, 0))
+        .collect();
+    for ledger in [
+        LedgerCommand::CreateAssets(vec![asset]),
+        LedgerCommand::CreateAccounts(accounts.to_vec()),
+        LedgerCommand::CreateTransfers(holds),
+    ] {
+        ask(&mut kernel, LEDGER_DOMAIN, ledger.encode());
+    }
+    let name = |name| Text140::new(name).unwrap();
+    let account = |number| AccountNumber::new(number).unwrap();
+    let debtor = Debtor {
+        name: name("Khlong"),
+        account: account("1"),
+        agent: Agent::new("KASITHBK").unwrap(),
+    };
+    let creditor = Creditor {
+        name: name("ร้าน"),
+        account: account("2"),
+        agent: Agent::new("004").unwrap(),
+        remittance: None,
+    };
+    let creditors = (8..=10).map(|id| (id, creditor.clone())).collect();
+    let at = UnixMillis(TODAY.start().0);
+    let batch = PayoutBatch::new(kernel.store(), debtor, 2, at, TODAY, creditors).unwrap();
+    let record = batch.record(PayoutFormat::Pain001).unwrap();
+    let export = BooksCommand::ExportPayouts(record.clone());
+    ask(&mut kernel, BOOKS_DOMAIN, export.encode());
+    if let Some(hold) = settled_with {
+        let taken = pay(settling_id(&record, hold, true, 0), 1, 2, 1);
+        let taken = LedgerCommand::CreateTransfers(vec![taken]).encode();
+        ask(&mut kernel, LEDGER_DOMAIN, taken);
+    }
+    format!("{:032x}", record.batch)
+}
+
+fn id(id: u128) -> String {
+    format!("{id:032x}")
+}
+
+fn report(batch: &str, payments: &[(u128, &str)]) -> String {
+    let payment = |(hold, status): &(u128, &str)| {
+        format!(
+            "<TxInfAndSts><OrgnlEndToEndId>{}</OrgnlEndToEndId><TxSts>{status}</TxSts></TxInfAndSts>",
+            id(*hold)
+        )
+    };
+    let payments: String = payments.iter().map(payment).collect();
+    format!(
+        "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><OrgnlGrpInfAndSts><OrgnlMsgId>{batch}</OrgnlMsgId></OrgnlGrpInfAndSts><OrgnlPmtInfAndSts>{payments}</OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>"
+    )
+}
+
+/// Debits held and posted of account 1.
+fn debits(place: &Path) -> (u128, u128) {
+    let peek = Peek::open(&place.join("gateway")).unwrap();
+    let balances = account(&peek, 1).unwrap().unwrap().balances;
+    (balances.debits_pending, balances.debits_posted)
+}
+
+/// What is printed although a person must look at something; the exit code and the last words say so.
+fn told_with_1(place: &Path, words: &str) -> Value {
+    let done = run(place, &[&SETTLE[..], &["--json"]].concat());
+    assert_eq!(done.status.code(), Some(1));
+    let told = String::from_utf8(done.stderr).unwrap();
+    assert!(told.contains(words), "{told}");
+    serde_json::from_slice(&done.stdout).unwrap()
+}
+
+const SETTLE: [&str; 5] = ["payout", "settle", "gateway", "answer.xml", "--accept-time"];
+
+#[test]
+fn what_the_bank_says_is_done_once_and_told_hold_by_hold() {
+    let place = tempfile::tempdir().unwrap();
+    let at = place.path();
+    let batch = folder(at, None);
+    assert_eq!(debits(at), (1_800, 0));
+    let said_by_bank = report(
+        &batch,
+        &[
+            (8, "ACSC"),
+            (9, "RJCT"),
+            (10, "ACSP"),
+            (77, "ACSC"),
+            (78, "RJCT"),
+        ],
+    );
+    fs::write(at.join("answer.xml"), &said_by_bank).unwrap();
+    let told = told_with_1(at, "0 doubtful, 0 contradicted, 2 foreign");
+    let expected = [
+        ("kind", json!("payout_settlement")),
+        ("batch", json!(batch)),
+        ("entry", json!(5)),
+        ("settled_by", json!(6)),
+        ("posted", json!([id(8)])),
+        ("voided", json!([id(9)])),
+        ("failed", json!([])),
+        ("waiting", json!([id(10)])),
+        ("doubtful", json!([])),
+        ("settled", json!([])),
+        ("contradicted", json!([])),
+        ("foreign", json!([id(77), id(78)])),
+    ];
+    for (name, value) in expected {
+        assert_eq!(told[name], value, "{name}");
+    }
+    assert_eq!(debits(at), (700, 500), "what was rejected came back");
+    // It comes again: noted, and nothing moves.
+    let again = run(at, &SETTLE);
+    assert_eq!(again.status.code(), Some(1));
+    let again = String::from_utf8(again.stdout).unwrap();
+    let (eight, nine, ten) = (id(8), id(9), id(10));
+    let expected = format!(
+        "batch: {batch}\nentry: 7\nwaiting: {ten}\nsettled: {eight}\nsettled: {nine}\nforeign: {}\nforeign: {}\n",
+        id(77),
+        id(78)
+    );
+    assert_eq!(again, expected);
+    assert_eq!(debits(at), (700, 500));
+    // The opposite contradicts, a code that waits waits.
+    fs::write(
+        at.join("answer.xml"),
+        report(&batch, &[(8, "RJCT"), (9, "PDNG"), (10, "PDNG")]),
+    )
+    .unwrap();
+    let told = told_with_1(at, "0 doubtful, 1 contradicted, 0 foreign");
+    assert_eq!(told["contradicted"], json!([id(8)]));
+    assert_eq!(told["waiting"], json!([id(9), id(10)]));
+    assert_eq!(
+        (&told["settled_by"], debits(at)),
+        (&Value::Null, (700, 500))
+    );
+    // The last is lost, as the bank said by telephone.
+    let person = [
+        "payout",
+        "settle",
+        "gateway",
+        "--batch",
+        &batch,
+        "--returned",
+        &ten,
+        "--accept-time",
+    ];
+    assert!(said(at, &person).contains(&format!("voided: {ten}\n")));
+    assert_eq!(debits(at), (0, 500));
+    let replayed = object(at, &["replay", "gateway", "--into", "rebuilt", "--json"]);
+    assert_eq!(replayed["state"], replayed["replayed_state"]);
+}
+
+#[test]
+fn an_answer_to_something_else_is_refused_and_leaves_no_trace() {
+    let place = tempfile::tempdir().unwrap();
+    let at = place.path();
+    let batch = folder(at, None);
+    let head = || object(at, &["verify", "gateway", "--json"])["head"].clone();
+    let before = head();
+    let other = report(&batch, &[(8, "ACSC")]).replace(
+        "</OrgnlMsgId>",
+        "</OrgnlMsgId><OrgnlMsgNmId>pain.008\u{1b}[2J</OrgnlMsgNmId>",
+    );
+    for (text, expected, why) in [
+        (
+            report(&id(5), &[(8, "ACSC")]),
+            1,
+            format!("no batch {} was exported", id(5)),
+        ),
+        (
+            other,
+            9,
+            "the report answers `pain.008\\u{1b}[2J`".to_owned(),
+        ),
+        ("<a/>".to_owned(), 9, "no pain.002.001".to_owned()),
+    ] {
+        fs::write(at.join("answer.xml"), text).unwrap();
+        let (code, words) = refused(at, &SETTLE);
+        assert_eq!(code, expected, "{words}");
+        assert!(words.contains(&why), "{words}");
+    }
+    let eight = id(8);
+    let batch_flags = ["payout", "settle", "gateway", "--batch", batch.as_str()];
+    for odd in [
+        &["payout", "settle", "gateway"][..],
+        &batch_flags,
+        &[&SETTLE[..], &["--batch", &batch, "--paid", &eight]].concat(),
+        &[&SETTLE[..], &["--paid", &eight]].concat(),
+        &[&batch_flags[..], &["--paid", &eight, "--returned", &eight]].concat(),
+        &[&batch_flags[..], &["--paid", "8"]].concat(),
+    ] {
+        assert_eq!(refused(at, odd).0, 2, "{odd:?}");
+    }
+    let (code, words) = refused(at, &["payout", "settle", "nowhere", "answer.xml"]);
+    assert_eq!(
+        (code, words.contains("is no pain.002.001")),
+        (9, true),
+        "{words}"
+    );
+    fs::write(at.join("answer.xml"), report(&batch, &[(8, "ACSC")])).unwrap();
+    assert_eq!(
+        refused(at, &["payout", "settle", "nowhere", "answer.xml"]).0,
+        3
+    );
+    // While another process has the folder nothing is done.
+    let store = Store::open(&at.join("gateway"), &options()).unwrap();
+    let (code, words) = refused(at, &SETTLE);
+    assert_eq!(code, 3, "{words}");
+    assert!(words.contains("is in use by process"), "{words}");
+    drop(store);
+    assert_eq!((head(), debits(at)), (before, (1_800, 0)));
+}
+
+/// Somebody took the id under which hold 8 is posted; and an earlier answer fell between its two commands.
+#[test]
+fn an_answer_that_fell_in_between_is_carried_out_by_the_next_one() {
+    let place = tempfile::tempdir().unwrap();
+    let at = place.path();
+    let batch = folder(at, Some(8));
+    let paid = report(&batch, &[(8, "ACSC"), (9, "ACSC"), (10, "RJCT")]);
+    fs::write(at.join("answer.xml"), &paid).unwrap();
+    {
+        use khlong_gateway::domains::books::payout::{StatusReport, answered};
+        let store = Store::open(&at.join("gateway"), &options()).unwrap();
+        let mut kernel = Kernel::open(store, all(), Logic::CURRENT, JOURNAL).unwrap();
+        let bank = StatusReport::parse(paid.as_bytes()).unwrap();
+        let (_, noted) = answered(kernel.store(), &bank).unwrap();
+        ask(
+            &mut kernel,
+            BOOKS_DOMAIN,
+            BooksCommand::AnswerPayouts(noted).encode(),
+        );
+    }
+    assert_eq!(debits(at), (1_800, 1));
+    let done = run(at, &SETTLE);
+    assert!(done.status.success(), "{done:?}");
+    let words = String::from_utf8(done.stdout).unwrap();
+    for line in [
+        format!("posted: {}\n", id(8)),
+        format!("posted: {}\n", id(9)),
+        format!("voided: {}\n", id(10)),
+    ] {
+        assert!(words.contains(&line), "{words}");
+    }
+    assert_eq!(debits(at), (0, 1 + 500 + 600));
+}
