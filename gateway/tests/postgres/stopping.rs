@@ -101,3 +101,28 @@ fn a_signal_ends_it_while_the_database_is_silent_and_a_payment_under_way_is_told
     assert_eq!(balance(gateway.address, 2, "credits_posted"), "5");
     gateway.kill();
 }
+
+/// A database that is there but slow is waited for as any answer is.
+#[test]
+fn a_signal_waits_for_a_payment_that_a_slow_database_has() {
+    let cluster = Cluster::start();
+    let folder = tempfile::tempdir().unwrap();
+    configure(&cluster, folder.path());
+    init(folder.path());
+    let gateway = Gateway::start(folder.path());
+    set_up(gateway.address, 2);
+    let sessions = cluster.backends();
+    sessions.iter().for_each(|pid| signal("-STOP", *pid));
+    let address = gateway.address;
+    let body = json!({ "transfers": [pay(1, 1, 2, 5)] });
+    let paying = std::thread::spawn(move || try_post(address, TRANSFERS, WRITER, "one", &body));
+    // It waits in the queue, behind what is asked of the database.
+    std::thread::sleep(Duration::from_millis(500));
+    signal("-TERM", gateway.id());
+    // Longer than one that was away before would get.
+    std::thread::sleep(Duration::from_secs(2));
+    sessions.iter().for_each(|pid| signal("-CONT", *pid));
+    assert_eq!(paying.join().unwrap().unwrap().results(), ["ok"]);
+    let (code, words) = gateway.ended();
+    assert_eq!(code, 0, "{words}");
+}

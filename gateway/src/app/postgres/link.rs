@@ -10,6 +10,7 @@ use super::error::{Cause, Failure, PostgresError};
 use super::options::PostgresOptions;
 use super::session::Session;
 use super::watch::Watch;
+use crate::app::limits::STOP_WITHIN;
 
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -20,9 +21,9 @@ const TRY_LEAST: Duration = Duration::from_secs(1);
 /// A connection attempt that takes longer is given up.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
-/// What a request gets that is under way when the gateway is told to end: a server that is there
-/// answers in it, and one that is not holds nobody up.
-const STOP_WITHIN: Duration = Duration::from_secs(1);
+/// What a try still gets when the gateway is told to end and the last one had no answer: a server
+/// that is there answers in it, and one that is not holds nobody up.
+const STOP_WITHIN_AWAY: Duration = Duration::from_secs(1);
 
 /// The way to the database. Not for a thread that runs an event loop of its own.
 pub(super) struct Link {
@@ -128,14 +129,21 @@ impl Link {
             until: None,
             within: self.options.within,
             is_told: false,
+            is_last: false,
         }
     }
 }
 
-/// Until the gateway is told to end, and a little longer.
+/// Until the gateway is told to end, and longer: as long as it waits for what is under way, or
+/// a little if the database was away before.
 async fn held_up(watch: &Watch) {
     watch.stopped().await;
-    tokio::time::sleep(STOP_WITHIN).await;
+    let longer = if watch.is_away() {
+        STOP_WITHIN_AWAY
+    } else {
+        STOP_WITHIN
+    };
+    tokio::time::sleep(longer).await;
 }
 
 fn note(watch: &Watch, failure: &Failure) {
@@ -152,6 +160,8 @@ pub(super) struct Patience {
     until: Option<Instant>,
     within: Duration,
     is_told: bool,
+    /// The gateway is to end, so there is one more try: only the connection may be broken.
+    is_last: bool,
 }
 
 impl Patience {
@@ -169,7 +179,11 @@ impl Patience {
     /// gateway's.
     pub(super) fn wait(&mut self, source: Cause) -> Result<(), PostgresError> {
         if self.watch.is_stopping() {
-            return Err(PostgresError::Stopped(source));
+            return if std::mem::replace(&mut self.is_last, true) {
+                Err(PostgresError::Stopped(source))
+            } else {
+                Ok(())
+            };
         }
         let now = Instant::now();
         if now >= *self.until.get_or_insert(now + self.within) {
