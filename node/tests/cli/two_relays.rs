@@ -154,8 +154,8 @@ fn who_waits_for_a_relay_to_go_is_told_that_it_stays() {
     mali.json(&[&add[..], &[&second.address, "--wait", "stored"]].concat());
     let _daemon = mali.daemon();
     first.kill();
+    let remove = ["timeline", "relay", "rm", &timeline, &first.address];
     std::thread::scope(|scope| {
-        let remove = ["timeline", "relay", "rm", &timeline, &first.address];
         let waits = scope.spawn(|| mali.run(&[&remove[..], &["--timeout", "60s"]].concat()));
         comes("it is being left", || {
             let relays = mali.json(&["timeline", "relay", "ls", &timeline]);

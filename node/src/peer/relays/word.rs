@@ -72,9 +72,12 @@ impl Peer {
         let Some(parting) = self.waits_for_word(relay, place.timeline) else {
             return Ok(());
         };
-        let mut waiting = self.outbox.of(place.timeline);
-        let word = waiting.find(|it| Some(it.entry.id.to_string()) == parting.removal);
-        let Some((word, class)) = word.map(|it| (it.place(), it.class)) else {
+        let word = {
+            let mut waiting = self.outbox.of(place.timeline);
+            let word = waiting.find(|it| Some(it.entry.id.to_string()) == parting.removal);
+            word.map(|it| (it.place(), it.class))
+        };
+        let Some((word, class)) = word else {
             return Ok(());
         };
         let stands_before = place.n <= word.n && self.outbox.class_at(place) == Some(class);
