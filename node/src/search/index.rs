@@ -162,7 +162,6 @@ impl Index {
         mark: Mark,
         entries: &[Entry],
     ) -> Result<usize, IndexError> {
-        self.folder.forget_reasons();
         let put = self.try_put(page, mark, entries);
         self.checked(put)
     }
@@ -210,7 +209,6 @@ impl Index {
     /// # Errors
     /// As [`Self::put`].
     pub fn commit(&mut self) -> Result<(), IndexError> {
-        self.folder.forget_reasons();
         let committed = self.try_commit();
         self.checked(committed)
     }

@@ -74,12 +74,6 @@ impl SealedFolder {
         })
     }
 
-    /// What is begun now is told its own reasons.
-    pub(super) fn forget_reasons(&self) {
-        self.full.store(false, Ordering::Relaxed);
-        self.over.store(false, Ordering::Relaxed);
-    }
-
     pub(super) const fn bytes_max(&self) -> u64 {
         self.bytes_max
     }

@@ -124,8 +124,11 @@ fn messages_go_on_where_the_disk_of_the_index_is_full() {
     }
     let found = std::panic::catch_unwind(|| {
         assert_eq!(node.run(&["search", "boat"]).code, 0);
-        // Somebody else takes what was free.
-        let _ = std::fs::write(folder.join("filler"), vec![0; 256 * 1024]);
+        // Somebody else takes what is free.
+        let fill = |name: &str| {
+            let _ = std::fs::write(folder.join(name), vec![0; 256 * 1024]);
+        };
+        fill("filler");
         send("boat at nine");
         let said = node.run(&["search", "boat"]);
         assert_eq!(said.code, 0, "{}", said.stderr);
@@ -135,6 +138,7 @@ fn messages_go_on_where_the_disk_of_the_index_is_full() {
         assert!(said.stderr.contains(told), "{}", said.stderr);
         // With a daemon, whose index is behind all the time.
         let _daemon = node.daemon();
+        fill("another");
         send("boat at ten");
         assert_eq!(
             node.run(&["search", "boat"]).stderr.matches(told).count(),
@@ -142,7 +146,9 @@ fn messages_go_on_where_the_disk_of_the_index_is_full() {
         );
         let bodies = node.bodies(&timeline);
         assert_eq!(bodies, ["boat at noon", "boat at nine", "boat at ten"]);
-        std::fs::remove_file(folder.join("filler")).unwrap();
+        for name in ["filler", "another"] {
+            std::fs::remove_file(folder.join(name)).unwrap();
+        }
         let said = node.run(&["search", "boat"]);
         assert!(said.stdout.contains("boat at ten") && said.stderr.is_empty());
     });
