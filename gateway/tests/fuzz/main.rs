@@ -22,6 +22,9 @@ mod promptpay;
 #[path = "../http/server.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod server;
+#[path = "../support/until.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod until;
 #[path = "../promptpay/vectors.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod vectors;
