@@ -238,8 +238,7 @@ fn killed_in_the_middle_it_is_not_taken_for_a_whole_one() {
 #[test]
 fn a_restore_that_is_killed_leaves_no_gateway_and_is_made_again() {
     let (place, made) = backed_up();
-    let config =
-        "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nfolder = \"restored\"\nreserve_mib = 1\n";
+    let config = "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nfolder = \"restored\"\nreserve_mib = 1\n";
     std::fs::write(place.path().join("gateway.toml"), config).unwrap();
     let restored = place.path().join("restored");
     let copied = restored.join("RESTORING/db");

@@ -178,7 +178,8 @@ fn gateway(place: &Path, ahead: i64) -> i64 {
     let domains = khlong_gateway::domains::all();
     let mut kernel = Kernel::open(store, domains, Logic::CURRENT, fixture::JOURNAL).unwrap();
     decide(&mut kernel, &sweep("last", now + ahead));
-    let text = "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nreserve_mib = 1\n";
+    let text =
+        "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nreserve_mib = 1\n";
     std::fs::write(place.join("gateway.toml"), text).unwrap();
     now + ahead
 }
