@@ -338,10 +338,7 @@ fn what_the_ledger_refuses_is_told_and_a_fresh_key_has_other_ids() {
 /// The bank lost one payment, made another that it had called a duplicate, and was asked by telephone.
 #[test]
 fn a_person_says_what_no_report_tells() {
-    let disk = MemoryDisk::new();
-    let server = on_the_next_day(&disk);
-    set_up(server.address, 5);
-    held(&server);
+    let (_, server) = held();
     let sent = ask(&server, PAYOUTS, "28 Nov", &payouts(&[41, 42, 43], "1"));
     let batch = sent.json()["batch"].as_str().unwrap().to_owned();
     let twice = report(&batch, &[(41, "RJCT")]).replace("AC01", "DUPL");

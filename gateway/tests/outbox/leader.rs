@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use khlong_crdt::id::LogId;
 use khlong_gateway::app::AppError;
+use khlong_gateway::domains;
 use khlong_gateway::kernel::{
     Holder, Housekeeping, KERNEL_DOMAIN, Kernel, LEASE_MS_MAX, Logic, Outcome, Rejection, leader,
 };
@@ -14,7 +15,6 @@ use khlong_store::store::{OpenOptions, Store};
 
 use crate::fixture::elsewhere::Elsewhere;
 use crate::fixture::{JOURNAL, command, decide, kernel, options, store};
-use crate::office::domains;
 use crate::receiver::{Answer, Receiver};
 use crate::sender::{Sender, closed_day, quick, targets};
 use crate::until::until;
@@ -73,7 +73,7 @@ fn open(journal: &Elsewhere, log: u8) -> khlong_gateway::app::Open {
         };
         let store = Store::in_memory(&MemoryDisk::new(), &options).unwrap();
         let journal = Box::new(journal);
-        Kernel::open_with(journal, store, domains(), Logic::CURRENT, JOURNAL)
+        Kernel::open_with(journal, store, domains::all(), Logic::CURRENT, JOURNAL)
             .map_err(AppError::Kernel)
     })
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use khlong_crdt::time::{Monotonic, Now, UnixMillis};
 use khlong_gateway::app::{App, AppError, AskError, Handle, Open};
 use khlong_gateway::config::{Config, Environment, Flags};
+use khlong_gateway::domains;
 use khlong_gateway::domains::books::BooksCommand;
 use khlong_gateway::kernel::{Housekeeping, KERNEL_DOMAIN, Kernel, Logic, waiting_outbox};
 use khlong_gateway::outbox::schedule::Policy;
@@ -18,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::fixture::{JOURNAL, command, pay, store};
-use crate::office::{Office, TODAY, domains};
+use crate::office::{Office, TODAY};
 use crate::receiver::SECRET;
 use crate::until::{found, until};
 
@@ -57,7 +58,7 @@ pub(crate) fn targets(urls: &[String]) -> String {
 pub(crate) fn open(disk: &MemoryDisk) -> Open {
     let disk = disk.clone();
     Box::new(move || {
-        Kernel::open(store(&disk), domains(), Logic::CURRENT, JOURNAL).map_err(AppError::Kernel)
+        Kernel::open(store(&disk), domains::all(), Logic::CURRENT, JOURNAL).map_err(AppError::Kernel)
     })
 }
 
