@@ -127,7 +127,7 @@ pub enum AppError {
     },
     /// A move of the journal was cut off where only the database says whether it is done.
     #[error(
-        "a move of the journal of {path} into a database was cut off; run the same `khlong-gateway journal to-database` again, which ends it",
+        "a move of the journal of {path} into a database was cut off; run the same `khlong-gateway journal to-database` again, which ends it, and leave what is in that database as it is",
         path = path.display()
     )]
     MoveUnfinished {

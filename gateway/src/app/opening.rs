@@ -10,7 +10,7 @@ use khlong_store::journal::{self, Head, Journal, JournalId, LocalJournal};
 use khlong_store::store::{OpenOptions, Store};
 
 use super::AppError;
-use super::postgres::{self, Home, PostgresJournal, PostgresOptions};
+use super::postgres::{self, Home, PostgresError, PostgresJournal, PostgresOptions};
 use crate::domains;
 use crate::kernel::{Kernel, KernelError, Logic};
 
@@ -99,7 +99,13 @@ fn journal_of(
         };
     };
     let mut journal = PostgresJournal::new(database.clone()).map_err(AppError::Postgres)?;
-    let beside = journal.beside(copy).map_err(AppError::Postgres)?;
+    let beside = match journal.beside(copy) {
+        // Not its advice for others, to drop the tables: this folder goes on only with them.
+        Err(PostgresError::Unfinished) if matches!(home, Home::Leaving(_)) => {
+            return Err(AppError::MoveUnfinished { path: path() });
+        }
+        beside => beside.map_err(AppError::Postgres)?,
+    };
     let beside = match (beside, copy.seq.0) {
         (Some(beside), _) => beside,
         (None, _) if matches!(home, Home::Leaving(_)) => {

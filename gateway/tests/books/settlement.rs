@@ -2,14 +2,14 @@
 
 use khlong_gateway::domains::books::BooksCommand;
 use khlong_gateway::domains::books::payout::{
-    AnswerRecord, ExportRecord, Fate, FatesAnswer, PayoutBatch, PayoutError, PayoutFormat,
-    SETTLING_IDS_MAX, Settlement, answered as said, exported, settle, settling_id,
+    AnswerRecord, ExportAnswer, ExportRecord, Fate, FatesAnswer, PayoutBatch, PayoutError,
+    PayoutFormat, SETTLING_IDS_MAX, Settlement, answered as said, exported, settle, settling_id,
 };
 use khlong_gateway::domains::ledger::{TransferFlags, TransferResult};
 use khlong_gateway::kernel::Logic;
 
 use crate::fixture::{hold, pay, post, void, with};
-use crate::office::Office;
+use crate::office::{Office, start_again};
 use crate::pain002::{of_payments, original, parse, reason, report};
 use crate::payout::{
     CLEARING, answered, batch, creditor, debtor, export, noted, recorded, recorded_under,
@@ -94,6 +94,51 @@ fn an_id_that_failed_or_was_taken_keeps_no_hold_from_being_settled() {
         settling_id(&record, 1, true, 1),
         settling_id(&other, 1, true, 1)
     );
+}
+
+/// The batch of this hold alone.
+fn batch_of_one(hold: u128, sum: u128, like: &ExportRecord) -> ExportRecord {
+    let context = "khlong.network 2026-11 gateway payout batch v1";
+    let mut hasher = blake3::Hasher::new_derive_key(context);
+    hasher
+        .update(&CLEARING.to_be_bytes())
+        .update(&hold.to_be_bytes());
+    let (id, _) = hasher.finalize().as_bytes().split_at(16);
+    ExportRecord {
+        batch: u128::from_be_bytes(id.try_into().unwrap()),
+        sum,
+        transfers: vec![hold],
+        ..like.clone()
+    }
+}
+
+/// Its account takes nothing until it is given back, its own post included: what the bank paid could never be booked.
+#[test]
+fn a_hold_that_closes_an_account_is_in_no_batch_and_one_of_an_older_release_is_only_given_back() {
+    let (mut office, record, _) = recorded_under(Logic::V3);
+    let close = TransferFlags::PENDING.with(TransferFlags::CLOSING_DEBIT);
+    office.pay(&[with(pay(7, 4, CLEARING, 10), close)]);
+    let old = batch_of_one(7, 10, &record);
+    let recorded = export(&mut office, &old);
+    assert!(matches!(recorded, ExportAnswer::Recorded(..)));
+    start_again(&mut office.bank);
+
+    office.pay(&[with(pay(8, 3, CLEARING, 20), close)]);
+    let refused = batch(&office, &[(8, creditor("C"))]).unwrap_err();
+    assert!(matches!(refused, PayoutError::Unfit { transfer: 8, .. }));
+    let new = batch_of_one(8, 20, &record);
+    assert_eq!(export(&mut office, &new), ExportAnswer::Unfit(8));
+
+    let word = |status| {
+        let payments = of_payments(&[(7, status)]);
+        parse(&report(&(original(old.batch, "") + &payments))).unwrap()
+    };
+    let told = noted(&mut office, &word("ACSC"));
+    assert_eq!((told.contradicted, told.transfers), (vec![7], vec![]));
+    let told = noted(&mut office, &word("RJCT"));
+    assert_eq!(told.voided, [7]);
+    office.pay(&told.transfers);
+    office.pay(&[pay(70, 4, 6, 1)]);
 }
 
 #[test]

@@ -58,7 +58,8 @@ pub(crate) fn targets(urls: &[String]) -> String {
 pub(crate) fn open(disk: &MemoryDisk) -> Open {
     let disk = disk.clone();
     Box::new(move || {
-        Kernel::open(store(&disk), domains::all(), Logic::CURRENT, JOURNAL).map_err(AppError::Kernel)
+        Kernel::open(store(&disk), domains::all(), Logic::CURRENT, JOURNAL)
+            .map_err(AppError::Kernel)
     })
 }
 

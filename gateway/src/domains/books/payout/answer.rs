@@ -130,11 +130,12 @@ pub(in crate::domains::books) fn answer(
     if known.record.transfers.len() != answer.statuses.len() {
         return Ok(FatesAnswer::Differs);
     }
+    let logic = context.logic();
     let mut fates = Vec::new();
     for (hold, status) in known.record.transfers.iter().zip(&answer.statuses) {
-        fates.push(fate(context.rows(), &known.record, *hold, *status)?);
+        fates.push(fate(context.rows(), logic, &known.record, *hold, *status)?);
     }
-    if context.logic() >= Logic::V4 {
+    if logic >= Logic::V4 {
         for (hold, fate) in known.record.transfers.iter().zip(&fates) {
             if let Some(transfer) = fate.transfer(&known.record, *hold) {
                 let key = hold.to_be_bytes().to_vec();

@@ -295,6 +295,9 @@ fn gather(
                     "an answer says what became of it; hand that in again, and it is settled",
                 ));
             }
+            if closes(&hold) {
+                return Err(unfit("it closes an account, so it can only be given back"));
+            }
         }
         if !is_baht(rows, hold.ledger)? {
             return Err(unfit("it is not in hundredths of baht"));
@@ -324,6 +327,11 @@ const _: () = assert!(
     PAYOUTS_MAX as u128 * PAYOUT_SATANG_MAX < 1_000_000_000_000_000_000,
     "the control sum has at most the 18 digits of `DecimalNumber`"
 );
+
+/// Whether its account takes nothing, its own post included, until it is given back.
+pub(super) fn closes(hold: &Transfer) -> bool {
+    hold.flags.has(TransferFlags::CLOSING_DEBIT) || hold.flags.has(TransferFlags::CLOSING_CREDIT)
+}
 
 /// Why a transfer is no payout; nothing of it changes with time.
 pub(super) fn unfit_reason(hold: &Transfer, clearing: u128) -> Option<&'static str> {

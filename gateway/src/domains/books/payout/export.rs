@@ -8,11 +8,13 @@ use khlong_store::limits::BATCH_ROW_BYTES;
 use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
-use super::batch::{PAYOUTS_MAX, PayoutFormat, id_of, is_baht, unfit_reason};
+use super::batch::{PAYOUTS_MAX, PayoutFormat, closes, id_of, is_baht, unfit_reason};
 use super::item::{Item, batch_of};
 use crate::domains::books::day::Day;
 use crate::domains::ledger::{self, TransferState};
-use crate::kernel::{ApplyError, BODY_BYTES_MAX, Context, WRITES_BYTES_MAX, WRITES_ROWS_MAX};
+use crate::kernel::{
+    ApplyError, BODY_BYTES_MAX, Context, Logic, WRITES_BYTES_MAX, WRITES_ROWS_MAX,
+};
 
 /// Fields before the transfers.
 const HEAD_BYTES: usize = 16 + 16 + 8 + 4 + 1 + 16 + 32 + 2;
@@ -68,7 +70,8 @@ pub enum ExportAnswer {
     Recorded(JournalSeq, UnixMillis),
     /// 1: it was recorded with another file, of this digest.
     OtherFile([u8; 32]),
-    /// 2: a transfer of it is no hold of baht that waits for the clearing account, and never expires.
+    /// 2: a transfer of it is no hold of baht that waits for the clearing account, never expires, and closes
+    /// no account.
     Unfit(u128),
     /// 3: a transfer of it is in another batch.
     InBatch(u128, u128),
@@ -185,6 +188,7 @@ pub(in crate::domains::books) fn export(
         match ledger::transfer(context.rows(), *id)? {
             Some((hold, _, TransferState::Pending))
                 if unfit_reason(&hold, record.clearing).is_none()
+                    && (context.logic() < Logic::V4 || !closes(&hold))
                     && is_baht(context.rows(), hold.ledger)? =>
             {
                 sum = sum.saturating_add(hold.amount);

@@ -4,11 +4,12 @@
 use khlong_store::error::StoreError;
 use khlong_store::rows::Rows;
 
-use super::batch::first_16;
+use super::batch::{closes, first_16};
 use super::export::ExportRecord;
 use super::item::item;
 use super::pain002::PaymentStatus;
 use crate::domains::ledger::{self, Transfer, TransferFlags, TransferState};
+use crate::kernel::Logic;
 
 /// Ids that are tried for a post or void of one hold: their numbers are a byte.
 pub const SETTLING_IDS_MAX: u32 = 256;
@@ -134,8 +135,12 @@ fn tried(
 /// What becomes of a hold of the batch. What the books decided is final: until the ledger has carried it out, every
 /// word is told what it would be told afterwards, and one that agrees carries it out. So nothing that comes between
 /// (a crash, another operator) changes the end.
+///
+/// A hold that closes an account cannot be posted while it is closed, so from [`Logic::V4`] on that is not decided
+/// either: nothing could open the account again.
 pub(super) fn fate(
     rows: &dyn Rows,
+    logic: Logic,
     record: &ExportRecord,
     hold: u128,
     status: PaymentStatus,
@@ -147,6 +152,11 @@ pub(super) fn fate(
     let decided = decided.map(|(is_paid, _)| is_paid);
     Ok(match (state, status) {
         (_, PaymentStatus::Waiting) => Fate::Waits,
+        (TransferState::Pending, PaymentStatus::Paid)
+            if decided.is_none() && logic >= Logic::V4 && closes(&held) =>
+        {
+            Fate::Contradicts
+        }
         (TransferState::Pending, PaymentStatus::Paid) => match decided {
             None | Some(true) => next(rows, record, hold, true)?,
             Some(false) => Fate::Contradicts,

@@ -13,6 +13,7 @@ use super::export::{ExportRecord, exported};
 use super::fate::{Fate, fate};
 use super::pain002::StatusReport;
 use crate::domains::ledger::{Failures, Transfer, TransferResult};
+use crate::kernel::Logic;
 
 /// What a report comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,7 +48,7 @@ pub fn settle(rows: &dyn Rows, report: &StatusReport) -> Result<Settlement, Payo
     let (record, answer) = answered(rows, report)?;
     let mut fates = Vec::new();
     for (hold, status) in record.transfers.iter().zip(&answer.statuses) {
-        fates.push(fate(rows, &record, *hold, *status)?);
+        fates.push(fate(rows, Logic::CURRENT, &record, *hold, *status)?);
     }
     Ok(Settlement::of(&record, &fates, report))
 }
