@@ -103,7 +103,8 @@ fn batch_of_one(hold: u128, sum: u128, like: &ExportRecord) -> ExportRecord {
     hasher
         .update(&CLEARING.to_be_bytes())
         .update(&hold.to_be_bytes());
-    let (id, _) = hasher.finalize().as_bytes().split_at(16);
+    let hash = hasher.finalize();
+    let (id, _) = hash.as_bytes().split_at(16);
     ExportRecord {
         batch: u128::from_be_bytes(id.try_into().unwrap()),
         sum,

@@ -23,7 +23,6 @@ mod promptpay;
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod server;
 #[path = "../support/until.rs"]
-#[allow(dead_code, reason = "each test file uses a part of it")]
 mod until;
 #[path = "../promptpay/vectors.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]

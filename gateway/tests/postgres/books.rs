@@ -170,8 +170,13 @@ fn the_books_are_kept_in_the_database_without_a_gateway() {
         (&json!([id(8)]), &Value::Null)
     );
 
-    // All of it is in the database: a folder that follows it comes to the same.
     let entries = again["entry"].as_u64().unwrap();
+    followed(place, entries);
+    published(&cluster, place, entries);
+}
+
+/// All of it is in the database: a folder that follows it comes to the same.
+fn followed(place: &Path, entries: u64) {
     let verified = object(place, &with(&["verify", "data", "--json"]));
     assert_eq!(verified["entries"], verified["database_entries"]);
     assert_eq!(verified["entries"], entries);
@@ -179,7 +184,6 @@ fn the_books_are_kept_in_the_database_without_a_gateway() {
     assert_eq!(third["entries"], entries);
     let third = object(place, &with(&["verify", "third", "--json"]));
     assert_eq!(third["state"], verified["state"]);
-    published(&cluster, place, entries);
 }
 
 /// The folder `behind` has none of the entries; the database has what was published.

@@ -287,10 +287,13 @@ pub(super) fn tell_lists<const H: usize, const L: usize>(
     }
     let mut text = String::new();
     for (name, value) in head {
-        match value {
-            Value::Null => {}
-            Value::String(value) => text.push_str(&format!("{name}: {value}\n")),
-            value => text.push_str(&format!("{name}: {value}\n")),
+        // Without quotation marks.
+        let said = match value.as_str() {
+            Some(words) => words.to_owned(),
+            None => value.to_string(),
+        };
+        if !value.is_null() {
+            text.push_str(&format!("{name}: {said}\n"));
         }
     }
     for (name, ids) in lists {
