@@ -120,9 +120,7 @@ impl Measure {
         }
         self.metrics.publish(self.numbers);
     }
-}
 
-impl Measure {
     /// Some of the accounts, as they were when that was begun.
     fn add_up(&mut self, kernel: &Kernel, now: Instant) {
         let begin = || Count::after(kernel.head().seq);
@@ -139,7 +137,8 @@ impl Measure {
                 let read = kernel.clock().map_or(0, |now| now.0.div_euclid(1_000));
                 self.numbers.balances_read = read;
             }
-            Err(error) => tracing::debug!(%error, "balances cannot be added up"),
+            // The imbalance stays what it was, so nothing else tells.
+            Err(error) => tracing::warn!(%error, "balances cannot be added up"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `/metrics` and the health checks at the operators' address.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use khlong_gateway::domains;
 use khlong_gateway::kernel::{Kernel, Logic};
@@ -18,6 +18,7 @@ use crate::days::{TODAY, Time, closes, start, start_on};
 use crate::fixture::elsewhere::Elsewhere;
 use crate::fixture::{JOURNAL, store};
 use crate::server::{Server, options, pay, set_up};
+use crate::until::found_every;
 
 fn ask(server: &Server, path: &str) -> Reply {
     try_call(server.admin, "GET", path, &[], b"").unwrap()
@@ -34,22 +35,14 @@ pub(crate) fn metrics(server: &Server) -> String {
 
 /// Until it is said: answers leave before the driver publishes.
 fn until(server: &Server, lines: &[&str]) -> String {
-    let began = Instant::now();
-    loop {
-        let text = metrics(server);
-        let is_said = |line: &&str| text.lines().any(|one| one == *line);
-        if lines.iter().all(is_said) {
-            return text;
-        }
-        let missing: Vec<_> = lines.iter().filter(|line| !is_said(line)).collect();
-        assert!(
-            began.elapsed() < Duration::from_secs(20),
-            "{missing:?} in {text}"
-        );
+    let said = format!("the metrics say {lines:?}");
+    found_every(Duration::from_millis(50), &said, || {
         // A turn of the driver, which publishes.
         server.get("/v1/journal/head");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        let text = metrics(server);
+        let is_said = |line: &&str| text.lines().any(|one| one == *line);
+        lines.iter().all(is_said).then_some(text)
+    })
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use khlong_gateway::app::postgres::{Home, MoveId, Standing, home};
 use khlong_gateway::domains;
@@ -22,6 +22,7 @@ use crate::fixture::{JOURNAL, command, options};
 use crate::program::{object, refused, said};
 use crate::served::Gateway;
 use crate::server::{config, set_up};
+use crate::until::until;
 
 /// More than three parts of a copy.
 pub(crate) const ENTRIES: u64 = 4_000;
@@ -135,14 +136,6 @@ pub(crate) fn spawn(place: &Path, arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < until, "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 #[test]
 fn a_journal_moves_into_a_database_without_a_change() {
     let cluster = Cluster::start();
@@ -191,7 +184,7 @@ fn a_copy_that_is_killed_serves_nobody_and_goes_on() {
     let mut seen = 0;
     for _ in 0..2 {
         let mut child = spawn(path, &TO_DATABASE);
-        wait_until("nothing is copied", || count(&cluster) > seen);
+        until("something is copied", || count(&cluster) > seen);
         child.kill().unwrap();
         child.wait().unwrap();
         seen = count(&cluster);
@@ -229,7 +222,7 @@ fn a_copy_outlives_its_server() {
     let place = place(&cluster, ENTRIES);
     half_made(&cluster);
     let mut child = spawn(place.path(), &TO_DATABASE);
-    wait_until("nothing is copied", || count(&cluster) > 0);
+    until("something is copied", || count(&cluster) > 0);
     cluster.kill();
     cluster.start_again();
     assert!(child.wait().unwrap().success());

@@ -10,10 +10,11 @@ use crate::cluster::Cluster;
 use crate::fixture::{JOURNAL, decide, options};
 use crate::moved::{
     TO_DATABASE, beside, copy, count, database, filled, home_of, place, run, spawn, sweep,
-    verified, version, wait_until,
+    verified, version,
 };
 use crate::program::{object, refused, said};
 use crate::served::Gateway;
+use crate::until::until;
 
 /// The tables as `to-database` makes them, with a trigger for the moment in which they come to serve.
 fn when_it_is_to_serve(cluster: &Cluster, database: &str, what: &str) -> MoveId {
@@ -138,13 +139,11 @@ fn a_move_that_is_killed_when_the_database_serves_is_ended_by_a_start_or_by_itse
         let id = when_it_is_to_serve(&cluster, "postgres", "PERFORM pg_sleep(2)");
         let mut child = spawn(path, &TO_DATABASE);
         let held = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-        wait_until("the database does not come to serve", || {
-            cluster.sql(held) == "1"
-        });
+        until("the database comes to serve", || cluster.sql(held) == "1");
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(home_of(path), Home::Leaving(id));
-        wait_until("the database does not serve", || version(&cluster) == "1");
+        until("the database serves", || version(&cluster) == "1");
         // Others go on there.
         decide(&mut beside(&cluster), &sweep("after"));
         let (code, words) = run(path, "gateway.toml");

@@ -10,9 +10,10 @@ use crate::cluster::Cluster;
 use crate::fixture::{decide, options};
 use crate::moved::{
     ENTRIES, TO_DATABASE, beside, copy, count, filled, half_made, home_of, place, run, spawn,
-    sweep, version, wait_until,
+    sweep, version,
 };
 use crate::program::{refused, said};
+use crate::until::until;
 
 fn refuses(cluster: &Cluster, path: &Path, standing: &str, code: i32, words: &str) {
     let before = count(cluster);
@@ -95,7 +96,7 @@ fn a_damaged_part_is_named_and_never_served() {
     let path = place.path();
     half_made(&cluster);
     let mut child = spawn(path, &TO_DATABASE);
-    wait_until("nothing is copied", || count(&cluster) > 0);
+    until("something is copied", || count(&cluster) > 0);
     child.kill().unwrap();
     child.wait().unwrap();
     cluster.sql("DROP TRIGGER pause ON khlong.journal");

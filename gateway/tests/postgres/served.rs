@@ -23,6 +23,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_khlong-gateway");
 pub(crate) struct Gateway {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Where its metrics are.
+    pub(crate) admin: SocketAddr,
 }
 
 impl Drop for Gateway {
@@ -49,6 +51,7 @@ impl Gateway {
         let mut gateway = Self {
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            admin: SocketAddr::from(([127, 0, 0, 1], 0)),
         };
         let mut line = String::new();
         let mut output = BufReader::new(gateway.child.stdout.take().unwrap());
@@ -57,6 +60,7 @@ impl Gateway {
             panic!("it does not start: {:?}", gateway.ended());
         };
         gateway.address = said["http"].as_str().unwrap().parse().unwrap();
+        gateway.admin = said["admin"].as_str().unwrap().parse().unwrap();
         wait(gateway.address);
         gateway
     }

@@ -11,6 +11,7 @@ use crate::cluster::{Cluster, signal};
 use crate::commands::{configure, init};
 use crate::served::Gateway;
 use crate::server::{TRANSFERS, WRITER, balance, pay, set_up, try_post};
+use crate::until::{found_every, until};
 
 /// Of a signal, on a machine that has other things to do; `retry_seconds` is 20.
 const AT_ONCE: Duration = Duration::from_secs(6);
@@ -23,9 +24,10 @@ fn ready(gateway: &Gateway) -> (u16, String) {
 /// Until the gateway knows that it gets no answer.
 fn wait_until_away(gateway: &Gateway) {
     let away = (503, "the journal's database does not answer\n".to_owned());
-    while ready(gateway) != away {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let pause = Duration::from_millis(20);
+    found_every(pause, "the database is missed", || {
+        (ready(gateway) == away).then_some(())
+    });
 }
 
 /// Sends the signal; how it ended, and what it said.
@@ -83,8 +85,14 @@ fn a_signal_ends_it_while_the_database_is_silent_and_a_payment_under_way_is_told
         let body = body.clone();
         std::thread::spawn(move || try_post(address, TRANSFERS, WRITER, "one", &body))
     };
-    // It waits in the queue, behind what is asked of the database.
-    std::thread::sleep(Duration::from_millis(500));
+    until(
+        "it waits in the queue, behind what is asked of the database",
+        || {
+            let metrics = try_call(gateway.admin, "GET", "/metrics", &[], b"").unwrap();
+            let mut lines = metrics.body.lines();
+            lines.any(|line| line == "khlong_gateway_queue_inputs 1")
+        },
+    );
     let (code, words) = terminate(gateway);
     assert_eq!(code, 1, "{words}");
     assert!(words.contains("was told to end"), "{words}");
@@ -111,17 +119,21 @@ fn a_signal_waits_for_a_payment_that_a_slow_database_has() {
     init(folder.path());
     let gateway = Gateway::start(folder.path());
     set_up(gateway.address, 2);
-    let sessions = cluster.backends();
-    sessions.iter().for_each(|pid| signal("-STOP", *pid));
+    // Longer than one that was away before would get.
+    cluster.sql(
+        "CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS
+           'BEGIN PERFORM pg_sleep(2.5); RETURN NEW; END';
+         CREATE TRIGGER slow BEFORE INSERT ON khlong.journal
+           FOR EACH ROW EXECUTE FUNCTION public.slow()",
+    );
     let address = gateway.address;
     let body = json!({ "transfers": [pay(1, 1, 2, 5)] });
     let paying = std::thread::spawn(move || try_post(address, TRANSFERS, WRITER, "one", &body));
-    // It waits in the queue, behind what is asked of the database.
-    std::thread::sleep(Duration::from_millis(500));
+    until("the database has it", || {
+        let asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        cluster.sql(asleep).trim() == "1"
+    });
     signal("-TERM", gateway.id());
-    // Longer than one that was away before would get.
-    std::thread::sleep(Duration::from_secs(2));
-    sessions.iter().for_each(|pid| signal("-CONT", *pid));
     assert_eq!(paying.join().unwrap().unwrap().results(), ["ok"]);
     let (code, words) = gateway.ended();
     assert_eq!(code, 0, "{words}");
