@@ -6,14 +6,17 @@
 //! "Change Chunk" and "Operation columns".
 
 use khlong_crdt::id::AuthorKey;
+use sha2::{Digest as _, Sha256};
 
 use super::limits::{
     CHANGE_ACTORS_MAX, CHANGE_BYTES_MAX, CHANGE_DEPS_MAX, CHANGE_OPS_MAX, OP_COUNTER_MAX,
     VALUE_BYTES_MAX,
 };
 
-const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
-const CHANGE_CHUNK: u8 = 1;
+pub(super) const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+/// Of the hash, behind [`MAGIC`].
+const CHECKSUM_BYTES: usize = 4;
+pub(super) const CHANGE_CHUNK: u8 = 1;
 
 /// What is wrong with the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +72,8 @@ pub(crate) struct ChunkOp<'a> {
 /// A decoded change.
 #[derive(Debug)]
 pub(crate) struct Chunk<'a> {
+    /// What the bytes say; to be compared with the first ones of their hash.
+    pub(crate) checksum: [u8; CHECKSUM_BYTES],
     pub(crate) dependencies: Vec<[u8; 32]>,
     /// The writer first, then others; None is a key of another length.
     pub(crate) actors: Vec<Option<AuthorKey>>,
@@ -79,16 +84,30 @@ pub(crate) struct Chunk<'a> {
     pub(crate) plain: bool,
 }
 
+impl Chunk<'_> {
+    /// The counter of its last operation.
+    pub(crate) fn max_op(&self) -> u64 {
+        self.start_op + (self.ops.len() as u64).saturating_sub(1)
+    }
+}
+
+/// The hash of a change: SHA-256 of type, length and content, which is all behind magic and
+/// checksum.
+pub(crate) fn hash_of(change: &[u8]) -> [u8; 32] {
+    let hashed = change.get(MAGIC.len() + CHECKSUM_BYTES..);
+    Sha256::digest(hashed.unwrap_or_default()).into()
+}
+
 /// Decodes `bytes`, which must be exactly one change.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Chunk<'_>, ChunkError> {
     if bytes.len() > CHANGE_BYTES_MAX {
         return Err(ChunkError::TooLong);
     }
     let mut input = Bytes(bytes);
-    if input.take(4)? != MAGIC {
+    if input.take(MAGIC.len())? != MAGIC {
         return Err(ChunkError::NotAChange);
     }
-    let _checksum = input.take(4)?;
+    let checksum = input.array()?;
     if input.take(1)? != [CHANGE_CHUNK] {
         return Err(ChunkError::NotAChange);
     }
@@ -97,11 +116,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Chunk<'_>, ChunkError> {
         return Err(ChunkError::Malformed);
     }
     let dependencies = (0..input.count(CHANGE_DEPS_MAX)?)
-        .map(|_| {
-            input
-                .take(32)
-                .and_then(|hash| <[u8; 32]>::try_from(hash).map_err(|_| ChunkError::Malformed))
-        })
+        .map(|_| input.array())
         .collect::<Result<Vec<_>, _>>()?;
     let mut actors = vec![input.actor()?];
     let seq = input.unsigned()?;
@@ -118,6 +133,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Chunk<'_>, ChunkError> {
         return Err(ChunkError::Limit);
     }
     Ok(Chunk {
+        checksum,
         dependencies,
         actors,
         seq,
@@ -139,6 +155,11 @@ impl<'a> Bytes<'a> {
             .ok_or(ChunkError::Malformed)?;
         self.0 = rest;
         Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], ChunkError> {
+        let bytes = self.take(N)?;
+        bytes.try_into().map_err(|_| ChunkError::Malformed)
     }
 
     /// ULEB128, shortest form only, so that a change has one byte form.

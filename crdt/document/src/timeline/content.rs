@@ -10,7 +10,7 @@ use super::genesis::DocumentKind;
 use super::limits::{OPENED_BYTES_MAX, OPENED_SECTIONS_MAX};
 use super::page::PageAddress;
 use super::parked::Need;
-use super::plaintext::{self, DocumentChanges, ReceiptPlaintext};
+use super::plaintext::{self, DocumentChanges, ReadChanges, ReceiptPlaintext};
 use super::receipts::Whose;
 use super::receive::Step;
 use crate::keys::epoch::EpochKey;
@@ -20,13 +20,14 @@ use crate::seal;
 /// Opened, not merged yet.
 #[derive(Debug, Default)]
 pub(super) struct Opened {
-    pub(super) sections: Vec<(AuthorKey, Seq, DocumentChanges)>,
+    pub(super) sections: Vec<(AuthorKey, Seq, ReadChanges)>,
     bytes: usize,
 }
 
 impl Opened {
-    fn push(&mut self, author: AuthorKey, seq: Seq, section: DocumentChanges) {
-        self.bytes += section.changes.iter().map(Vec::len).sum::<usize>();
+    fn push(&mut self, author: AuthorKey, seq: Seq, section: ReadChanges) {
+        let changes = &section.of.changes;
+        self.bytes += changes.iter().map(Vec::len).sum::<usize>();
         self.sections.push((author, seq, section));
     }
 
@@ -100,11 +101,11 @@ impl Timeline {
             plaintext::sections(&plaintext, &author, &prefix.epoch).map_err(Refused::Plaintext)?;
         for section in sections {
             if self.is_mine(&author) {
-                self.note_source(author, seq, &section, events);
+                self.note_source(author, seq, &section.of, events);
             }
             // In a timeline with full history all pages are of lineage zero, in
             // others a page belongs to an epoch; nobody writes into both.
-            if (section.lineage == EpochId::ZERO) == (self.history() == Some(History::Full)) {
+            if (section.of.lineage == EpochId::ZERO) == (self.history() == Some(History::Full)) {
                 self.opened.push(author, seq, section);
             } else {
                 self.pages.note_unreadable(author, seq);

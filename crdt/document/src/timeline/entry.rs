@@ -6,7 +6,7 @@ use std::sync::Arc;
 use automerge::{Change, ChangeHash};
 use khlong_crdt::id::AuthorKey;
 
-use super::chunk::{self, ChunkError, ChunkKey, ChunkOp, Scalar};
+use super::chunk::{self, Chunk, ChunkError, ChunkKey, ChunkOp, Scalar};
 use super::genesis::DocumentKind;
 use super::limits::{
     CHANGE_MEMORY_BYTES, KEY_BYTES_MAX, KEYS_PER_ENTRY_MAX, OPERATION_MEMORY_BYTES,
@@ -177,11 +177,37 @@ impl Checked {
     }
 }
 
-/// Reads a change and holds it to the rule.
+/// Reads a stranger's change and holds it to the rule.
 pub(crate) fn check(
     kind: DocumentKind,
     author: &AuthorKey,
     bytes: &[u8],
+) -> Result<Arc<Checked>, ChangeRefusal> {
+    ruled(kind, author, bytes, |chunk| {
+        let change = Change::try_from(bytes).map_err(|_| ChangeRefusal::Automerge)?;
+        if change.len() != chunk.ops.len() {
+            return Err(ChangeRefusal::Automerge);
+        }
+        Ok(change.hash())
+    })
+}
+
+/// The same for one of which Automerge need not be asked, which takes longer than all the rest: it
+/// was written here as Automerge writes it, or has been checked before. `hash` is that of the bytes.
+pub(crate) fn check_known(
+    kind: DocumentKind,
+    author: &AuthorKey,
+    bytes: &[u8],
+    hash: [u8; 32],
+) -> Result<Arc<Checked>, ChangeRefusal> {
+    ruled(kind, author, bytes, |_| Ok(ChangeHash(hash)))
+}
+
+fn ruled(
+    kind: DocumentKind,
+    author: &AuthorKey,
+    bytes: &[u8],
+    hash: impl FnOnce(&Chunk<'_>) -> Result<ChangeHash, ChangeRefusal>,
 ) -> Result<Arc<Checked>, ChangeRefusal> {
     let chunk = chunk::decode(bytes)?;
     if chunk.actors.first() != Some(&Some(*author)) || *author == GENESIS_ACTOR {
@@ -213,9 +239,8 @@ pub(crate) fn check(
     if entries.last().is_some_and(Entry::is_empty) {
         return Err(ChangeRefusal::Rule);
     }
-    let change = Change::try_from(bytes).map_err(|_| ChangeRefusal::Automerge)?;
-    let hash = change.hash();
-    if bytes.get(4..8) != hash.0.get(..4) || change.len() != chunk.ops.len() {
+    let hash = hash(&chunk)?;
+    if chunk.checksum != hash.0.as_slice().first_chunk().copied().unwrap_or_default() {
         return Err(ChangeRefusal::Automerge);
     }
     Ok(Arc::new(Checked {
@@ -223,7 +248,7 @@ pub(crate) fn check(
         author: *author,
         seq: chunk.seq,
         start_op: chunk.start_op,
-        max_op: change.max_op(),
+        max_op: chunk.max_op(),
         dependencies: chunk.dependencies.into_iter().map(ChangeHash).collect(),
         entries,
         bytes: bytes.into(),

@@ -50,6 +50,14 @@ pub struct DocumentChanges {
     pub changes: Vec<Vec<u8>>,
 }
 
+/// Changes of one document as they lay in an envelope.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadChanges {
+    pub(crate) of: DocumentChanges,
+    /// For each of them its hash, if it was not sent but written here, as Automerge writes it.
+    pub(crate) written: Vec<Option<[u8; 32]>>,
+}
+
 /// The plaintext of an envelope of kind change, its changes written out (codec 0).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangePlaintext {
@@ -66,12 +74,17 @@ pub(crate) fn sections(
     plaintext: &[u8],
     author: &AuthorKey,
     epoch: &EpochId,
-) -> Result<Vec<DocumentChanges>, PlaintextError> {
+) -> Result<Vec<ReadChanges>, PlaintextError> {
     if plaintext.starts_with(&compact::START) {
         let compact = CompactPlaintext::decode(plaintext, author, epoch)?;
         return Ok(compact.sections);
     }
-    ChangePlaintext::decode(plaintext).map(|raw| raw.sections)
+    let raw = ChangePlaintext::decode(plaintext)?;
+    let sent = |of: DocumentChanges| ReadChanges {
+        written: vec![None; of.changes.len()],
+        of,
+    };
+    Ok(raw.sections.into_iter().map(sent).collect())
 }
 
 impl ChangePlaintext {

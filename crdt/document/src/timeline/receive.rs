@@ -10,7 +10,7 @@ use khlong_crdt::id::{AuthorKey, EnvelopeId, PrincipalKey, Seq};
 use super::Timeline;
 use super::event::{Refused, TimelineEvent};
 use super::limits::AUTH_HEADS_MAX;
-use super::pages::PagesEvent;
+use super::pages::{Incoming, PagesEvent};
 use super::parked::Need;
 use crate::keys::inbox::is_usable_public_key;
 
@@ -228,11 +228,13 @@ impl Timeline {
         if opened.is_empty() {
             return;
         }
-        let merged = self.pages.merge_placed(
-            opened
-                .iter()
-                .map(|(author, seq, section)| (*author, Some(*seq), section)),
-        );
+        let placed = opened.iter().map(|(author, seq, read)| Incoming {
+            author: *author,
+            seq: Some(*seq),
+            section: &read.of,
+            written: &read.written,
+        });
+        let merged = self.pages.merge_placed(placed);
         events.extend(merged.into_iter().filter_map(|event| match event {
             PagesEvent::MessageAdded(id) => Some(TimelineEvent::MessageAdded(id)),
             PagesEvent::MessageChanged(id) => Some(TimelineEvent::MessageChanged(id)),

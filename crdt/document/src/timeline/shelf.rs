@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::canonical;
+use super::chunk;
 use super::entry::{self, Section};
 use super::genesis::DocumentKind;
 use super::page::{Page, Rules};
@@ -141,7 +142,9 @@ impl Shelved {
             let Ok(change) = reader.take(length as usize) else {
                 break;
             };
-            changes.extend(entry::check(kind, &AuthorKey::from_bytes(author), change));
+            let author = AuthorKey::from_bytes(author);
+            let hash = chunk::hash_of(change);
+            changes.extend(entry::check_known(kind, &author, change, hash));
         }
         let mut page = Page::with_dropped(kind, self.dropped.clone());
         page.merge(changes, rules);

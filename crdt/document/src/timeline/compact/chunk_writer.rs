@@ -4,15 +4,13 @@
 //! Source: the Automerge binary format, "Change Chunk" and "Operation columns".
 
 use khlong_crdt::id::AuthorKey;
-use sha2::{Digest, Sha256};
 
 use super::NewMessage;
+use crate::timeline::chunk::{CHANGE_CHUNK, MAGIC, hash_of};
 use crate::timeline::entry::{GENESIS_ACTOR, OpId, Section};
 use crate::timeline::message::key;
 use crate::varint;
 
-const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
-const CHANGE_CHUNK: u8 = 1;
 const TYPE_INT: u64 = 4;
 const TYPE_TEXT: u64 = 6;
 const TYPE_BYTES: u64 = 7;
@@ -31,11 +29,6 @@ pub(super) struct Place<'a> {
 pub(super) struct Written {
     pub(super) bytes: Vec<u8>,
     pub(super) hash: [u8; 32],
-}
-
-/// SHA-256 of type, length and content: all behind magic and checksum.
-pub(super) fn hash_of(raw: &[u8]) -> [u8; 32] {
-    Sha256::digest(raw.get(MAGIC.len() + 4..).unwrap_or_default()).into()
 }
 
 /// One row of the columns.
@@ -272,5 +265,58 @@ fn signed(out: &mut Vec<u8>, mut value: i64) {
             return out.push(low & 0x7f);
         }
         out.push(low | 0x80);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::{btree_set, vec};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::timeline::entry;
+    use crate::timeline::genesis::DocumentKind;
+
+    fn author() -> impl Strategy<Value = AuthorKey> {
+        // Few, so that names meet; the genesis among them.
+        (0_u8..4).prop_map(|byte| AuthorKey::from_bytes([byte; 32]))
+    }
+
+    fn message() -> impl Strategy<Value = NewMessage> {
+        (any::<i64>(), any::<Option<[u8; 16]>>(), ".{0,20}").prop_map(|(sent_at, reply_to, body)| {
+            NewMessage {
+                sent_at,
+                reply_to,
+                body,
+            }
+        })
+    }
+
+    proptest! {
+        /// Whoever reads a compact plaintext does not ask Automerge: it would have nothing to
+        /// say, of anything that a stranger can have written here.
+        #[test]
+        fn automerge_takes_all_that_is_written_and_kept(
+            author in author(),
+            (seq, start_op) in (0_u64..3, prop_oneof![1_u64..20, any::<u64>()]),
+            dependencies in btree_set(any::<[u8; 32]>(), 0..4),
+            after in proptest::option::of((prop_oneof![0_u64..20, any::<u64>()], self::author())),
+            messages in vec(message(), 1..4),
+        ) {
+            let dependencies: Vec<_> = dependencies.into_iter().collect();
+            // Counters of all operations are numbers.
+            let start_op = start_op.min(u64::MAX - 100);
+            let place = Place {
+                author: &author,
+                seq,
+                start_op,
+                dependencies: &dependencies,
+                after: after.map(|(counter, author)| OpId { counter, author }),
+            };
+            let Written { bytes, hash } = write(&place, &messages);
+            let known = entry::check_known(DocumentKind::Page, &author, &bytes, hash);
+            let asked = entry::check(DocumentKind::Page, &author, &bytes);
+            prop_assert_eq!(format!("{known:?}"), format!("{asked:?}"));
+        }
     }
 }

@@ -21,7 +21,7 @@ use khlong_crdt::time::UnixMillis;
 
 use self::chunk_writer::{Place, Written};
 use super::entry::OpId;
-use super::plaintext::{DocumentChanges, PlaintextError};
+use super::plaintext::{PlaintextError, ReadChanges};
 use crate::context;
 
 /// Version and codec.
@@ -43,13 +43,13 @@ pub(crate) fn name_of(id: &EnvelopeId) -> AuthName {
 }
 
 /// What a plaintext says, its changes rebuilt.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct CompactPlaintext {
     /// What the writer's clock said; for display, never for order.
     pub(crate) clock: UnixMillis,
     /// Heads of the membership log that the writer knew, but its own and the genesis.
     pub(crate) auth_names: Vec<AuthName>,
-    pub(crate) sections: Vec<DocumentChanges>,
+    pub(crate) sections: Vec<ReadChanges>,
 }
 
 /// A change that does nothing but add messages, each behind the one before.

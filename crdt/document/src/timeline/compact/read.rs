@@ -6,17 +6,16 @@ use khlong_crdt::id::{AuthorKey, EpochId};
 use khlong_crdt::reader::Reader;
 use khlong_crdt::time::UnixMillis;
 
-use super::{
-    After, Before, Check, CompactPlaintext, Link, NewMessage, NewMessages, START, chunk_writer,
-};
+use super::{After, Before, Check, CompactPlaintext, Link, NewMessage, NewMessages, START};
 use crate::seal::PLAINTEXT_BYTES_MAX;
 use crate::text::{self, TextError};
+use crate::timeline::chunk;
 use crate::timeline::genesis::DocumentKind;
 use crate::timeline::limits::{
     AUTH_HEADS_MAX, CHANGE_BYTES_MAX, CHANGE_DEPS_MAX, CHANGES_PER_SECTION_MAX,
     COMPACT_MESSAGES_MAX, OP_COUNTER_MAX, PAGE_NUMBER_MAX, SECTIONS_MAX, VALUE_BYTES_MAX,
 };
-use crate::timeline::plaintext::{DocumentChanges, PlaintextError};
+use crate::timeline::plaintext::{DocumentChanges, PlaintextError, ReadChanges};
 use crate::varint;
 
 /// A section as the head says it.
@@ -217,18 +216,18 @@ fn rebuilt(
     tail: &mut &[u8],
     state: &mut State,
     check: &mut Check,
-) -> Result<DocumentChanges, PlaintextError> {
-    let mut changes = Vec::new();
+) -> Result<ReadChanges, PlaintextError> {
+    let (mut changes, mut all_written) = (Vec::new(), Vec::new());
     let mut before: Option<Before> = None;
     for change in head.changes {
-        let (bytes, hash) = match change {
+        let (bytes, hash, is_written) = match change {
             ChangeHead::Raw(length) => {
                 let (raw, rest) = tail
                     .split_at_checked(length)
                     .ok_or(PlaintextError::Malformed)?;
                 *tail = rest;
                 before = None;
-                (raw.to_vec(), chunk_writer::hash_of(raw))
+                (raw.to_vec(), chunk::hash_of(raw), false)
             }
             ChangeHead::Messages(mut new) => {
                 if matches!(new.after, After::Element(_, Some(other)) if other == *author) {
@@ -237,7 +236,7 @@ fn rebuilt(
                 texts(&mut new.messages, tail)?;
                 let (written, next) = new.rebuild(author, before)?;
                 before = Some(next);
-                (written.bytes, written.hash)
+                (written.bytes, written.hash, true)
             }
         };
         if bytes.len() > CHANGE_BYTES_MAX {
@@ -245,13 +244,17 @@ fn rebuilt(
         }
         take(&mut state.bytes, bytes.len())?;
         check.add(&hash);
+        all_written.push(is_written.then_some(hash));
         changes.push(bytes);
     }
-    Ok(DocumentChanges {
-        document: head.document,
-        lineage: head.lineage,
-        n: head.n,
-        changes,
+    Ok(ReadChanges {
+        of: DocumentChanges {
+            document: head.document,
+            lineage: head.lineage,
+            n: head.n,
+            changes,
+        },
+        written: all_written,
     })
 }
 

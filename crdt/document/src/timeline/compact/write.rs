@@ -4,11 +4,11 @@
 use khlong_crdt::id::{AuthorKey, EnvelopeId, EpochId};
 
 use super::{
-    After, Before, Check, CompactPlaintext, Link, NewMessage, NewMessages, START, chunk_writer,
-    name_of,
+    After, Before, Check, CompactPlaintext, Link, NewMessage, NewMessages, START, name_of,
 };
 use crate::seal::Parts;
 use crate::text;
+use crate::timeline::chunk;
 use crate::timeline::entry::{self, Entry, Section};
 use crate::timeline::genesis::DocumentKind;
 use crate::timeline::limits::COMPACT_MESSAGES_MAX;
@@ -61,12 +61,13 @@ pub(crate) fn write(
     out.head.extend(check.bytes());
     let written = [out.head.as_slice(), &out.tail].concat();
     let read = CompactPlaintext::decode(&written, author, epoch);
-    let meant = CompactPlaintext {
-        clock: plaintext.clock,
-        auth_names,
-        sections: plaintext.sections.clone(),
-    };
-    (read == Ok(meant)).then_some(out)
+    let is_meant = read.is_ok_and(|read| {
+        let sections = read.sections.iter().map(|section| &section.of);
+        read.clock == plaintext.clock
+            && read.auth_names == auth_names
+            && sections.eq(&plaintext.sections)
+    });
+    is_meant.then_some(out)
 }
 
 /// As in reading.
@@ -96,10 +97,11 @@ fn write_section(
     varint::write(&mut out.head, section.changes.len() as u64);
     let mut before = None;
     for raw in &section.changes {
-        check.add(&chunk_writer::hash_of(raw));
+        let hash = chunk::hash_of(raw);
+        check.add(&hash);
         let new = Some(raw)
             .filter(|_| section.document == DocumentKind::Page as u8)
-            .and_then(|raw| NewMessages::of(author, raw, before))
+            .and_then(|raw| NewMessages::of(author, raw, hash, before))
             .filter(|(new, _)| new.messages.len() <= state.messages);
         let Some((new, next)) = new else {
             out.head.push(0);
@@ -116,8 +118,13 @@ fn write_section(
 
 impl NewMessages {
     /// What a raw change adds; None if the compact form does not say all of it.
-    fn of(author: &AuthorKey, raw: &[u8], before: Option<Before>) -> Option<(Self, Before)> {
-        let change = entry::check(DocumentKind::Page, author, raw).ok()?;
+    fn of(
+        author: &AuthorKey,
+        raw: &[u8],
+        hash: [u8; 32],
+        before: Option<Before>,
+    ) -> Option<(Self, Before)> {
+        let change = entry::check_known(DocumentKind::Page, author, raw, hash).ok()?;
         let messages = change.entries.iter().map(message);
         let messages = messages.collect::<Option<Vec<_>>>()?;
         let after = match change.entries.first()?.after {

@@ -8,6 +8,7 @@ mod saving;
 pub mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::sync::Arc;
 
 use automerge::ChangeHash;
@@ -76,6 +77,16 @@ pub struct Pages {
     changed: BTreeSet<PageAddress>,
 }
 
+/// A section that arrives.
+pub(crate) struct Incoming<'a> {
+    pub(crate) author: AuthorKey,
+    /// The place of its envelope in the author's chain, if that is known.
+    pub(crate) seq: Option<Seq>,
+    pub(crate) section: &'a DocumentChanges,
+    /// See [`super::plaintext::ReadChanges::written`]; what this has no place for was sent.
+    pub(crate) written: &'a [Option<[u8; 32]>],
+}
+
 /// A change, and the place of its envelope in the author's chain if that is known.
 type Placed = (Arc<Checked>, Option<Seq>);
 
@@ -134,19 +145,29 @@ impl Pages {
         &mut self,
         sections: impl IntoIterator<Item = (AuthorKey, &'a DocumentChanges)>,
     ) -> Vec<PagesEvent> {
-        let sections = sections.into_iter();
-        self.merge_placed(sections.map(|(author, section)| (author, None, section)))
+        self.merge_placed(sections.into_iter().map(|(author, section)| Incoming {
+            author,
+            seq: None,
+            section,
+            written: &[],
+        }))
     }
 
     /// The same, and notes which places of chains show nothing yet.
     pub(crate) fn merge_placed<'a>(
         &mut self,
-        sections: impl IntoIterator<Item = (AuthorKey, Option<Seq>, &'a DocumentChanges)>,
+        sections: impl IntoIterator<Item = Incoming<'a>>,
     ) -> Vec<PagesEvent> {
         let mut events = Vec::new();
         let mut pending = Pending::new();
         let mut memory = 0;
-        for (author, seq, section) in sections {
+        for Incoming {
+            author,
+            seq,
+            section,
+            written,
+        } in sections
+        {
             // Documents of later versions stay in their envelopes.
             let Some(kind) = DocumentKind::from_byte(section.document) else {
                 continue;
@@ -164,8 +185,13 @@ impl Pages {
                 n: section.n,
                 lineage: section.lineage,
             };
-            for bytes in &section.changes {
-                match entry::check(kind, &author, bytes) {
+            let written = written.iter().copied().chain(iter::repeat(None));
+            for (bytes, written) in section.changes.iter().zip(written) {
+                let checked = match written {
+                    Some(hash) => entry::check_known(kind, &author, bytes, hash),
+                    None => entry::check(kind, &author, bytes),
+                };
+                match checked {
                     Ok(change) => {
                         memory += change.memory();
                         pending.entry(address).or_default().push((change, seq));
