@@ -1,16 +1,18 @@
 //! Entries: the maps that lie in the lists of a document, and the rule that no
 //! change can break (`DOCUMENT.md`, "What a change may do").
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use automerge::{Change, ChangeHash};
 use khlong_crdt::id::AuthorKey;
 
-use super::chunk::{self, Chunk, ChunkError, ChunkKey, ChunkOp, Scalar};
+use super::chunk::{self, ChunkError, ChunkKey, ChunkOp, Scalar};
 use super::genesis::DocumentKind;
 use super::limits::{
     CHANGE_MEMORY_BYTES, KEY_BYTES_MAX, KEYS_PER_ENTRY_MAX, OPERATION_MEMORY_BYTES,
 };
+use super::message::key;
 
 /// The actor of a genesis change.
 pub(crate) const GENESIS_ACTOR: AuthorKey = AuthorKey::ZERO;
@@ -53,7 +55,7 @@ pub(crate) struct Entry {
     pub(crate) section: Section,
     /// The entry it was inserted behind; None is the head of the list.
     pub(crate) after: Option<OpId>,
-    fields: Vec<(Box<str>, Scalar)>,
+    fields: Vec<(Cow<'static, str>, Scalar)>,
 }
 
 impl Entry {
@@ -183,9 +185,9 @@ pub(crate) fn check(
     author: &AuthorKey,
     bytes: &[u8],
 ) -> Result<Arc<Checked>, ChangeRefusal> {
-    ruled(kind, author, bytes, |chunk| {
+    ruled(kind, author, bytes, |operations| {
         let change = Change::try_from(bytes).map_err(|_| ChangeRefusal::Automerge)?;
-        if change.len() != chunk.ops.len() {
+        if change.len() != operations {
             return Err(ChangeRefusal::Automerge);
         }
         Ok(change.hash())
@@ -207,7 +209,7 @@ fn ruled(
     kind: DocumentKind,
     author: &AuthorKey,
     bytes: &[u8],
-    hash: impl FnOnce(&Chunk<'_>) -> Result<ChangeHash, ChangeRefusal>,
+    hash: impl FnOnce(usize) -> Result<ChangeHash, ChangeRefusal>,
 ) -> Result<Arc<Checked>, ChangeRefusal> {
     let chunk = chunk::decode(bytes)?;
     if chunk.actors.first() != Some(&Some(*author)) || *author == GENESIS_ACTOR {
@@ -216,8 +218,9 @@ fn ruled(
     if !chunk.plain || chunk.ops.is_empty() || chunk.dependencies.is_empty() || chunk.seq == 0 {
         return Err(ChangeRefusal::Rule);
     }
+    let (operations, max_op) = (chunk.ops.len(), chunk.max_op());
     let mut entries: Vec<Entry> = Vec::new();
-    for (counter, op) in (chunk.start_op..).zip(&chunk.ops) {
+    for (counter, op) in (chunk.start_op..).zip(chunk.ops) {
         if op.insert {
             // Run lengths pack thousands of empty maps into a few bytes.
             if entries.last().is_some_and(Entry::is_empty) {
@@ -229,7 +232,7 @@ fn ruled(
                     counter,
                     author: *author,
                 },
-                op,
+                &op,
                 &chunk.actors,
             )?);
         } else {
@@ -239,8 +242,8 @@ fn ruled(
     if entries.last().is_some_and(Entry::is_empty) {
         return Err(ChangeRefusal::Rule);
     }
-    let hash = hash(&chunk)?;
-    if chunk.checksum != hash.0.as_slice().first_chunk().copied().unwrap_or_default() {
+    let hash = hash(operations)?;
+    if !hash.0.starts_with(&chunk.checksum) {
         return Err(ChangeRefusal::Automerge);
     }
     Ok(Arc::new(Checked {
@@ -248,7 +251,7 @@ fn ruled(
         author: *author,
         seq: chunk.seq,
         start_op: chunk.start_op,
-        max_op: chunk.max_op(),
+        max_op,
         dependencies: chunk.dependencies.into_iter().map(ChangeHash).collect(),
         entries,
         bytes: bytes.into(),
@@ -298,22 +301,22 @@ fn inserted(
 }
 
 /// A field of the entry that was made just before.
-fn set(entry: &mut Entry, op: &ChunkOp<'_>) -> Result<(), ChangeRefusal> {
-    let ChunkKey::Field(key) = op.key else {
+fn set(entry: &mut Entry, op: ChunkOp<'_>) -> Result<(), ChangeRefusal> {
+    let ChunkKey::Field(name) = op.key else {
         return Err(ChangeRefusal::Rule);
     };
     // The writer is always actor 0 of its own change.
     let own = op.object == Some((entry.id.counter, 0));
-    let known = entry.fields.iter().any(|(name, _)| **name == *key);
+    let known = entry.fields.iter().any(|(known, _)| **known == *name);
     if op.action != PUT
         || !own
         || known
-        || key.is_empty()
-        || key.len() > KEY_BYTES_MAX
+        || name.is_empty()
+        || name.len() > KEY_BYTES_MAX
         || entry.fields.len() == KEYS_PER_ENTRY_MAX
     {
         return Err(ChangeRefusal::Rule);
     }
-    entry.fields.push((key.into(), op.value.clone()));
+    entry.fields.push((key::known(name), op.value));
     Ok(())
 }

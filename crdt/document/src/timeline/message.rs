@@ -15,6 +15,8 @@ const IMPORT_CONTEXT: &str = "khlong.network 2026-11 import id v1";
 
 /// Keys of the maps in a page; short, because every message carries them.
 pub(crate) mod key {
+    use std::borrow::Cow;
+
     pub(crate) const BODY: &str = "b";
     pub(crate) const SENT_AT: &str = "t";
     pub(crate) const REPLY_TO: &str = "r";
@@ -25,6 +27,25 @@ pub(crate) mod key {
     pub(crate) const TARGET: &str = "m";
     pub(crate) const EMOJI: &str = "e";
     pub(crate) const UNDONE: &str = "x";
+
+    const ALL: [&str; 10] = [
+        BODY,
+        SENT_AT,
+        REPLY_TO,
+        ATTACHMENTS,
+        ORIGIN_NETWORK,
+        ORIGIN_SENDER,
+        IMPORT_KEY,
+        TARGET,
+        EMOJI,
+        UNDONE,
+    ];
+
+    /// The same; it takes no memory of its own where it is one of these.
+    pub(crate) fn known(key: &str) -> Cow<'static, str> {
+        let known = ALL.into_iter().find(|known| *known == key);
+        known.map_or_else(|| Cow::Owned(key.to_owned()), Cow::Borrowed)
+    }
 }
 
 /// Where an imported message came from.

@@ -11,6 +11,10 @@ use crate::timeline::entry::{GENESIS_ACTOR, OpId, Section};
 use crate::timeline::message::key;
 use crate::varint;
 
+/// Before the content, at most.
+const START_BYTES: usize = 20;
+/// About what a change of one message takes beside its text and its dependencies.
+const CONTENT_BYTES: usize = 256;
 const TYPE_INT: u64 = 4;
 const TYPE_TEXT: u64 = 6;
 const TYPE_BYTES: u64 = 7;
@@ -35,7 +39,8 @@ pub(super) struct Written {
 struct Row<'a> {
     object: (u64, u64),
     key_actor: Option<u64>,
-    key_counter: Option<u64>,
+    /// Behind that of the last row that has one.
+    key_counter_step: Option<i64>,
     key_text: Option<&'static str>,
     is_insert: bool,
     value: (u64, Value<'a>),
@@ -53,7 +58,9 @@ pub(super) fn write(place: &Place<'_>, messages: &[NewMessage]) -> Written {
         Some(at) => at as u64 + 1,
         None => 0,
     };
-    let mut content = Vec::new();
+    let text: usize = messages.iter().map(|message| message.body.len()).sum();
+    let hashes = 32 * place.dependencies.len();
+    let mut content = Vec::with_capacity(text + hashes + CONTENT_BYTES);
     varint::write(&mut content, place.dependencies.len() as u64);
     content.extend(place.dependencies.iter().flatten());
     actor(&mut content, place.author);
@@ -66,7 +73,8 @@ pub(super) fn write(place: &Place<'_>, messages: &[NewMessage]) -> Written {
     }
     columns(&mut content, &rows(place, messages, &actor_at));
 
-    let mut bytes = MAGIC.to_vec();
+    let mut bytes = Vec::with_capacity(content.len() + START_BYTES);
+    bytes.extend(MAGIC);
     bytes.extend([0; 4]);
     bytes.push(CHANGE_CHUNK);
     varint::write(&mut bytes, content.len() as u64);
@@ -98,22 +106,25 @@ fn rows<'a>(
     messages: &'a [NewMessage],
     actor_at: &dyn Fn(&AuthorKey) -> u64,
 ) -> Vec<Row<'a>> {
-    let mut rows = Vec::new();
+    let mut rows = Vec::with_capacity(4 * messages.len());
     let mut counter = place.start_op;
     let mut after = place.after;
+    let mut last_key = 0_u64;
     for message in messages {
         let id = OpId {
             counter,
             author: *place.author,
         };
+        let key = after.map_or(0, |after| after.counter);
         rows.push(Row {
             object: (actor_at(&GENESIS_ACTOR), Section::Messages.counter()),
             key_actor: after.map(|after| actor_at(&after.author)),
-            key_counter: Some(after.map_or(0, |after| after.counter)),
+            key_counter_step: Some(key.wrapping_sub(last_key).cast_signed()),
             key_text: None,
             is_insert: true,
             value: (0, Value::None),
         });
+        last_key = key;
         after = Some(id);
         let fields = [
             Some((key::BODY, TYPE_TEXT, Value::Bytes(message.body.as_bytes()))),
@@ -127,7 +138,7 @@ fn rows<'a>(
             rows.push(Row {
                 object: (0, counter),
                 key_actor: None,
-                key_counter: None,
+                key_counter_step: None,
                 key_text: Some(name),
                 is_insert: false,
                 value: (kind, value),
@@ -139,7 +150,7 @@ fn rows<'a>(
 }
 
 fn columns(out: &mut Vec<u8>, rows: &[Row<'_>]) {
-    let mut meta = Vec::new();
+    let mut meta = Vec::with_capacity(rows.len());
     let mut values = Vec::new();
     for row in rows {
         let before = values.len();
@@ -148,111 +159,139 @@ fn columns(out: &mut Vec<u8>, rows: &[Row<'_>]) {
             Value::Int(number) => signed(&mut values, number),
             Value::Bytes(bytes) => values.extend_from_slice(bytes),
         }
-        meta.push(Some(((values.len() - before) as u64) << 4 | row.value.0));
+        meta.push(((values.len() - before) as u64) << 4 | row.value.0);
     }
-    let mut last = 0_u64;
-    let steps = rows.iter().map(|row| {
-        let counter = row.key_counter?;
-        let step = counter.wrapping_sub(last).cast_signed();
-        last = counter;
-        Some(step)
-    });
-    let key_counter = runs(steps, |out, step| signed(out, *step));
-    let columns = [
-        (0x01, numbers(rows.iter().map(|row| Some(row.object.0)))),
-        (0x02, numbers(rows.iter().map(|row| Some(row.object.1)))),
-        (0x11, numbers(rows.iter().map(|row| row.key_actor))),
-        (0x13, key_counter),
-        (
-            0x15,
-            runs(rows.iter().map(|row| row.key_text), |out, text| {
-                varint::write(out, text.len() as u64);
-                out.extend_from_slice(text.as_bytes());
-            }),
-        ),
-        (0x34, switches(rows.iter().map(|row| row.is_insert))),
-        // A map is made by action 0, a key set by action 1.
-        (
-            0x42,
-            numbers(rows.iter().map(|row| Some(u64::from(!row.is_insert)))),
-        ),
-        (0x56, numbers(meta.into_iter())),
-        (0x57, values),
-        (0x70, numbers(rows.iter().map(|_| Some(0)))),
-    ];
-    let filled = columns.iter().filter(|(_, data)| !data.is_empty());
-    varint::write(out, filled.clone().count() as u64);
-    for (specification, data) in filled.clone() {
-        varint::write(out, *specification);
-        varint::write(out, data.len() as u64);
-    }
-    for (_, data) in filled {
-        out.extend_from_slice(data);
-    }
+    let mut columns = Columns::default();
+    columns.numbers(0x01, rows, |row| Some(row.object.0));
+    columns.numbers(0x02, rows, |row| Some(row.object.1));
+    columns.numbers(0x11, rows, |row| row.key_actor);
+    columns.runs(0x13, rows, |row| row.key_counter_step, signed);
+    columns.runs(0x15, rows, |row| row.key_text, text);
+    columns.switches(0x34, rows, |row| row.is_insert);
+    // A map is made by action 0, a key set by action 1.
+    columns.numbers(0x42, rows, |row| Some(u64::from(!row.is_insert)));
+    columns.numbers(0x56, &meta, |meta| Some(*meta));
+    columns.bytes(0x57, &values);
+    columns.numbers(0x70, rows, |_| Some(0));
+    columns.write(out);
 }
 
-fn numbers(values: impl Iterator<Item = Option<u64>>) -> Vec<u8> {
-    runs(values, |out, value| varint::write(out, *value))
+/// Columns one behind the other; empty ones are left out.
+#[derive(Default)]
+struct Columns {
+    /// Specification and length of each.
+    index: Vec<(u64, usize)>,
+    data: Vec<u8>,
 }
 
-/// Runs of one value, runs of nulls, and what differs from both its neighbours in a row.
-fn runs<T: PartialEq>(
-    values: impl Iterator<Item = Option<T>>,
-    write: impl Fn(&mut Vec<u8>, &T),
-) -> Vec<u8> {
-    let mut groups: Vec<(Option<T>, i64)> = Vec::new();
-    for value in values {
-        match groups.last_mut() {
-            Some((last, count)) if *last == value => *count += 1,
-            _ => groups.push((value, 1)),
+impl Columns {
+    fn column(&mut self, specification: u64, write: impl FnOnce(&mut Vec<u8>)) {
+        let before = self.data.len();
+        write(&mut self.data);
+        let length = self.data.len() - before;
+        if length > 0 {
+            self.index.push((specification, length));
         }
     }
-    let mut out = Vec::new();
-    if groups.iter().all(|(value, _)| value.is_none()) {
-        return out;
+
+    fn bytes(&mut self, specification: u64, bytes: &[u8]) {
+        self.column(specification, |data| data.extend_from_slice(bytes));
     }
-    let mut rest = groups.as_slice();
-    while let Some((value, count)) = rest.first() {
-        let lone = rest
-            .iter()
-            .take_while(|(value, count)| value.is_some() && *count == 1);
-        let lone = lone.count();
-        match value {
-            None => {
-                signed(&mut out, 0);
-                varint::write(&mut out, count.unsigned_abs());
-            }
-            Some(value) if *count > 1 => {
-                signed(&mut out, *count);
-                write(&mut out, value);
-            }
-            Some(_) => {
-                signed(&mut out, -i64::try_from(lone).unwrap_or(i64::MAX));
-                for (value, _) in rest.iter().take(lone) {
-                    value.iter().for_each(|value| write(&mut out, value));
+
+    fn numbers<R>(&mut self, specification: u64, rows: &[R], of: impl Fn(&R) -> Option<u64>) {
+        self.runs(specification, rows, of, varint::write);
+    }
+
+    /// Runs of one value, runs of nulls, and what differs from both its neighbours in a row.
+    fn runs<R, T: PartialEq>(
+        &mut self,
+        specification: u64,
+        rows: &[R],
+        of: impl Fn(&R) -> Option<T>,
+        write: impl Fn(&mut Vec<u8>, T),
+    ) {
+        if rows.iter().all(|row| of(row).is_none()) {
+            return;
+        }
+        self.column(specification, |data| {
+            let mut rest = rows;
+            while let Some(row) = rest.first() {
+                let mut taken = run(rest, &of);
+                match of(row) {
+                    None => {
+                        signed(data, 0);
+                        varint::write(data, taken as u64);
+                    }
+                    Some(value) if taken > 1 => {
+                        signed(data, count(taken));
+                        write(data, value);
+                    }
+                    Some(_) => {
+                        taken = lone(rest, &of);
+                        signed(data, -count(taken));
+                        for value in rest.iter().take(taken).filter_map(&of) {
+                            write(data, value);
+                        }
+                    }
                 }
+                rest = rest.get(taken..).unwrap_or_default();
             }
-        }
-        rest = rest.get(lone.max(1)..).unwrap_or_default();
+        });
     }
-    out
+
+    /// Lengths of runs that begin with false.
+    fn switches<R>(&mut self, specification: u64, rows: &[R], of: impl Fn(&R) -> bool) {
+        self.column(specification, |data| {
+            let (mut current, mut count) = (false, 0);
+            for value in rows.iter().map(of) {
+                if value != current {
+                    varint::write(data, count);
+                    (current, count) = (value, 0);
+                }
+                count += 1;
+            }
+            if count > 0 {
+                varint::write(data, count);
+            }
+        });
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        varint::write(out, self.index.len() as u64);
+        for (specification, length) in &self.index {
+            varint::write(out, *specification);
+            varint::write(out, *length as u64);
+        }
+        out.extend_from_slice(&self.data);
+    }
 }
 
-/// Lengths of runs that begin with false.
-fn switches(values: impl Iterator<Item = bool>) -> Vec<u8> {
-    let mut out = Vec::new();
-    let (mut current, mut count) = (false, 0);
-    for value in values {
-        if value != current {
-            varint::write(&mut out, count);
-            (current, count) = (value, 0);
-        }
-        count += 1;
-    }
-    if count > 0 {
-        varint::write(&mut out, count);
-    }
-    out
+fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// How many rows have the value of the first.
+fn run<R, T: PartialEq>(rows: &[R], of: impl Fn(&R) -> Option<T>) -> usize {
+    let mut values = rows.iter().map(&of);
+    let first = values.next();
+    1 + values
+        .take_while(|value| Some(value) == first.as_ref())
+        .count()
+}
+
+/// How many rows have a value that the next one has not.
+fn lone<R, T: PartialEq>(rows: &[R], of: impl Fn(&R) -> Option<T>) -> usize {
+    let is_lone = |at: &usize| {
+        let mut values = rows.iter().skip(*at).map(&of);
+        let value = values.next().flatten();
+        value.is_some() && values.next() != Some(value)
+    };
+    (0..rows.len()).take_while(is_lone).count()
+}
+
+fn text(out: &mut Vec<u8>, text: &str) {
+    varint::write(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// SLEB128, the shortest form.
@@ -283,13 +322,13 @@ mod tests {
     }
 
     fn message() -> impl Strategy<Value = NewMessage> {
-        (any::<i64>(), any::<Option<[u8; 16]>>(), ".{0,20}").prop_map(|(sent_at, reply_to, body)| {
-            NewMessage {
+        (any::<i64>(), any::<Option<[u8; 16]>>(), ".{0,20}").prop_map(
+            |(sent_at, reply_to, body)| NewMessage {
                 sent_at,
                 reply_to,
                 body,
-            }
-        })
+            },
+        )
     }
 
     proptest! {
