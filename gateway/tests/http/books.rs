@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::future::Future as _;
 use std::pin::pin;
-use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 
 use khlong_crdt::time::UnixMillis;
@@ -54,8 +53,7 @@ fn a_read_sees_what_was_asked_before_it_also_in_one_commit() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     server.set_up(2);
-    let (go, may_go) = mpsc::sync_channel::<()>(1);
-    let _blocked = server.handle.begin_read(move |_| may_go.recv()).unwrap();
+    let held = server.hold_driver();
     let asked = Transfer {
         id: 1,
         debit_account_id: 1,
@@ -81,7 +79,7 @@ fn a_read_sees_what_was_asked_before_it_also_in_one_commit() {
         .handle
         .begin_read(|committed| transfer(committed.store, 1).unwrap())
         .unwrap();
-    go.send(()).unwrap();
+    held.let_go();
     assert_eq!(read.blocking_recv().unwrap().unwrap().0, asked);
     // And the answer is out before the read.
     let polled = write.as_mut().poll(&mut Context::from_waker(Waker::noop()));

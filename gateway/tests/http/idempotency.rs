@@ -124,9 +124,8 @@ fn the_same_key_at_the_same_time_is_a_conflict() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     server.set_up(2);
-    // The driver waits in a read until it is let go: what is asked meanwhile stays undecided.
-    let (release, released) = mpsc::sync_channel::<()>(1);
-    let blocked = server.handle.begin_read(move |_| released.recv()).unwrap();
+    // What is asked meanwhile stays undecided.
+    let held = server.hold_driver();
     let (tell, told) = mpsc::sync_channel(64);
     for _ in 0..2 {
         let (tell, address) = (tell.clone(), server.address);
@@ -141,10 +140,9 @@ fn the_same_key_at_the_same_time_is_a_conflict() {
         (conflict.status, conflict.problem().as_str()),
         (409, "idempotency-key-under-way")
     );
-    release.send(()).unwrap();
+    held.let_go();
     let answered = told.recv().unwrap();
     assert_eq!(answered.results(), ["ok"]);
-    drop(blocked);
     let again = server.send("twice", json!([pay(1, 1, 2, 500)]));
     assert_eq!(again.body, answered.body);
     server.stop().unwrap();

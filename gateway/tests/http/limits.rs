@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use khlong_crdt::time::Monotonic;
@@ -19,15 +18,8 @@ fn a_full_queue_answers_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::with(folder.path(), "[limits]\nqueue = 2");
     server.set_up(2);
-    let (begun, has_begun) = mpsc::sync_channel::<()>(1);
-    let (release, released) = mpsc::sync_channel::<()>(1);
-    let job = move |_: &khlong_gateway::app::Committed<'_>| {
-        begun.send(()).unwrap();
-        released.recv().unwrap();
-    };
-    let mut waiting = vec![server.handle.begin_read(job).unwrap()];
-    has_begun.recv().unwrap();
-    // The driver is in the read: what comes now stays in the queue.
+    let held = server.hold_driver();
+    let mut waiting = Vec::new();
     loop {
         match server.handle.begin_read(|_| ()) {
             Ok(answer) => waiting.push(answer),
@@ -37,13 +29,13 @@ fn a_full_queue_answers_at_once() {
             }
         }
     }
-    assert_eq!(waiting.len(), 1 + 2);
+    assert_eq!(waiting.len(), 2);
     let refused = server.send("k", json!([pay(1, 1, 2, 5)]));
     assert_eq!((refused.status, refused.problem().as_str()), (503, "busy"));
     assert_eq!(refused.headers["retry-after"], "1");
     let read = server.get("/v1/journal/head");
     assert_eq!((read.status, read.problem().as_str()), (503, "busy"));
-    release.send(()).unwrap();
+    held.let_go();
     for answer in waiting {
         answer.blocking_recv().unwrap();
     }
@@ -176,14 +168,7 @@ fn a_client_that_does_not_take_its_answers_loses_its_place() {
 fn readers_of_the_page_who_go_away_leave_one_read_behind() {
     let folder = tempfile::tempdir().unwrap();
     let server = impatient(folder.path());
-    let (begun, has_begun) = mpsc::sync_channel::<()>(1);
-    let (release, released) = mpsc::sync_channel::<()>(1);
-    let job = move |_: &khlong_gateway::app::Committed<'_>| {
-        begun.send(()).unwrap();
-        released.recv().unwrap();
-    };
-    let blocked = server.handle.begin_read(job).unwrap();
-    has_begun.recv().unwrap();
+    let held = server.hold_driver();
     for _ in 0..4 {
         let mut gone = TcpStream::connect(server.address).unwrap();
         let request =
@@ -199,8 +184,7 @@ fn readers_of_the_page_who_go_away_leave_one_read_behind() {
         server.handle.begin_read(|_| ()).unwrap_err(),
         AskError::Full
     );
-    release.send(()).unwrap();
-    blocked.blocking_recv().unwrap();
+    held.let_go();
     beside.blocking_recv().unwrap();
     assert_eq!(server.get("/ledger").status, 200);
     server.stop().unwrap();

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use khlong_crdt::id::LogId;
@@ -198,6 +198,33 @@ impl Server {
 
     pub(crate) fn balance(&self, account: u32, field: &str) -> String {
         balance(self.address, account, field)
+    }
+
+    /// When it returns, the driver is in a read: what comes from now on stays in the queue.
+    pub(crate) fn hold_driver(&self) -> Held {
+        let (begun, has_begun) = mpsc::sync_channel::<()>(1);
+        let (release, released) = mpsc::sync_channel::<()>(1);
+        let read = self.handle.begin_read(move |_| {
+            begun.send(()).unwrap();
+            // An error: the test failed, and the driver is let go all the same.
+            let _ = released.recv();
+        });
+        let read = read.unwrap();
+        has_begun.recv().unwrap();
+        Held { release, read }
+    }
+}
+
+/// A driver in a read, until it is let go.
+pub(crate) struct Held {
+    release: mpsc::SyncSender<()>,
+    read: oneshot::Receiver<()>,
+}
+
+impl Held {
+    pub(crate) fn let_go(self) {
+        self.release.send(()).unwrap();
+        self.read.blocking_recv().unwrap();
     }
 }
 

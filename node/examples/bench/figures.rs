@@ -31,8 +31,9 @@ impl Figures {
         Some(&figure.samples)
     }
 
+    /// Nothing, where nothing was measured.
     pub(crate) fn print(&mut self, as_json: bool) {
-        if !as_json {
+        if !as_json && !self.0.is_empty() {
             println!(
                 "{:<62} {:>10} {:>10} {:>10}  {:<8} {:>2}",
                 "figure", "min", "median", "max", "unit", "n"

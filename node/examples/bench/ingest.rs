@@ -14,7 +14,9 @@ use tokio::sync::Barrier;
 
 use crate::disk;
 use crate::figures::{Figures, quantile};
+use crate::memory::{MIB, resident_bytes_of};
 use crate::processes::Failure;
+use crate::processor::processor_time_of;
 use crate::sealed::Writer;
 use crate::side::{Contender, Mouth, Side};
 
@@ -25,6 +27,8 @@ const APPENDS_AT_ONCE: usize = 2;
 /// In all, small and `--full`, shared by the writers.
 const ENVELOPES: usize = 6_400;
 const ENVELOPES_FULL: usize = 64_000;
+/// A figure's name.
+const CHECKED: &str = "envelopes that one core checks";
 /// Of `/metrics`.
 const COMMITS: &str = "khlong_commit_seconds_count";
 /// A rate that whoever fsyncs each envelope bears, so that the waits can be compared.
@@ -48,7 +52,7 @@ pub(crate) async fn measure(
     let name = name(contender, writers, messages);
     let side = Side::start(contender, binaries).await?;
     figures.add(
-        "fdatasync of 4 KiB".to_owned(),
+        format!("{name}: fdatasync of 4 KiB before it"),
         "1/s",
         disk::syncs_per_second(side.folder.path())?,
     );
@@ -58,7 +62,15 @@ pub(crate) async fn measure(
         messages,
     };
     let commits = side.metric(COMMITS);
+    let before = processor_time(&side)?;
     let rate = case.full_speed(envelopes).await?;
+    if let (Some(before), Some(after)) = (before, processor_time(&side)?) {
+        shares(
+            after.saturating_sub(before) / envelopes as u32,
+            &name,
+            figures,
+        );
+    }
     if let (Some(before), Some(after)) = (commits, side.metric(COMMITS)) {
         // Each writer's opening is a commit too, before the clock starts.
         let openings = writers as u64;
@@ -79,10 +91,33 @@ pub(crate) async fn measure(
     figures.add(format!("{name}: ack p50"), "ms", quantile(&waits, 0.5));
     figures.add(format!("{name}: ack p99"), "ms", quantile(&waits, 0.99));
     let waits = case.paced(STEADY, 3).await?;
+    if let Some(pid) = side.pid() {
+        let mib = resident_bytes_of(pid)? as f64 / MIB;
+        figures.add(format!("{name}: relay's memory"), "MiB", mib);
+    }
     let name = format!("{name}: {STEADY} envelopes/s");
     figures.add(format!("{name}, ack p50"), "ms", quantile(&waits, 0.5));
     figures.add(format!("{name}, ack p99"), "ms", quantile(&waits, 0.99));
     side.end()
+}
+
+fn processor_time(side: &Side) -> Result<Option<Duration>, Failure> {
+    side.pid().map(processor_time_of).transpose()
+}
+
+/// What the relay takes for an envelope, opening the timelines included, and how much of it
+/// checking its signature is.
+fn shares(each: Duration, name: &str, figures: &mut Figures) {
+    let microseconds = each.as_secs_f64() * 1e6;
+    figures.add(
+        format!("{name}: relay's processor time an envelope"),
+        "µs",
+        microseconds,
+    );
+    if let Some([.., checked]) = figures.samples(CHECKED) {
+        let share = 100.0 * 1e6 / checked / microseconds;
+        figures.add(format!("{name}: of it the signature's check"), "%", share);
+    }
 }
 
 /// What the figures of a case begin with.
@@ -101,7 +136,7 @@ pub(crate) fn signatures(figures: &mut Figures) -> Result<(), Failure> {
         wire::verify(envelope.bytes())?;
     }
     let rate = writer.envelopes.len() as f64 / begun.elapsed().as_secs_f64();
-    figures.add("envelopes that one core checks".to_owned(), "1/s", rate);
+    figures.add(CHECKED.to_owned(), "1/s", rate);
     Ok(())
 }
 

@@ -27,6 +27,7 @@ mod operate;
 mod peers;
 #[path = "../shared/processes.rs"]
 mod processes;
+mod processor;
 mod sealed;
 mod search;
 mod side;
@@ -90,7 +91,12 @@ enum Bench {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(&Arguments::parse()).await {
+    let arguments = Arguments::parse();
+    let mut figures = Figures::default();
+    let ran = run(&arguments, &mut figures).await;
+    // What was measured before a failure is worth as much.
+    figures.print(arguments.json);
+    match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");
@@ -99,7 +105,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: &Arguments) -> Result<(), Failure> {
+async fn run(arguments: &Arguments, figures: &mut Figures) -> Result<(), Failure> {
     // Bytes are the same in every build; times are not.
     let is_timed = arguments.only.iter().any(|bench| *bench != Bench::Wire);
     if cfg!(debug_assertions) && (is_timed || arguments.only.is_empty()) {
@@ -111,52 +117,48 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     let binaries = binaries()?;
-    let mut figures = Figures::default();
     let wanted = |bench| arguments.only.is_empty() || arguments.only.contains(&bench);
     let contenders = peers::contenders(arguments.nats_server.as_deref())?;
     for _ in 0..arguments.samples {
         if wanted(Bench::Ingest) {
-            ingest::signatures(&mut figures)?;
+            ingest::signatures(figures)?;
             for case in ingest::CASES {
                 for contender in &contenders {
-                    ingest::measure(contender, case, &binaries, arguments.full, &mut figures)
-                        .await?;
+                    ingest::measure(contender, case, &binaries, arguments.full, figures).await?;
                 }
             }
         }
         if wanted(Bench::Fanout) {
             for case in fanout::CASES {
                 for contender in &contenders {
-                    fanout::measure(contender, case, &binaries, arguments.full, &mut figures)
-                        .await?;
+                    fanout::measure(contender, case, &binaries, arguments.full, figures).await?;
                 }
             }
         }
     }
     for _ in 0..arguments.samples {
         if wanted(Bench::Merge) {
-            merge::measure(arguments.full, &mut figures)?;
-            memory_of_histories(arguments, &mut figures)?;
+            merge::measure(arguments.full, &texts, figures)?;
+            memory_of_histories(arguments, figures)?;
         }
         if wanted(Bench::Goodput) {
-            goodput::measure(arguments.full, &mut figures).await?;
+            goodput::measure(arguments.full, figures).await?;
         }
         if wanted(Bench::Catchup) {
-            catchup::measure(&binaries, &texts, arguments.full, &mut figures).await?;
+            catchup::measure(&binaries, &texts, arguments.full, figures).await?;
         }
         if wanted(Bench::Operate) {
-            operate::measure(&binaries, arguments.full, &mut figures).await?;
+            operate::measure(&binaries, arguments.full, figures).await?;
         }
         if wanted(Bench::Search) {
-            search::measure(arguments.full, &texts, &mut figures)?;
+            search::measure(arguments.full, &texts, figures)?;
         }
         if wanted(Bench::Wire) {
             let texts = arguments.texts.as_deref();
-            wire::measure(&binaries, texts, arguments.full, &mut figures).await?;
+            wire::measure(&binaries, texts, arguments.full, figures).await?;
         }
     }
-    peers::ratios(&contenders, &mut figures);
-    figures.print(arguments.json);
+    peers::ratios(&contenders, figures);
     Ok(())
 }
 

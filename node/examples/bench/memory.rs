@@ -5,6 +5,7 @@ use std::fs;
 use crate::processes::Failure;
 
 const PAGE_BYTES: u64 = 4_096;
+pub(crate) const MIB: f64 = 1024.0 * 1024.0;
 
 /// Of this process.
 pub(crate) fn resident_bytes() -> Result<u64, Failure> {

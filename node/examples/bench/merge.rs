@@ -26,13 +26,14 @@ const WARM: usize = 10_000;
 const SCREEN: usize = 50;
 
 /// How a member who is not the writer takes it.
-pub(crate) fn measure(full: bool, figures: &mut Figures) -> Result<(), Failure> {
+pub(crate) fn measure(full: bool, texts: &Texts, figures: &mut Figures) -> Result<(), Failure> {
     let histories: &[usize] = if full { &HISTORIES_FULL } else { &HISTORIES };
     for &history in histories {
         for messages in [1, 16] {
             let name = format!("merge, history of {history}, {messages} messages an envelope");
             let mut random = ChaCha20Rng::seed_from_u64(5);
-            let mut writer = Writer::open(TimelineKind::Public, &mut random);
+            let writer = Writer::open(TimelineKind::Public, &mut random);
+            let mut writer = writer.with(texts.clone());
             let mut member = member(&writer, &mut random);
             member.receive_all(writer.opening.iter().cloned());
             let mut merging = 0.0;

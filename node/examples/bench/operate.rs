@@ -9,7 +9,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 
 use crate::figures::Figures;
-use crate::memory::resident_bytes_of;
+use crate::memory::{MIB, resident_bytes_of};
 use crate::processes::Failure;
 use crate::sealed::Writer;
 use crate::side::{Contender, Known, Side};
@@ -23,7 +23,8 @@ const CONNECTIONS_FULL: usize = 10_000;
 const PORTION: usize = 10_000;
 const APPEND: usize = 64;
 const APPENDS_AT_ONCE: usize = 2;
-const MIB: f64 = 1024.0 * 1024.0;
+/// Of `/metrics`.
+const OPEN: &str = "khlong_connections";
 
 pub(crate) async fn measure(
     binaries: &Path,
@@ -50,6 +51,10 @@ pub(crate) async fn measure(
     let ears = side
         .ears(connections, &writer, &Arc::new(Known::default()))
         .await?;
+    let open = side.metric(OPEN).ok_or("the relay counts connections")?;
+    if open < connections as u64 {
+        return Err(format!("{open} of {connections} connections are open").into());
+    }
     let each = (resident(&side)? - fresh) / connections as f64;
     figures.add(
         format!("relay, {connections} idle connections: memory of each"),

@@ -56,6 +56,16 @@ impl Writer {
         random: &mut dyn CryptoRng,
     ) -> Result<usize, Failure> {
         self.envelopes.clear();
+        self.seal_more(count, messages, random)
+    }
+
+    /// The same, behind the former ones.
+    pub(crate) fn seal_more(
+        &mut self,
+        count: usize,
+        messages: usize,
+        random: &mut dyn CryptoRng,
+    ) -> Result<usize, Failure> {
         let mut text_bytes = 0;
         for number in self.sealed..self.sealed + count {
             let now = UnixMillis(BEGAN_MS + 1_000 * number as i64);

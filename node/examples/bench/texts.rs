@@ -159,8 +159,9 @@ fn said_in(line: &str) -> Option<&str> {
     };
     // `[HH:MM] <nick> text`; `* nick does something` is kept whole.
     let (_, rest) = timed.split_once("] ")?;
-    match rest.strip_prefix('<') {
+    let said = match rest.strip_prefix('<') {
         Some(named) => named.split_once("> ").map(|(_, text)| text),
         None => Some(rest),
-    }
+    };
+    said.filter(|text| !text.trim().is_empty())
 }

@@ -348,8 +348,8 @@ impl Scene {
     /// UDP bytes that the relay received and sent since its last start.
     fn relay_bytes(&self) -> Result<(u64, u64), Failure> {
         Ok((
-            self.relay.metric("khlong_udp_received_bytes")?,
-            self.relay.metric("khlong_udp_sent_bytes")?,
+            self.relay.metric("khlong_udp_received_bytes_total")?,
+            self.relay.metric("khlong_udp_sent_bytes_total")?,
         ))
     }
 }

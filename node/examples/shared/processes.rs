@@ -114,7 +114,7 @@ impl Relay {
         let answer = self.get("/metrics")?;
         let lines = answer
             .lines()
-            .filter(|line| line.starts_with(name) && !line.starts_with('#'));
+            .filter(|line| line.strip_prefix(name).is_some_and(is_whole_name));
         let values: Vec<u64> = lines
             .filter_map(|line| {
                 line.split_whitespace()
@@ -142,6 +142,11 @@ impl Relay {
         stream.read_to_string(&mut answer)?;
         Ok(answer)
     }
+}
+
+/// Whether a line of `/metrics` goes on behind a name as if that was all of it.
+fn is_whole_name(rest: &str) -> bool {
+    rest.starts_with([' ', '{'])
 }
 
 pub(crate) fn run(command: &mut Command) -> Result<String, Failure> {
