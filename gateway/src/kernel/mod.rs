@@ -131,7 +131,8 @@ pub struct Kernel {
 
 impl Kernel {
     /// Takes over a store whose journal lies in it. The whole journal is read and checked
-    /// first; `fresh` names the journal if the folder has neither one nor views.
+    /// first; `fresh` names the journal if the folder has neither one nor views. Of `domains` the
+    /// lower layers come first: see [`Context::ask`].
     ///
     /// # Errors
     /// [`KernelError::Journal`] names the first damaged entry; [`KernelError::Behind`],

@@ -28,7 +28,7 @@ pub enum JournalError {
     },
     /// The entries are in the journal, and what follows from them could not be kept.
     #[error(
-        "the journal has the entries, but the store could not keep what follows from them ({0}); open the folder again"
+        "the journal has the entries, but the store did not take what follows from them ({0}); it is applied again when the folder is opened"
     )]
     NotKept(#[source] StoreError),
     /// A journal that lies elsewhere cannot be used, or did not tell what became of an append.
