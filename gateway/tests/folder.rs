@@ -303,11 +303,13 @@ fn a_byte_flipped_in_a_file_of_the_journal_names_the_first_entry_that_is_gone() 
     drop(kernel);
     said(&["verify", &copy]);
     // A table file names its column family among its properties.
-    let mut of_journal = files(Path::new(&copy)).into_iter().filter(|(path, content)| {
-        let name = b"rocksdb.column.family.namejournal";
-        path.extension().is_some_and(|end| end == "sst")
-            && content.windows(name.len()).any(|part| part == name)
-    });
+    let mut of_journal = files(Path::new(&copy))
+        .into_iter()
+        .filter(|(path, content)| {
+            let name = b"namejournal";
+            path.extension().is_some_and(|end| end == "sst")
+                && content.windows(name.len()).any(|part| part == name)
+        });
     let (path, whole) = of_journal.next().unwrap();
     assert!(of_journal.next().is_none(), "all of it is in one file");
     let mut named = Vec::new();
@@ -367,7 +369,8 @@ fn a_byte_flipped_in_the_log_names_the_first_entry_that_is_gone() {
         let ((path, mut content), at) = logs.next().unwrap();
         content[at + 14] ^= 1;
         std::fs::write(path, content).unwrap();
-        let words = format!("what was acknowledged is missing from entry {entry} of the journal on");
+        let words =
+            format!("what was acknowledged is missing from entry {entry} of the journal on");
         for arguments in [
             &["verify", &folder][..],
             &["export", &folder],

@@ -130,7 +130,12 @@ fn transfers(transfers: &[Transfer]) -> Vec<u8> {
 
 fn paid(kernel: &Kernel) -> u128 {
     let found = account(kernel.store(), 2).unwrap().unwrap();
-    assert!(totals(kernel.store()).unwrap().values().all(|it| it.is_balanced()));
+    assert!(
+        totals(kernel.store())
+            .unwrap()
+            .values()
+            .all(|it| it.is_balanced())
+    );
     found.balances.credits_posted
 }
 

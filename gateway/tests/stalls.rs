@@ -58,7 +58,11 @@ fn books() -> (Kernel, MemoryDisk, Head) {
     let (at, name) = (kernel.head(), Path::new("middle"));
     kernel.store().checkpoint(name).unwrap();
     pay_all(&mut kernel, TRANSFERS + 1..=2 * TRANSFERS);
-    (kernel, MemoryDisk::from_checkpoint(&disk, name).unwrap(), at)
+    (
+        kernel,
+        MemoryDisk::from_checkpoint(&disk, name).unwrap(),
+        at,
+    )
 }
 
 /// One that must wait before each commit.

@@ -20,9 +20,7 @@ use crate::batch::{Batch, Overlay};
 use crate::cache::Caches;
 use crate::engine::memory::{MemoryDisk, MemoryEngine};
 use crate::engine::rocks::{RocksEngine, RocksOptions};
-use crate::engine::{
-    CommitReceipt, Direction, Durability, Engine, EngineStats, Patience, Patient,
-};
+use crate::engine::{CommitReceipt, Direction, Durability, Engine, EngineStats, Patience, Patient};
 use crate::error::StoreError;
 use crate::folder::{self, DATABASE_FOLDER, Folder};
 use crate::identity::{
@@ -160,12 +158,7 @@ impl Store {
     /// A batch that goes on where [`Batch::into_overlay`] left off.
     #[must_use]
     pub fn batch_on(&self, overlay: Overlay) -> Batch<'_> {
-        Batch::on(
-            &self.engine,
-            Some(&self.caches),
-            self.identity,
-            overlay,
-        )
+        Batch::on(&self.engine, Some(&self.caches), self.identity, overlay)
     }
 
     /// Writes all of `writes`, or nothing. With [`Durability::Synced`] it returns

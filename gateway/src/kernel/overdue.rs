@@ -36,10 +36,7 @@ pub(super) struct Overdue {
 impl Kernel {
     /// Lets happen what is due, in commands of its own, until what is left is little enough
     /// for the next command to let it happen itself.
-    pub(super) fn make_room_in_time(
-        &mut self,
-        admitted_at: UnixMillis,
-    ) -> Result<(), KernelError> {
+    pub(super) fn make_room_in_time(&mut self, admitted_at: UnixMillis) -> Result<(), KernelError> {
         let now = self.applied.time.max(admitted_at);
         for place in 0..self.domains.len() {
             while let Some(command) = self.next_overdue(place, now)? {

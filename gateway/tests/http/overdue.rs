@@ -52,7 +52,10 @@ fn what_is_overdue_and_rejected_is_counted_once() {
             "khlong_gateway_commands_total{{kind=\"overdue\",outcome=\"rejected\"}} {count}"
         );
         let text = metrics(&server);
-        assert!(!text.contains("kind=\"overdue\",outcome=\"done\""), "{text}");
+        assert!(
+            !text.contains("kind=\"overdue\",outcome=\"done\""),
+            "{text}"
+        );
         text.lines().any(|one| one == line)
     };
     assert!(counted(0), "so that the first one is an increase");

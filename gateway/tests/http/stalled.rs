@@ -46,10 +46,7 @@ fn a_stall_ends_nothing_for_who_appends_and_for_who_follows() {
     assert_eq!(waits.balance(2, "credits_posted"), "5");
     assert_eq!(disks[1].fired(FaultKind::Stall), 1);
     assert_eq!(waits.send("k", paid).body, answer.body);
-    assert_eq!(
-        waits.send("m", json!([pay(2, 1, 2, 1)])).results(),
-        ["ok"]
-    );
+    assert_eq!(waits.send("m", json!([pay(2, 1, 2, 1)])).results(), ["ok"]);
     assert_eq!(works.balance(2, "credits_posted"), "6");
     works.stop().unwrap();
     waits.stop().unwrap();
