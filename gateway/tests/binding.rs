@@ -248,10 +248,11 @@ fn an_append_whose_answer_is_lost_is_found_again() {
     assert_eq!(decide(&mut kernel, &sweep("a")).seq, JournalSeq(1));
 }
 
-/// A full disk after the append is no "not done": the entry is in the journal.
+/// A disk that fails after the append is no "not done": the entry is in the journal.
 #[test]
 fn views_that_cannot_be_kept_after_an_append_end_the_kernel() {
-    for fault in [Fault::Stall, Fault::NoSpace] {
+    let failed = |persisted| Fault::SyncError { persisted };
+    for fault in [Fault::NoSpace, failed(false), failed(true)] {
         let (journal, disk) = (Elsewhere::new(), MemoryDisk::new());
         let mut kernel = open_with(&journal, &disk).unwrap();
         kernel.apply(&sweep("a")).unwrap();

@@ -283,9 +283,18 @@ fn a_row_that_fails_its_checksum_is_named() {
     assert_refused(&["verify", &folder], 9, "entry 7 of the journal is damaged");
 }
 
-/// A byte of a file of the engine, as a disk loses it.
+/// The number behind these words on standard error.
+fn number_after(words: &str, told: &str) -> u64 {
+    let rest = told.split(words).nth(1);
+    let rest = rest.unwrap_or_else(|| panic!("{words:?} is not in {told:?}"));
+    let digits = rest.split(|letter: char| !letter.is_ascii_digit()).next();
+    digits.unwrap().parse().unwrap()
+}
+
+/// A byte of a file of the engine, as a disk loses it: what lies before it is read, and the first
+/// entry that is not is named.
 #[test]
-fn a_byte_flipped_in_a_table_file_is_refused() {
+fn a_byte_flipped_in_a_file_of_the_journal_names_the_first_entry_that_is_gone() {
     let (place, folder, ..) = books();
     // A checkpoint has in table files what was in the log.
     let copy = beside(&place, "copy");
@@ -293,15 +302,109 @@ fn a_byte_flipped_in_a_table_file_is_refused() {
     kernel.store().checkpoint(Path::new(&copy)).unwrap();
     drop(kernel);
     said(&["verify", &copy]);
-    let (path, mut content) = files(Path::new(&copy))
+    // A table file names its column family among its properties.
+    let mut of_journal = files(Path::new(&copy))
         .into_iter()
-        .filter(|(path, _)| path.extension().is_some_and(|end| end == "sst"))
-        .max_by_key(|(_, content)| content.len())
-        .unwrap();
-    let place = content.len() / 3;
-    content[place] ^= 0x40;
-    std::fs::write(path, content).unwrap();
-    assert_refused(&["verify", &copy], 9, "damage");
+        .filter(|(path, content)| {
+            let name = b"namejournal";
+            path.extension().is_some_and(|end| end == "sst")
+                && content.windows(name.len()).any(|part| part == name)
+        });
+    let (path, whole) = of_journal.next().unwrap();
+    assert!(of_journal.next().is_none(), "all of it is in one file");
+    let mut named = Vec::new();
+    for quarter in 1..4 {
+        let mut content = whole.clone();
+        content[whole.len() / 4 * quarter] ^= 0x40;
+        std::fs::write(&path, content).unwrap();
+        let done = run(&["verify", &copy]);
+        let told = String::from_utf8_lossy(&done.stderr);
+        assert_eq!((done.status.code(), done.stdout.len()), (Some(9), 0));
+        assert!(told.contains("damaged bytes found by"), "{told}");
+        let entry = number_after("cannot be read from entry ", &told);
+        // Not by the same way: each row by its key.
+        let peek = Peek::open(Path::new(&copy)).unwrap();
+        let reads = |seq: u64| peek.get(Table::Journal, &seq.to_be_bytes()).is_ok();
+        assert!((1..entry).all(reads), "one before entry {entry}");
+        assert!(!reads(entry), "entry {entry}");
+        let exported = run(&["export", &copy]);
+        assert_eq!(exported.status.code(), Some(9));
+        let lines = String::from_utf8(exported.stdout).unwrap().lines().count();
+        assert_eq!(lines as u64, entry - 1);
+        named.push(entry);
+    }
+    assert!(
+        named[0] > 1 && named.is_sorted() && named[0] < named[2],
+        "{named:?}"
+    );
+    std::fs::write(&path, whole).unwrap();
+    said(&["verify", &copy]);
+}
+
+/// The log ends there for the engine, which says nothing; that more was acknowledged does.
+#[test]
+fn a_byte_flipped_in_the_log_names_the_first_entry_that_is_gone() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = beside(&place, "books");
+    let mut kernel = open(Path::new(&folder));
+    let sweep = LedgerCommand::Sweep.encode();
+    // A commit each, in the log alone.
+    for n in 1..=50 {
+        let key = format!("the key of {n:04}");
+        let command = command(&key, 1_000_000, LEDGER_DOMAIN, sweep.clone());
+        assert_eq!(decide(&mut kernel, &command).seq, JournalSeq(n));
+    }
+    drop(kernel);
+    said(&["verify", &folder]);
+    for entry in [30, 1] {
+        let wanted = format!("the key of {entry:04}");
+        let find = |content: &[u8]| {
+            let mut parts = content.windows(wanted.len());
+            parts.position(|part| part == wanted.as_bytes())
+        };
+        let mut logs = files(Path::new(&folder)).into_iter().filter_map(|it| {
+            let is_log = it.0.extension().is_some_and(|end| end == "log");
+            find(&it.1).filter(|_| is_log).map(|at| (it, at))
+        });
+        let ((path, mut content), at) = logs.next().unwrap();
+        content[at + 14] ^= 1;
+        std::fs::write(path, content).unwrap();
+        let words =
+            format!("what was acknowledged is missing from entry {entry} of the journal on");
+        for arguments in [
+            &["verify", &folder][..],
+            &["export", &folder],
+            &["replay", &folder, "--into", &beside(&place, "rebuilt")],
+        ] {
+            assert_refused(arguments, 9, &words);
+        }
+    }
+}
+
+/// Here the disk takes no file of more than a few bytes.
+#[cfg(unix)]
+#[test]
+fn an_init_that_fails_leaves_nothing_in_the_way_of_the_next() {
+    let place = tempfile::tempdir().unwrap();
+    let (new, empty) = (beside(&place, "new"), beside(&place, "empty"));
+    std::fs::create_dir(&empty).unwrap();
+    for folder in [&new, &empty] {
+        let script = "trap '' XFSZ; ulimit -f 1; exec \"$0\" init \"$1\"";
+        let program = env!("CARGO_BIN_EXE_khlong-gateway");
+        let failed = std::process::Command::new("sh")
+            .args(["-c", script, program, folder])
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&failed.stderr);
+        assert_eq!(failed.status.code(), Some(1), "{told}");
+        assert!(told.contains("is refused"), "{told}");
+    }
+    assert!(!Path::new(&new).exists());
+    assert_eq!(std::fs::read_dir(&empty).unwrap().count(), 0);
+    for folder in [&new, &empty] {
+        said(&["init", folder]);
+        said(&["verify", folder]);
+    }
 }
 
 /// Money from nowhere: one balance raised, in a row with the right checksum.

@@ -20,7 +20,7 @@ use crate::batch::{Batch, Overlay};
 use crate::cache::Caches;
 use crate::engine::memory::{MemoryDisk, MemoryEngine};
 use crate::engine::rocks::{RocksEngine, RocksOptions};
-use crate::engine::{CommitReceipt, Direction, Durability, Engine, EngineStats};
+use crate::engine::{CommitReceipt, Direction, Durability, Engine, EngineStats, Patience, Patient};
 use crate::error::StoreError;
 use crate::folder::{self, DATABASE_FOLDER, Folder};
 use crate::identity::{
@@ -67,7 +67,7 @@ pub type AnyRowVisitor<'v> = dyn FnMut(Table, &[u8], &[u8]) -> Result<(), StoreE
 /// A store. Its readers see what is committed.
 pub struct Store {
     // Dropped in this order: the engine closes before the lock goes.
-    engine: Box<dyn Engine>,
+    engine: Patient,
     side: SideFile,
     folder: Option<Folder>,
     caches: Caches,
@@ -85,10 +85,32 @@ impl Store {
     /// [`StoreError::BehindSideFile`] and [`StoreError::Diverged`] (both unless
     /// `accept_loss`), or what the engine met.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, StoreError> {
+        Self::in_folder(path, options, None)
+    }
+
+    /// The same for whoever fills it, or catches up: commits that a busy engine puts off, those of
+    /// opening it among them, are tried again for as long as `patience` has it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_patiently(
+        path: &Path,
+        options: &OpenOptions,
+        patience: Box<dyn Patience>,
+    ) -> Result<Self, StoreError> {
+        Self::in_folder(path, options, Some(patience))
+    }
+
+    fn in_folder(
+        path: &Path,
+        options: &OpenOptions,
+        patience: Option<Box<dyn Patience>>,
+    ) -> Result<Self, StoreError> {
         let folder = Folder::lock(path)?;
         let engine = RocksEngine::open(&folder.database(), options.sizes)?;
+        let engine = Patient::new(Box::new(engine), patience);
         let side = SideFile::in_folder(path)?;
-        Self::start(Box::new(engine), side, Some(folder), options)
+        Self::start(engine, side, Some(folder), options)
     }
 
     /// Opens the store on an imaginary disk.
@@ -96,13 +118,35 @@ impl Store {
     /// # Errors
     /// As [`Self::open`].
     pub fn in_memory(disk: &MemoryDisk, options: &OpenOptions) -> Result<Self, StoreError> {
+        Self::on_disk(disk, options, None)
+    }
+
+    /// [`Self::open_patiently`] on an imaginary disk.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn in_memory_patiently(
+        disk: &MemoryDisk,
+        options: &OpenOptions,
+        patience: Box<dyn Patience>,
+    ) -> Result<Self, StoreError> {
+        Self::on_disk(disk, options, Some(patience))
+    }
+
+    fn on_disk(
+        disk: &MemoryDisk,
+        options: &OpenOptions,
+        patience: Option<Box<dyn Patience>>,
+    ) -> Result<Self, StoreError> {
         let engine = MemoryEngine::open(disk, options.sizes.reserve_bytes)?;
-        Self::start(
-            Box::new(engine),
-            SideFile::Memory(disk.clone()),
-            None,
-            options,
-        )
+        let engine = Patient::new(Box::new(engine), patience);
+        Self::start(engine, SideFile::Memory(disk.clone()), None, options)
+    }
+
+    /// From here on a busy engine is told at once, as if the store was opened by [`Self::open`]: its
+    /// core has clients now.
+    pub fn end_patience(&mut self) {
+        self.engine.end_patience();
     }
 
     /// An empty batch on what is committed.
@@ -114,12 +158,7 @@ impl Store {
     /// A batch that goes on where [`Batch::into_overlay`] left off.
     #[must_use]
     pub fn batch_on(&self, overlay: Overlay) -> Batch<'_> {
-        Batch::on(
-            self.engine.as_ref(),
-            Some(&self.caches),
-            self.identity,
-            overlay,
-        )
+        Batch::on(&self.engine, Some(&self.caches), self.identity, overlay)
     }
 
     /// Writes all of `writes`, or nothing. With [`Durability::Synced`] it returns
@@ -277,25 +316,25 @@ impl Store {
     }
 
     fn start(
-        mut engine: Box<dyn Engine>,
+        mut engine: Patient,
         mut side: SideFile,
         folder: Option<Folder>,
         options: &OpenOptions,
     ) -> Result<Self, StoreError> {
         // Whatever is refused stays as it was: another program, or an earlier release with
         // a backup beside it, may still want it.
-        migrate::check(engine.as_ref(), SCHEMA)?;
-        refuse_wrong_role(engine.as_ref(), options.role)?;
+        migrate::check(&engine, SCHEMA)?;
+        refuse_wrong_role(&engine, options.role)?;
         let side_state = side.read()?;
-        let committed = LastCommit::read(&Committed(engine.as_ref()))?;
+        let committed = LastCommit::read(&Committed(&engine))?;
         let loss = find_loss(committed, side_state);
         let lost = match loss {
             Some(error) if !options.accept_loss => return Err(error),
             Some(_) => true,
             None => false,
         };
-        let found_schema = migrate::migrate(engine.as_mut(), MIGRATIONS, SCHEMA)?;
-        let identity = identify(engine.as_mut(), options, lost)?;
+        let found_schema = migrate::migrate(&mut engine, MIGRATIONS, SCHEMA)?;
+        let identity = identify(&mut engine, options, lost)?;
         if side_state == SideState::Unreadable {
             tracing::warn!("the side file does not check; it is passed over and written anew");
         }
@@ -321,7 +360,7 @@ impl Store {
 
 impl Rows for Store {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Committed(self.engine.as_ref()).get(table, key)
+        Committed(&self.engine).get(table, key)
     }
 
     fn scan_each(
@@ -331,7 +370,7 @@ impl Rows for Store {
         direction: Direction,
         visit: &mut EachRowVisitor<'_>,
     ) -> Result<(), StoreError> {
-        Committed(self.engine.as_ref()).scan_each(table, range, direction, visit)
+        Committed(&self.engine).scan_each(table, range, direction, visit)
     }
 }
 

@@ -3,10 +3,12 @@
 
 mod fixture;
 
+use std::sync::{Arc, Mutex};
+
 use fixture::options;
-use khlong_store::engine::Durability;
 use khlong_store::engine::faults::{Fault, FaultKind};
 use khlong_store::engine::memory::MemoryDisk;
+use khlong_store::engine::{Durability, Patience};
 use khlong_store::error::{EngineError, StoreError};
 use khlong_store::identity::Role;
 use khlong_store::rows::Rows as _;
@@ -215,6 +217,65 @@ fn a_stall_is_busy_and_passes() {
     assert!(!has(&store, b"second"), "nothing was written");
     write(&mut store, b"second", Durability::Synced).unwrap();
     assert!(has(&store, b"second"));
+}
+
+/// Goes on so often, and notes each time.
+struct Times {
+    left: u32,
+    noted: Arc<Mutex<Vec<u32>>>,
+}
+
+impl Patience for Times {
+    fn wait(&mut self, tries: u32) -> bool {
+        self.noted.lock().unwrap().push(tries);
+        self.left -= 1;
+        self.left > 0
+    }
+}
+
+#[test]
+fn who_is_patient_waits_for_a_busy_engine_and_for_nothing_else() {
+    let (disk, noted) = (MemoryDisk::new(), Arc::default());
+    let patience = |left| {
+        let noted = Arc::clone(&noted);
+        Box::new(Times { left, noted })
+    };
+    let seen = || std::mem::take(&mut *noted.lock().unwrap());
+    let stall = |times| (0..times).for_each(|_| disk.inject(Fault::Stall));
+    // Also while it is opened, which writes to a folder that is new.
+    stall(2);
+    let options = options(Role::Relay);
+    let mut store = Store::in_memory_patiently(&disk, &options, patience(100)).unwrap();
+    assert_eq!(seen(), [1, 2]);
+    stall(3);
+    write(&mut store, b"first", Durability::Synced).unwrap();
+    stall(1);
+    write(&mut store, b"second", Durability::Buffered).unwrap();
+    assert_eq!(seen(), [1, 2, 3, 1], "each commit begins anew");
+    assert_eq!(disk.fired(FaultKind::Stall), 6);
+    disk.set_free_bytes(Some(0));
+    let full = write(&mut store, b"full", Durability::Synced).unwrap_err();
+    assert!(matches!(
+        full,
+        StoreError::Engine(EngineError::DiskFull { .. })
+    ));
+    disk.set_free_bytes(None);
+    store.end_patience();
+    stall(1);
+    assert!(write(&mut store, b"third", Durability::Synced).is_err());
+    disk.inject(Fault::NoSpace);
+    assert!(write(&mut store, b"third", Durability::Synced).is_err());
+    assert!(seen().is_empty());
+    drop(store);
+    // It comes to an end.
+    stall(10);
+    let mut store = Store::in_memory_patiently(&disk, &options, patience(3)).unwrap();
+    assert!(has(&store, b"first") && has(&store, b"second") && !has(&store, b"full"));
+    let busy = write(&mut store, b"fourth", Durability::Synced).unwrap_err();
+    assert!(matches!(busy, StoreError::Engine(EngineError::Busy)));
+    assert_eq!(seen(), [1, 2, 3]);
+    disk.forget_faults();
+    write(&mut store, b"fourth", Durability::Synced).unwrap();
 }
 
 #[test]

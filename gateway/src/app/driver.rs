@@ -18,9 +18,10 @@ use super::limits::{
 use super::measure::Measure;
 use super::pauses::{Pauses, after};
 use crate::kernel::{
-    Command, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, Outcome, Proposal, Ticket,
-    oldest_key,
+    Command, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, OVERDUE_AGAIN_ENTRIES, Outcome,
+    OwnRejection, Proposal, Ticket, oldest_key,
 };
+use crate::metrics::{CommandOutcome, OVERDUE};
 
 /// Who asks where the driver itself does. No key of the configuration can have this name.
 const DRIVER_CALLER: &[u8] = b"\0driver";
@@ -60,6 +61,8 @@ struct Due {
     pauses: Pauses,
     /// The driver's own commands that are not committed, with their domains.
     own: BTreeMap<Ticket, u8>,
+    /// Entries of the kernel's own that were rejected, and are not committed.
+    own_rejected: u64,
     /// When the journal is asked again what others appended, though nobody reads.
     follow: Monotonic,
     measure: Measure,
@@ -77,6 +80,7 @@ impl Driver {
             is_disk_full: false,
             pauses: Pauses::default(),
             own: BTreeMap::new(),
+            own_rejected: 0,
             follow: self.began,
             measure: Measure::new(Arc::clone(self.handle.metrics()), self.kernel.head().seq),
         };
@@ -185,7 +189,10 @@ impl Driver {
 
     fn follow(&mut self, due: &mut Due) -> Result<(), KernelError> {
         let known = self.kernel.head().seq;
-        self.kernel.follow()?;
+        let until = after(self.monotonic(), COMMIT_WITHIN);
+        while let Err(error) = self.kernel.follow() {
+            self.pause(error, until, due)?;
+        }
         due.follow = after(self.monotonic(), FOLLOW_EVERY);
         let head = self.kernel.head().seq;
         if head != known {
@@ -217,6 +224,7 @@ impl Driver {
         asked.command.admitted_at = now;
         let before = self.kernel.head().seq;
         let mut applied = self.kernel.apply(&asked.command);
+        let mut rejected = self.tell_own_rejections(due);
         if matches!(applied, Err(KernelError::GroupFull)) {
             self.commit_and_release(waiting, due)?;
             self.look_at_disk(due);
@@ -224,10 +232,11 @@ impl Driver {
                 return self.answer_known(asked, due);
             }
             applied = self.kernel.apply(&asked.command);
+            rejected += self.tell_own_rejections(due);
         }
         match applied {
             Ok(ticket) => {
-                let entries = self.kernel.head().seq.0.saturating_sub(before.0);
+                let entries = self.kernel.head().seq.0.saturating_sub(before.0 + rejected);
                 due.measure.applied(ticket, &asked.command, entries);
                 waiting.insert(ticket, asked);
             }
@@ -275,14 +284,13 @@ impl Driver {
                     self.handle.set_passed_over(false);
                     let took = Duration::from_micros(self.monotonic().since_micros(began));
                     due.measure.committed(self.kernel.head().seq, took);
+                    let rejected = std::mem::take(&mut due.own_rejected);
+                    let outcome = CommandOutcome::Rejected;
+                    let metrics = self.handle.metrics();
+                    metrics.count_command(OVERDUE, outcome, rejected);
                     break;
                 }
-                Err(error) if error.is_fatal() || until <= self.monotonic() => return Err(error),
-                Err(error) => {
-                    due.measure.retried();
-                    tracing::warn!(%error, "a commit wrote nothing and is tried again");
-                    std::thread::sleep(COMMIT_PAUSE);
-                }
+                Err(error) => self.pause(error, until, due)?,
             }
         }
         for output in self.kernel.release() {
@@ -306,6 +314,40 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// Between two tries of a commit that the disk put off. Its journal may have it, if that lies
+    /// elsewhere; nobody is answered before the store has it too.
+    fn pause(
+        &self,
+        error: KernelError,
+        until: Monotonic,
+        due: &mut Due,
+    ) -> Result<(), KernelError> {
+        if error.is_fatal() || until <= self.monotonic() {
+            return Err(error);
+        }
+        due.measure.retried();
+        tracing::warn!(%error, "a commit wrote nothing and is tried again");
+        std::thread::sleep(COMMIT_PAUSE);
+        Ok(())
+    }
+
+    /// What the kernel let happen by itself, and a domain rejected: nobody asked for it, so nobody
+    /// else tells. Returns how many entries those are.
+    fn tell_own_rejections(&mut self, due: &mut Due) -> u64 {
+        let mut rejected = 0;
+        for OwnRejection { domain, seq } in self.kernel.take_own_rejections() {
+            rejected += 1;
+            tracing::error!(
+                entry = seq.0,
+                domain,
+                again_after_entries = OVERDUE_AGAIN_ENTRIES,
+                "what is overdue was rejected; report it, it is tried again"
+            );
+        }
+        due.own_rejected += rejected;
+        rejected
     }
 
     fn read(&self, jobs: Vec<Job>, now: UnixMillis) {
@@ -378,6 +420,7 @@ impl Driver {
         let began = self.monotonic();
         let applied = self.kernel.apply(&command);
         let ended = self.monotonic();
+        let rejected = self.tell_own_rejections(due);
         match applied {
             Err(error) if error.is_fatal() => return Err(error),
             Err(KernelError::GroupFull) => return Ok(false),
@@ -391,7 +434,7 @@ impl Driver {
                 tracing::error!(%error, domain, ?pause, "a command of the driver is refused");
             }
             Ok(ticket) => {
-                let entries = self.kernel.head().seq.0.saturating_sub(before.0);
+                let entries = self.kernel.head().seq.0.saturating_sub(before.0 + rejected);
                 due.measure.applied(ticket, &command, entries);
                 due.own.insert(ticket, domain);
                 let cost = Duration::from_micros(ended.since_micros(began));

@@ -58,6 +58,16 @@ pub const COMMIT_WITHIN: Duration = Duration::from_secs(60);
 /// The pause between two tries of [`COMMIT_WITHIN`].
 pub const COMMIT_PAUSE: Duration = Duration::from_millis(200);
 
+/// How long one commit of whoever fills a folder, or catches up before it serves, waits for a busy
+/// store: 5 minutes. Nobody is waiting for an answer.
+pub const STALL_WITHIN: Duration = Duration::from_secs(300);
+
+/// The first pause between two tries of [`STALL_WITHIN`]; each is twice as long as the one before.
+pub const STALL_PAUSE_MIN: Duration = Duration::from_millis(5);
+
+/// The longest of them.
+pub const STALL_PAUSE_MAX: Duration = COMMIT_PAUSE;
+
 /// How often free space is looked at.
 pub const DISK_LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -79,6 +89,10 @@ pub const BALANCES_AT_ONCE: usize = 1_024;
 
 /// And how long after that the next ones are: 100 milliseconds, so a million accounts take two minutes.
 pub const BALANCES_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often whoever waits for the end of a start, or for a place in the queue to see whether the
+/// driver turns, looks again: 50 milliseconds.
+pub const PULSE_LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Connections at once to the operators' address.
 pub const ADMIN_CONNECTIONS_MAX: usize = 16;

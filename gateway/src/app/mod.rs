@@ -13,8 +13,10 @@ pub mod limits;
 mod measure;
 pub mod moving;
 mod opening;
+pub mod patience;
 mod pauses;
 pub mod postgres;
+mod pulse;
 
 use std::future::Future;
 use std::io;
@@ -375,6 +377,8 @@ fn drive(
     seed: &[u8; 32],
 ) -> Result<(), AppError> {
     let mut kernel = open()?;
+    // From here on somebody waits: the driver says for how long, by its own clock.
+    kernel.end_patience();
     let now = clock();
     clock::begin(&mut kernel, now.wall, options.accept_time).map_err(AppError::Kernel)?;
     tracing::info!(entry = kernel.head().seq.0, "the kernel is ready");

@@ -10,6 +10,7 @@ use khlong_store::journal::{self, Head, Journal, JournalId, LocalJournal};
 use khlong_store::store::{OpenOptions, Store};
 
 use super::AppError;
+use super::patience::BulkPatience;
 use super::postgres::{self, Home, PostgresError, PostgresJournal, PostgresOptions};
 use crate::domains;
 use crate::kernel::{Kernel, KernelError, Logic};
@@ -78,7 +79,10 @@ pub(super) fn open_store(options: &Opening, fresh: Fresh) -> Result<(Store, Head
         accept_loss: options.accept_loss,
         sizes: options.sizes,
     };
-    let store = Store::open(&options.folder, &opening).map_err(AppError::Store)?;
+    // A copy may have much to catch up with. Who serves ends the patience afterwards.
+    let patience = Box::new(BulkPatience::default());
+    let opened = Store::open_patiently(&options.folder, &opening, patience);
+    let store = opened.map_err(AppError::Store)?;
     let head = journal::head(&store).map_err(|error| AppError::Kernel(error.into()))?;
     let copy = head.ok_or_else(no_gateway)?;
     Ok((store, copy))

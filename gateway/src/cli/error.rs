@@ -102,6 +102,18 @@ pub enum CliError {
         #[source]
         source: Box<KernelError>,
     },
+    /// The journal is shorter than what was acknowledged: a part of the log at the end is damaged, or an
+    /// older folder was put back.
+    #[error("{path} is refused: what was acknowledged is missing from entry {entry} of the journal on", path = path.display())]
+    Lost {
+        /// The folder.
+        path: PathBuf,
+        /// The first entry that is not there.
+        entry: u64,
+        /// What the store says, and what to do.
+        #[source]
+        source: StoreError,
+    },
     /// Debits and credits of an asset differ.
     #[error(
         "the books do not balance: asset {ledger} is out by {imbalance}; replay the journal into an empty folder, and report it"
@@ -233,6 +245,7 @@ impl CliError {
             | Self::InUse { .. } => 3,
             Self::Postgres(error) => error.exit_code(),
             Self::Refused { source, .. } | Self::Damaged { source, .. } => source.exit_code(),
+            Self::Lost { source, .. } => source.exit_code(),
             Self::Decode(_)
             | Self::Unbalanced { .. }
             | Self::OtherHistory { .. }

@@ -11,12 +11,13 @@ use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::error::StoreError;
 use khlong_store::folder::{DATABASE_FOLDER, holder};
 use khlong_store::identity::Role;
-use khlong_store::journal::{Head, Journal, JournalId, LocalJournal};
+use khlong_store::journal::{self, Head, Journal, JournalId, LocalJournal};
 use khlong_store::migrate::SCHEMA;
 use khlong_store::peek::Peek;
 use khlong_store::store::{OpenOptions, Store};
 
 use super::CliError;
+use crate::app::patience::BulkPatience;
 use crate::app::postgres::{PostgresJournal, is_copy, mark_copy};
 use crate::domains;
 use crate::kernel::{Kernel, Logic, adopt};
@@ -51,10 +52,23 @@ pub(super) fn look(path: &Path) -> Result<Peek, CliError> {
             supported: SCHEMA,
         }));
     }
-    if let Some(loss) = found.loss() {
-        return Err(of_store(loss));
+    match found.loss() {
+        Some(loss) => Err(lost(path, &peek, loss)),
+        None => Ok(peek),
     }
-    Ok(peek)
+}
+
+/// Which entry is the first that is gone, where what is left tells.
+fn lost(path: &Path, rows: &Peek, loss: StoreError) -> CliError {
+    let is_shorter = matches!(loss, StoreError::BehindSideFile { .. });
+    match journal::head(rows).ok().flatten() {
+        Some(head) if is_shorter => CliError::Lost {
+            path: path.to_owned(),
+            entry: head.seq.next().0,
+            source: loss,
+        },
+        Some(_) | None => CliError::store(path, loss),
+    }
 }
 
 pub(super) fn no_gateway(path: &Path) -> CliError {
@@ -108,7 +122,9 @@ pub(super) fn write_private(path: &Path, text: &str) -> Result<(), CliError> {
 
 /// Makes a gateway's folder at `path`, where nothing is, with an empty journal.
 pub(super) fn make(path: &Path, id: JournalId) -> Result<Kernel, CliError> {
-    open_with(path, store(path)?, Box::new(LocalJournal), id)
+    fill(path, |store| {
+        open_with(path, store, Box::new(LocalJournal), id)
+    })
 }
 
 /// The same with a copy of the journal in a database, which is begun if there is none.
@@ -120,9 +136,44 @@ pub(super) fn make_copy(
     // First: a database that cannot be reached, or refuses, leaves no half of a folder.
     let head = database.begin(id);
     let id = head.map_err(|error| CliError::journal(path, error))?.id;
-    let mut store = store(path)?;
-    mark_copy(&mut store).map_err(|error| CliError::store(path, error))?;
-    open_with(path, store, Box::new(database), id)
+    fill(path, |mut store| {
+        mark_copy(&mut store).map_err(|error| CliError::store(path, error))?;
+        open_with(path, store, Box::new(database), id)
+    })
+}
+
+/// Fills the folder `path`, where nothing is. If that fails, what was put there goes again: half of
+/// a folder would stop the next try. It is filled in its place, which may be a disk that is mounted
+/// there, or all that its owner may write to.
+fn fill(
+    path: &Path,
+    fill: impl FnOnce(Store) -> Result<Kernel, CliError>,
+) -> Result<Kernel, CliError> {
+    let was_there = path.is_dir();
+    let made = store(path).and_then(fill);
+    // Who has it meanwhile makes a folder of his own.
+    if let Err(error) = &made
+        && !matches!(error, CliError::InUse { .. })
+        && matches!(holder(path), Ok(None))
+    {
+        empty(path);
+        if !was_there {
+            let _ = fs::remove_dir(path);
+        }
+    }
+    made
+}
+
+/// Best effort: the next try says what is in the way.
+fn empty(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let _ = if path.is_dir() {
+            fs::remove_dir_all(path)
+        } else {
+            fs::remove_file(path)
+        };
+    }
 }
 
 /// A gateway's folder for the journal `id`, which is copied out of `source`; of a copy of a
@@ -169,7 +220,9 @@ fn store(path: &Path) -> Result<Store, CliError> {
         accept_loss: false,
         sizes: RocksOptions::default(),
     };
-    Store::open(path, &options).map_err(|error| CliError::store(path, error))
+    // Nobody waits for an answer: a long journal is written as fast as the disk takes it.
+    let patience = Box::new(BulkPatience::default());
+    Store::open_patiently(path, &options, patience).map_err(|error| CliError::store(path, error))
 }
 
 /// From the operating system.

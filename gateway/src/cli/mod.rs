@@ -20,6 +20,7 @@ pub mod moving;
 mod output;
 mod replay;
 mod run;
+mod service;
 mod show;
 mod snapshot;
 

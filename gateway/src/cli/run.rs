@@ -10,8 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::CliError;
 use super::output::Output;
+use super::{CliError, service};
 use crate::app::{App, AppError, Options};
 use crate::config::{Config, ConfigError, Environment, Flags, ListenFlags, Log, LogFormat};
 
@@ -133,11 +133,14 @@ async fn serve(output: Output, options: Options) -> Result<(), CliError> {
             listens.map(|(name, address)| (name.to_owned(), Value::from(address.to_string())));
         output.object(Map::from_iter(listens))?;
     }
-    let stop = async {
+    let handle = app.handle();
+    let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            never = service::report(handle) => match never {},
         }
+        service::stopping();
         tracing::info!("stopping: what is under way is answered first");
     };
     app.run(stop).await.map_err(RunError::App)?;

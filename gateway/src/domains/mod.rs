@@ -8,7 +8,7 @@ pub mod promptpay;
 
 use crate::kernel::Domain;
 
-/// Every domain of this release that has tables: what a kernel is opened with.
+/// Every domain of this release that has tables, the lower layers first: what a kernel is opened with.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Domain>> {
     vec![

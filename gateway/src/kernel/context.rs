@@ -120,6 +120,18 @@ pub trait Domain: Send {
     }
 }
 
+/// The domains below the one that acts.
+pub(super) trait Lower {
+    /// Has `asked` decide `body`, if it is of a lower layer than `asking` and has not decided yet.
+    fn ask(
+        &self,
+        context: &mut Context<'_, '_>,
+        asking: u8,
+        asked: u8,
+        body: &[u8],
+    ) -> Result<Vec<u8>, ApplyError>;
+}
+
 /// One command's view of the world.
 ///
 /// What breaks a limit or touches another domain's table rejects the whole command, also if
@@ -138,6 +150,7 @@ pub struct Context<'c, 'e> {
     emitted_bytes: usize,
     events: VecDeque<Event>,
     refused: Option<Rejection>,
+    lower: &'c dyn Lower,
 }
 
 impl<'c, 'e> Context<'c, 'e> {
@@ -146,6 +159,7 @@ impl<'c, 'e> Context<'c, 'e> {
         applied: Applied,
         logic: Logic,
         command: &'c Command,
+        lower: &'c dyn Lower,
     ) -> Self {
         Self {
             batch,
@@ -161,6 +175,7 @@ impl<'c, 'e> Context<'c, 'e> {
             emitted_bytes: 0,
             events: VecDeque::new(),
             refused: None,
+            lower,
         }
     }
 
@@ -248,6 +263,24 @@ impl<'c, 'e> Context<'c, 'e> {
         let source = self.acting;
         self.events.push_back(Event { source, message });
         Ok(())
+    }
+
+    /// Has a domain of a lower layer decide `body` as a part of this command, and returns its answer:
+    /// so a payment posts in the ledger within its own entry. Its rows, side effects and events are its
+    /// own; time, place, limits and batch are the command's. What it emits is told when the command's
+    /// own domain has decided. Each domain decides once in a command.
+    ///
+    /// # Errors
+    /// [`Rejection::Invariant`] if `domain` is none of a lower layer, or has decided already. That, and
+    /// whatever rejects what was asked, rejects the whole command.
+    pub fn ask(&mut self, domain: u8, body: &[u8]) -> Result<Vec<u8>, ApplyError> {
+        let (lower, acting, tables) = (self.lower, self.acting, self.tables);
+        let answer = lower.ask(self, acting, domain, body);
+        (self.acting, self.tables) = (acting, tables);
+        answer.map_err(|error| match error {
+            ApplyError::Rejected(rejection) => self.refuse(rejection),
+            ApplyError::Store(error) => ApplyError::Store(error),
+        })
     }
 
     /// From now on `domain` acts: its tables, its side effects, its events.

@@ -1,6 +1,7 @@
 //! How one command is decided: by its domain, in a part of the batch that is kept or rolled
 //! back as a whole.
 
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use khlong_store::batch::Batch;
@@ -8,7 +9,7 @@ use khlong_store::journal::{self, Entry, Head};
 
 use super::Applied;
 use super::command::{Command, Decided, Logic};
-use super::context::{ApplyError, Context, Domain};
+use super::context::{ApplyError, Context, Domain, Lower};
 use super::error::KernelError;
 use super::housekeeping::{self, KERNEL_DOMAIN};
 use super::outcome::{OUTCOME_BYTES_MAX, Outcome, Rejection};
@@ -62,16 +63,17 @@ fn run(
     command: &Command,
     logic: Logic,
 ) -> Result<Vec<u8>, ApplyError> {
+    let layers = Layers::of(domains);
     let attempt = batch.atomically(|batch| {
-        let mut context = Context::new(batch, applied, logic, command);
+        let mut context = Context::new(batch, applied, logic, command, &layers);
         catch_unwind(AssertUnwindSafe(|| {
-            dispatch(&mut context, domains, command)
+            dispatch(&mut context, &layers, command)
         }))
         .unwrap_or(Err(ApplyError::Rejected(Rejection::Panicked)))
     });
     if attempt.is_err() {
-        for domain in domains {
-            domain.roll_back();
+        for layer in &layers.0 {
+            layer.domain.borrow_mut().roll_back();
         }
     }
     attempt
@@ -79,26 +81,23 @@ fn run(
 
 fn dispatch(
     context: &mut Context<'_, '_>,
-    domains: &mut [Box<dyn Domain>],
+    layers: &Layers<'_>,
     command: &Command,
 ) -> Result<Vec<u8>, ApplyError> {
     let payload = if command.domain == KERNEL_DOMAIN {
-        housekeeping::apply(context, &command.body)?
+        let payload = housekeeping::apply(context, &command.body)?;
+        within_outcome(payload)?
     } else {
-        let domain = domains
-            .iter_mut()
-            .find(|domain| domain.number() == command.domain)
+        let place = layers
+            .place(command.domain)
             .ok_or(ApplyError::Rejected(Rejection::UnknownDomain))?;
-        context.act_as(domain.as_ref());
-        domain.apply(context, &command.body)?
+        layers.decide(context, place, &command.body)?
     };
-    if payload.len() > OUTCOME_BYTES_MAX {
-        return Err(ApplyError::Rejected(Rejection::Invariant));
-    }
     while let Some(event) = context.next_event() {
-        for domain in domains.iter_mut() {
-            if domain.number() != event.source {
-                context.act_as(domain.as_ref());
+        for layer in &layers.0 {
+            if layer.number != event.source {
+                let mut domain = layer.domain.borrow_mut();
+                context.act_as(&***domain);
                 domain.observe(context, &event)?;
             }
         }
@@ -106,5 +105,67 @@ fn dispatch(
     match context.refused() {
         Some(rejection) => Err(ApplyError::Rejected(rejection)),
         None => Ok(payload),
+    }
+}
+
+fn within_outcome(payload: Vec<u8>) -> Result<Vec<u8>, ApplyError> {
+    if payload.len() > OUTCOME_BYTES_MAX {
+        return Err(ApplyError::Rejected(Rejection::Invariant));
+    }
+    Ok(payload)
+}
+
+/// The domains during one command, the lower layers first.
+struct Layers<'d>(Vec<Layer<'d>>);
+
+struct Layer<'d> {
+    number: u8,
+    domain: RefCell<&'d mut Box<dyn Domain>>,
+    /// Once in a command: what a domain writes under the command's place it writes once.
+    has_decided: Cell<bool>,
+}
+
+impl<'d> Layers<'d> {
+    fn of(domains: &'d mut [Box<dyn Domain>]) -> Self {
+        let layers = domains.iter_mut().map(|domain| Layer {
+            number: domain.number(),
+            domain: RefCell::new(domain),
+            has_decided: Cell::new(false),
+        });
+        Self(layers.collect())
+    }
+
+    fn place(&self, number: u8) -> Option<usize> {
+        self.0.iter().position(|layer| layer.number == number)
+    }
+
+    fn decide(
+        &self,
+        context: &mut Context<'_, '_>,
+        place: usize,
+        body: &[u8],
+    ) -> Result<Vec<u8>, ApplyError> {
+        let layer = self.0.get(place);
+        let layer = layer.filter(|layer| !layer.has_decided.replace(true));
+        // One that is being asked already has decided as well.
+        let layer = layer.ok_or(ApplyError::Rejected(Rejection::Invariant))?;
+        let mut domain = layer.domain.borrow_mut();
+        context.act_as(&***domain);
+        within_outcome(domain.apply(context, body)?)
+    }
+}
+
+impl Lower for Layers<'_> {
+    fn ask(
+        &self,
+        context: &mut Context<'_, '_>,
+        asking: u8,
+        asked: u8,
+        body: &[u8],
+    ) -> Result<Vec<u8>, ApplyError> {
+        let below = self.place(asking).unwrap_or(0);
+        let place = self.place(asked).filter(|place| *place < below);
+        let place = place.ok_or(ApplyError::Rejected(Rejection::Invariant))?;
+        self.decide(context, place, body)
     }
 }

@@ -141,6 +141,7 @@ impl KernelError {
             | JournalError::Elsewhere { .. }
             | JournalError::Moved { .. }
             | JournalError::TooLarge { .. }
+            | JournalError::Unreadable { .. }
             | JournalError::Broken { .. }) => Self::Journal(error),
         }
     }
@@ -151,6 +152,8 @@ impl KernelError {
     pub fn is_fatal(&self) -> bool {
         match self {
             Self::Store(StoreError::Engine(error)) => !error.is_retryable(),
+            // The entries are in the journal, and the store takes what follows from them later.
+            Self::Journal(JournalError::NotKept(error)) => !error.is_retryable(),
             Self::Store(_)
             | Self::Journal(_)
             | Self::Broken

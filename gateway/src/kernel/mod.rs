@@ -13,12 +13,14 @@ mod clock;
 mod command;
 mod context;
 mod decide;
+mod durable;
 mod epochs;
 mod error;
 mod housekeeping;
 mod idempotency;
 mod outbox;
 mod outcome;
+mod overdue;
 mod replay;
 mod snapshot;
 mod state_hash;
@@ -43,6 +45,7 @@ pub use outbox::{
     waiting_behind, waiting_count, waiting_outbox,
 };
 pub use outcome::{OUTCOME_BYTES_MAX, Outcome, Rejection};
+pub use overdue::{OVERDUE_AGAIN_ENTRIES, OwnRejection};
 pub use replay::replay;
 pub use snapshot::adopt;
 pub use state_hash::state_hash;
@@ -50,11 +53,12 @@ pub use views::{Applied, check as check_views};
 
 use khlong_crdt::time::UnixMillis;
 use khlong_store::batch::{Batch, Overlay};
-use khlong_store::engine::{CommitReceipt, Durability};
-use khlong_store::journal::{self, Append, Head, Journal, JournalId, LocalJournal};
-use khlong_store::key::Encoder;
+use khlong_store::engine::Durability;
+use khlong_store::journal::{self, Head, Journal, JournalId, LocalJournal};
 use khlong_store::limits::BATCH_BYTES_MAX;
 use khlong_store::store::Store;
+
+use self::overdue::Overdue;
 
 /// What one command may write: the rows of domains, and the kernel's own.
 pub const COMMAND_WRITES_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -119,14 +123,16 @@ pub struct Kernel {
     tickets: u64,
     waiting: Vec<Output>,
     released: Vec<Output>,
-    /// A command of the kernel's own was rejected: none is made until the folder is opened again.
-    stuck: bool,
+    /// What waits in the overlay is in the journal already, and the store did not take it yet.
+    is_unkept: bool,
+    overdue: Overdue,
     broken: bool,
 }
 
 impl Kernel {
     /// Takes over a store whose journal lies in it. The whole journal is read and checked
-    /// first; `fresh` names the journal if the folder has neither one nor views.
+    /// first; `fresh` names the journal if the folder has neither one nor views. Of `domains` the
+    /// lower layers come first: see [`Context::ask`].
     ///
     /// # Errors
     /// [`KernelError::Journal`] names the first damaged entry; [`KernelError::Behind`],
@@ -182,11 +188,18 @@ impl Kernel {
             tickets: 0,
             waiting: Vec::new(),
             released: Vec::new(),
-            stuck: false,
+            is_unkept: false,
+            overdue: Overdue::default(),
             broken: false,
         };
         kernel.catch_up()?;
         Ok(kernel)
+    }
+
+    /// From here on a store that is busy is told at once, however it was opened: whoever drives the
+    /// kernel commits again.
+    pub fn end_patience(&mut self) {
+        self.store.end_patience();
     }
 
     /// Whether other kernels append to its journal too.
@@ -251,52 +264,6 @@ impl Kernel {
         found.inspect_err(|error| self.broken |= error.is_fatal())
     }
 
-    /// Lets happen what is due, in commands of its own, until what is left is little enough
-    /// for the next command to let it happen itself.
-    fn make_room_in_time(&mut self, admitted_at: UnixMillis) -> Result<(), KernelError> {
-        if self.stuck {
-            return Ok(());
-        }
-        let now = self.applied.time.max(admitted_at);
-        for place in 0..self.domains.len() {
-            while let Some(command) = self.overdue(place, now)? {
-                let logic = self.logic;
-                self.apply_under(&command, logic, None)?;
-                // Nobody waits for its answer. One that is rejected would be so again, and
-                // would be journaled before every command.
-                let answer = self
-                    .waiting
-                    .pop()
-                    .and_then(|output| output.decided.outcome());
-                if !matches!(answer, Some(Outcome::Done(_))) {
-                    self.stuck = true;
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn overdue(&mut self, place: usize, now: UnixMillis) -> Result<Option<Command>, KernelError> {
-        let key = Encoder::new().u64(self.head.seq.next().0).finish();
-        self.looked_up(|batch, domains| {
-            let Some(domain) = domains.get(place) else {
-                return Ok(None);
-            };
-            let (true, Some(body)) = (domain.is_overdue(batch, now)?, domain.due()) else {
-                return Ok(None);
-            };
-            Ok(Some(Command {
-                caller: KERNEL_CALLER.to_vec(),
-                scope: b"due".to_vec(),
-                key,
-                admitted_at: now,
-                domain: domain.number(),
-                body,
-            }))
-        })
-    }
-
     /// `recorded` is what the journal says came of it, at a replay.
     fn apply_under(
         &mut self,
@@ -309,7 +276,9 @@ impl Kernel {
         }
         command.check()?;
         let entries = self.head.seq.0.saturating_sub(self.durable.seq.0);
-        if self.waiting.len() >= GROUP_COMMANDS_MAX
+        // What is in the journal is kept first, or it would be appended again.
+        if self.is_unkept
+            || self.waiting.len() >= GROUP_COMMANDS_MAX
             || usize::try_from(entries).is_ok_and(|entries| entries >= GROUP_COMMANDS_MAX)
             || self.overlay.bytes() + COMMAND_WRITES_BYTES_MAX > BATCH_BYTES_MAX
         {
@@ -342,79 +311,6 @@ impl Kernel {
         let ticket = Ticket(self.tickets);
         self.waiting.push(Output { ticket, decided });
         Ok(ticket)
-    }
-
-    /// Makes everything that was applied durable, with one sync.
-    ///
-    /// # Errors
-    /// What the store met, and nothing is released. If [`KernelError::is_fatal`], drop the
-    /// kernel and open the folder again; else nothing was written: commit again.
-    pub fn commit(&mut self) -> Result<Option<CommitReceipt>, KernelError> {
-        if self.broken {
-            return Err(KernelError::Broken);
-        }
-        // Mutant: answers leave before what they stand on is durable.
-        if cfg!(khlong_mutant = "release") {
-            self.released.append(&mut self.waiting);
-        }
-        let receipt = if self.overlay.is_empty() {
-            None
-        } else {
-            let append = Append {
-                expected: self.durable,
-                batch: &self.overlay,
-            };
-            match self.journal.append(&mut self.store, append) {
-                Ok(receipt) => {
-                    self.overlay = Overlay::default();
-                    self.durable = self.head;
-                    Some(receipt)
-                }
-                Err(error) => {
-                    let error = self.what_stopped(error);
-                    self.broken |= error.is_fatal();
-                    return Err(error);
-                }
-            }
-        };
-        self.released.append(&mut self.waiting);
-        Ok(receipt)
-    }
-
-    /// Asks the journal where it stands, and applies what others have appended since: what is
-    /// answered from the views afterwards is not older than this call. Only between a commit and
-    /// the next command, for what was applied and not committed stands on an older state.
-    ///
-    /// # Errors
-    /// Those of [`replay`], and of the journal; the kernel is to be dropped then.
-    pub fn follow(&mut self) -> Result<(), KernelError> {
-        self.broken |= !self.overlay.is_empty() || !self.waiting.is_empty();
-        if self.broken {
-            return Err(KernelError::Broken);
-        }
-        if cfg!(khlong_mutant = "follow") {
-            return Ok(());
-        }
-        let followed = self.catch_up();
-        self.broken |= followed.is_err();
-        followed
-    }
-
-    fn catch_up(&mut self) -> Result<(), KernelError> {
-        let found = self.journal.head(&self.store)?;
-        self.durable = found.ok_or(KernelError::Gone {
-            applied: self.head.seq.0,
-        })?;
-        replay::catch_up(self)
-    }
-
-    /// Keeps views whose entries are in the journal already. What is lost of them is applied
-    /// again, so that no sync is needed.
-    fn commit_views(&mut self) -> Result<(), KernelError> {
-        let overlay = std::mem::take(&mut self.overlay);
-        self.waiting.clear();
-        self.store.commit_overlay(overlay, Durability::Buffered)?;
-        Ok(())
     }
 
     /// What may leave now, in the order in which it was applied.

@@ -21,6 +21,7 @@ impl Kernel {
             | JournalError::NotKept(_)
             | JournalError::Elsewhere { .. }
             | JournalError::TooLarge { .. }
+            | JournalError::Unreadable { .. }
             | JournalError::Broken { .. } => return KernelError::from_journal(error),
         }
         match self.journal.head(&self.store) {

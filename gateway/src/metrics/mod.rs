@@ -119,7 +119,10 @@ impl Metrics {
     #[must_use]
     pub fn new(queue_max: usize, database: Option<Watch>) -> Self {
         let mut registry = Registry::with_prefix("khlong_gateway");
-        let commands = Family::default();
+        let commands: Family<Labels<2>, Counter> = Family::default();
+        // From 0 on, so that the first one is an increase.
+        let rejected = CommandOutcome::Rejected.label();
+        commands.get_or_create_owned(&[("kind", OVERDUE), ("outcome", rejected)]);
         let commit_seconds = Histogram::new(COMMIT_BUCKETS);
         let commit_entries = Histogram::new(ENTRIES_BUCKETS);
         let deliveries: Family<Labels<1>, Counter> = Family::default();

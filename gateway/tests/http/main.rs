@@ -26,12 +26,15 @@ mod many_comparisons;
 mod metrics;
 mod monitoring;
 mod office;
+mod overdue;
 mod paced;
 mod payouts;
 #[path = "../program/mod.rs"]
 mod program;
 mod routes;
 mod server;
+mod service;
+mod stalled;
 mod unreadable;
 #[path = "../support/until.rs"]
 mod until;

@@ -19,11 +19,15 @@
 
 pub mod faults;
 pub mod memory;
+mod patient;
 pub mod rocks;
 mod rocks_tuning;
 
 use std::ops::ControlFlow;
 use std::path::Path;
+
+pub use self::patient::Patience;
+pub(crate) use self::patient::Patient;
 
 use crate::error::EngineError;
 use crate::key::KeyRange;

@@ -13,7 +13,10 @@
 //!   record, also in the middle of the log. That alone would lose acknowledged
 //!   commits without a word; the side file (see [`crate::side_file`]) turns it
 //!   into a refusal to start.
-//! * `no_slowdown`: RocksDB answers instead of waiting when it must throttle.
+//! * `no_slowdown`: RocksDB answers instead of waiting when it must throttle. Who waits then, and for
+//!   how long, is the say of whoever opened the store (see [`super::Patience`]).
+//!   A commit that is tried again takes no part in the throttled writing: it gets through when the
+//!   compactions are done.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

@@ -28,7 +28,7 @@ pub enum JournalError {
     },
     /// The entries are in the journal, and what follows from them could not be kept.
     #[error(
-        "the journal has the entries, but the store could not keep what follows from them ({0}); open the folder again"
+        "the journal has the entries, but the store did not take what follows from them ({0}); it is applied again when the folder is opened"
     )]
     NotKept(#[source] StoreError),
     /// A journal that lies elsewhere cannot be used, or did not tell what became of an append.
@@ -49,6 +49,16 @@ pub enum JournalError {
         found: usize,
         /// The limit.
         max: usize,
+    },
+    /// Bytes of the disk under an entry are damaged, so that neither it nor what lies behind it can
+    /// be read. Those before it are right.
+    #[error("the journal cannot be read from entry {seq} on")]
+    Unreadable {
+        /// The first that cannot be read.
+        seq: u64,
+        /// What the store met there, and what to do.
+        #[source]
+        source: StoreError,
     },
     /// An entry is not the one that was appended.
     #[error("entry {seq} of the journal is damaged: {reason}; restore it from a backup")]
@@ -73,6 +83,7 @@ impl JournalError {
             | Self::NotKept(_)
             | Self::Elsewhere { .. }
             | Self::TooLarge { .. }
+            | Self::Unreadable { .. }
             | Self::Broken { .. } => false,
         }
     }
@@ -81,7 +92,9 @@ impl JournalError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Store(error) | Self::NotKept(error) => error.exit_code(),
+            Self::Store(error) | Self::NotKept(error) | Self::Unreadable { source: error, .. } => {
+                error.exit_code()
+            }
             Self::Elsewhere { exit_code, .. } => *exit_code,
             Self::Exists | Self::Missing => 3,
             Self::Moved { .. } | Self::TooLarge { .. } => 1,

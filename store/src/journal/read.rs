@@ -24,7 +24,7 @@ pub struct Stored {
 /// The entry at `seq`, if the journal goes so far.
 ///
 /// # Errors
-/// [`JournalError::Broken`] if its row is damaged.
+/// [`JournalError::Broken`] if its row is damaged, [`JournalError::Unreadable`] if bytes under it are.
 pub fn get(rows: &dyn Rows, seq: JournalSeq) -> Result<Option<Stored>, JournalError> {
     match rows.get(Table::Journal, &key(seq)) {
         Ok(None) => Ok(None),
@@ -37,8 +37,8 @@ pub fn get(rows: &dyn Rows, seq: JournalSeq) -> Result<Option<Stored>, JournalEr
 /// Entries are whole rows; that they are the ones that were appended is for [`verify`] to say.
 ///
 /// # Errors
-/// [`JournalError::Broken`] names the first entry that is damaged or missing; and what
-/// `visit` returns.
+/// [`JournalError::Broken`] names the first entry that is damaged or missing,
+/// [`JournalError::Unreadable`] the first under which bytes of the disk are; and what `visit` returns.
 pub fn read<E: From<JournalError>>(
     rows: &dyn Rows,
     from: JournalSeq,
@@ -55,7 +55,7 @@ pub fn read<E: From<JournalError>>(
         start: key(due),
         end: None,
     };
-    rows.scan_each(
+    let scanned = rows.scan_each(
         Table::Journal,
         &range,
         Direction::Forward,
@@ -76,8 +76,9 @@ pub fn read<E: From<JournalError>>(
                 Ok(ControlFlow::Break(()))
             }
         },
-    )
-    .map_err(JournalError::from)?;
+    );
+    // All before `due` was shown, and was whole.
+    scanned.map_err(|error| name(due, error))?;
     outcome?;
     if !ended && due <= last {
         return Err(missing(due).into());
@@ -88,7 +89,8 @@ pub fn read<E: From<JournalError>>(
 /// Reads the whole journal and checks each hash and the head.
 ///
 /// # Errors
-/// [`JournalError::Broken`] names the first entry that is not the one that was appended.
+/// [`JournalError::Broken`] names the first entry that is not the one that was appended, and
+/// [`JournalError::Unreadable`] the first that the disk does not give back.
 pub fn verify(rows: &dyn Rows) -> Result<Head, JournalError> {
     let head = head(rows)?.ok_or(JournalError::Missing)?;
     let chain = Chain::of(head.id);
@@ -162,10 +164,17 @@ fn decode(seq: JournalSeq, row: &[u8]) -> Result<Stored, JournalError> {
     stored.ok_or_else(|| broken(seq, "the row does not have the layout of its table"))
 }
 
-/// A damaged row, named by its place in the journal; the disk's own words stay as they are.
+/// A damaged row, or damaged bytes of the disk, named by the place in the journal; what else the disk
+/// says stays as it is.
 fn name(seq: JournalSeq, error: StoreError) -> JournalError {
     if let StoreError::Corrupt { reason, .. } = error {
         return broken(seq, reason);
+    }
+    if error.is_damage() {
+        return JournalError::Unreadable {
+            seq: seq.0,
+            source: error,
+        };
     }
     JournalError::Store(error)
 }

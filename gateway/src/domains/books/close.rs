@@ -166,7 +166,9 @@ fn journal_at(
     let head = journal::head(context.rows())?.ok_or_else(missing)?;
     match journal::get(context.rows(), seq) {
         Ok(Some(stored)) => Ok((head.id, stored.hash)),
-        Err(JournalError::Store(error)) => Err(error.into()),
+        Err(JournalError::Store(error) | JournalError::Unreadable { source: error, .. }) => {
+            Err(error.into())
+        }
         Ok(None) | Err(_) => Err(missing().into()),
     }
 }
