@@ -13,6 +13,7 @@ mod clock;
 mod command;
 mod context;
 mod decide;
+mod due;
 mod epochs;
 mod error;
 mod housekeeping;
@@ -52,7 +53,6 @@ use khlong_crdt::time::UnixMillis;
 use khlong_store::batch::{Batch, Overlay};
 use khlong_store::engine::{CommitReceipt, Durability};
 use khlong_store::journal::{self, Append, Head, Journal, JournalId, LocalJournal};
-use khlong_store::key::Encoder;
 use khlong_store::limits::BATCH_BYTES_MAX;
 use khlong_store::store::Store;
 
@@ -251,52 +251,6 @@ impl Kernel {
         found.inspect_err(|error| self.broken |= error.is_fatal())
     }
 
-    /// Lets happen what is due, in commands of its own, until what is left is little enough
-    /// for the next command to let it happen itself.
-    fn make_room_in_time(&mut self, admitted_at: UnixMillis) -> Result<(), KernelError> {
-        if self.stuck {
-            return Ok(());
-        }
-        let now = self.applied.time.max(admitted_at);
-        for place in 0..self.domains.len() {
-            while let Some(command) = self.overdue(place, now)? {
-                let logic = self.logic;
-                self.apply_under(&command, logic, None)?;
-                // Nobody waits for its answer. One that is rejected would be so again, and
-                // would be journaled before every command.
-                let answer = self
-                    .waiting
-                    .pop()
-                    .and_then(|output| output.decided.outcome());
-                if !matches!(answer, Some(Outcome::Done(_))) {
-                    self.stuck = true;
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn overdue(&mut self, place: usize, now: UnixMillis) -> Result<Option<Command>, KernelError> {
-        let key = Encoder::new().u64(self.head.seq.next().0).finish();
-        self.looked_up(|batch, domains| {
-            let Some(domain) = domains.get(place) else {
-                return Ok(None);
-            };
-            let (true, Some(body)) = (domain.is_overdue(batch, now)?, domain.due()) else {
-                return Ok(None);
-            };
-            Ok(Some(Command {
-                caller: KERNEL_CALLER.to_vec(),
-                scope: b"due".to_vec(),
-                key,
-                admitted_at: now,
-                domain: domain.number(),
-                body,
-            }))
-        })
-    }
-
     /// `recorded` is what the journal says came of it, at a replay.
     fn apply_under(
         &mut self,
@@ -420,52 +374,6 @@ impl Kernel {
     /// What may leave now, in the order in which it was applied.
     pub fn release(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.released)
-    }
-
-    /// The earliest of [`Self::deadlines`].
-    ///
-    /// # Errors
-    /// From the disk; [`KernelError::Broken`].
-    pub fn next_deadline(&self) -> Result<Option<UnixMillis>, KernelError> {
-        let deadlines = self.deadlines()?;
-        Ok(deadlines.into_iter().map(|(_, at)| at).min())
-    }
-
-    /// Which domains want a command of their own, and when; the driver then submits what
-    /// [`Self::due`] gives.
-    ///
-    /// # Errors
-    /// From the disk; [`KernelError::Broken`].
-    pub fn deadlines(&self) -> Result<Vec<(u8, UnixMillis)>, KernelError> {
-        if self.broken {
-            return Err(KernelError::Broken);
-        }
-        let mut deadlines = Vec::new();
-        for domain in &self.domains {
-            if let Some(at) = domain.next_deadline(&self.store)? {
-                deadlines.push((domain.number(), at));
-            }
-        }
-        Ok(deadlines)
-    }
-
-    /// The domains whose deadline is not after `now`, each with the body of the command that it
-    /// wants.
-    ///
-    /// # Errors
-    /// From the disk; [`KernelError::Broken`].
-    pub fn due(&self, now: UnixMillis) -> Result<Vec<(u8, Vec<u8>)>, KernelError> {
-        let deadlines = self.deadlines()?;
-        let is_due = |number| {
-            let mut all = deadlines.iter();
-            all.any(|(domain, at)| *domain == number && *at <= now)
-        };
-        let due = self
-            .domains
-            .iter()
-            .filter(|domain| is_due(domain.number()))
-            .filter_map(|domain| Some((domain.number(), domain.due()?)));
-        Ok(due.collect())
     }
 
     /// How far the views go, uncommitted commands included.
