@@ -23,6 +23,8 @@ pub mod meaning;
 mod model;
 mod network;
 pub mod plan;
+#[cfg(test)]
+mod planted;
 mod remote;
 pub mod run;
 mod trouble;
