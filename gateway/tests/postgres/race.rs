@@ -51,8 +51,9 @@ fn race(cluster: &Cluster, name: &str, meet: &Barrier) -> Raced {
 fn of_two_gateways_one_wins_each_seq() {
     let cluster = Cluster::start();
     cluster.open(&MemoryDisk::new()).unwrap();
+    let meet = Barrier::new(2);
     let [mut left, mut right] = std::thread::scope(|scope| {
-        let (cluster, meet) = (&cluster, &Barrier::new(2));
+        let (cluster, meet) = (&cluster, &meet);
         let racing = ["left", "right"].map(|name| scope.spawn(move || race(cluster, name, meet)));
         racing.map(|it| it.join().unwrap())
     });

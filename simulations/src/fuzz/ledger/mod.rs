@@ -10,6 +10,7 @@
 //! | [`run`], `machines` | torment, heal, require; `finish` looks at what is left |
 //! | [`auditor`], `words` | what must hold |
 //! | `model` | the naive ledger that the auditor compares with |
+//! | `planted` | that what runs and clients tell is told |
 //!
 //! Keys are not evicted here: a client may ask again for ever.
 
@@ -23,8 +24,6 @@ pub mod meaning;
 mod model;
 mod network;
 pub mod plan;
-#[cfg(test)]
-mod planted;
 mod remote;
 pub mod run;
 mod trouble;
@@ -135,3 +134,6 @@ impl Workload for LedgerPlan {
         self.steps.drain(steps.start.min(end)..end);
     }
 }
+
+#[cfg(test)]
+mod planted;
