@@ -39,11 +39,7 @@ fn a_payout_file_is_written_again_and_a_bank_is_understood() {
     // Somebody else's account is another file.
     fs::write(at.join("list.json"), list(8, "3")).unwrap();
     assert_eq!(refused(at, &again).0, 9);
-    for (list, code) in [
-        (list(8, "-"), 2),
-        ("[]".to_owned(), 2),
-        (list(7, "2"), 1),
-    ] {
+    for (list, code) in [(list(8, "-"), 2), ("[]".to_owned(), 2), (list(7, "2"), 1)] {
         fs::write(at.join("list.json"), &list).unwrap();
         assert_eq!(refused(at, &again).0, code, "{list}");
     }

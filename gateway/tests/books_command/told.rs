@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use khlong_gateway::domains::books::{BOOKS_DOMAIN, BooksCommand};
 use khlong_gateway::domains::books::reconciliation::recorded;
+use khlong_gateway::domains::books::{BOOKS_DOMAIN, BooksCommand};
 use khlong_store::identity::Role;
 use khlong_store::peek::Peek;
 use khlong_store::store::{OpenOptions, Store};

@@ -156,7 +156,9 @@ fn an_outcome_that_stands_in_the_journal_already_is_counted_where_it_came_from()
         .encode(),
     });
     drop((asked, target));
-    until("the attempt has failed", || deliveries(&sender, "failed") == 1);
+    until("the attempt has failed", || {
+        deliveries(&sender, "failed") == 1
+    });
     sender.looks_on();
     assert_eq!(deliveries(&sender, "given_up"), 0);
     sender.stop();

@@ -10,9 +10,7 @@ use khlong_gateway::app::{App, AppError, AskError, Handle, Open};
 use khlong_gateway::config::{Config, Environment, Flags};
 use khlong_gateway::domains;
 use khlong_gateway::domains::books::BooksCommand;
-use khlong_gateway::kernel::{
-    Command, Housekeeping, KERNEL_DOMAIN, Kernel, Logic, waiting_outbox,
-};
+use khlong_gateway::kernel::{Command, Housekeeping, KERNEL_DOMAIN, Kernel, Logic, waiting_outbox};
 use khlong_gateway::outbox::schedule::Policy;
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::journal::JournalSeq;

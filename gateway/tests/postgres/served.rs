@@ -16,9 +16,7 @@ use tempfile::TempDir;
 use crate::client::try_call;
 use crate::cluster::Cluster;
 use crate::commands::{configure, init};
-use crate::server::{
-    READER, TRANSFERS, WRITER, balance, get, pay, set_up, try_post, wait_for,
-};
+use crate::server::{READER, TRANSFERS, WRITER, balance, get, pay, set_up, try_post, wait_for};
 use crate::until::found_every;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_khlong-gateway");
@@ -210,9 +208,8 @@ fn a_gateway_that_waits_leaves_what_is_due_to_the_one_that_works() {
     assert_eq!(balance(second.address, 2, "credits_pending"), "0");
     // Assets, accounts, and of each hold its beginning and its end: nothing was done twice. A day may
     // have ended meanwhile, which is in the books.
-    let moved = format!(
-        "SELECT count(*) FROM khlong.journal WHERE get_byte(command, 0) = {LEDGER_DOMAIN}"
-    );
+    let moved =
+        format!("SELECT count(*) FROM khlong.journal WHERE get_byte(command, 0) = {LEDGER_DOMAIN}");
     assert_eq!(cluster.sql(&moved), "8");
     first.kill();
     second.kill();

@@ -56,7 +56,12 @@ fn braced(text: &str) -> Vec<(String, String, bool, String)> {
             let (operator, quoted) = rest[label.len()..].split_once('"').unwrap();
             let (value, more) = quoted.split_once('"').unwrap();
             let is_pattern = operator.contains('~');
-            found.push((metric.to_owned(), label.to_owned(), is_pattern, value.to_owned()));
+            found.push((
+                metric.to_owned(),
+                label.to_owned(),
+                is_pattern,
+                value.to_owned(),
+            ));
             rest = more.trim_start_matches([',', ' ']);
         }
     }
@@ -88,7 +93,11 @@ pub(crate) fn selected(expression: &str) -> BTreeSet<Labelled> {
         .into_iter()
         .filter(|(_, label, ..)| !ADDED.contains(&label.as_str()))
         .flat_map(|(metric, label, is_pattern, value)| {
-            let values = if is_pattern { expanded(&value) } else { vec![value] };
+            let values = if is_pattern {
+                expanded(&value)
+            } else {
+                vec![value]
+            };
             values
                 .into_iter()
                 .map(move |value| (metric.clone(), label.clone(), value))
@@ -136,7 +145,9 @@ pub(crate) fn missing(expression: &str, told: &BTreeSet<Labelled>, prefix: &str)
 /// This file itself.
 #[test]
 fn what_is_asked_for_and_not_told_is_missing() {
-    let told = told("# TYPE x_a counter\nx_a_total{kind=\"b\",of=\"/cz\"} 1\nx_b{le=\"1.0\"} 2.0\nx_c 3\n");
+    let told = told(
+        "# TYPE x_a counter\nx_a_total{kind=\"b\",of=\"/cz\"} 1\nx_b{le=\"1.0\"} 2.0\nx_c 3\n",
+    );
     for well in [
         "x_c > 1 and on (instance) x_a_total{kind=\"b\"}",
         "sum by (instance, of) (rate(x_a_total{kind!=\"b\", of=~\"/(c)z\", job=\"$job\"}[1m]))",

@@ -231,7 +231,9 @@ fn a_journal_elsewhere_that_cannot_be_read() {
     let remote = run.remote.clone().unwrap();
     remote.forge(|store| {
         let mut batch = store.batch();
-        batch.put(Table::Meta, b"journal".to_vec(), vec![1]).unwrap();
+        batch
+            .put(Table::Meta, b"journal".to_vec(), vec![1])
+            .unwrap();
         let writes = batch.into_writes();
         store.commit(writes, Durability::Synced).unwrap();
     });
