@@ -17,7 +17,8 @@ use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
 use khlong_gateway::kernel::{
     BODY_BYTES_MAX, Domain, GROUP_COMMANDS_MAX, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError,
-    Logic, Outcome, Proposal, Rejection, SideEffect, replay, state_hash, waiting_outbox,
+    Logic, Outcome, Proposal, Rejection, SideEffect, known_keys, replay, state_hash,
+    waiting_outbox,
 };
 use khlong_store::engine::faults::Fault;
 use khlong_store::engine::memory::{MemoryDisk, MemoryEngine};
@@ -192,6 +193,11 @@ fn keys_are_forgotten_by_a_command_the_old_ones_only() {
     for (key, at) in [("old", 10), ("new", 20)] {
         decide(&mut kernel, &command(key, at, ODD, FINE.to_vec()));
     }
+    let known = |kernel: &Kernel, from| {
+        let (keys, oldest) = known_keys(kernel.store(), kernel.head().seq, from).unwrap();
+        (keys, oldest.0)
+    };
+    assert_eq!(known(&kernel, JournalSeq(0)), (2, 1));
     let evict = Housekeeping::Evict {
         before: UnixMillis(20),
     };
@@ -203,6 +209,10 @@ fn keys_are_forgotten_by_a_command_the_old_ones_only() {
         .outcome(),
         Some(Outcome::Done(vec![0, 0, 0, 1]))
     );
+    // The new one, and that of the command itself. What is before an earlier answer is not looked at.
+    for (from, found) in [(0, (2, 2)), (2, (2, 2)), (3, (1, 3)), (4, (0, 4))] {
+        assert_eq!(known(&kernel, JournalSeq(from)), found, "{from}");
+    }
     let proposed = |key| {
         kernel
             .propose(&command(key, 40, ODD, FINE.to_vec()))

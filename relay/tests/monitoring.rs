@@ -5,6 +5,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "../../gateway/tests/support/queries.rs"]
+mod queries;
 mod support;
 
 use std::collections::BTreeSet;
@@ -12,6 +14,7 @@ use std::collections::BTreeSet;
 use khlong_sync::transport::quic::dialer::Dialer;
 use khlong_sync::transport::quic::limits::QuicLimits;
 use khlong_sync::wire::frame::AppendOutcome;
+use queries::{missing, names, strings, told};
 use serde_json::Value;
 use support::client::Client;
 use support::open;
@@ -20,36 +23,10 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 const DASHBOARD: &str = include_str!("../packaging/grafana.json");
 const ALERTS: &str = include_str!("../packaging/alerts.yml");
+const PREFIX: &str = "khlong_";
 
 /// What is exposed and on no panel, each with the reason beside it.
 const NOT_SHOWN: [&str; 0] = [];
-
-/// Every name of a metric in a text.
-fn names(text: &str) -> BTreeSet<String> {
-    let parts = text.split("khlong_").skip(1);
-    parts
-        .map(|rest| {
-            let end = rest.find(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
-            format!("khlong_{}", &rest[..end.unwrap_or(rest.len())])
-        })
-        .collect()
-}
-
-/// All strings of a kind in a tree, such as every `expr`.
-fn strings<'v>(value: &'v Value, name: &str, found: &mut Vec<&'v str>) {
-    match value {
-        Value::Array(all) => all.iter().for_each(|one| strings(one, name, found)),
-        Value::Object(members) => {
-            for (key, inner) in members {
-                match inner.as_str().filter(|_| key == name) {
-                    Some(text) => found.push(text),
-                    None => strings(inner, name, found),
-                }
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
 
 fn rules() -> Vec<Yaml> {
     let documents = YamlLoader::load_from_str(ALERTS).unwrap();
@@ -60,8 +37,8 @@ fn rules() -> Vec<Yaml> {
         .collect()
 }
 
-/// The samples of a relay that has stored something and refused something.
-async fn exposed() -> BTreeSet<String> {
+/// What a relay tells that has stored something and refused something.
+async fn scraped() -> String {
     let folder = tempfile::tempdir().unwrap();
     let relay = Relay::start(options(folder.path())).await;
     let dialer = Dialer::bind(QuicLimits::default()).unwrap();
@@ -77,16 +54,15 @@ async fn exposed() -> BTreeSet<String> {
     let answer = relay.get("/metrics").await;
     relay.stop().await;
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    let samples = body.lines().filter(|line| !line.starts_with('#'));
-    samples
-        .flat_map(names)
-        .filter(|name| name.starts_with("khlong_"))
-        .collect()
+    body.to_owned()
 }
 
 #[tokio::test]
 async fn every_metric_that_is_shown_exists_and_every_one_that_exists_is_shown() {
-    let exposed = exposed().await;
+    let scraped = scraped().await;
+    let named = |text: &str| names(text, PREFIX);
+    let samples = scraped.lines().filter(|line| !line.starts_with('#'));
+    let exposed: BTreeSet<_> = samples.flat_map(named).collect();
     assert!(
         exposed.contains("khlong_envelopes_refused_total"),
         "{exposed:?}"
@@ -95,16 +71,14 @@ async fn every_metric_that_is_shown_exists_and_every_one_that_exists_is_shown() 
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
     let mut expressions = Vec::new();
     strings(&dashboard["panels"], "expr", &mut expressions);
-    let shown: BTreeSet<_> = expressions.iter().copied().flat_map(names).collect();
+    let shown: BTreeSet<_> = expressions.iter().copied().flat_map(named).collect();
     let mut queries = Vec::new();
     strings(&dashboard["templating"], "query", &mut queries);
-    let asked: BTreeSet<_> = queries.iter().copied().flat_map(names).collect();
+    let asked: BTreeSet<_> = queries.iter().copied().flat_map(named).collect();
     assert!(!asked.is_empty());
     let rules = rules();
-    let alerted: BTreeSet<_> = rules
-        .iter()
-        .flat_map(|rule| names(rule["expr"].as_str().unwrap()))
-        .collect();
+    let alerts = rules.iter().map(|rule| rule["expr"].as_str().unwrap());
+    let alerted: BTreeSet<_> = alerts.clone().flat_map(named).collect();
     assert!(!alerted.is_empty());
     for (what, spoken_of) in [("panel", &shown), ("query", &asked), ("alert", &alerted)] {
         let missing: Vec<_> = spoken_of.difference(&exposed).collect();
@@ -117,6 +91,12 @@ async fn every_metric_that_is_shown_exists_and_every_one_that_exists_is_shown() 
     assert!(unsaid.is_empty(), "on no panel: {unsaid:?}");
     for name in NOT_SHOWN {
         assert!(exposed.contains(name) && !shown.contains(name), "{name}");
+    }
+    // And every label by which something is selected or grouped, with that value.
+    let told = told(&scraped);
+    for expression in expressions.into_iter().chain(alerts) {
+        let missing = missing(expression, &told, PREFIX);
+        assert!(missing.is_empty(), "{expression}: nobody tells {missing:?}");
     }
 }
 

@@ -6,25 +6,21 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use khlong_crdt::time::{Monotonic, Now, UnixMillis};
+use khlong_crdt::time::{Monotonic, UnixMillis};
 
 use super::answers::{answer, refusal};
 use super::clock::DriverClock;
 use super::handle::{AskError, Asked, Committed, Handle, Input, Job, State};
 use super::limits::{
     BATCH_INPUTS_MAX, COMMIT_PAUSE, COMMIT_WITHIN, DISK_HEADROOM_BYTES, DISK_LOOK_EVERY,
-    EVICT_EVERY, FOLLOW_EVERY, TICK_EVERY,
+    FOLLOW_EVERY, TICK_EVERY,
 };
 use super::measure::Measure;
 use super::pauses::{Pauses, after};
 use crate::kernel::{
-    Command, Housekeeping, KERNEL_DOMAIN, Kernel, KernelError, OVERDUE_AGAIN_ENTRIES, Outcome,
-    OwnRejection, Proposal, Ticket, oldest_key,
+    Kernel, KernelError, OVERDUE_AGAIN_ENTRIES, Outcome, OwnRejection, Proposal, Ticket,
 };
 use crate::metrics::{CommandOutcome, OVERDUE};
-
-/// Who asks where the driver itself does. No key of the configuration can have this name.
-const DRIVER_CALLER: &[u8] = b"\0driver";
 
 /// Whether to go on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,19 +49,19 @@ pub(super) struct Driver {
 }
 
 /// What the loop remembers between two turns. Moments are those of the driver's clock.
-struct Due {
-    evict: Monotonic,
+pub(super) struct Due {
+    pub(super) evict: Monotonic,
     disk_look: Monotonic,
-    is_disk_full: bool,
+    pub(super) is_disk_full: bool,
     /// Of which domain the driver asks nothing yet.
-    pauses: Pauses,
+    pub(super) pauses: Pauses,
     /// The driver's own commands that are not committed, with their domains.
-    own: BTreeMap<Ticket, u8>,
+    pub(super) own: BTreeMap<Ticket, u8>,
     /// Entries of the kernel's own that were rejected, and are not committed.
     own_rejected: u64,
     /// When the journal is asked again what others appended, though nobody reads.
     follow: Monotonic,
-    measure: Measure,
+    pub(super) measure: Measure,
 }
 
 impl Driver {
@@ -74,6 +70,7 @@ impl Driver {
     /// # Errors
     /// What stopped the kernel; whoever waits hears [`AskError::Stopped`].
     pub(super) fn run(mut self) -> Result<(), KernelError> {
+        let (metrics, head) = (Arc::clone(self.handle.metrics()), self.kernel.head().seq);
         let mut due = Due {
             evict: self.began,
             disk_look: self.began,
@@ -82,10 +79,10 @@ impl Driver {
             own: BTreeMap::new(),
             own_rejected: 0,
             follow: self.began,
-            measure: Measure::new(Arc::clone(self.handle.metrics()), self.kernel.head().seq),
+            measure: Measure::new(metrics, head, self.began),
         };
         due.measure
-            .publish(&self.kernel, self.follows, due.is_disk_full);
+            .publish(&self.kernel, self.began, self.follows, due.is_disk_full);
         loop {
             let mut inputs = Vec::new();
             match self.queued.recv_timeout(self.wait(&due)?) {
@@ -109,40 +106,25 @@ impl Driver {
         }
     }
 
-    fn monotonic(&self) -> Monotonic {
+    pub(super) fn monotonic(&self) -> Monotonic {
         (self.clock)().monotonic
     }
 
     /// Until something is due, and not longer than the clock may go unread.
     fn wait(&self, due: &Due) -> Result<Duration, KernelError> {
-        if due.is_disk_full {
-            return Ok(DISK_LOOK_EVERY);
-        }
         let now = (self.clock)();
+        let measure = due.measure.left(now.monotonic);
+        if due.is_disk_full {
+            return Ok(measure.min(DISK_LOOK_EVERY));
+        }
         let wall = self.due_by(now);
-        let mut least = TICK_EVERY;
+        let mut least = measure.min(TICK_EVERY);
         for (domain, at) in self.kernel.deadlines()? {
             let millis = u64::try_from(at.0.saturating_sub(wall.0)).unwrap_or(0);
             let wait = Duration::from_millis(millis).max(due.pauses.left(domain, now.monotonic));
             least = least.min(wait);
         }
         Ok(least)
-    }
-
-    /// Deadlines up to here are this gateway's to meet. One that follows leaves them to the one
-    /// that works: also while that is busy with what has long been due, and when both were started
-    /// a moment ago.
-    fn due_by(&self, now: Now) -> UnixMillis {
-        if !self.follows {
-            return now.wall;
-        }
-        let waits = i64::try_from(self.follower_waits.as_millis()).unwrap_or(i64::MAX);
-        let silent = now.wall.0.saturating_sub(self.kernel.applied().time.0);
-        let waited = Duration::from_micros(now.monotonic.0.saturating_sub(self.began.0));
-        if silent < waits || waited < self.follower_waits {
-            return UnixMillis(i64::MIN);
-        }
-        UnixMillis(now.wall.0.saturating_sub(waits))
     }
 
     /// Reads that were not answered stay in `jobs`.
@@ -183,7 +165,7 @@ impl Driver {
             self.read(std::mem::take(jobs), now.wall);
         }
         due.measure
-            .publish(&self.kernel, self.follows, due.is_disk_full);
+            .publish(&self.kernel, now.monotonic, self.follows, due.is_disk_full);
         Ok(turn)
     }
 
@@ -198,7 +180,7 @@ impl Driver {
         if head != known {
             self.follows = true;
             due.measure.followed(head);
-            self.handle.set_passed_over(true);
+            self.handle.others_appended(self.monotonic());
             tracing::info!(entry = head.0, "another gateway's entries were applied");
         }
         Ok(())
@@ -281,7 +263,7 @@ impl Driver {
                 Ok(None) => break,
                 Ok(Some(_)) => {
                     self.follows = false;
-                    self.handle.set_passed_over(false);
+                    self.handle.appended();
                     let took = Duration::from_micros(self.monotonic().since_micros(began));
                     due.measure.committed(self.kernel.head().seq, took);
                     let rejected = std::mem::take(&mut due.own_rejected);
@@ -335,7 +317,7 @@ impl Driver {
 
     /// What the kernel let happen by itself, and a domain rejected: nobody asked for it, so nobody
     /// else tells. Returns how many entries those are.
-    fn tell_own_rejections(&mut self, due: &mut Due) -> u64 {
+    pub(super) fn tell_own_rejections(&mut self, due: &mut Due) -> u64 {
         let mut rejected = 0;
         for OwnRejection { domain, seq } in self.kernel.take_own_rejections() {
             rejected += 1;
@@ -364,83 +346,5 @@ impl Driver {
                 tracing::error!("a read panicked; this is a bug");
             }
         }
-    }
-
-    /// Reads the clock, gives each domain what is due there, and forgets old keys. At most one
-    /// command of a domain a turn: clients are served between two of them.
-    fn do_what_is_due(&mut self, now: Now, due: &mut Due) -> Result<(), KernelError> {
-        // A clock that is not believed: commands would be refused unseen, or time stand still.
-        // A start compares it with the journal anew, and a person may accept it.
-        self.kernel.tick(now.wall)?;
-        if due.is_disk_full {
-            return Ok(());
-        }
-        let is_paused = |due: &Due, domain| !due.pauses.left(domain, now.monotonic).is_zero();
-        for (domain, body) in self.kernel.due(self.due_by(now))? {
-            if !is_paused(due, domain) && !self.do_own(now, b"due", domain, body, due)? {
-                return Ok(());
-            }
-        }
-        if due.evict <= now.monotonic && !self.follows && !is_paused(due, KERNEL_DOMAIN) {
-            let keep = i64::try_from(self.keep_keys.as_millis()).unwrap_or(i64::MAX);
-            let before = UnixMillis(now.wall.0.saturating_sub(keep));
-            let oldest = oldest_key(self.kernel.store())?;
-            if oldest.is_some_and(|oldest| oldest < before) {
-                // More than one command forgets: the next turn goes on.
-                let body = Housekeeping::Evict { before }.encode();
-                self.do_own(now, b"evict", KERNEL_DOMAIN, body, due)?;
-            } else {
-                due.evict = after(now.monotonic, EVICT_EVERY);
-            }
-        }
-        Ok(())
-    }
-
-    /// Nobody waits for the answer. Returns whether the commit has room for more: holds whose time
-    /// is over come first, and may fill it. Then it is not the command that is wrong, and the next
-    /// turn goes on behind the commit.
-    fn do_own(
-        &mut self,
-        now: Now,
-        scope: &[u8],
-        domain: u8,
-        body: Vec<u8>,
-        due: &mut Due,
-    ) -> Result<bool, KernelError> {
-        let key = self.kernel.head().seq.next().0.to_be_bytes();
-        let command = Command {
-            caller: DRIVER_CALLER.to_vec(),
-            scope: scope.to_vec(),
-            key: key.to_vec(),
-            admitted_at: now.wall,
-            domain,
-            body,
-        };
-        let before = self.kernel.head().seq;
-        let began = self.monotonic();
-        let applied = self.kernel.apply(&command);
-        let ended = self.monotonic();
-        let rejected = self.tell_own_rejections(due);
-        match applied {
-            Err(error) if error.is_fatal() => return Err(error),
-            Err(KernelError::GroupFull) => return Ok(false),
-            Err(error @ KernelError::Store(_)) => {
-                due.pauses.rest(domain, ended, DISK_LOOK_EVERY);
-                tracing::warn!(%error, domain, "what is due could not be done, and is tried again");
-            }
-            Err(error) => {
-                due.measure.refused(&command);
-                let pause = due.pauses.rejected(domain, ended);
-                tracing::error!(%error, domain, ?pause, "a command of the driver is refused");
-            }
-            Ok(ticket) => {
-                let entries = self.kernel.head().seq.0.saturating_sub(before.0 + rejected);
-                due.measure.applied(ticket, &command, entries);
-                due.own.insert(ticket, domain);
-                let cost = Duration::from_micros(ended.since_micros(began));
-                due.pauses.rest(domain, ended, cost);
-            }
-        }
-        Ok(true)
     }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
-use khlong_crdt::time::UnixMillis;
+use khlong_crdt::time::{Monotonic, UnixMillis};
 use khlong_store::journal::Head;
 use khlong_store::store::Store;
 use tokio::sync::oneshot;
 
-use super::limits::FOLLOWER_WAITS;
+use super::clock::DriverClock;
+use super::passed_over::PassedOver;
 use super::postgres::Watch;
 use crate::kernel::{Command, Decided};
 use crate::metrics::Metrics;
@@ -138,18 +138,19 @@ pub struct Handle {
     under_way: Arc<UnderWay>,
     state: Arc<AtomicU8>,
     is_disk_full: Arc<AtomicBool>,
-    /// When another gateway was last seen to append, and not this one since.
-    passed_over: Arc<Mutex<Option<Instant>>>,
+    passed_over: Arc<Mutex<PassedOver>>,
+    clock: DriverClock,
     database: Option<Watch>,
     metrics: Arc<Metrics>,
 }
 
 impl Handle {
-    /// `database`: how it goes with the journal's.
+    /// `database`: how it goes with the journal's; `clock`: the driver's.
     pub(super) fn new(
         queue: SyncSender<Input>,
         metrics: Arc<Metrics>,
         database: Option<Watch>,
+        clock: DriverClock,
     ) -> Self {
         Self {
             queue,
@@ -157,6 +158,7 @@ impl Handle {
             state: Arc::default(),
             is_disk_full: Arc::default(),
             passed_over: Arc::default(),
+            clock,
             database,
             metrics,
         }
@@ -186,20 +188,25 @@ impl Handle {
     }
 
     fn is_passed_over(&self) -> bool {
-        let since = *self
-            .passed_over
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        since.is_some_and(|since| since.elapsed() < FOLLOWER_WAITS)
+        let now = (self.clock)().monotonic;
+        self.with_passed_over(|seen| seen.is_passed_over(now))
     }
 
-    /// Another gateway appended, or this one did.
-    pub(super) fn set_passed_over(&self, is_passed_over: bool) {
-        let since = is_passed_over.then(Instant::now);
-        *self
+    /// Entries of another gateway were applied.
+    pub(super) fn others_appended(&self, now: Monotonic) {
+        self.with_passed_over(|seen| seen.others_appended(now));
+    }
+
+    /// This one appended.
+    pub(super) fn appended(&self) {
+        self.with_passed_over(PassedOver::appended);
+    }
+
+    fn with_passed_over<T>(&self, act: impl FnOnce(&mut PassedOver) -> T) -> T {
+        act(&mut self
             .passed_over
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = since;
+            .unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether the driver takes requests.

@@ -75,7 +75,8 @@ pub const DISK_LOOK_EVERY: Duration = Duration::from_secs(2);
 /// is written between two looks fits into it.
 pub const DISK_HEADROOM_BYTES: u64 = 64 * 1024 * 1024;
 
-/// How often the tables are looked at for `/metrics`: 2 seconds.
+/// How often the tables are looked at for `/metrics`, at most: 2 seconds. An idle gateway has a turn
+/// each second, when its outbox is looked at.
 pub const TABLES_EVERY: Duration = Duration::from_secs(2);
 
 /// Notices in the outbox that are counted for `/metrics`.
@@ -87,7 +88,8 @@ pub const BALANCES_EVERY: Duration = Duration::from_secs(300);
 /// Accounts that are added up at once, since the driver does nothing else meanwhile: a few milliseconds.
 pub const BALANCES_AT_ONCE: usize = 1_024;
 
-/// And how long after that the next ones are: 100 milliseconds, so a million accounts take two minutes.
+/// And how long after that the next ones are, also where nobody asks for anything: 100 milliseconds,
+/// so a million accounts take two minutes.
 pub const BALANCES_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often whoever waits for the end of a start, or for a place in the queue to see whether the

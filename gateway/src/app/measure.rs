@@ -1,19 +1,22 @@
-//! What the driver tells of its work: counted when it is durable, and read from the tables now and then.
+//! What the driver tells of its work: counted when it is durable, and read from the tables now and
+//! then. The time is an argument.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use khlong_crdt::time::Monotonic;
 use khlong_store::error::StoreError;
 use khlong_store::journal::JournalSeq;
 
 use super::limits::{
     BALANCES_AT_ONCE, BALANCES_EVERY, BALANCES_PAUSE, OUTBOX_COUNTED_MAX, TABLES_EVERY,
 };
+use super::pauses::after;
 use crate::domains::books;
 use crate::domains::ledger::{Count, Totals};
 use crate::kernel::{Command, Decided, Kernel, Outcome, Ticket, known_keys, waiting_count};
-use crate::metrics::{CommandOutcome, Metrics, Numbers, OVERDUE, kind};
+use crate::metrics::{CommandOutcome, Metrics, Numbers, OVERDUE, Sums, kind};
 
 /// Of one driver.
 pub(super) struct Measure {
@@ -25,15 +28,18 @@ pub(super) struct Measure {
     /// Commands that the kernel decided by itself, likewise.
     overdue: u64,
     numbers: Numbers,
-    tables: Instant,
-    balances: Instant,
-    /// Balances that are being added up.
-    count: Option<Count>,
+    /// When the tables are looked at next.
+    tables: Monotonic,
+    /// No idempotency key of an entry before this one is known: what was forgotten is passed over once.
+    oldest_key: JournalSeq,
+    /// When balances are added up next, or some more of them.
+    balances: Monotonic,
+    /// Balances that are being added up, and since when, in seconds since 1970.
+    count: Option<(Count, i64)>,
 }
 
 impl Measure {
-    pub(super) fn new(metrics: Arc<Metrics>, head: JournalSeq) -> Self {
-        let now = Instant::now();
+    pub(super) fn new(metrics: Arc<Metrics>, head: JournalSeq, now: Monotonic) -> Self {
         Self {
             metrics,
             committed: head,
@@ -41,6 +47,7 @@ impl Measure {
             overdue: 0,
             numbers: Numbers::default(),
             tables: now,
+            oldest_key: JournalSeq(0),
             balances: now,
             count: None,
         }
@@ -101,17 +108,27 @@ impl Measure {
         self.metrics.count_command(kind, outcome, 1);
     }
 
+    /// How long until balances are added up, or some more of them: that goes on although nobody asks
+    /// for anything.
+    pub(super) fn left(&self, now: Monotonic) -> Duration {
+        Duration::from_micros(self.balances.since_micros(now))
+    }
+
     /// After a commit. What cannot be read stays as it was: whoever needs it says so.
-    pub(super) fn publish(&mut self, kernel: &Kernel, follows: bool, disk_full: bool) {
-        let numbers = &mut self.numbers;
-        numbers.journal_head = kernel.head().seq.0;
-        numbers.applied_index = kernel.applied().seq.0;
-        (numbers.follows, numbers.disk_full) = (follows, disk_full);
-        let now = Instant::now();
+    pub(super) fn publish(
+        &mut self,
+        kernel: &Kernel,
+        now: Monotonic,
+        follows: bool,
+        disk_full: bool,
+    ) {
+        self.numbers.journal_head = kernel.head().seq.0;
+        self.numbers.applied_index = kernel.applied().seq.0;
+        (self.numbers.follows, self.numbers.disk_full) = (follows, disk_full);
         if self.tables <= now {
-            self.tables = now + TABLES_EVERY;
-            numbers.engine = kernel.store().stats();
-            if let Err(error) = read_tables(kernel, numbers) {
+            self.tables = after(now, TABLES_EVERY);
+            self.numbers.engine = kernel.store().stats();
+            if let Err(error) = self.read_tables(kernel) {
                 tracing::debug!(%error, "the tables cannot be measured");
             }
         }
@@ -121,33 +138,41 @@ impl Measure {
         self.metrics.publish(self.numbers);
     }
 
+    fn read_tables(&mut self, kernel: &Kernel) -> Result<(), StoreError> {
+        let (rows, numbers) = (kernel.store(), &mut self.numbers);
+        let (keys, oldest) = known_keys(rows, kernel.head().seq, self.oldest_key)?;
+        (numbers.idempotency_keys, self.oldest_key) = (keys, oldest);
+        numbers.outbox_waiting = waiting_count(rows, OUTBOX_COUNTED_MAX)?;
+        let last = books::last_close(rows)?;
+        numbers.last_close_day = last.map_or(0, |close| close.day.end().0.div_euclid(1_000));
+        numbers.tables_read = Some(seconds(kernel));
+        Ok(())
+    }
+
     /// Some of the accounts, as they were when that was begun.
-    fn add_up(&mut self, kernel: &Kernel, now: Instant) {
-        let begin = || Count::after(kernel.head().seq);
-        let mut count = self.count.take().unwrap_or_else(begin);
-        self.balances = now + BALANCES_EVERY;
+    fn add_up(&mut self, kernel: &Kernel, now: Monotonic) {
+        let begin = || (Count::after(kernel.head().seq), seconds(kernel));
+        let (mut count, began) = self.count.take().unwrap_or_else(begin);
+        self.balances = after(now, BALANCES_EVERY);
         match count.step(kernel.store(), BALANCES_AT_ONCE) {
             Ok(false) => {
-                self.balances = now + BALANCES_PAUSE;
-                self.count = Some(count);
+                self.balances = after(now, BALANCES_PAUSE);
+                self.count = Some((count, began));
             }
             Ok(true) => {
                 let apart = count.totals().values().map(Totals::imbalance);
-                self.numbers.imbalance = apart.fold(0, u128::saturating_add);
-                let read = kernel.clock().map_or(0, |now| now.0.div_euclid(1_000));
-                self.numbers.balances_read = read;
+                self.numbers.sums = Some(Sums {
+                    imbalance: apart.fold(0, u128::saturating_add),
+                    as_of: began,
+                });
             }
-            // The imbalance stays what it was, so nothing else tells.
+            // The imbalance stays what it was, or unknown; its age tells.
             Err(error) => tracing::warn!(%error, "balances cannot be added up"),
         }
     }
 }
 
-fn read_tables(kernel: &Kernel, numbers: &mut Numbers) -> Result<(), StoreError> {
-    let rows = kernel.store();
-    numbers.idempotency_keys = known_keys(rows, kernel.head().seq)?;
-    numbers.outbox_waiting = waiting_count(rows, OUTBOX_COUNTED_MAX)?;
-    let last = books::last_close(rows)?;
-    numbers.last_close_day = last.map_or(0, |close| close.day.end().0.div_euclid(1_000));
-    Ok(())
+/// The driver's clock, since 1970.
+fn seconds(kernel: &Kernel) -> i64 {
+    kernel.clock().map_or(0, |now| now.0.div_euclid(1_000))
 }

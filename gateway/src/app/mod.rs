@@ -13,6 +13,8 @@ pub mod limits;
 mod measure;
 pub mod moving;
 mod opening;
+mod own;
+mod passed_over;
 pub mod patience;
 mod pauses;
 pub mod postgres;
@@ -218,7 +220,7 @@ impl App {
         let (queue, queued) = sync_channel(options.queue);
         let database = options.journal.as_ref().map(|it| it.watch().clone());
         let metrics = Arc::new(Metrics::new(options.queue, database.clone()));
-        let handle = Handle::new(queue, metrics, database.clone());
+        let handle = Handle::new(queue, metrics, database.clone(), clock.clone());
         let (end, ended) = oneshot::channel();
         let thread = {
             let (options, handle, clock) = (options.clone(), handle.clone(), clock.clone());

@@ -41,17 +41,11 @@ pub const CONNECTIONS_DEFAULT: usize = 256;
 /// Requests of one key in a minute. Default 6,000.
 pub const REQUESTS_PER_MINUTE_DEFAULT: u32 = 6_000;
 
-/// Lines of one page: 100 unless asked for, at most 1,000.
+/// Lines of one page: 100 unless asked for, at most 1,000. A line has at most 1,072 bytes of JSON, so a page
+/// about 1 MiB, and a command of any size is told in as many pages as that takes.
 pub const LINES_DEFAULT: usize = 100;
 /// See [`LINES_DEFAULT`].
 pub const LINES_MAX: usize = 1_000;
-
-/// What one line takes in JSON with every field at its longest: the transfer, and cursor, time and
-/// four balances.
-const LINE_JSON_BYTES: usize = TRANSFER_JSON_BYTES + 432;
-
-/// The bytes of a page of lines: a command of any size is told in as many pages as that takes. About 1 MiB.
-pub const LINES_BYTES_MAX: usize = LINES_MAX * LINE_JSON_BYTES;
 
 /// Comparisons with a bank's file at once. Each holds at most a body, its lines and as many entries of the
 /// ledger: some 40 MB.

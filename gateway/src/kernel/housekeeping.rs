@@ -200,24 +200,38 @@ fn evict(context: &mut Context<'_, '_>, before: UnixMillis) -> Result<Vec<u8>, A
 /// # Errors
 /// From the disk, or a damaged row.
 pub fn oldest_key(rows: &dyn Rows) -> Result<Option<UnixMillis>, StoreError> {
-    Ok(oldest(rows)?.map(|(_, admitted_at)| admitted_at))
+    Ok(oldest(rows, JournalSeq(0))?.map(|(_, admitted_at)| admitted_at))
 }
 
-/// How many idempotency keys stand for a command, where `head` is the last entry. Each entry leaves
-/// one, and the oldest are forgotten first, so nothing is counted.
+/// How many idempotency keys stand for a command, where `head` is the last entry, and the entry of
+/// the oldest (the next one if there is none). Each entry leaves one, and the oldest are forgotten
+/// first, so nothing is counted. `from`: what an earlier call gave as the oldest, or 0; what is
+/// before it is not looked at, since a place of a row that was deleted takes as long as a row.
 ///
 /// # Errors
 /// From the disk, or a damaged row.
-pub fn known_keys(rows: &dyn Rows, head: JournalSeq) -> Result<u64, StoreError> {
-    Ok(oldest(rows)?.map_or(0, |(seq, _)| (head.0 + 1).saturating_sub(seq.0)))
+pub fn known_keys(
+    rows: &dyn Rows,
+    head: JournalSeq,
+    from: JournalSeq,
+) -> Result<(u64, JournalSeq), StoreError> {
+    let oldest = oldest(rows, from)?.map_or(head.next(), |(seq, _)| seq);
+    Ok((head.next().0.saturating_sub(oldest.0), oldest))
 }
 
-/// The command of the oldest key, and when it was admitted.
-fn oldest(rows: &dyn Rows) -> Result<Option<(JournalSeq, UnixMillis)>, StoreError> {
+/// The command of the oldest key from entry `from` on, and when it was admitted.
+fn oldest(
+    rows: &dyn Rows,
+    from: JournalSeq,
+) -> Result<Option<(JournalSeq, UnixMillis)>, StoreError> {
+    let range = KeyRange {
+        start: Encoder::new().u64(from.0).finish(),
+        end: None,
+    };
     let mut oldest = None;
     rows.scan(
         Table::IdempotencyAge,
-        &KeyRange::all(),
+        &range,
         Direction::Forward,
         &mut |key, row| {
             let mut fields = Decoder::new(row);

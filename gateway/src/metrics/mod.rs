@@ -17,7 +17,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use self::published::Numbers;
+pub use self::published::{Numbers, Sums};
 use self::published::{Published, Shown};
 use crate::app::postgres::Watch;
 use crate::domains::books::{BOOKS_DOMAIN, BooksCommand};
@@ -65,14 +65,15 @@ impl CommandOutcome {
     }
 }
 
-/// What a target of the outbox made of a notice, at one attempt.
+/// What came of a notice at one target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// It has it.
+    /// An attempt: it has it.
     Sent,
-    /// It has not, and is tried again.
+    /// An attempt: it has not.
     Failed,
-    /// It was tried for days, and is not tried again.
+    /// The end: it was tried for days, and is not tried again; or this release cannot read the
+    /// notice. Counted once that outcome, and no other one, stands in the journal.
     GivenUp,
 }
 
@@ -151,7 +152,7 @@ impl Metrics {
         );
         registry.register(
             "outbox_deliveries",
-            "Attempts to deliver a notice to one target, by what came of them",
+            "Attempts to deliver a notice to one target that it took (sent) or not (failed), and targets that were given up",
             deliveries.clone(),
         );
         registry.register(

@@ -30,12 +30,21 @@ pub struct Numbers {
     pub outbox_waiting: u64,
     /// The end of the last day that was closed, in seconds since 1970; 0: none was.
     pub last_close_day: i64,
-    /// By how much debits and credits of all assets differ.
-    pub imbalance: u128,
-    /// When that was added up, in seconds since 1970; 0: not yet.
-    pub balances_read: i64,
+    /// When those three were looked up, in seconds since 1970; `None`: not yet.
+    pub tables_read: Option<i64>,
+    /// What all balances come to; `None` until they were added up once.
+    pub sums: Option<Sums>,
     /// The disk.
     pub engine: EngineStats,
+}
+
+/// What all balances came to at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Sums {
+    /// By how much debits and credits of all assets differ.
+    pub imbalance: u128,
+    /// The moment, in seconds since 1970.
+    pub as_of: i64,
 }
 
 #[derive(Debug)]
@@ -75,6 +84,8 @@ pub(super) struct Shown(pub(super) Arc<Published>);
 impl Collector for Shown {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         for (name, help, value) in gauges(&self.0) {
+            // One that is not known yet would be read as 0.
+            let Some(value) = value else { continue };
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             ConstGauge::new(value).encode(metric)?;
         }
@@ -86,13 +97,15 @@ impl Collector for Shown {
     }
 }
 
-fn gauges(published: &Published) -> [(&'static str, &'static str, i64); 15] {
+fn gauges(published: &Published) -> [(&'static str, &'static str, Option<i64>); 16] {
     let numbers = *published
         .numbers
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    let large = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let large = |value: u64| Some(i64::try_from(value).unwrap_or(i64::MAX));
+    let flag = |is_so: bool| Some(i64::from(is_so));
     let is_away = published.database.as_ref().is_some_and(Watch::is_away);
+    let imbalance = |sums: Sums| i64::try_from(sums.imbalance).unwrap_or(i64::MAX);
     [
         (
             "ready",
@@ -102,17 +115,17 @@ fn gauges(published: &Published) -> [(&'static str, &'static str, i64); 15] {
         (
             "follows",
             "1 while the last entry of a shared journal may be another gateway's",
-            numbers.follows.into(),
+            flag(numbers.follows),
         ),
         (
             "disk_full",
             "1 while writes are refused for want of space",
-            numbers.disk_full.into(),
+            flag(numbers.disk_full),
         ),
         (
             "postgres_away",
             "1 while the journal's database does not answer",
-            is_away.into(),
+            flag(is_away),
         ),
         (
             "queue_inputs",
@@ -136,28 +149,33 @@ fn gauges(published: &Published) -> [(&'static str, &'static str, i64); 15] {
         ),
         (
             "idempotency_keys",
-            "Idempotency keys that stand for a command",
+            "Idempotency keys that stand for a command, at tables_read_seconds",
             large(numbers.idempotency_keys),
         ),
         (
             "outbox_waiting",
-            "Notices that wait to be delivered; 1,000: so many or more",
+            "Notices that wait to be delivered, at tables_read_seconds; 1,000: so many or more",
             large(numbers.outbox_waiting),
         ),
         (
             "last_close_day_seconds",
-            "End of the last day that was closed, since 1970; 0: none was",
-            numbers.last_close_day,
+            "End of the last day that was closed, since 1970, at tables_read_seconds; 0: none was",
+            Some(numbers.last_close_day),
+        ),
+        (
+            "tables_read_seconds",
+            "When keys, notices and the last close were looked up, since 1970; absent: not yet",
+            numbers.tables_read,
         ),
         (
             "imbalance",
-            "By how many smallest units debits and credits differ, over all assets: 0, or something is wrong",
-            i64::try_from(numbers.imbalance).unwrap_or(i64::MAX),
+            "By how many smallest units debits and credits differ, over all assets, at balances_read_seconds: 0, or something is wrong; absent until all were added up once",
+            numbers.sums.map(imbalance),
         ),
         (
             "balances_read_seconds",
-            "When the imbalance was added up, since 1970",
-            numbers.balances_read,
+            "The moment whose balances were added up last, since 1970; absent: none yet",
+            numbers.sums.map(|sums| sums.as_of),
         ),
         (
             "store_disk_bytes",

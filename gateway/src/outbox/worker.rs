@@ -227,13 +227,6 @@ impl Worker {
     }
 
     async fn report(&mut self, key: Key, delivered: u16, failed: u16) -> Result<(), AskError> {
-        if failed > 0 {
-            tracing::error!(
-                entry = key.0.0,
-                failed,
-                "a notice was given up; targets do not have it"
-            );
-        }
         let body = Housekeeping::Report {
             seq: key.0,
             n: key.1,
@@ -243,10 +236,22 @@ impl Worker {
         let mut name = key.0.0.to_be_bytes().to_vec();
         name.extend_from_slice(&key.1.to_be_bytes());
         match self.handle.write(command(b"outcome", name, body)).await {
-            // A key that stands for another outcome: this one came before a restart.
-            Ok(_) | Err(AskError::KeyReused { .. }) => {
+            Ok(_) => {
+                if failed > 0 {
+                    tracing::error!(
+                        entry = key.0.0,
+                        failed,
+                        "a notice was given up; targets do not have it"
+                    );
+                }
                 let metrics = self.handle.metrics();
                 metrics.count_deliveries(Delivery::GivenUp, failed.into());
+                self.schedule.reported(key);
+                Ok(())
+            }
+            // Another outcome stands in the journal: another gateway gave it, or this one before a
+            // restart. Whoever gave it has counted it.
+            Err(AskError::KeyReused { .. }) => {
                 self.schedule.reported(key);
                 Ok(())
             }

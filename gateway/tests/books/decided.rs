@@ -11,7 +11,7 @@ use khlong_gateway::kernel::Logic;
 use crate::fixture::{pay, post, void};
 use crate::office::{Office, start_again};
 use crate::pain002::{of_payments, original, parse, report};
-use crate::payout::{CLEARING, batch, debtor, noted, recorded, recorded_under};
+use crate::shops::{CLEARING, batch, debtor, noted, recorded, recorded_under};
 
 /// The hold in question: of 123,456 satang.
 const HOLD: u128 = 1;

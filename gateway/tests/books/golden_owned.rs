@@ -15,7 +15,7 @@ use crate::fixture::{post, void};
 use crate::golden_file::{appended, hex};
 use crate::office::{Office, kernel, start_under};
 use crate::pain002::{of_payments, original, parse, report};
-use crate::payout::{noted, recorded_under};
+use crate::shops::{noted, recorded_under};
 
 const GOLDEN: &str = include_str!("../../testdata/journal-4.txt");
 const HEAD: &str = "7773b2d1c695f925bb2336f269862243c80589055ad7ba55b5344d6c3ac51df8";

@@ -25,4 +25,5 @@ mod payout;
 mod property;
 mod reconciliation;
 mod settlement;
+mod shops;
 mod statement;

@@ -9,7 +9,7 @@ use khlong_gateway::kernel::Logic;
 use crate::fixture::{hold, pay, post, void, with};
 use crate::office::start_again;
 use crate::pain002::{of_payments, original, parse, report};
-use crate::payout::{CLEARING, answered, noted, recorded, recorded_under};
+use crate::shops::{CLEARING, answered, noted, recorded, recorded_under};
 
 #[test]
 fn nobody_else_posts_or_voids_what_the_bank_may_pay() {

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use crate::fixture::{hold, pay, post, void};
 use crate::office::{Office, start_again};
-use crate::payout::{CLEARING, batch, creditor, debtor, export, noted};
+use crate::shops::{CLEARING, batch, creditor, debtor, export, noted};
 
 /// Holds of the test; each is of [`amount_of`] satang.
 const HOLDS: u128 = 12;

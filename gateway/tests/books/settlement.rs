@@ -11,7 +11,7 @@ use khlong_gateway::kernel::Logic;
 use crate::fixture::{hold, pay, post, void, with};
 use crate::office::{Office, start_again};
 use crate::pain002::{of_payments, original, parse, reason, report};
-use crate::payout::{
+use crate::shops::{
     CLEARING, answered, batch, creditor, debtor, export, noted, recorded, recorded_under,
 };
 

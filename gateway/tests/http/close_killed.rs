@@ -71,17 +71,12 @@ fn run(arguments: &[&str], paths: &[&Path]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-#[test]
-fn a_close_that_is_killed_goes_on_and_comes_to_the_same_hashes() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = options(folder.path(), "").folder;
-    let first = Day(today().0 - DAYS);
-    make(&options(folder.path(), ""), first);
-    let undisturbed = folder.path().join("undisturbed");
-    copy(&data, &undisturbed);
+/// The gateway is killed each time that more of the first day is added up, until all is closed. Returns the closes,
+/// and how often that was.
+fn kill_on_the_way(folder: &Path, first: Day) -> (Vec<Value>, u32) {
     let (mut added_up, mut kills) = (0, 0);
-    let closes = loop {
-        let (mut child, address) = spawn(folder.path());
+    loop {
+        let (mut child, address) = spawn(folder);
         let page = loop {
             let page = get(address, "/v1/books/closes").json();
             let due = &page["due"];
@@ -96,12 +91,32 @@ fn a_close_that_is_killed_goes_on_and_comes_to_the_same_hashes() {
         child.kill().unwrap();
         child.wait().unwrap();
         if page["due"].is_null() {
-            break page["closes"].as_array().unwrap().clone();
+            return (page["closes"].as_array().unwrap().clone(), kills);
         }
         assert_eq!(page["due"]["from"], first.to_string());
         added_up = page["due"]["records"].as_u64().unwrap();
         kills += 1;
-    };
+    }
+}
+
+#[test]
+fn a_close_that_is_killed_goes_on_and_comes_to_the_same_hashes() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = options(folder.path(), "").folder;
+    let first = Day(today().0 - DAYS);
+    make(&options(folder.path(), ""), first);
+    let undisturbed = folder.path().join("undisturbed");
+    copy(&data, &undisturbed);
+    let (mut closes, mut kills) = kill_on_the_way(folder.path(), first);
+    // A machine that has other things to do may let the whole close go by between two looks.
+    for _ in 0..20 {
+        if kills > 0 {
+            break;
+        }
+        fs::remove_dir_all(&data).unwrap();
+        copy(&undisturbed, &data);
+        (closes, kills) = kill_on_the_way(folder.path(), first);
+    }
     assert!(kills > 0, "it was killed in the middle of the close");
     assert!(closes.len() >= DAYS as usize, "{closes:?}");
     assert_eq!(closes[0]["records"], RECORDS);

@@ -120,10 +120,11 @@ fn more_connections_than_allowed_wait_and_are_served() {
     server.stop().unwrap();
 }
 
-/// A server with one place, which a silent client loses soon.
+/// A server with one place, which a silent client loses soon; not so soon that one that the machine
+/// holds up between connecting and asking loses it too.
 fn impatient(folder: &std::path::Path) -> Server {
     Server::of(Options {
-        silence_max: Duration::from_millis(200),
+        silence_max: Duration::from_secs(1),
         ..options(folder, "[limits]\nconnections = 1\nqueue = 2")
     })
 }

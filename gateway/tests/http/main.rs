@@ -31,6 +31,8 @@ mod paced;
 mod payouts;
 #[path = "../program/mod.rs"]
 mod program;
+#[path = "../support/queries.rs"]
+mod queries;
 mod routes;
 mod server;
 mod service;

@@ -1,24 +1,28 @@
 //! `/metrics` and the health checks at the operators' address.
 
-use std::time::Duration;
-
+use khlong_gateway::app::Options;
+use khlong_gateway::app::limits::{
+    BALANCES_AT_ONCE, BALANCES_PAUSE, EVICT_EVERY, FOLLOWER_WAITS, TABLES_EVERY,
+};
 use khlong_gateway::domains;
+use khlong_gateway::domains::ledger::LEDGER_DOMAIN;
 use khlong_gateway::kernel::{Kernel, Logic};
 use khlong_store::engine::Direction;
 use khlong_store::engine::memory::MemoryDisk;
-use khlong_store::identity::Role;
 use khlong_store::key::KeyRange;
 use khlong_store::rows::Rows as _;
-use khlong_store::store::{OpenOptions, Store};
+use khlong_store::store::Store;
 use khlong_store::table::Table;
 use serde_json::json;
 
 use crate::client::{Reply, try_call};
-use crate::days::{TODAY, Time, closes, start, start_on};
+use crate::days::{TODAY, Time, closes, kernel, start, start_on};
+use crate::due::pass;
 use crate::fixture::elsewhere::Elsewhere;
-use crate::fixture::{JOURNAL, store};
-use crate::server::{Server, options, pay, set_up};
-use crate::until::found_every;
+use crate::fixture::{JOURNAL, command, decide, opening, store};
+use crate::paced::millis;
+use crate::server::{self, Server, often, pay, set_up};
+use crate::until::found;
 
 fn ask(server: &Server, path: &str) -> Reply {
     try_call(server.admin, "GET", path, &[], b"").unwrap()
@@ -35,8 +39,7 @@ pub(crate) fn metrics(server: &Server) -> String {
 
 /// Until it is said: answers leave before the driver publishes.
 fn until(server: &Server, lines: &[&str]) -> String {
-    let said = format!("the metrics say {lines:?}");
-    found_every(Duration::from_millis(50), &said, || {
+    found(&format!("the metrics say {lines:?}"), || {
         // A turn of the driver, which publishes.
         server.get("/v1/journal/head");
         let text = metrics(server);
@@ -62,6 +65,8 @@ fn what_happened_is_counted_and_nobody_is_named() {
     server.get("/v1/ledger/accounts/2");
     time.pass(2_000);
     closes(&server, 1);
+    // Tables are looked at now and then, by the driver's clock.
+    let now = (time.pass(millis(TABLES_EVERY)) + millis(TABLES_EVERY)) / 1_000;
     let head = server.get("/v1/journal/head").json();
     let head = head["entry"].as_u64().unwrap();
     // Assets, accounts, a transfer and a close.
@@ -86,7 +91,9 @@ fn what_happened_is_counted_and_nobody_is_named() {
         entries("commit_seconds_count"),
         format!("khlong_gateway_last_close_day_seconds {end}"),
         "khlong_gateway_outbox_waiting 1".to_owned(),
+        format!("khlong_gateway_tables_read_seconds {now}"),
         "khlong_gateway_imbalance 0".to_owned(),
+        format!("khlong_gateway_balances_read_seconds {}", end - 1),
         "khlong_gateway_ready 1".to_owned(),
         "khlong_gateway_follows 0".to_owned(),
         "khlong_gateway_queue_inputs 0".to_owned(),
@@ -136,10 +143,82 @@ fn labels_are_of_a_fixed_set_whatever_is_asked() {
     server.stop().unwrap();
 }
 
+/// Whether there is a sample of that name.
+fn has(text: &str, name: &str) -> bool {
+    let name = format!("khlong_gateway_{name} ");
+    text.lines().any(|line| line.starts_with(&name))
+}
+
+/// A 0 that nobody has added up would say that all is well.
+#[test]
+fn balances_are_added_up_although_nobody_asks_and_no_imbalance_is_told_before() {
+    let (disk, begin) = (MemoryDisk::new(), TODAY.start().0);
+    let mut before = kernel(&disk, domains::all());
+    // They are read in three steps, the last of which finds nothing more.
+    let accounts = 2 * BALANCES_AT_ONCE as u128;
+    for (key, ledger) in ["assets", "accounts"].iter().zip(opening(accounts)) {
+        let asked = command(key, begin, LEDGER_DOMAIN, ledger.encode());
+        decide(&mut before, &asked);
+    }
+    drop(before);
+    let time = Time::at(begin);
+    let server = start(&disk, &time);
+    let first = found("the tables are looked at", || {
+        Some(metrics(&server)).filter(|text| has(text, "tables_read_seconds"))
+    });
+    for unknown in ["imbalance", "balances_read_seconds"] {
+        assert!(!has(&first, unknown), "{first}");
+    }
+    // Nothing is asked of the driver from here on.
+    let last = found("all balances are added up", || {
+        time.pass(millis(BALANCES_PAUSE));
+        Some(metrics(&server)).filter(|text| has(text, "imbalance"))
+    });
+    for line in [
+        "khlong_gateway_imbalance 0\n".to_owned(),
+        // As of the entry at which it was begun.
+        format!("khlong_gateway_balances_read_seconds {}\n", begin / 1_000),
+    ] {
+        assert!(last.contains(&line), "{line} in {last}");
+    }
+    server.stop().unwrap();
+}
+
+#[test]
+fn keys_that_were_forgotten_are_not_counted() {
+    const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
+    let (disk, time) = (MemoryDisk::new(), Time::at(TODAY.start().0));
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        keep_keys: 2 * EVICT_EVERY,
+        ..often(folder.path())
+    };
+    let open = Box::new(move || Ok(kernel(&disk, domains::all())));
+    let server = Server::with_clock(options, open, time.clock());
+    server.wait();
+    set_up(server.address, 2);
+    let keys = |head: u64, keys: u64| {
+        pass(&server, &time, TABLES_EVERY);
+        let lines = [
+            format!("khlong_gateway_journal_head {head}"),
+            format!("khlong_gateway_idempotency_keys {keys}"),
+        ];
+        until(&server, &lines.each_ref().map(String::as_str));
+    };
+    keys(2, 2);
+    // Both are forgotten, by an entry that has a key of its own.
+    pass(&server, &time, 131 * MINUTE);
+    keys(3, 1);
+    let paid = server.send("one", json!([pay(1, 1, 2, 5)]));
+    assert_eq!(paid.results(), ["ok"]);
+    keys(4, 2);
+    server.stop().unwrap();
+}
+
 #[test]
 fn an_imbalance_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let options = options(folder.path(), "");
+    let options = often(folder.path());
     let server = Server::of(options.clone());
     server.set_up(2);
     assert_eq!(
@@ -150,13 +229,7 @@ fn an_imbalance_is_told() {
     server.stop().unwrap();
 
     // Money from nowhere: one balance raised, in a row with the right checksum.
-    let opening = OpenOptions {
-        role: Role::Gateway,
-        fresh_log_id: khlong_crdt::id::LogId::from_bytes([7; 16]),
-        accept_loss: false,
-        sizes: options.sizes,
-    };
-    let mut store = Store::open(&options.folder, &opening).unwrap();
+    let mut store = Store::open(&options.folder, &server::opening(&options)).unwrap();
     let mut last = None;
     let all = KeyRange::all();
     store
@@ -228,6 +301,11 @@ fn one_that_is_passed_over_says_that_another_one_works() {
     assert_eq!(ask(&second, "/readyz").status, 200);
     assert_eq!(first.balance(2, "credits_posted"), "5");
     assert_eq!(ask(&first, "/readyz").status, 503);
+    // By the driver's clock, as it is not known whether the other one lives.
+    time.pass(millis(FOLLOWER_WAITS) - 1);
+    assert_eq!(ask(&first, "/readyz").status, 503);
+    time.pass(1);
+    assert_eq!(ask(&first, "/readyz").status, 200);
     first.stop().unwrap();
     second.stop().unwrap();
 }

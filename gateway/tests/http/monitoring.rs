@@ -1,45 +1,21 @@
 //! Dashboard and alerts speak of metrics that exist, and leave none out unsaid.
 
 use std::collections::BTreeSet;
+use std::sync::mpsc;
 
+use khlong_gateway::domains;
 use khlong_store::engine::memory::MemoryDisk;
 use serde_json::Value;
 use yaml_rust2::{Yaml, YamlLoader};
 
-use crate::days::{TODAY, Time, start};
+use crate::days::{TODAY, Time, kernel};
 use crate::metrics::metrics;
-use crate::server::set_up;
+use crate::queries::{missing, names, selected, strings, told};
+use crate::server::{Server, get, set_up};
 
 const DASHBOARD: &str = include_str!("../../packaging/grafana.json");
 const ALERTS: &str = include_str!("../../packaging/alerts.yml");
 const PREFIX: &str = "khlong_gateway_";
-
-/// Every name of a metric in a text.
-fn names(text: &str) -> BTreeSet<String> {
-    let parts = text.split(PREFIX).skip(1);
-    parts
-        .map(|rest| {
-            let end = rest.find(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
-            format!("{PREFIX}{}", &rest[..end.unwrap_or(rest.len())])
-        })
-        .collect()
-}
-
-/// All strings of a kind in a tree, such as every `expr`.
-fn strings<'v>(value: &'v Value, name: &str, found: &mut Vec<&'v str>) {
-    match value {
-        Value::Array(all) => all.iter().for_each(|one| strings(one, name, found)),
-        Value::Object(members) => {
-            for (key, inner) in members {
-                match inner.as_str().filter(|_| key == name) {
-                    Some(text) => found.push(text),
-                    None => strings(inner, name, found),
-                }
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
 
 fn rules() -> Vec<Yaml> {
     let documents = YamlLoader::load_from_str(ALERTS).unwrap();
@@ -50,20 +26,33 @@ fn rules() -> Vec<Yaml> {
         .collect()
 }
 
-/// The samples of a gateway that has decided something.
-fn exposed() -> BTreeSet<String> {
-    let server = start(&MemoryDisk::new(), &Time::at(TODAY.start().0));
+/// What a gateway tells that was asked before it was ready, and has decided something.
+fn scraped() -> String {
+    let (go, may_go) = mpsc::sync_channel::<()>(1);
+    let folder = tempfile::tempdir().unwrap();
+    let open = Box::new(move || {
+        may_go.recv().unwrap();
+        Ok(kernel(&MemoryDisk::new(), domains::all()))
+    });
+    let server = Server::on(folder.path(), open, Time::at(TODAY.start().0).clock());
+    assert_eq!(get(server.address, "/startupz").status, 503);
+    go.send(()).unwrap();
+    server.wait();
     set_up(server.address, 2);
+    server.get("/livez");
+    // A turn of the driver publishes behind its answers: the second one is told by the first.
+    server.get("/v1/journal/head");
     server.get("/v1/journal/head");
     let text = metrics(&server);
     server.stop().unwrap();
-    let samples = text.lines().filter(|line| !line.starts_with('#'));
-    samples.flat_map(names).collect()
+    text
 }
 
 #[test]
 fn every_metric_that_is_shown_exists_and_every_one_that_exists_is_shown() {
-    let exposed = exposed();
+    let scraped = scraped();
+    let samples = scraped.lines().filter(|line| !line.starts_with('#'));
+    let exposed: BTreeSet<_> = samples.flat_map(|line| names(line, PREFIX)).collect();
     assert!(
         exposed.contains("khlong_gateway_commands_total"),
         "{exposed:?}"
@@ -71,16 +60,15 @@ fn every_metric_that_is_shown_exists_and_every_one_that_exists_is_shown() {
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
     let mut expressions = Vec::new();
     strings(&dashboard["panels"], "expr", &mut expressions);
-    let shown: BTreeSet<_> = expressions.iter().copied().flat_map(names).collect();
+    let named = |text: &str| names(text, PREFIX);
+    let shown: BTreeSet<_> = expressions.iter().copied().flat_map(named).collect();
     let mut queries = Vec::new();
     strings(&dashboard["templating"], "query", &mut queries);
-    let asked: BTreeSet<_> = queries.iter().copied().flat_map(names).collect();
+    let asked: BTreeSet<_> = queries.iter().copied().flat_map(named).collect();
     assert!(!asked.is_empty());
     let rules = rules();
-    let alerted: BTreeSet<_> = rules
-        .iter()
-        .flat_map(|rule| names(rule["expr"].as_str().unwrap()))
-        .collect();
+    let alerts = rules.iter().map(|rule| rule["expr"].as_str().unwrap());
+    let alerted: BTreeSet<_> = alerts.clone().flat_map(named).collect();
     assert!(!alerted.is_empty());
     for (what, spoken_of) in [("panel", &shown), ("query", &asked), ("alert", &alerted)] {
         let missing: Vec<_> = spoken_of.difference(&exposed).collect();
@@ -88,6 +76,15 @@ fn every_metric_that_is_shown_exists_and_every_one_that_exists_is_shown() {
     }
     let unsaid: Vec<_> = exposed.difference(&shown).collect();
     assert!(unsaid.is_empty(), "on no panel: {unsaid:?}");
+    // And every label by which something is selected or grouped, with that value.
+    let told = told(&scraped);
+    let mut selects = 0;
+    for expression in expressions.into_iter().chain(alerts) {
+        selects += selected(expression).len();
+        let missing = missing(expression, &told, PREFIX);
+        assert!(missing.is_empty(), "{expression}: nobody tells {missing:?}");
+    }
+    assert!(selects >= 5, "{selects}");
 }
 
 #[test]

@@ -61,24 +61,23 @@ secret = "{ADMIN}"
     )
 }
 
+/// What these tests watch is what requests make the driver do, so its outbox is not looked at: a look
+/// takes a place in the queue, whenever it comes.
 pub(crate) fn options(folder: &Path, more: &str) -> Options {
-    Config::parse(
+    let config = Config::parse(
         &config(more),
         folder,
         Environment::default(),
         &Flags::default(),
-    )
-    .unwrap()
-    .options()
-    .unwrap()
-}
-
-/// Of a server that is asked as often as a test likes. What such tests watch is what requests make
-/// the driver do, so its outbox is not looked at.
-pub(crate) fn often(folder: &Path) -> Options {
-    let mut options = options(folder, "[limits]\nrequests_per_minute = 1000000");
+    );
+    let mut options = config.unwrap().options().unwrap();
     options.outbox.policy.look_every = Duration::from_secs(3_600);
     options
+}
+
+/// Of a server that is asked as often as a test likes.
+pub(crate) fn often(folder: &Path) -> Options {
+    options(folder, "[limits]\nrequests_per_minute = 1000000")
 }
 
 /// How a test opens the store of such a gateway.

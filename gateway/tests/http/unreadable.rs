@@ -4,18 +4,18 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use khlong_gateway::app::Options;
 use khlong_gateway::http::limits::HEAD_BYTES_MAX;
 
 use crate::client::try_call;
-use crate::server::{READER, Server, pay};
+use crate::server::{READER, Server, options, pay};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// All that is answered until the other side ends the connection.
 fn exchange(address: SocketAddr, said: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    // Less than a client that keeps still is given: it is not silence that ends it.
-    stream
-        .set_read_timeout(Some(Duration::from_secs(5)))
-        .unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(said).unwrap();
     let mut heard = Vec::new();
     stream.read_to_end(&mut heard).unwrap();
@@ -40,8 +40,12 @@ fn endless() -> Vec<u8> {
 #[test]
 fn what_is_no_request_is_answered_without_a_word_and_ends_the_connection() {
     let folder = tempfile::tempdir().unwrap();
-    // One place: whoever is answered after it knows that it was given back.
-    let server = Server::with(folder.path(), "[limits]\nconnections = 1");
+    let server = Server::of(Options {
+        // Longer than anybody here waits: it is not silence that ends a connection.
+        silence_max: 2 * PATIENCE,
+        // One place: whoever is answered after it knows that it was given back.
+        ..options(folder.path(), "[limits]\nconnections = 1")
+    });
     server.set_up(2);
     let before = server.get("/v1/journal/head").body;
     let many = "a: b\r\n".repeat(101);

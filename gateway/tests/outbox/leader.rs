@@ -93,11 +93,11 @@ fn a_gateway_that_does_not_lead_sends_nothing() {
         ..quick()
     };
     let text = targets(&[receiver.url()]);
-    let first = Sender::on(open(&journal, 1), now, &text, patient);
+    let first = Sender::at(open(&journal, 1), now, &text, patient);
     first.append("first");
     receiver.wait_for(1);
     // The second one has the notice, appends too, sees who leads, and looks again and again.
-    let second = Sender::on(open(&journal, 2), now, &text, patient);
+    let second = Sender::at(open(&journal, 2), now, &text, patient);
     second.append("second");
     let before = head(&journal);
     second.looks_on();
@@ -107,7 +107,7 @@ fn a_gateway_that_does_not_lead_sends_nothing() {
     first.stop();
     assert_eq!(head(&journal), before, "nor does it claim");
     // When the first one's claim is over, another one sends.
-    let third = Sender::on(open(&journal, 3), now + 200_000, &text, patient);
+    let third = Sender::at(open(&journal, 3), now + 200_000, &text, patient);
     receiver.wait_for(2);
     third.stop();
     assert_eq!(receiver.got()[0], receiver.got()[1]);
@@ -122,7 +122,7 @@ fn a_gateway_that_follows_claims_only_where_nobody_has_appended_for_long() {
     let text = targets(&[receiver.url()]);
     let before = head(&journal);
     // Nobody holds the outbox, and the last entry is two minutes old.
-    let idle = Sender::on(open(&journal, 1), now + 120_000, &text, quick());
+    let idle = Sender::at(open(&journal, 1), now + 120_000, &text, quick());
     until("the notice is there", || idle.waiting() == 1);
     idle.looks_on();
     assert_eq!((head(&journal), receiver.got().len()), (before, 0));
@@ -132,12 +132,12 @@ fn a_gateway_that_follows_claims_only_where_nobody_has_appended_for_long() {
     idle.stop();
     // The one that served has died. Its claim is over, and then the journal is quiet for long.
     let before = head(&journal);
-    let later = Sender::on(open(&journal, 2), now + 245_000, &text, quick());
+    let later = Sender::at(open(&journal, 2), now + 245_000, &text, quick());
     until("the notice is there", || later.waiting() == 1);
     later.looks_on();
     assert_eq!((head(&journal), receiver.got().len()), (before, 2));
     later.stop();
-    let last = Sender::on(open(&journal, 3), now + 400_000, &text, quick());
+    let last = Sender::at(open(&journal, 3), now + 400_000, &text, quick());
     last.settle();
     last.stop();
     assert_eq!(receiver.known().len(), 1);

@@ -10,7 +10,7 @@ use khlong_gateway::app::{App, AppError, AskError, Handle, Open};
 use khlong_gateway::config::{Config, Environment, Flags};
 use khlong_gateway::domains;
 use khlong_gateway::domains::books::BooksCommand;
-use khlong_gateway::kernel::{Housekeeping, KERNEL_DOMAIN, Kernel, Logic, waiting_outbox};
+use khlong_gateway::kernel::{Command, Housekeeping, KERNEL_DOMAIN, Kernel, Logic, waiting_outbox};
 use khlong_gateway::outbox::schedule::Policy;
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::journal::JournalSeq;
@@ -38,7 +38,7 @@ pub(crate) fn quick() -> Policy {
         backoff_first: Duration::from_millis(4),
         backoff_max: Duration::from_millis(20),
         // Ample: a slow machine must not make a second request of one that was answered.
-        send_within: Duration::from_secs(20),
+        send_within: Duration::from_secs(50),
         look_every: Duration::from_millis(5),
         ..Policy::default()
     }
@@ -77,6 +77,16 @@ impl Sender {
     }
 
     pub(crate) fn on(open: Open, now: i64, targets: &str, policy: Policy) -> Self {
+        Self::with(open, now, targets, policy, true)
+    }
+
+    /// The time of day stands still, while pauses pass: what depends on the age of an entry or a claim
+    /// depends on no machine.
+    pub(crate) fn at(open: Open, now: i64, targets: &str, policy: Policy) -> Self {
+        Self::with(open, now, targets, policy, false)
+    }
+
+    fn with(open: Open, now: i64, targets: &str, policy: Policy, day_passes: bool) -> Self {
         let text = format!(
             "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nreserve_mib = 1\n{targets}"
         );
@@ -94,9 +104,10 @@ impl Sender {
         let clock = Arc::new(move || {
             counted.fetch_add(1, Ordering::Relaxed);
             let passed = began.elapsed();
+            let of_day = if day_passes { passed } else { Duration::ZERO };
             Now {
                 monotonic: Monotonic(u64::try_from(passed.as_micros()).unwrap()),
-                wall: UnixMillis(now + i64::try_from(passed.as_millis()).unwrap()),
+                wall: UnixMillis(now + i64::try_from(of_day.as_millis()).unwrap()),
             }
         });
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -129,6 +140,15 @@ impl Sender {
         self.runtime.block_on(read).unwrap_or(usize::MAX)
     }
 
+    /// The oldest notice that waits.
+    pub(crate) fn first_waiting(&self) -> (JournalSeq, u32) {
+        let read = self
+            .handle
+            .read(|committed| waiting_outbox(committed.store, 1).unwrap());
+        let found = self.runtime.block_on(read).unwrap().remove(0);
+        (found.seq, found.n)
+    }
+
     /// Until its worker has looked into the outbox some dozens of times: at each look the clock is
     /// read at least once, and at most four times.
     pub(crate) fn looks_on(&self) {
@@ -144,7 +164,11 @@ impl Sender {
             seq: JournalSeq(1),
             n: 0,
         };
-        let command = command(key, 0, KERNEL_DOMAIN, nothing.encode());
+        self.write(command(key, 0, KERNEL_DOMAIN, nothing.encode()));
+    }
+
+    /// Has a command decided.
+    pub(crate) fn write(&self, command: Command) {
         let write = || self.runtime.block_on(self.handle.write(command.clone()));
         found("it starts", || match write() {
             Err(AskError::Starting) => None,

@@ -17,8 +17,9 @@ use crate::fixture::{JOURNAL, domains, store};
 use crate::until::found_every;
 
 pub(crate) const PASSWORD: &str = "not-a-word-of-any-message";
-/// Of a query and of a server that is away.
-const WITHIN: Duration = Duration::from_secs(20);
+/// Of a query and of a server that is away, where it is not to be given up: generous, since the
+/// machine may be busy building.
+pub(crate) const WITHIN: Duration = Duration::from_secs(60);
 /// Each look at a server that starts is a process of its own.
 const BETWEEN: Duration = Duration::from_millis(20);
 
@@ -139,6 +140,13 @@ impl Cluster {
         let asked = "SELECT pid FROM pg_stat_activity WHERE application_name = 'khlong-gateway'";
         let pids = self.try_sql(asked).unwrap_or_default();
         pids.lines().map(|pid| pid.parse().unwrap()).collect()
+    }
+
+    /// The same, once there are so many: the last ones may still be ending.
+    pub(crate) fn sessions<const N: usize>(&self) -> [u32; N] {
+        found_every(BETWEEN, &format!("there are {N} sessions"), || {
+            self.backends().try_into().ok()
+        })
     }
 
     /// Kill −9 of the server.

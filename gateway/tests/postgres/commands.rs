@@ -17,7 +17,7 @@ use crate::server::config;
 pub(crate) fn configure(cluster: &Cluster, folder: &Path) {
     fs::write(folder.join("pg.password"), format!("{PASSWORD}\n")).unwrap();
     let more = format!(
-        "[log]\nlevel = \"error\"\n[journal]\npostgres = \"{}\"\npassword_file = \"pg.password\"\nretry_seconds = 20\n",
+        "[log]\nlevel = \"error\"\n[journal]\npostgres = \"{}\"\npassword_file = \"pg.password\"\nretry_seconds = 60\n",
         cluster.text()
     );
     fs::write(folder.join("gateway.toml"), config(&more)).unwrap();
@@ -236,7 +236,7 @@ fn the_password_is_in_no_message() {
             &format!("password = \"{wrong}\"\npassword_file"),
         ),
         (
-            "retry_seconds = 20",
+            "retry_seconds = 60",
             &format!("retry_seconds = \"{wrong}\""),
         ),
         ("password_file = ", &format!("password = {wrong} # ")),

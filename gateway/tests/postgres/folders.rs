@@ -5,16 +5,13 @@ use khlong_gateway::kernel::{Kernel, KernelError, Logic, state_hash};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::journal::{JournalId, JournalSeq};
 
-use crate::cluster::{Cluster, PASSWORD, open};
+use crate::cluster::{Cluster, WITHIN, open, options};
 use crate::fixture::{decide, domains, store};
 use crate::journal::sweep;
 
 fn journal_of(cluster: &Cluster, database: &str) -> PostgresJournal {
     let text = cluster.text_of(database);
-    let within = std::time::Duration::from_secs(20);
-    let options =
-        khlong_gateway::app::postgres::PostgresOptions::parse(&text, Some(PASSWORD), None, within);
-    PostgresJournal::new(options.unwrap()).unwrap()
+    PostgresJournal::new(options(&text, WITHIN)).unwrap()
 }
 
 /// A folder of its own with `count` commands in `database`.

@@ -4,13 +4,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use khlong_gateway::app::postgres::PostgresJournal;
 use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand, totals, transfer};
 use khlong_gateway::kernel::{Kernel, Outcome, state_hash};
 use khlong_store::engine::memory::MemoryDisk;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
-use crate::cluster::{Cluster, open, signal};
+use crate::cluster::{Cluster, WITHIN, open, options, signal};
 use crate::fixture::{command, decide, opening, pay};
 use crate::until::until;
 
@@ -32,7 +33,15 @@ fn one(number: u64) -> khlong_gateway::kernel::Command {
     command(&format!("transfer {number}"), 2, LEDGER_DOMAIN, body)
 }
 
-/// Nobody waits for transfers that do not come any more.
+/// How far two threads are.
+#[derive(Default)]
+struct Pace {
+    acked: AtomicU64,
+    /// So many may be begun: no kill comes when all is over, however slow the one that kills is.
+    may: AtomicU64,
+}
+
+/// Nobody waits for what does not come any more.
 struct Ends<'a>(&'a AtomicU64);
 
 impl Drop for Ends<'_> {
@@ -41,24 +50,31 @@ impl Drop for Ends<'_> {
     }
 }
 
-/// Kills a backend or the whole server each time so many are acknowledged, a little later.
-fn kill(cluster: &mut Cluster, acked: &AtomicU64, seed: u64) {
+/// Kills a session or the whole server each time so many are acknowledged, a little later.
+fn kill(cluster: &mut Cluster, pace: &Pace, seed: u64) {
+    const EACH: u64 = TRANSFERS / KILLS;
+    let _ends = Ends(&pace.may);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     for n in 0..KILLS {
-        let at = n * TRANSFERS / KILLS + u64::from(random.next_u32()) % (TRANSFERS / KILLS / 2);
+        // One more, over a session that is there then.
+        let acked = pace.acked.load(Ordering::SeqCst);
+        pace.may.store(acked + 1, Ordering::SeqCst);
+        until("one more transfer is acknowledged", || {
+            pace.acked.load(Ordering::SeqCst) > acked
+        });
+        let [session] = cluster.sessions();
+        pace.may.store((n + 1) * EACH, Ordering::SeqCst);
+        let at = n * EACH + u64::from(random.next_u32()) % (EACH / 2);
         until(&format!("{at} transfers are acknowledged"), || {
-            acked.load(Ordering::SeqCst) >= at
+            pace.acked.load(Ordering::SeqCst) >= at
         });
         (0..random.next_u32() % 100_000).for_each(|_| std::hint::spin_loop());
         if random.next_u32() % 3 == 0 {
             cluster.kill();
             cluster.start_again();
         } else {
-            cluster
-                .backends()
-                .into_iter()
-                .for_each(|pid| signal("-KILL", pid));
             // All sessions end with it, and the server recovers.
+            signal("-KILL", session);
             cluster.wait();
         }
     }
@@ -70,14 +86,15 @@ fn acknowledged_transfers_survive_the_kill_of_the_server() {
     let disk = MemoryDisk::new();
     let mut kernel = cluster.open(&disk).unwrap();
     set_up(&mut kernel);
-    let acked = AtomicU64::new(0);
+    let pace = Pace::default();
     let mut seqs = Vec::new();
     std::thread::scope(|scope| {
-        let killer = scope.spawn(|| kill(&mut cluster, &acked, 20_261_127));
-        let ends = Ends(&acked);
+        let killer = scope.spawn(|| kill(&mut cluster, &pace, 20_261_127));
+        let ends = Ends(&pace.acked);
         let mut random = ChaCha8Rng::seed_from_u64(7);
         let mut next = 1;
         while next <= TRANSFERS {
+            until("it may go on", || pace.may.load(Ordering::SeqCst) >= next);
             let group = (1 + u64::from(random.next_u32() % 8)).min(TRANSFERS + 1 - next);
             for n in next..next + group {
                 kernel.apply(&one(n)).unwrap();
@@ -88,7 +105,7 @@ fn acknowledged_transfers_survive_the_kill_of_the_server() {
                 seqs.push(output.decided.seq.0);
             }
             next += group;
-            acked.store(next - 1, Ordering::SeqCst);
+            pace.acked.store(next - 1, Ordering::SeqCst);
         }
         drop(ends);
         killer.join().unwrap();
@@ -125,12 +142,9 @@ fn a_server_that_stays_away_ends_the_kernel_and_loses_nothing() {
     let mut cluster = Cluster::start();
     let disk = MemoryDisk::new();
     let text = cluster.text();
-    let within = Duration::from_secs(1);
-    let journal = || {
-        khlong_gateway::app::postgres::PostgresJournal::new(crate::cluster::options(&text, within))
-            .unwrap()
-    };
-    let mut kernel = open(journal(), &disk).unwrap();
+    let soon = Duration::from_secs(2);
+    let journal = |within| PostgresJournal::new(options(&text, within)).unwrap();
+    let mut kernel = open(journal(soon), &disk).unwrap();
     set_up(&mut kernel);
     decide(&mut kernel, &one(1));
     // A session outlives its server for a moment, and would still take the append.
@@ -141,9 +155,9 @@ fn a_server_that_stays_away_ends_the_kernel_and_loses_nothing() {
     let gone = kernel.commit().unwrap_err();
     assert!(gone.is_fatal() && kernel.release().is_empty(), "{gone}");
     drop(kernel);
-    assert!(open(journal(), &disk).is_err());
+    assert!(open(journal(soon), &disk).is_err());
     cluster.start_again();
-    let mut kernel = open(journal(), &disk).unwrap();
+    let mut kernel = open(journal(WITHIN), &disk).unwrap();
     assert_eq!(decide(&mut kernel, &one(1)).seq.0, 3);
     assert_eq!(decide(&mut kernel, &one(2)).seq.0, 4);
 }

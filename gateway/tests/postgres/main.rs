@@ -22,6 +22,7 @@ mod books;
 mod cluster;
 mod commands;
 mod folders;
+mod gate;
 mod hostile;
 mod journal;
 mod killed;

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::cluster::Cluster;
 use crate::commands::configure;
 use crate::fixture::{JOURNAL, command, options};
+use crate::gate;
 use crate::program::{object, refused, said};
 use crate::served::Gateway;
 use crate::server::{config, set_up};
@@ -114,16 +115,28 @@ pub(crate) fn version(cluster: &Cluster) -> String {
     cluster.sql("SELECT version FROM khlong.journal_id")
 }
 
-/// The tables as a copy that was cut off at once has left them, slow in what they take.
+/// The tables as a copy that was cut off at once has left them. They take one part, and each further
+/// one when the gate is opened for all that is there.
 pub(crate) fn half_made(cluster: &Cluster) {
     let mut journal = cluster.journal().wanting(Standing::Filling);
     let id = MoveId::from_bytes([4; 16]);
     journal.create_for(JOURNAL, id).unwrap();
-    cluster.sql(
+    gate::make(cluster, "postgres");
+    let waits = gate::waits_while("SELECT count(*) FROM khlong.journal");
+    cluster.sql(&format!(
         "CREATE FUNCTION public.pause() RETURNS trigger LANGUAGE plpgsql AS
-           'BEGIN PERFORM pg_sleep(0.4); RETURN NULL; END';
-         CREATE TRIGGER pause BEFORE INSERT ON khlong.journal EXECUTE FUNCTION public.pause()",
-    );
+           'BEGIN {waits}; RETURN NULL; END';
+         CREATE TRIGGER pause BEFORE INSERT ON khlong.journal EXECUTE FUNCTION public.pause()"
+    ));
+}
+
+/// Kill −9 of a program that copies, once there is more than `seen`. Returns how much there is.
+pub(crate) fn killed_behind(cluster: &Cluster, mut child: Child, seen: u64) -> u64 {
+    until("something is copied", || count(cluster) > seen);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    gate::end_sessions(cluster);
+    count(cluster)
 }
 
 pub(crate) fn spawn(place: &Path, arguments: &[&str]) -> Child {
@@ -183,11 +196,8 @@ fn a_copy_that_is_killed_serves_nobody_and_goes_on() {
     half_made(&cluster);
     let mut seen = 0;
     for _ in 0..2 {
-        let mut child = spawn(path, &TO_DATABASE);
-        until("something is copied", || count(&cluster) > seen);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        seen = count(&cluster);
+        gate::open(&cluster, seen);
+        seen = killed_behind(&cluster, spawn(path, &TO_DATABASE), seen);
         assert!(seen > 0 && seen < ENTRIES, "{seen}");
         for arguments in [
             &["run", "--config", "pg.toml"][..],
@@ -225,6 +235,7 @@ fn a_copy_outlives_its_server() {
     until("something is copied", || count(&cluster) > 0);
     cluster.kill();
     cluster.start_again();
+    gate::open(&cluster, ENTRIES);
     assert!(child.wait().unwrap().success());
     assert_eq!(cluster.journal().verify().unwrap().seq, JournalSeq(ENTRIES));
     assert_eq!(version(&cluster), "1");

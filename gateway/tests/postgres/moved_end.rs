@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
-use khlong_gateway::app::postgres::{Home, MoveId, Standing, mark_leaving};
+use khlong_gateway::app::postgres::{Home, MoveId, PostgresJournal, Standing, mark_leaving};
 use khlong_store::store::Store;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, WITHIN, options as options_of};
 use crate::fixture::{JOURNAL, decide, options};
+use crate::gate;
 use crate::moved::{
     TO_DATABASE, beside, copy, count, database, filled, home_of, place, run, spawn, sweep,
     verified, version,
@@ -18,13 +19,7 @@ use crate::until::until;
 
 /// The tables as `to-database` makes them, with a trigger for the moment in which they come to serve.
 fn when_it_is_to_serve(cluster: &Cluster, database: &str, what: &str) -> MoveId {
-    let options = khlong_gateway::app::postgres::PostgresOptions::parse(
-        &cluster.text_of(database),
-        Some(crate::cluster::PASSWORD),
-        None,
-        std::time::Duration::from_secs(20),
-    );
-    let journal = khlong_gateway::app::postgres::PostgresJournal::new(options.unwrap());
+    let journal = PostgresJournal::new(options_of(&cluster.text_of(database), WITHIN));
     let mut journal = journal.unwrap().wanting(Standing::Filling);
     let id = MoveId::draw().unwrap();
     journal.create_for(JOURNAL, id).unwrap();
@@ -136,13 +131,15 @@ fn a_move_that_is_killed_when_the_database_serves_is_ended_by_a_start_or_by_itse
         let cluster = Cluster::start();
         let place = place(&cluster, 5);
         let path = place.path();
-        let id = when_it_is_to_serve(&cluster, "postgres", "PERFORM pg_sleep(2)");
+        gate::make(&cluster, "postgres");
+        let waits = gate::waits_while("SELECT 1");
+        let id = when_it_is_to_serve(&cluster, "postgres", &waits);
         let mut child = spawn(path, &TO_DATABASE);
-        let held = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-        until("the database comes to serve", || cluster.sql(held) == "1");
+        gate::wait_for_one(&cluster);
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(home_of(path), Home::Leaving(id));
+        gate::open(&cluster, 1);
         until("the database serves", || version(&cluster) == "1");
         // Others go on there.
         decide(&mut beside(&cluster), &sweep("after"));

@@ -9,11 +9,10 @@ use khlong_store::store::Store;
 use crate::cluster::Cluster;
 use crate::fixture::{decide, options};
 use crate::moved::{
-    ENTRIES, TO_DATABASE, beside, copy, count, filled, half_made, home_of, place, run, spawn,
-    sweep, version,
+    ENTRIES, TO_DATABASE, beside, copy, count, filled, half_made, home_of, killed_behind, place,
+    run, spawn, sweep, version,
 };
 use crate::program::{refused, said};
-use crate::until::until;
 
 fn refuses(cluster: &Cluster, path: &Path, standing: &str, code: i32, words: &str) {
     let before = count(cluster);
@@ -95,10 +94,7 @@ fn a_damaged_part_is_named_and_never_served() {
     let place = place(&cluster, ENTRIES);
     let path = place.path();
     half_made(&cluster);
-    let mut child = spawn(path, &TO_DATABASE);
-    until("something is copied", || count(&cluster) > 0);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    killed_behind(&cluster, spawn(path, &TO_DATABASE), 0);
     cluster.sql("DROP TRIGGER pause ON khlong.journal");
     cluster.sql("UPDATE khlong.journal SET outcome = outcome || '\\x00' WHERE seq = 7");
     let (code, words) = refused(path, &TO_DATABASE);

@@ -7,7 +7,7 @@ use khlong_gateway::kernel::{Kernel, KernelError};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::journal::JournalError;
 
-use crate::cluster::{Cluster, PASSWORD, open, options};
+use crate::cluster::{Cluster, PASSWORD, WITHIN, open, options};
 use crate::fixture::decide;
 use crate::journal::sweep;
 use crate::until::until;
@@ -125,7 +125,7 @@ fn tables_of_a_newer_release_and_rights_that_are_missing_are_told() {
     ));
     let narrow = || {
         let text = cluster.text().replace("user=khlong", "user=narrow");
-        PostgresJournal::new(options(&text, Duration::from_secs(20))).unwrap()
+        PostgresJournal::new(options(&text, WITHIN)).unwrap()
     };
     let disk = MemoryDisk::new();
     let mut kernel = open(narrow(), &disk).unwrap();

@@ -18,8 +18,9 @@ use crate::until::until;
 const STANDBY: &str = "synchronous_standby_names = 'away'";
 const NO_STANDBY: &str = "synchronous_standby_names";
 
+/// Waits long enough for a commit whose wait is to be cut off, while it waits.
 fn short(cluster: &Cluster) -> PostgresJournal {
-    PostgresJournal::new(options(&cluster.text(), Duration::from_secs(2))).unwrap()
+    PostgresJournal::new(options(&cluster.text(), Duration::from_secs(4))).unwrap()
 }
 
 fn is_unreachable(error: &KernelError) -> bool {

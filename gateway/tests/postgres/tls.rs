@@ -11,7 +11,7 @@ use khlong_gateway::app::postgres::{
 use khlong_store::engine::memory::MemoryDisk;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
-use crate::cluster::{Cluster, PASSWORD, open, unprivileged};
+use crate::cluster::{Cluster, PASSWORD, WITHIN, open, unprivileged};
 use crate::fixture::decide;
 use crate::journal::sweep;
 
@@ -42,6 +42,15 @@ fn pem(what: &str, bytes: &[u8]) -> String {
     )
 }
 
+/// One that the system gives to nobody who asks for any: the server comes to it only when its folder
+/// is made. Each test has a process, which looks from a place of its own on.
+fn port() -> u16 {
+    let begin = u16::try_from(std::process::id() % 8_000).unwrap();
+    let mut ports = (begin..8_000).chain(0..begin).map(|place| 22_000 + place);
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.find(is_free).expect("a port is free")
+}
+
 #[test]
 fn only_the_server_of_the_named_authority_and_name_is_spoken_to() {
     let (root, certificate, key) = certificates();
@@ -54,9 +63,7 @@ fn only_the_server_of_the_named_authority_and_name_is_spoken_to() {
     if let Some((uid, gid)) = unprivileged() {
         chown(&key_file, Some(uid), Some(gid)).unwrap();
     }
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = port();
     let cluster = Cluster::with(&[
         "listen_addresses=127.0.0.1",
         &format!("port={port}"),
@@ -64,7 +71,7 @@ fn only_the_server_of_the_named_authority_and_name_is_spoken_to() {
         &format!("ssl_cert_file={}", certificate_file.display()),
         &format!("ssl_key_file={}", key_file.display()),
     ]);
-    let long = Duration::from_secs(20);
+    let long = WITHIN;
     let short = Duration::from_millis(500);
     let journal = |host: &str, root: &str, within| {
         let text = format!("postgres://khlong@{host}:{port}/postgres");

@@ -1,6 +1,6 @@
-//! Each violation that the auditor tells of is planted once, and found; an honest gateway is told to be one. Left out is
-//! what runs and clients tell beside the auditor (`end`, `replay`, `kernel`, `liveness`, another journal at a restart,
-//! another answer to a retry), and an entry that is done where no command could mean anything.
+//! Each violation that the auditor tells of is planted once, and found; an honest gateway is told to be one. What runs
+//! and clients tell beside the auditor (`end`, `replay`, `kernel`, `liveness`, another journal at a restart, another
+//! answer to a retry) is planted in `fuzz/ledger/planted.rs`.
 
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand, Transfer, TransferFlags};
@@ -358,6 +358,23 @@ fn entries_that_no_gateway_writes() {
         outcome: vec![1, 1],
         ..entry(KERNEL_CALLER, LEDGER_DOMAIN, &sweep)
     });
+    forged.assert_found("outcomes", "entry 1 came to");
+}
+
+/// Its bytes mean nothing, and the gateway says that it did something.
+#[test]
+fn an_entry_that_is_done_where_no_command_could_mean_anything() {
+    let command = Command {
+        caller: b"client 0".to_vec(),
+        scope: b"transfers".to_vec(),
+        key: b"1".to_vec(),
+        admitted_at: UnixMillis(1_000_000),
+        domain: LEDGER_DOMAIN,
+        body: vec![0xee; 7],
+    };
+    let mut forged = Forged::new();
+    forged.auditor.asked(&command, None);
+    forged.append(entry(&command.caller, LEDGER_DOMAIN, &command.body));
     forged.assert_found("outcomes", "entry 1 came to");
 }
 

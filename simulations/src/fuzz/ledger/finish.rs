@@ -15,7 +15,13 @@ use super::run::Run;
 type Ends = (Head, [u8; 32]);
 
 pub(super) fn finish(run: &mut Run<'_>) {
-    // Whoever comes first ends what is held; the others follow the journal.
+    if end(run) {
+        compare(run);
+    }
+}
+
+/// Whoever comes first ends what is held; the others follow the journal. Whether all of them can.
+pub(super) fn end(run: &mut Run<'_>) -> bool {
     for place in 0..run.gateways.len() {
         if let Err(stop) = end_holds(run, place) {
             let words = match stop {
@@ -24,9 +30,14 @@ pub(super) fn finish(run: &mut Run<'_>) {
                 Stop::Wrong(words) => words,
             };
             run.findings().violated("end", words);
-            return;
+            return false;
         }
     }
+    true
+}
+
+/// What was answered with the journal, and all who have that with each other.
+pub(super) fn compare(run: &mut Run<'_>) {
     run.auditor.finish();
     let ends: Vec<_> = run
         .gateways

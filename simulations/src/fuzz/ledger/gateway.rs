@@ -120,7 +120,7 @@ pub(super) struct Gateway {
     pub(super) inbox: VecDeque<Request>,
     line: Option<Remote>,
     kernel: Option<Kernel>,
-    waiting: BTreeMap<Ticket, Request>,
+    pub(super) waiting: BTreeMap<Ticket, Request>,
     reads: Vec<Request>,
     /// The last turn let happen what was due then.
     pub(super) swept_at: Option<UnixMillis>,

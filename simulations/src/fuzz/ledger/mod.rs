@@ -10,6 +10,7 @@
 //! | [`run`], `machines` | torment, heal, require; `finish` looks at what is left |
 //! | [`auditor`], `words` | what must hold |
 //! | `model` | the naive ledger that the auditor compares with |
+//! | `planted` | that what runs and clients tell is told |
 //!
 //! Keys are not evicted here: a client may ask again for ever.
 
@@ -133,3 +134,6 @@ impl Workload for LedgerPlan {
         self.steps.drain(steps.start.min(end)..end);
     }
 }
+
+#[cfg(test)]
+mod planted;

@@ -98,6 +98,12 @@ impl Remote {
         look(&self.lock().store)
     }
 
+    /// Changes what it holds, as nobody may.
+    #[cfg(test)]
+    pub(super) fn forge(&self, change: impl FnOnce(&mut Store)) {
+        change(&mut self.lock().store);
+    }
+
     /// The last entry, as a gateway asks for it before it answers a read.
     pub(super) fn tail(&self) -> Result<Option<Head>, JournalError> {
         let mut server = self.lock();

@@ -69,7 +69,7 @@ pub(super) struct Run<'p> {
 }
 
 impl<'p> Run<'p> {
-    fn begin(plan: &'p LedgerPlan) -> Result<Self, StoreError> {
+    pub(super) fn begin(plan: &'p LedgerPlan) -> Result<Self, StoreError> {
         let seeds = Seeds::new(plan.seed);
         let queue = if plan.swarm.shuffled {
             EventQueue::shuffled(seeds.stream("ledger order", ""))
@@ -106,20 +106,7 @@ impl<'p> Run<'p> {
     }
 
     fn carry_out(mut self) -> Outcome {
-        self.advance(Monotonic(self.plan.span().0));
-        self.heal();
-        let end = self.queue.now().after_micros(DRAIN);
-        while self.queue.now() < end && (self.is_landing || !self.calls.are_done()) {
-            let pause = self.queue.now().after_micros(SECOND);
-            self.advance(pause);
-        }
-        if let Some(waiting) = self.calls.waiting() {
-            let findings = &mut self.auditor.findings;
-            findings.violated(
-                "liveness",
-                format_args!("{waiting} asked and has no answer"),
-            );
-        }
+        self.drive();
         finish::finish(&mut self);
         let counts = self.remote.as_ref().map(Remote::counts);
         for (what, times) in counts.into_iter().flatten() {
@@ -135,6 +122,24 @@ impl<'p> Run<'p> {
             trace_hash: self.trace.hash(),
             events,
             simulated_us,
+        }
+    }
+
+    /// Torments, heals, and waits until everybody is answered.
+    pub(super) fn drive(&mut self) {
+        self.advance(Monotonic(self.plan.span().0));
+        self.heal();
+        let end = self.queue.now().after_micros(DRAIN);
+        while self.queue.now() < end && (self.is_landing || !self.calls.are_done()) {
+            let pause = self.queue.now().after_micros(SECOND);
+            self.advance(pause);
+        }
+        if let Some(waiting) = self.calls.waiting() {
+            let findings = &mut self.auditor.findings;
+            findings.violated(
+                "liveness",
+                format_args!("{waiting} asked and has no answer"),
+            );
         }
     }
 

@@ -1,94 +1,32 @@
-//! `khlong-gateway payout settle` on a real folder: what the bank paid is posted, what it rejected comes back, once.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test stops at the first surprise"
-)]
-
-mod fixture;
-mod program;
+//! `khlong-gateway payout settle`: what the bank paid is posted, what it rejected comes back, once.
 
 use std::fs;
 use std::path::Path;
 
-use fixture::{JOURNAL, command, decide, hold, options, pay};
-use khlong_crdt::time::UnixMillis;
-use khlong_gateway::domains::all;
-use khlong_gateway::domains::books::payout::{
-    AccountNumber, Agent, Creditor, Debtor, PayoutBatch, PayoutFormat, Text140, settling_id,
-};
-use khlong_gateway::domains::books::{BOOKS_DOMAIN, BooksCommand, Day};
-use khlong_gateway::domains::ledger::{
-    Account, Asset, LEDGER_DOMAIN, LedgerCommand, Transfer, account,
-};
-use khlong_gateway::kernel::{Kernel, Logic};
+use khlong_gateway::domains::books::payout::{StatusReport, answered, settling_id};
+use khlong_gateway::domains::books::{BOOKS_DOMAIN, BooksCommand};
+use khlong_gateway::domains::ledger::{Transfer, account};
 use khlong_store::peek::Peek;
 use khlong_store::store::Store;
-use program::{object, refused, run, said};
 use serde_json::{Value, json};
 
-const TODAY: Day = Day(20_784);
-
-fn ask(kernel: &mut Kernel, domain: u8, body: Vec<u8>) {
-    let at = TODAY.start().0 + 12 * 3_600_000;
-    let key = kernel.head().seq.0.to_string();
-    decide(kernel, &command(&key, at, domain, body));
-}
+use crate::fixture::{hold, options, pay};
+use crate::folder::{TODAY, ask, begun, export, id, noon, open, pain002, send};
+use crate::program::{object, refused, run, said};
 
 /// A gateway's folder with a batch of holds 8, 9 and 10, of 5, 6 and 7 baht for account 2. Returns the batch.
 fn folder(place: &Path, settled_with: Option<u128>) -> String {
-    let store = Store::open(&place.join("gateway"), &options()).unwrap();
-    let mut kernel = Kernel::open(store, all(), Logic::CURRENT, JOURNAL).unwrap();
-    let asset = Asset {
-        ledger: fixture::THB,
-        scale: 2,
-        symbol: *b"THB\0\0\0\0\0",
-    };
-    let accounts = [1, 2].map(|id| Account {
-        id,
-        ledger: fixture::THB,
-        code: 1,
-        ..Account::default()
-    });
+    let mut kernel = begun(place);
     let holds: Vec<Transfer> = (8..=10)
         .map(|id| hold(id, 1, 2, id * 100 - 300, 0))
         .collect();
-    for ledger in [
-        LedgerCommand::CreateAssets(vec![asset]),
-        LedgerCommand::CreateAccounts(accounts.to_vec()),
-        LedgerCommand::CreateTransfers(holds),
-    ] {
-        ask(&mut kernel, LEDGER_DOMAIN, ledger.encode());
-    }
-    let name = |name| Text140::new(name).unwrap();
-    let account = |number| AccountNumber::new(number).unwrap();
-    let debtor = Debtor {
-        name: name("Khlong"),
-        account: account("1"),
-        agent: Agent::new("KASITHBK").unwrap(),
-    };
-    let creditor = Creditor {
-        name: name("ร้าน"),
-        account: account("2"),
-        agent: Agent::new("004").unwrap(),
-        remittance: None,
-    };
-    let creditors = (8..=10).map(|id| (id, creditor.clone())).collect();
-    let at = UnixMillis(TODAY.start().0);
-    let batch = PayoutBatch::new(kernel.store(), debtor, 2, at, TODAY, creditors).unwrap();
-    let record = batch.record(PayoutFormat::Pain001).unwrap();
-    let export = BooksCommand::ExportPayouts(record.clone());
-    ask(&mut kernel, BOOKS_DOMAIN, export.encode());
+    send(&mut kernel, noon(), &holds);
+    let record = export(&mut kernel, noon(), TODAY, 8..=10);
     if let Some(hold) = settled_with {
         let taken = pay(settling_id(&record, hold, true, 0), 1, 2, 1);
-        let taken = LedgerCommand::CreateTransfers(vec![taken]).encode();
-        ask(&mut kernel, LEDGER_DOMAIN, taken);
+        send(&mut kernel, noon(), &[taken]);
     }
-    format!("{:032x}", record.batch)
-}
-
-fn id(id: u128) -> String {
-    format!("{id:032x}")
+    id(record.batch)
 }
 
 fn report(batch: &str, payments: &[(u128, &str)]) -> String {
@@ -99,9 +37,8 @@ fn report(batch: &str, payments: &[(u128, &str)]) -> String {
         )
     };
     let payments: String = payments.iter().map(payment).collect();
-    format!(
-        "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><OrgnlGrpInfAndSts><OrgnlMsgId>{batch}</OrgnlMsgId></OrgnlGrpInfAndSts><OrgnlPmtInfAndSts>{payments}</OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>"
-    )
+    let payments = format!("<OrgnlPmtInfAndSts>{payments}</OrgnlPmtInfAndSts>");
+    pain002(batch, "", &payments)
 }
 
 /// Debits held and posted of account 1.
@@ -270,16 +207,11 @@ fn an_answer_that_fell_in_between_is_carried_out_by_the_next_one() {
     let paid = report(&batch, &[(8, "ACSC"), (9, "ACSC"), (10, "RJCT")]);
     fs::write(at.join("answer.xml"), &paid).unwrap();
     {
-        use khlong_gateway::domains::books::payout::{StatusReport, answered};
-        let store = Store::open(&at.join("gateway"), &options()).unwrap();
-        let mut kernel = Kernel::open(store, all(), Logic::CURRENT, JOURNAL).unwrap();
+        let mut kernel = open(at);
         let bank = StatusReport::parse(paid.as_bytes()).unwrap();
         let (_, noted) = answered(kernel.store(), &bank).unwrap();
-        ask(
-            &mut kernel,
-            BOOKS_DOMAIN,
-            BooksCommand::AnswerPayouts(noted).encode(),
-        );
+        let noted = BooksCommand::AnswerPayouts(noted).encode();
+        ask(&mut kernel, noon(), BOOKS_DOMAIN, noted);
     }
     assert_eq!(debits(at), (1_800, 1));
     let done = run(at, &SETTLE);
