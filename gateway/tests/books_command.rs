@@ -204,8 +204,8 @@ fn what_cannot_be_told_has_an_exit_code_and_says_why() {
     }
     let odd = [&["statement", "--after", "x"], &ASK[..7]].concat();
     assert_eq!(refused(at, &odd).0, 2);
-    let (code, _) = refused(at, &["audit", "nowhere"]);
-    assert_ne!(code, 0);
+    let (code, said) = refused(at, &["audit", "nowhere"]);
+    assert_eq!(code, 3, "{said}");
     // Of a bank's file every bad line is named.
     fs::write(
         at.join("bank.csv"),
@@ -250,7 +250,7 @@ fn a_folder_of_a_relay_is_none_of_a_gateway() {
     };
     drop(Store::open(&folder.path().join("gateway"), &relay).unwrap());
     let (code, said) = refused(folder.path(), &["audit", "gateway"]);
-    assert_eq!(code, 1, "{said}");
+    assert_eq!(code, 3, "{said}");
     assert!(said.contains("is no folder of a gateway"), "{said}");
 }
 
@@ -309,6 +309,9 @@ fn a_payout_file_is_written_again_and_a_bank_is_understood() {
     ];
     fs::write(at.join("list.json"), list("2")).unwrap();
     assert_eq!(refused(at, &other).0, 1);
+    // Of a folder's own journal no clock is asked.
+    let accepted = [&again[..], &["--accept-time"]].concat();
+    assert_eq!(refused(at, &accepted).0, 2);
 
     let report = format!(
         "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><OrgnlGrpInfAndSts><OrgnlMsgId>{id}</OrgnlMsgId><GrpSts>RJCT</GrpSts><StsRsnInf><Rsn><Cd>FF01</Cd></Rsn></StsRsnInf></OrgnlGrpInfAndSts></CstmrPmtStsRpt></Document>"
@@ -333,6 +336,10 @@ fn a_payout_file_is_written_again_and_a_bank_is_understood() {
     );
     fs::write(at.join("answer.xml"), other).unwrap();
     assert_eq!(refused(at, &answer).0, 9);
+    fs::write(at.join("answer.xml"), report.replace(&id, ID_1)).unwrap();
+    let (code, said) = refused(at, &answer);
+    assert_eq!(code, 9, "{said}");
+    assert!(said.contains(&format!("no batch {ID_1} was exported")), "{said}");
     fs::write(at.join("answer.xml"), "<a/>").unwrap();
     assert_eq!(refused(at, &answer).0, 9);
     assert_eq!(files(&at.join("gateway")), before);

@@ -22,6 +22,7 @@ mod replay;
 mod run;
 mod show;
 mod snapshot;
+pub mod taking_back;
 
 pub use self::args::{Arguments, Command, Decode, Encode, PromptPay, Published, Slip, SlipEncode};
 pub use self::error::CliError;

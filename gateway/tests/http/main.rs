@@ -27,6 +27,7 @@ mod metrics;
 mod monitoring;
 mod office;
 mod paced;
+mod page;
 mod payouts;
 #[path = "../program/mod.rs"]
 mod program;
