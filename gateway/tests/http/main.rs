@@ -28,6 +28,7 @@ mod monitoring;
 mod office;
 mod paced;
 mod page;
+mod payout_refusals;
 mod payouts;
 #[path = "../program/mod.rs"]
 mod program;

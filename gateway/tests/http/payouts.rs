@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use crate::office::{ask, hex, on_the_next_day, refused};
 use crate::server::{Server, pay, set_up};
 
-const PAYOUTS: &str = "/v1/books/payouts";
+pub(crate) const PAYOUTS: &str = "/v1/books/payouts";
 
 /// Holds 41 to 43 of shops 3 and 4 wait for the clearing account, which is 5.
-fn held() -> (MemoryDisk, Server) {
+pub(crate) fn held() -> (MemoryDisk, Server) {
     let disk = MemoryDisk::new();
     let server = on_the_next_day(&disk);
     set_up(server.address, 5);
@@ -40,12 +40,12 @@ fn held() -> (MemoryDisk, Server) {
 }
 
 /// The batch in which these are sent.
-fn sent(server: &Server, transfers: &[u64]) -> String {
+pub(crate) fn sent(server: &Server, transfers: &[u64]) -> String {
     let told = ask(server, PAYOUTS, "28 Nov", &payouts(transfers, "1")).json();
     told["batch"].as_str().unwrap().to_owned()
 }
 
-fn payouts(transfers: &[u64], account: &str) -> Value {
+pub(crate) fn payouts(transfers: &[u64], account: &str) -> Value {
     let creditor = |id: &u64| {
         json!({ "transfer_id": id.to_string(), "name": "ร้านก๋วยเตี๋ยวเรือ", "account": account,
             "bank": "004", "remittance": "Sales" })
@@ -60,7 +60,7 @@ fn payouts(transfers: &[u64], account: &str) -> Value {
     })
 }
 
-fn report(batch: &str, payments: &[(u64, &str)]) -> String {
+pub(crate) fn report(batch: &str, payments: &[(u64, &str)]) -> String {
     let payment = |(id, status): &(u64, &str)| {
         format!(
             "<TxInfAndSts><OrgnlEndToEndId>{}</OrgnlEndToEndId><TxSts>{status}</TxSts><StsRsnInf><Rsn><Cd>AC01</Cd></Rsn></StsRsnInf></TxInfAndSts>",
@@ -73,7 +73,7 @@ fn report(batch: &str, payments: &[(u64, &str)]) -> String {
     )
 }
 
-fn answers(batch: &str) -> String {
+pub(crate) fn answers(batch: &str) -> String {
     format!("{PAYOUTS}/{batch}/answers")
 }
 
@@ -223,7 +223,7 @@ fn a_bank_posts_what_it_paid_and_gives_back_what_it_refused() {
 }
 
 /// What the route does first.
-fn note(server: &Server, said: &str, key: &str) {
+pub(crate) fn note(server: &Server, said: &str, key: &str) {
     let parsed = StatusReport::parse(said.as_bytes()).unwrap();
     let read = server
         .handle
@@ -291,45 +291,6 @@ fn a_file_does_not_leave_once_a_hold_of_it_came_back() {
     let other = ask(&server, PAYOUTS, "other", &body);
     refused(&other, 409, "payout-recorded");
     assert_ne!(server.get("/v1/journal/head").body, head);
-    server.stop().unwrap();
-}
-
-/// What a key was refused with stays so, whatever becomes of the holds; and everybody hears the same words.
-#[test]
-fn a_refusal_is_the_same_bytes_at_every_retry() {
-    let (disk, server) = held();
-    let batch = sent(&server, &[41]);
-    let both = payouts(&[42, 41], "1");
-    let first = ask(&server, PAYOUTS, "both", &both);
-    refused(&first, 422, "payout-refused");
-    let words = "transfer 00000000000000000000000000000029 cannot be paid out: it is in another batch already";
-    assert_eq!(first.json()["detail"], words);
-    let head = server.get("/v1/journal/head").body;
-    let same = |server: &Server| {
-        let again = ask(server, PAYOUTS, "both", &both);
-        assert_eq!((again.status, &again.body), (422, &first.body));
-    };
-    same(&server);
-    assert_eq!(server.get("/v1/journal/head").body, head);
-    // It is decided and posted, another one comes back, and the gateway starts again.
-    let told = json!({ "report": report(&batch, &[(41, "ACSC")]) });
-    note(&server, told["report"].as_str().unwrap(), "bank");
-    same(&server);
-    let told = ask(&server, &answers(&batch), "bank", &told).json();
-    assert_eq!(told["posted"], json!(["41"]));
-    let void = json!({ "id": "62", "pending_id": "42", "flags": ["void_pending_transfer"] });
-    assert_eq!(server.send("void", json!([void])).results(), ["ok"]);
-    same(&server);
-    server.stop().unwrap();
-    let server = on_the_next_day(&disk);
-    same(&server);
-    // So does the one that names what came back.
-    let back = payouts(&[42], "1");
-    let first = ask(&server, PAYOUTS, "back", &back);
-    refused(&first, 422, "payout-refused");
-    let detail = first.json()["detail"].as_str().unwrap().to_owned();
-    assert!(detail.ends_with("2a cannot be paid out: it is settled already"), "{detail}");
-    assert_eq!(ask(&server, PAYOUTS, "back", &back).body, first.body);
     server.stop().unwrap();
 }
 
