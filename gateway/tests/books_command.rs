@@ -339,7 +339,10 @@ fn a_payout_file_is_written_again_and_a_bank_is_understood() {
     fs::write(at.join("answer.xml"), report.replace(&id, ID_1)).unwrap();
     let (code, said) = refused(at, &answer);
     assert_eq!(code, 9, "{said}");
-    assert!(said.contains(&format!("no batch {ID_1} was exported")), "{said}");
+    assert!(
+        said.contains(&format!("no batch {ID_1} was exported")),
+        "{said}"
+    );
     fs::write(at.join("answer.xml"), "<a/>").unwrap();
     assert_eq!(refused(at, &answer).0, 9);
     assert_eq!(files(&at.join("gateway")), before);

@@ -246,7 +246,11 @@ fn an_answer_to_something_else_is_refused_and_leaves_no_trace() {
     }
     // Typed by a person it names nothing, as an account may.
     let five = id(5);
-    let typed = [&batch_flags[..4], &[five.as_str(), "--paid", &eight, "--accept-time"]].concat();
+    let typed = [
+        &batch_flags[..4],
+        &[five.as_str(), "--paid", &eight, "--accept-time"],
+    ]
+    .concat();
     let (code, words) = refused(at, &typed);
     assert_eq!(code, 1, "{words}");
     let (code, words) = refused(at, &["payout", "settle", "nowhere", "answer.xml"]);

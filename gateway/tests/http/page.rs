@@ -31,7 +31,10 @@ fn told<'p>(page: &'p str, before: &str) -> &'p str {
 #[test]
 fn its_sums_are_those_of_one_entry_while_others_pay() {
     assert!(ACCOUNTS as usize > 4 * BALANCES_AT_ONCE);
-    let (disk, time) = (MemoryDisk::new(), Time::at(TODAY.start().0 + 12 * 3_600_000));
+    let (disk, time) = (
+        MemoryDisk::new(),
+        Time::at(TODAY.start().0 + 12 * 3_600_000),
+    );
     let server = start(&disk, &time);
     set_up(server.address, ACCOUNTS);
     server.stop().unwrap();

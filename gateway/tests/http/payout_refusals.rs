@@ -40,7 +40,10 @@ fn a_refusal_is_the_same_bytes_at_every_retry() {
     let first = ask(&server, PAYOUTS, "back", &back);
     refused(&first, 422, "payout-refused");
     let detail = first.json()["detail"].as_str().unwrap().to_owned();
-    assert!(detail.ends_with("2a cannot be paid out: it is settled already"), "{detail}");
+    assert!(
+        detail.ends_with("2a cannot be paid out: it is settled already"),
+        "{detail}"
+    );
     assert_eq!(ask(&server, PAYOUTS, "back", &back).body, first.body);
     server.stop().unwrap();
 }

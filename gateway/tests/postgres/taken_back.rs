@@ -140,7 +140,10 @@ fn a_copy_is_taken_back_says_so_goes_on_and_moves_again() {
     paid(&gateway, 3);
     assert_eq!(credits(&gateway), "3");
     gateway.kill();
-    let moved = object(path, &["--json", "verify", "data", "--config", "fresh.toml"]);
+    let moved = object(
+        path,
+        &["--json", "verify", "data", "--config", "fresh.toml"],
+    );
     assert_eq!(moved["epochs"], told);
 }
 
@@ -157,7 +160,10 @@ fn a_folder_that_is_leaving_for_a_lost_database_is_taken_back() {
     }
     let told = said(path, &TAKE_BACK);
     assert!(told.contains("\nentries: 6\n"), "{told}");
-    assert!(told.contains("The journal goes on behind entry 5."), "{told}");
+    assert!(
+        told.contains("The journal goes on behind entry 5."),
+        "{told}"
+    );
     assert_eq!(home_of(path), Home::Folder);
     Gateway::start_with(&path.join("gateway.toml")).kill();
     said(path, &["backup", "create", "data", "backup"]);

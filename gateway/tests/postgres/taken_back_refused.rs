@@ -76,20 +76,20 @@ fn a_server_that_speaks_is_not_lost() {
     let read_only = "ALTER DATABASE postgres SET default_transaction_read_only";
     cluster.sql(&format!("{read_only} = on"));
     refuses(path, 1, speaks);
-    cluster.sql(&format!(
-        "BEGIN READ WRITE; {read_only} = off; COMMIT"
-    ));
+    cluster.sql(&format!("BEGIN READ WRITE; {read_only} = off; COMMIT"));
     // One that lets a gateway in, and has not got to an answer.
     let held = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let lock = "BEGIN; LOCK TABLE khlong.journal IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)";
+            let lock =
+                "BEGIN; LOCK TABLE khlong.journal IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)";
             // It is ended below.
             cluster.try_sql(lock).unwrap_err()
         });
         until("the table is held", || cluster.sql(held) == "1");
         refuses(path, 1, speaks);
-        let end = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        let end =
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
         cluster.sql(end);
     });
 }

@@ -258,8 +258,7 @@ fn answer(output: Output, asked: &Answer) -> Result<(), CliError> {
     let bytes = super::read(&asked.report, PAIN002_BYTES_MAX)?;
     let report = StatusReport::parse(&bytes).map_err(BooksError::Report)?;
     let rows = super::open(&asked.folder)?;
-    let told =
-        told_of(&rows, &report).map_err(|error| BooksError::of_answer(error, true))?;
+    let told = told_of(&rows, &report).map_err(|error| BooksError::of_answer(error, true))?;
     let lists = [
         ("posts", ids(&told.posted)),
         ("voids", ids(&told.voided)),
