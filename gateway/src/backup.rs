@@ -85,6 +85,12 @@ pub fn describe(peek: &Peek) -> Result<Owner, BackupError> {
                     .to_owned(),
             ));
         }
+        Home::Returning(_) => {
+            return Err(BackupError::Unfit(
+                "taking its journal back out of a database was cut off; end it with `khlong-gateway journal take-back`"
+                    .to_owned(),
+            ));
+        }
     }
     let owner = (|| {
         let head = journal::verify(peek)?;

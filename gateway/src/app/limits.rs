@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use khlong_store::limits::BATCH_BYTES_MAX;
 
+use crate::domains::ledger::limits::ACCOUNTS_AT_ONCE_MAX;
 use crate::kernel::{BODY_BYTES_MAX, GROUP_COMMANDS_MAX, JUMP_MS_MAX};
 
 /// Commands and reads that wait for the driver. Default 256.
@@ -86,7 +87,7 @@ pub const OUTBOX_COUNTED_MAX: u64 = 1_000;
 pub const BALANCES_EVERY: Duration = Duration::from_secs(300);
 
 /// Accounts that are added up at once, since the driver does nothing else meanwhile: a few milliseconds.
-pub const BALANCES_AT_ONCE: usize = 1_024;
+pub const BALANCES_AT_ONCE: usize = ACCOUNTS_AT_ONCE_MAX;
 
 /// And how long after that the next ones are, also where nobody asks for anything: 100 milliseconds,
 /// so a million accounts take two minutes.

@@ -19,6 +19,7 @@ pub mod patience;
 mod pauses;
 pub mod postgres;
 mod pulse;
+pub mod taking_back;
 
 use std::future::Future;
 use std::io;
@@ -131,10 +132,19 @@ pub enum AppError {
     },
     /// A move of the journal was cut off where only the database says whether it is done.
     #[error(
-        "a move of the journal of {path} into a database was cut off; run the same `khlong-gateway journal to-database` again, which ends it, and leave what is in that database as it is",
+        "a move of the journal of {path} into a database was cut off; run the same `khlong-gateway journal to-database` again, which ends it, and leave what is in that database as it is; if it is lost for good, `khlong-gateway journal take-back`",
         path = path.display()
     )]
     MoveUnfinished {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Taking a journal back was cut off: nothing in it says so yet, or the folder does not know.
+    #[error(
+        "taking the journal of {path} back out of a database was cut off; run the same `khlong-gateway journal take-back` again, which ends it",
+        path = path.display()
+    )]
+    TakeBackUnfinished {
         /// The folder.
         path: PathBuf,
     },
@@ -159,6 +169,7 @@ impl AppError {
             | Self::NoGateway { .. }
             | Self::NoJournalThere
             | Self::MoveUnfinished { .. }
+            | Self::TakeBackUnfinished { .. }
             | Self::JournalElsewhere { .. } => 3,
             Self::Postgres(error) => error.exit_code(),
             Self::Store(error) => error.exit_code(),

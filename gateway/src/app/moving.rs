@@ -142,6 +142,10 @@ pub(crate) fn to_database(
             path: opening.folder.clone(),
         });
     }
+    if matches!(home, Home::Returning(_)) {
+        let path = opening.folder.clone();
+        return Err(MoveError::Open(AppError::TakeBackUnfinished { path }));
+    }
     // Reads and checks the whole journal, and the views against it.
     let local = Box::new(LocalJournal);
     let opened = Kernel::open_with(local, store, domains::all(), Logic::CURRENT, fresh.journal);

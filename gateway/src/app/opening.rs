@@ -95,11 +95,14 @@ fn journal_of(
 ) -> Result<Box<dyn Journal>, AppError> {
     let path = || options.folder.clone();
     let home = postgres::home(store).map_err(AppError::Store)?;
-    let Some(database) = &options.journal else {
+    // Being taken back, it lies in no database any more.
+    let is_returning = matches!(home, Home::Returning(_));
+    let Some(database) = options.journal.as_ref().filter(|_| !is_returning) else {
         return match home {
             Home::Folder => Ok(Box::new(LocalJournal)),
             Home::Database => Err(AppError::JournalElsewhere { path: path() }),
             Home::Leaving(_) => Err(AppError::MoveUnfinished { path: path() }),
+            Home::Returning(_) => Err(AppError::TakeBackUnfinished { path: path() }),
         };
     };
     let mut journal = PostgresJournal::new(database.clone()).map_err(AppError::Postgres)?;

@@ -75,7 +75,7 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Move the journal into a PostgreSQL database.
+    /// Move the journal into a PostgreSQL database, or take it back when that is lost.
     #[command(subcommand)]
     Journal(super::moving::Journal),
     /// Close the days that are over, and print their hashes. A gateway that runs does so by itself.

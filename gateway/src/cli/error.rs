@@ -11,6 +11,7 @@ use super::backup::CopyError;
 use super::books::BooksError;
 use crate::app::moving::MoveError;
 use crate::app::postgres::PostgresError;
+use crate::app::taking_back::TakeBackError;
 use crate::domains::promptpay::{PayloadError, PictureError, RecipientError};
 use crate::kernel::KernelError;
 
@@ -190,6 +191,9 @@ pub enum CliError {
     /// Moves; their own words say what to do.
     #[error(transparent)]
     Move(MoveError),
+    /// Taking a journal back; its own words say what to do.
+    #[error(transparent)]
+    TakeBack(TakeBackError),
     /// Backups; their own words say what to do.
     #[error(transparent)]
     Copy(#[from] CopyError),
@@ -258,6 +262,7 @@ impl CliError {
             Self::Books(error) => error.exit_code(),
             Self::Copy(error) => error.exit_code(),
             Self::Move(error) => error.exit_code(),
+            Self::TakeBack(error) => error.exit_code(),
             Self::Picture(_) | Self::Input(_) | Self::Unreadable { .. } | Self::Entropy(_) => 1,
         }
     }

@@ -23,6 +23,7 @@ mod run;
 mod service;
 mod show;
 mod snapshot;
+pub mod taking_back;
 
 pub use self::args::{Arguments, Command, Decode, Encode, PromptPay, Published, Slip, SlipEncode};
 pub use self::error::CliError;

@@ -1,4 +1,4 @@
-//! `journal to-database`.
+//! `journal to-database`, and where `journal take-back` begins.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::journal::object;
 use super::output::{Output, hexadecimal};
+use super::taking_back::{self, TakeBack};
 use super::{CliError, database};
 use crate::app::moving::{self, MoveError, Moved};
 use crate::app::{AppError, Fresh, Opening};
@@ -16,6 +17,8 @@ use crate::app::{AppError, Fresh, Opening};
 pub enum Journal {
     /// Move the journal of a folder into an empty database, for good. Cut off, the same command goes on; nobody is served from half of a journal.
     ToDatabase(ToDatabase),
+    /// Take the journal back into a folder whose database is lost for good, also in the middle of a move into it. Its first entry then says from where it goes on, as after a restore. Cut off, the same command ends it.
+    TakeBack(TakeBack),
 }
 
 /// Flags of `journal to-database`.
@@ -29,7 +32,14 @@ pub struct ToDatabase {
 }
 
 pub(super) fn execute(output: Output, what: &Journal) -> Result<(), CliError> {
-    let Journal::ToDatabase(ToDatabase { folder, config }) = what;
+    match what {
+        Journal::ToDatabase(asked) => to_database(output, asked),
+        Journal::TakeBack(asked) => taking_back::execute(output, asked),
+    }
+}
+
+fn to_database(output: Output, asked: &ToDatabase) -> Result<(), CliError> {
+    let ToDatabase { folder, config } = asked;
     let options = database::named(config)?;
     let opening = Opening {
         folder: folder.clone(),

@@ -73,5 +73,8 @@ pub const PAGE_AGE_MAX: Duration = Duration::from_secs(5);
 /// more than a twentieth of the driver's time.
 pub const PAGE_REST: u32 = 20;
 
+/// How long a reader of the page waits for them: 10 seconds. Adding up goes on, for whoever asks then.
+pub const PAGE_WITHIN: Duration = Duration::from_secs(10);
+
 /// What a client that is turned away waits before it tries again, in seconds.
 pub(super) const RETRY_AFTER_S: u64 = 1;

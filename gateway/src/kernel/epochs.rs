@@ -25,13 +25,13 @@ const EPOCH: u8 = 2;
 /// Epochs that are told; more restores than that keep only the latest ones in sight.
 pub const EPOCHS_MAX: usize = 1_000;
 
-/// An epoch of the journal that a restore began, or a loss that a person accepted.
+/// An epoch of the journal that a restore began, or a loss that a person accepted: of entries, or of its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Epoch {
     /// Its first entry, which says so.
     pub seq: JournalSeq,
-    /// Its number, that of the folder's log: seconds since 1970, when it was restored; one more
-    /// for each loss.
+    /// Its number, that of the folder's log: seconds since 1970, when it was restored or taken back; one
+    /// more for each loss of entries.
     pub number: u32,
 }
 

@@ -48,7 +48,7 @@ pub enum KernelError {
     },
     /// The journal lies in a database, and that has none.
     #[error(
-        "the views go to entry {applied}, and the journal's database has no journal; name the database that has it, or restore that from its newest backup; a journal that lies in the folder is moved into a database by `khlong-gateway journal to-database`"
+        "the views go to entry {applied}, and the journal's database has no journal; name the database that has it, or restore that from its newest backup; a journal that lies in the folder is moved into a database by `khlong-gateway journal to-database`, and one whose database is lost for good is taken back by `journal take-back`"
     )]
     Gone {
         /// The last command that they hold.

@@ -54,6 +54,9 @@ fn a_payout_file_is_written_again_and_a_bank_is_understood() {
     ];
     fs::write(at.join("list.json"), list(8, "2")).unwrap();
     assert_eq!(refused(at, &other).0, 1);
+    // Of a folder's own journal no clock is asked.
+    let accepted = [&again[..], &["--accept-time"]].concat();
+    assert_eq!(refused(at, &accepted).0, 2);
 
     let rejected = "<GrpSts>RJCT</GrpSts><StsRsnInf><Rsn><Cd>FF01</Cd></Rsn></StsRsnInf>";
     let report = pain002(&id, rejected, "");
@@ -77,6 +80,12 @@ fn a_payout_file_is_written_again_and_a_bank_is_understood() {
     );
     fs::write(at.join("answer.xml"), other).unwrap();
     assert_eq!(refused(at, &answer).0, 9);
+    let unknown = "00000000000000000000000000000001";
+    fs::write(at.join("answer.xml"), report.replace(&id, unknown)).unwrap();
+    let (code, said) = refused(at, &answer);
+    assert_eq!(code, 9, "{said}");
+    let words = format!("no batch {unknown} was exported");
+    assert!(said.contains(&words), "{said}");
     fs::write(at.join("answer.xml"), "<a/>").unwrap();
     assert_eq!(refused(at, &answer).0, 9);
     assert_eq!(files(&at.join("gateway")), before);

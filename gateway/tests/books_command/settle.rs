@@ -3,14 +3,20 @@
 use std::fs;
 use std::path::Path;
 
+use khlong_crdt::time::UnixMillis;
+use khlong_gateway::app::postgres::mark_copy;
 use khlong_gateway::domains::books::payout::{StatusReport, answered, settling_id};
 use khlong_gateway::domains::books::{BOOKS_DOMAIN, BooksCommand};
-use khlong_gateway::domains::ledger::{Transfer, account};
+use khlong_gateway::domains::ledger::{
+    LEDGER_DOMAIN, LedgerCommand, Transfer, TransferFlags, account,
+};
+use khlong_store::engine::Durability;
 use khlong_store::peek::Peek;
 use khlong_store::store::Store;
+use khlong_store::table::Table;
 use serde_json::{Value, json};
 
-use crate::fixture::{hold, options, pay};
+use crate::fixture::{command, decide, hold, options, pay};
 use crate::folder::{TODAY, ask, begun, export, id, noon, open, pain002, send};
 use crate::program::{object, refused, run, said};
 
@@ -48,11 +54,11 @@ fn debits(place: &Path) -> (u128, u128) {
     (balances.debits_pending, balances.debits_posted)
 }
 
-/// What is printed although a person must look at something; the exit code and the last words say so.
-fn told_with_1(place: &Path, words: &str) -> Value {
+/// What is printed although it ends with `code`; the last words say why.
+fn told_with(place: &Path, code: i32, words: &str) -> Value {
     let done = run(place, &[&SETTLE[..], &["--json"]].concat());
-    assert_eq!(done.status.code(), Some(1));
     let told = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(code), "{told}");
     assert!(told.contains(words), "{told}");
     serde_json::from_slice(&done.stdout).unwrap()
 }
@@ -76,7 +82,7 @@ fn what_the_bank_says_is_done_once_and_told_hold_by_hold() {
         ],
     );
     fs::write(at.join("answer.xml"), &said_by_bank).unwrap();
-    let told = told_with_1(at, "0 doubtful, 0 contradicted, 2 foreign");
+    let told = told_with(at, 9, "0 doubtful, 0 contradicted, 2 foreign");
     let expected = [
         ("kind", json!("payout_settlement")),
         ("batch", json!(batch)),
@@ -97,7 +103,7 @@ fn what_the_bank_says_is_done_once_and_told_hold_by_hold() {
     assert_eq!(debits(at), (700, 500), "what was rejected came back");
     // It comes again: noted, and nothing moves.
     let again = run(at, &SETTLE);
-    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(again.status.code(), Some(9));
     let again = String::from_utf8(again.stdout).unwrap();
     let (eight, nine, ten) = (id(8), id(9), id(10));
     let expected = format!(
@@ -113,7 +119,7 @@ fn what_the_bank_says_is_done_once_and_told_hold_by_hold() {
         report(&batch, &[(8, "RJCT"), (9, "PDNG"), (10, "PDNG")]),
     )
     .unwrap();
-    let told = told_with_1(at, "0 doubtful, 1 contradicted, 0 foreign");
+    let told = told_with(at, 9, "0 doubtful, 1 contradicted, 0 foreign");
     assert_eq!(told["contradicted"], json!([id(8)]));
     assert_eq!(told["waiting"], json!([id(9), id(10)]));
     assert_eq!(
@@ -151,7 +157,7 @@ fn an_answer_to_something_else_is_refused_and_leaves_no_trace() {
     for (text, expected, why) in [
         (
             report(&id(5), &[(8, "ACSC")]),
-            1,
+            9,
             format!("no batch {} was exported", id(5)),
         ),
         (
@@ -178,6 +184,15 @@ fn an_answer_to_something_else_is_refused_and_leaves_no_trace() {
     ] {
         assert_eq!(refused(at, odd).0, 2, "{odd:?}");
     }
+    // Typed by a person it names nothing, as an account may.
+    let five = id(5);
+    let typed = [
+        &batch_flags[..4],
+        &[five.as_str(), "--paid", &eight, "--accept-time"],
+    ]
+    .concat();
+    let (code, words) = refused(at, &typed);
+    assert_eq!(code, 1, "{words}");
     let (code, words) = refused(at, &["payout", "settle", "nowhere", "answer.xml"]);
     assert_eq!(
         (code, words.contains("is no pain.002.001")),
@@ -196,6 +211,75 @@ fn an_answer_to_something_else_is_refused_and_leaves_no_trace() {
     assert!(words.contains("is in use by process"), "{words}");
     drop(store);
     assert_eq!((head(), debits(at)), (before, (1_800, 0)));
+}
+
+/// Each cause has the code that it has everywhere (`DOMAINS.md`), so that a script knows whom to call.
+#[test]
+fn each_way_in_which_it_ends_has_its_code() {
+    let place = tempfile::tempdir().unwrap();
+    let at = place.path();
+    let batch = folder(at, None);
+    let answer = |payments: &[(u128, &str)]| {
+        fs::write(at.join("answer.xml"), report(&batch, payments)).unwrap();
+    };
+    // All is done, or waits.
+    answer(&[(8, "ACSP"), (9, "ACSP"), (10, "ACSP")]);
+    said(at, &SETTLE);
+    // A person must look.
+    let doubtful = report(&batch, &[(10, "RJCT")]).replace(
+        "</TxSts>",
+        "</TxSts><StsRsnInf><Rsn><Cd>DUPL</Cd></Rsn></StsRsnInf>",
+    );
+    fs::write(at.join("answer.xml"), doubtful).unwrap();
+    told_with(at, 9, "1 doubtful, 0 contradicted, 0 foreign");
+    // The ledger does not take it: account 1 is closed. Some of it is somebody else's too.
+    {
+        let mut kernel = open(at);
+        let close = Transfer {
+            flags: TransferFlags::PENDING.with(TransferFlags::CLOSING_DEBIT),
+            ..hold(70, 1, 2, 0, 0)
+        };
+        kernel.accept_time(kernel.applied().time).unwrap();
+        let close = LedgerCommand::CreateTransfers(vec![close]).encode();
+        let at = kernel.applied().time.0;
+        decide(&mut kernel, &command("close", at, LEDGER_DOMAIN, close));
+    }
+    answer(&[(8, "ACSC"), (77, "ACSC")]);
+    let told = told_with(at, 1, "1 holds were not settled, see `failed`");
+    let failed = format!("{} debit_account_already_closed", id(8));
+    assert_eq!(told["failed"], json!([failed]));
+    assert_eq!(debits(at), (1_800, 0));
+    // Words that are none.
+    let none = ["payout", "settle", "gateway", "--batch", &batch, "--paid"];
+    assert_eq!(refused(at, &none).0, 2);
+    assert_eq!(refused(at, &["payout", "settle", "gateway", "no.xml"]).0, 1);
+    // The clock stands years before the journal.
+    {
+        let mut kernel = open(at);
+        let late = TODAY.start().0 + 10 * 365 * 86_400_000;
+        kernel.accept_time(UnixMillis(late)).unwrap();
+        let sweep = LedgerCommand::Sweep.encode();
+        decide(&mut kernel, &command("late", late, LEDGER_DOMAIN, sweep));
+    }
+    let (code, words) = refused(at, &SETTLE[..4]);
+    assert_eq!(code, 3, "{words}");
+    assert!(words.contains("--accept-time"), "{words}");
+    told_with(at, 1, "see `failed`");
+    // Its journal lies elsewhere; and it is of a newer release.
+    let mut store = Store::open(&at.join("gateway"), &options()).unwrap();
+    mark_copy(&mut store).unwrap();
+    drop(store);
+    let (code, words) = refused(at, &SETTLE);
+    assert_eq!(code, 3, "{words}");
+    assert!(words.contains("with --config"), "{words}");
+    let mut store = Store::open(&at.join("gateway"), &options()).unwrap();
+    let mut batch = store.batch();
+    let newer = 99_u32.to_be_bytes().to_vec();
+    batch.put(Table::Meta, b"schema".to_vec(), newer).unwrap();
+    let writes = batch.into_writes();
+    store.commit(writes, Durability::Synced).unwrap();
+    drop(store);
+    assert_eq!(refused(at, &SETTLE).0, 8);
 }
 
 /// Somebody took the id under which hold 8 is posted; and an earlier answer fell between its two commands.

@@ -28,6 +28,8 @@ mod monitoring;
 mod office;
 mod overdue;
 mod paced;
+mod page;
+mod payout_refusals;
 mod payouts;
 #[path = "../program/mod.rs"]
 mod program;

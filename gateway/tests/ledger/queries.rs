@@ -1,13 +1,20 @@
 //! Lines, pages and statements.
 
-use khlong_crdt::time::UnixMillis;
-use khlong_gateway::domains::ledger::{
-    AccountFlags, Balances, Count, Direction, Line, Period, Place, Sum, TransferFlags, lines,
-    statement, totals,
-};
-use khlong_store::journal::JournalSeq;
+use std::cell::Cell;
 
-use crate::fixture::{Bank, hold, pay, post, void};
+use khlong_crdt::time::UnixMillis;
+use khlong_gateway::domains::ledger::limits::ACCOUNTS_AT_ONCE_MAX;
+use khlong_gateway::domains::ledger::{
+    Account, AccountFlags, Asset, Balances, Count, Direction, LedgerCommand, Line, Period, Place,
+    Sum, TransferFlags, lines, statement, totals,
+};
+use khlong_store::error::StoreError;
+use khlong_store::journal::JournalSeq;
+use khlong_store::key::KeyRange;
+use khlong_store::rows::{EachRowVisitor, Rows};
+use khlong_store::table::Table;
+
+use crate::fixture::{Bank, THB, hold, pay, plain, post, void};
 
 /// Ten commands a second apart: holds, posts, voids, an expiry.
 fn busy() -> Bank {
@@ -208,4 +215,86 @@ fn totals_that_are_added_up_in_steps_are_those_of_one_moment() {
         assert_eq!(count.totals(), &then);
         assert!(then.values().all(|totals| totals.is_balanced()));
     }
+}
+
+/// Rows, and the most of them that one scan was shown.
+struct Counted<'r> {
+    rows: &'r dyn Rows,
+    most: Cell<usize>,
+}
+
+impl Rows for Counted<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.rows.get(table, key)
+    }
+
+    fn scan_each(
+        &self,
+        table: Table,
+        range: &KeyRange,
+        direction: khlong_store::engine::Direction,
+        visit: &mut EachRowVisitor<'_>,
+    ) -> Result<(), StoreError> {
+        let mut shown = 0;
+        let count = &mut |key: &[u8], row: Result<&[u8], StoreError>| {
+            shown += 1;
+            visit(key, row)
+        };
+        self.rows.scan_each(table, range, direction, count)?;
+        self.most.set(self.most.get().max(shown));
+        Ok(())
+    }
+}
+
+#[test]
+fn totals_of_many_accounts_hold_a_part_of_them_at_a_time() {
+    const MANY: u128 = 2_500;
+    const USD: u32 = 840;
+    let mut bank = Bank::new(2);
+    let dollar = Asset {
+        ledger: USD,
+        scale: 2,
+        symbol: *b"USD\0\0\0\0\0",
+    };
+    let asset = LedgerCommand::CreateAssets(vec![dollar]);
+    assert_eq!(bank.ask(&asset), vec![]);
+    // Every third one has dollars.
+    let account = |id: u128| Account {
+        ledger: if id % 3 == 0 { USD } else { THB },
+        ..plain(id)
+    };
+    let accounts = LedgerCommand::CreateAccounts((3..=MANY).map(account).collect());
+    assert_eq!(bank.ask(&accounts), vec![]);
+    // The last one, and those at the ends of the first two parts, have something too.
+    let part = ACCOUNTS_AT_ONCE_MAX as u128;
+    let ends = [part, part + 1, 2 * part, 2 * part + 1, MANY];
+    let baht: Vec<u128> = ends.into_iter().filter(|id| id % 3 != 0).collect();
+    let paid: Vec<_> = (10_000..)
+        .zip(&baht)
+        .map(|(id, to)| pay(id, 1, *to, 7))
+        .collect();
+    bank.send(&paid);
+    bank.send(&[hold(20_000, 1, 2, 5, 0)]);
+    let counted = Counted {
+        rows: bank.kernel.store(),
+        most: Cell::new(0),
+    };
+    let found = totals(&counted).unwrap();
+    let thirds = u64::try_from(MANY / 3).unwrap();
+    assert_eq!(found[&USD].accounts, thirds);
+    assert_eq!(found[&THB].accounts, u64::try_from(MANY).unwrap() - thirds);
+    let sum = |low| Sum { carries: 0, low };
+    assert!(baht.len() > 2);
+    let posted = sum(7 * baht.len() as u128);
+    let of_baht = &found[&THB];
+    assert_eq!(
+        (of_baht.debits_posted, of_baht.credits_posted),
+        (posted, posted)
+    );
+    assert_eq!(
+        (of_baht.debits_pending, of_baht.credits_pending),
+        (sum(5), sum(5))
+    );
+    // One more is shown than is taken.
+    assert_eq!(counted.most.get(), ACCOUNTS_AT_ONCE_MAX + 1);
 }

@@ -219,3 +219,52 @@ fn published(cluster: &Cluster, place: &Path, entries: u64) {
     let words = String::from_utf8(done.stderr).unwrap();
     assert_eq!(done.status.code(), Some(9), "{words}");
 }
+
+/// Its words say so, and it takes them: where the journal lies ahead of the clock, somebody has looked.
+#[test]
+fn a_file_is_written_again_beside_a_clock_that_was_accepted() {
+    let cluster = Cluster::start();
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    configure(&cluster, place);
+    init(place);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let today = Day::of(UnixMillis(i64::try_from(now.as_millis()).unwrap()));
+    bank(&cluster, Day(today.0 + 2));
+    let list = json!({
+        "debtor": { "name": "Khlong", "account": "1", "bank": "KASITHBK" },
+        "creditors": [{ "transfer": id(8), "name": "A", "account": "2", "bank": "004" }],
+    });
+    fs::write(place.join("list.json"), list.to_string()).unwrap();
+    let (account, day) = (id(2), today.to_string());
+    let export = [
+        "payout",
+        "export",
+        "data",
+        "--json",
+        "--clearing",
+        &account,
+        "--execution",
+        &day,
+        "--list",
+        "list.json",
+        "--accept-time",
+    ];
+    let exported = object(place, &[&export[..], &CONFIG].concat());
+    let batch = exported["batch"].as_str().unwrap();
+    let again = [
+        "payout",
+        "again",
+        "data",
+        "--batch",
+        batch,
+        "--list",
+        "list.json",
+    ];
+    let again = [&again[..], &CONFIG].concat();
+    let (code, words) = refused(place, &again);
+    assert_eq!(code, 3, "{words}");
+    assert!(words.contains("with --accept-time"), "{words}");
+    let file = said(place, &[&again[..], &["--accept-time"]].concat());
+    assert_eq!(exported["file"], file);
+}

@@ -114,7 +114,7 @@ impl Cluster {
         self.ask(&self.text_of(database), statement).unwrap()
     }
 
-    fn try_sql(&self, statement: &str) -> Result<String, String> {
+    pub(crate) fn try_sql(&self, statement: &str) -> Result<String, String> {
         self.ask(&self.text(), statement)
     }
 

@@ -35,4 +35,6 @@ mod served;
 mod settings;
 mod standbys;
 mod stopping;
+mod taken_back;
+mod taken_back_refused;
 mod tls;

@@ -42,7 +42,7 @@ fn go_on(cluster: &Cluster, database: &str) {
 }
 
 /// Everything is in the database, the folder has said that it leaves, and nobody is served.
-fn cut_off(cluster: &Cluster, place: &Path) -> MoveId {
+pub(crate) fn cut_off(cluster: &Cluster, place: &Path) -> MoveId {
     let id = when_it_is_to_serve(cluster, "postgres", FAIL);
     let (code, words) = refused(place, &TO_DATABASE);
     assert_eq!(code, 1, "{words}");

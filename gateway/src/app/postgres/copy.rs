@@ -19,6 +19,9 @@ const POSTGRES: u8 = 1;
 /// It is on its way there; then the name of the move.
 const LEAVING: u8 = 2;
 
+/// It is on its way back; then the epoch of the folder's log that begins with that.
+const RETURNING: u8 = 3;
+
 /// The name of one move, drawn for it. The database that it fills has it as well, so that a folder
 /// whose move was cut off is taken by that one and no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +93,8 @@ pub enum Home {
     /// In the folder until this move into a database has come to its end. Whether it has is for
     /// the database to say.
     Leaving(MoveId),
+    /// In the folder again, once its first entry says so, which begins this epoch.
+    Returning(u32),
 }
 
 /// What the folder says.
@@ -103,6 +108,10 @@ pub fn home(rows: &dyn Rows) -> Result<Home, StoreError> {
         Some([LEAVING, id @ ..]) => {
             let id = <[u8; 16]>::try_from(id).map_err(|_| damaged())?;
             Home::Leaving(MoveId::from_bytes(id))
+        }
+        Some([RETURNING, epoch @ ..]) => {
+            let epoch = <[u8; 4]>::try_from(epoch).map_err(|_| damaged())?;
+            Home::Returning(u32::from_be_bytes(epoch))
         }
         Some(_) => return Err(damaged()),
     })
@@ -131,6 +140,28 @@ pub fn mark_copy(store: &mut Store) -> Result<(), StoreError> {
 pub fn mark_leaving(store: &mut Store, id: MoveId) -> Result<(), StoreError> {
     let row = [&[LEAVING][..], id.as_bytes()].concat();
     put(store, Home::Leaving(id), row)
+}
+
+/// Says that its journal is being taken back, in this epoch of its log. What it said before is
+/// forgotten: it goes back into no database that it was beside.
+///
+/// # Errors
+/// Those of the disk.
+pub fn mark_returning(store: &mut Store, epoch: u32) -> Result<(), StoreError> {
+    let row = [&[RETURNING][..], &epoch.to_be_bytes()].concat();
+    put(store, Home::Returning(epoch), row)
+}
+
+/// Says that the journal is the folder's own again. Only once that stands in the journal.
+///
+/// # Errors
+/// Those of the disk.
+pub fn unmark(store: &mut Store) -> Result<(), StoreError> {
+    let mut batch = store.batch();
+    batch.delete(Table::Meta, META_ELSEWHERE.to_vec())?;
+    let writes = batch.into_writes();
+    store.commit(writes, Durability::Synced)?;
+    Ok(())
 }
 
 fn put(store: &mut Store, wanted: Home, row: Vec<u8>) -> Result<(), StoreError> {

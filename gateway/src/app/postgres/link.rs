@@ -117,6 +117,11 @@ impl Link {
         }
     }
 
+    /// Whether a server let it in, be it that it said nothing afterwards.
+    pub(super) fn was_let_in(&self) -> bool {
+        self.options.watch.connections() > 0
+    }
+
     /// Connects anew at the next request, and looks at the server's settings again.
     pub(super) fn hang_up(&mut self) {
         self.session = None;

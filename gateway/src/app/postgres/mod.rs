@@ -12,6 +12,7 @@
 mod bounded;
 mod copy;
 mod error;
+mod heard;
 mod link;
 mod moving;
 mod options;
@@ -28,8 +29,11 @@ use khlong_store::journal::{
 };
 use khlong_store::store::Store;
 
-pub use self::copy::{Beside, Home, MoveId, home, is_copy, mark_copy, mark_leaving};
+pub use self::copy::{
+    Beside, Home, MoveId, home, is_copy, mark_copy, mark_leaving, mark_returning, unmark,
+};
 pub use self::error::{Cause, PostgresError, Said};
+pub use self::heard::Heard;
 pub use self::options::{OptionsError, PostgresOptions, WITHIN_DEFAULT};
 pub use self::rows::Standing;
 pub use self::tls::Tls;

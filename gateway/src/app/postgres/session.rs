@@ -16,7 +16,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Statement};
 
 use super::bounded::{Allowance, Bounded};
-use super::error::{Failure, PostgresError};
+use super::error::{Failure, PostgresError, TakesNoWrites};
 use super::options::{Place, PostgresOptions};
 use super::rows::{Columns, Found, FoundRow, Inserted, Standing, decode, tables};
 use super::statements::{
@@ -91,9 +91,7 @@ impl Session {
         let (standbys, fsync): (String, String) = (standbys?, fsync?);
         if is_standby || read_only != "off" {
             // It may become the primary, or its name move to that one.
-            return Err(Failure::of_io(io::Error::other(
-                "the server takes no writes: it is a standby, or set read-only",
-            )));
+            return Err(Failure::Lost(Box::new(TakesNoWrites)));
         }
         check("fsync", fsync, &["off"], "set it to on")?;
         let (forget, remedy): (&[&str], _) = if standbys.is_empty() {

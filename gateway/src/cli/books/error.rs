@@ -92,6 +92,9 @@ pub enum BooksError {
     /// No file of a batch, and no answer to it.
     #[error("there is no payout")]
     Payout(#[source] PayoutError),
+    /// A bank's report about something that did not leave here.
+    #[error("the bank's report is about something else; ask the bank whose file it read")]
+    Foreign(#[source] PayoutError),
     /// The bank's report is none.
     #[error("the bank's report is refused")]
     Report(#[source] StatusError),
@@ -129,24 +132,31 @@ pub enum BooksError {
 }
 
 impl BooksError {
+    /// What is wrong with an answer to a batch; `is_report`: a bank gave it, and nobody typed the batch.
+    pub(super) fn of_answer(error: PayoutError, is_report: bool) -> Self {
+        match error {
+            error @ PayoutError::UnknownBatch { .. } if is_report => Self::Foreign(error),
+            error => Self::Payout(error),
+        }
+    }
+
     /// The exit code of the process.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store(error) => error.exit_code(),
-            Self::NotAGateway { .. }
-            | Self::Format(_)
+            Self::Format(_)
             | Self::NotOver { .. }
             | Self::Recorded { .. }
             | Self::Unsettled { .. }
-            | Self::NeedsPerson { .. }
             | Self::Undecided { .. } => 1,
             Self::NotCarriedOut { source, .. } => source.exit_code(),
-            Self::JournalElsewhere { .. } => 3,
+            Self::NotAGateway { .. } | Self::JournalElsewhere { .. } => 3,
             Self::Newer { .. } => 8,
             Self::Cursor(_) => 2,
             Self::Statement(error) => of_statement(error),
-            Self::BankFile(_) | Self::Report(_) => 9,
+            // What a bank says is not what it must be.
+            Self::BankFile(_) | Self::Report(_) | Self::Foreign(_) | Self::NeedsPerson { .. } => 9,
             Self::List(_) => 2,
             Self::Payout(error) => match error {
                 PayoutError::Store(error) => error.exit_code(),

@@ -33,6 +33,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use khlong_store::folder::DATABASE_FOLDER;
 use khlong_store::migrate::SCHEMA;
 use khlong_store::peek::Peek;
 
@@ -40,12 +41,16 @@ use super::CliError;
 
 /// A look at the folder of a gateway.
 fn open(folder: &Path) -> Result<Peek, BooksError> {
+    let no_gateway = || BooksError::NotAGateway {
+        path: folder.to_owned(),
+    };
+    if !folder.join(DATABASE_FOLDER).is_dir() {
+        return Err(no_gateway());
+    }
     let peek = Peek::open(folder).map_err(BooksError::Store)?;
     let found = peek.found();
     if found.role.as_deref() != Some("gateway") {
-        return Err(BooksError::NotAGateway {
-            path: folder.to_owned(),
-        });
+        return Err(no_gateway());
     }
     match found.schema {
         Some(schema) if schema > SCHEMA => Err(BooksError::Newer { schema }),

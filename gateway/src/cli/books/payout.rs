@@ -35,7 +35,7 @@ pub enum Payout {
     /// is done.
     Answer(Answer),
     /// Do what a bank's pain.002 says to its batch, in a folder whose gateway does not run: what is paid is posted,
-    /// what was rejected comes back. The same answer again moves nothing. Ends with 1 if a person must look at something.
+    /// what was rejected comes back. The same answer again moves nothing. Ends with 9 if all else is done and a person must look at something.
     Settle(Settle),
 }
 
@@ -86,6 +86,9 @@ pub struct Again {
     /// may have the folder so long.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// With --config, go on although the clock seems wrong: you have looked at it.
+    #[arg(long, requires = "config")]
+    pub accept_time: bool,
 }
 
 /// Flags of `payout answer`.
@@ -159,14 +162,15 @@ fn export(output: Output, asked: &Export) -> Result<(), CliError> {
     let record = batch.record(format).map_err(failed)?;
     let file = batch.file(format).map_err(failed)?;
     let command = BooksCommand::ExportPayouts(record);
-    let unfit = |transfer, why| Err(failed(PayoutError::Unfit { transfer, why }));
     let (decided, told) = desk.ask("payout", &command, ExportAnswer::decode)?;
     match told {
         ExportAnswer::Recorded(..) => tell(output, id, &file),
+        // Whoever follows the same database was faster.
         ExportAnswer::OtherFile(_) => Err(BooksError::Recorded { batch: id }.into()),
-        ExportAnswer::Unfit(transfer) => unfit(transfer, "it is settled already"),
-        ExportAnswer::InBatch(transfer, _) => unfit(transfer, "it is in another batch already"),
-        ExportAnswer::Differs => Err(undecided(&decided).into()),
+        ExportAnswer::Unfit(_) | ExportAnswer::InBatch(..) | ExportAnswer::Differs => {
+            let refusal = told.refusal(id).map(failed);
+            Err(refusal.unwrap_or_else(|| undecided(&decided).into()))
+        }
     }
 }
 
@@ -203,7 +207,7 @@ fn again(output: Output, asked: &Again) -> Result<(), CliError> {
     let file = if asked.config.is_some() {
         let writes = Writes {
             config: asked.config.clone(),
-            accept_time: false,
+            accept_time: asked.accept_time,
         };
         let desk = Desk::open(&asked.folder, &writes)?;
         file(desk.kernel().store())?
@@ -254,7 +258,7 @@ fn answer(output: Output, asked: &Answer) -> Result<(), CliError> {
     let bytes = super::read(&asked.report, PAIN002_BYTES_MAX)?;
     let report = StatusReport::parse(&bytes).map_err(BooksError::Report)?;
     let rows = super::open(&asked.folder)?;
-    let told = told_of(&rows, &report).map_err(BooksError::Payout)?;
+    let told = told_of(&rows, &report).map_err(|error| BooksError::of_answer(error, true))?;
     let lists = [
         ("posts", ids(&told.posted)),
         ("voids", ids(&told.voided)),

@@ -52,7 +52,8 @@ pub struct Settle {
 pub(super) fn settle(output: Output, asked: &Settle) -> Result<(), CliError> {
     let report = read(asked)?;
     let mut desk = Desk::open(&asked.folder, &asked.writes)?;
-    let (record, said) = answered(desk.kernel().store(), &report).map_err(BooksError::Payout)?;
+    let (record, said) = answered(desk.kernel().store(), &report)
+        .map_err(|error| BooksError::of_answer(error, asked.batch.is_none()))?;
     let command = BooksCommand::AnswerPayouts(said);
     let (decided, answer) = desk.ask("payout settle", &command, FatesAnswer::decode)?;
     let fates = match answer {

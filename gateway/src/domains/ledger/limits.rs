@@ -16,6 +16,10 @@ pub const CHUNK_RECORDS: usize = 32;
 /// Accounts kept in memory between commands (about 250 bytes each).
 pub const ACCOUNTS_CACHED_MAX: usize = 262_144;
 
+/// Accounts whose balances are added up at once, so that nobody holds the ids of all: 16 KiB of them, and a few
+/// milliseconds.
+pub const ACCOUNTS_AT_ONCE_MAX: usize = 1_024;
+
 /// Lines of one page of a query.
 pub const PAGE_LINES_MAX: usize = 8_190;
 

@@ -11,6 +11,7 @@ use khlong_store::key::KeyRange;
 use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
+use super::limits::ACCOUNTS_AT_ONCE_MAX;
 use super::model::Balances;
 use super::query::balances_after;
 use super::tables;
@@ -112,31 +113,15 @@ impl Totals {
     }
 }
 
-/// The totals of each asset. Reads every account.
+/// The totals of each asset. Reads every account, and holds [`ACCOUNTS_AT_ONCE_MAX`] ids of them at most.
 ///
 /// # Errors
 /// From the disk, or a damaged row.
 pub fn totals(rows: &dyn Rows) -> Result<BTreeMap<u32, Totals>, StoreError> {
-    let mut ids = Vec::new();
-    rows.scan(
-        Table::LedgerAccount,
-        &KeyRange::all(),
-        Direction::Forward,
-        &mut |key, _| {
-            if let Ok(id) = key.try_into() {
-                ids.push(u128::from_be_bytes(id));
-            }
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
-    let mut totals: BTreeMap<u32, Totals> = BTreeMap::new();
-    for id in ids {
-        if let Some(state) = tables::account(rows, id)? {
-            let sums = totals.entry(state.account.ledger).or_default();
-            sums.add(&state.balances);
-        }
-    }
-    Ok(totals)
+    // Behind every row that there is.
+    let mut count = Count::after(JournalSeq(u64::MAX - 1));
+    while !count.step(rows, ACCOUNTS_AT_ONCE_MAX)? {}
+    Ok(count.totals)
 }
 
 /// The totals of each asset as they were after one command, some accounts at a time: what moves
@@ -160,8 +145,8 @@ impl Count {
         }
     }
 
-    /// Reads at most `max` accounts more, and at least one; returns whether all are read. Accounts
-    /// that came later are among them, with nothing on them.
+    /// Reads at most `max` accounts more, at least one, and at most [`ACCOUNTS_AT_ONCE_MAX`]; returns whether all are
+    /// read. Accounts that came later are among them, with nothing on them.
     ///
     /// # Errors
     /// From the disk, or a damaged row.
@@ -169,7 +154,7 @@ impl Count {
         let Some(next) = self.next else {
             return Ok(true);
         };
-        let max = max.max(1);
+        let max = max.clamp(1, ACCOUNTS_AT_ONCE_MAX);
         let range = KeyRange {
             start: next.to_be_bytes().to_vec(),
             end: None,

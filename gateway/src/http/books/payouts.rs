@@ -170,8 +170,8 @@ pub(in crate::http) async fn create(
     let command = write.command(SCOPE, BOOKS_DOMAIN, export.encode());
     drop(write);
     let decided = service.write(command).await?;
-    let unfit = |transfer, why| Err(not_paid_out(&PayoutError::Unfit { transfer, why }));
-    match decoded(&decided, ExportAnswer::decode)? {
+    let told = decoded(&decided, ExportAnswer::decode)?;
+    match told {
         ExportAnswer::Recorded(seq, at) if seq == decided.seq => {
             refuse_settled(&service, seq.0, &record).await?;
             Ok(answer(&PayoutsAnswer {
@@ -187,13 +187,14 @@ pub(in crate::http) async fn create(
         }
         // Under another key: nobody knows whether it has left.
         ExportAnswer::Recorded(seq, _) => Err(left_before(record.batch, seq.0)),
-        ExportAnswer::OtherFile(_) => {
-            let batch = record.batch;
-            Err(not_paid_out(&PayoutError::OtherFile { batch }))
+        ExportAnswer::OtherFile(_)
+        | ExportAnswer::Unfit(_)
+        | ExportAnswer::InBatch(..)
+        | ExportAnswer::Differs => {
+            let refusal = told.refusal(record.batch);
+            let impossible = || impossible(&decided);
+            Err(refusal.map_or_else(impossible, |error| not_paid_out(&error)))
         }
-        ExportAnswer::Unfit(transfer) => unfit(transfer, "it is settled already"),
-        ExportAnswer::InBatch(transfer, _) => unfit(transfer, "it is in another batch already"),
-        ExportAnswer::Differs => Err(impossible(&decided)),
     }
 }
 

@@ -1,65 +1,27 @@
 //! `GET /ledger`: what the books come to, for a person. No scripts, and nothing from elsewhere.
 
 mod closes;
+mod sums;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use data_encoding::HEXLOWER;
-use khlong_crdt::time::UnixMillis;
-use khlong_store::error::StoreError;
-use khlong_store::journal::Head;
 use tokio::sync::Mutex;
 
-use self::closes::Closes;
-use crate::app::Committed;
-use crate::domains::ledger::{Asset, Sum, Totals, asset, totals};
+use self::sums::{Books, Draft};
+use crate::domains::ledger::{Asset, Sum, Totals};
 use crate::http::keys::Scheme;
 use crate::http::ledger::moment;
-use crate::http::limits::{PAGE_AGE_MAX, PAGE_REST};
+use crate::http::limits::PAGE_WITHIN;
 use crate::http::problem::{Problem, ProblemBody, ProblemKind};
-use crate::http::service::{Service, Shared, unreadable};
+use crate::http::service::{Service, Shared};
 
 /// The last sums. They read every account, so they are made once at a time, for all who ask.
 #[derive(Default)]
 pub(super) struct PageCache(Arc<Mutex<Option<Arc<Books>>>>);
-
-/// The books at one entry of the journal.
-struct Books {
-    head: Head,
-    time: UnixMillis,
-    assets: Vec<(u32, Option<Asset>, Totals)>,
-    closes: Closes,
-    read_at: Instant,
-    /// How long the driver did nothing else.
-    cost: Duration,
-}
-
-impl Books {
-    fn read(committed: &Committed<'_>) -> Result<Self, StoreError> {
-        let began = Instant::now();
-        let mut assets = Vec::new();
-        for (ledger, totals) in totals(committed.store)? {
-            assets.push((ledger, asset(committed.store, ledger)?, totals));
-        }
-        Ok(Self {
-            head: committed.head,
-            time: committed.time,
-            assets,
-            closes: Closes::read(committed)?,
-            read_at: Instant::now(),
-            cost: began.elapsed(),
-        })
-    }
-
-    fn is_fresh(&self) -> bool {
-        let age_max = PAGE_AGE_MAX.max(self.cost.saturating_mul(PAGE_REST));
-        self.read_at.elapsed() < age_max
-    }
-}
 
 async fn books(service: &Service) -> Result<Arc<Books>, Problem> {
     let mut last = Arc::clone(&service.page.0).lock_owned().await;
@@ -67,12 +29,11 @@ async fn books(service: &Service) -> Result<Arc<Books>, Problem> {
         return Ok(Arc::clone(books));
     }
     let handle = service.handle.clone();
-    let reading = handle.begin_read(Books::read)?;
+    let reading = handle.begin_read(Draft::begin)?;
     // The driver reads whether or not the client waits. A task of its own holds the lock so
     // long: clients that go away leave one read behind, not one each.
     let made = tokio::spawn(async move {
-        let read = reading.await.map_err(|_| handle.unread())?;
-        let books = Arc::new(read.map_err(|error| unreadable(&error))?);
+        let books = Arc::new(sums::make(&handle, reading).await?);
         *last = Some(Arc::clone(&books));
         Ok(books)
     });
@@ -87,7 +48,13 @@ async fn books(service: &Service) -> Result<Arc<Books>, Problem> {
     security(("key" = [])), extensions(("x-khlong-role" = json!("reader"))))]
 pub(super) async fn page(service: Shared, headers: HeaderMap) -> Result<Response, Problem> {
     service.admit(&headers, Scheme::BearerOrBasic)?;
-    let books = books(&service).await?;
+    let made = tokio::time::timeout(PAGE_WITHIN, books(&service)).await;
+    // Adding up goes on, for whoever asks then.
+    let unmade = |_| {
+        let why = "the balances of all accounts are still being added up; ask again";
+        Err(Problem::new(ProblemKind::Busy, why))
+    };
+    let books = made.unwrap_or_else(unmade)?;
     let mut response = Html(html(&books)).into_response();
     response.headers_mut().insert(
         header::CONTENT_SECURITY_POLICY,

@@ -111,7 +111,7 @@ impl PayoutBatch {
         execution: Day,
         creditors: Vec<(u128, Creditor)>,
     ) -> Result<Self, PayoutError> {
-        let payouts = gather(rows, clearing, creditors, IsSettled::Refused)?;
+        let payouts = gather(rows, clearing, creditors, Holds::Waiting)?;
         Ok(Self {
             debtor,
             clearing,
@@ -121,9 +121,11 @@ impl PayoutBatch {
         })
     }
 
-    /// The same for whoever asks again under an idempotency key: if this batch is recorded, its holds may be
-    /// settled by now, and it is put together as it was, so that the key finds its answer. Its file may leave
-    /// only if [`first_settled`] finds none.
+    /// The same for whoever has it recorded by a command, and may ask again under its idempotency key. Only what
+    /// never changes is looked at, so that the key finds its answer, also a refusal, whatever became of the holds
+    /// meanwhile: whether they wait, and in which batch, is for the command to say, see
+    /// [`ExportAnswer::refusal`](super::ExportAnswer::refusal). The file of one that was recorded before may leave only
+    /// if [`first_settled`] finds none.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -137,11 +139,11 @@ impl PayoutBatch {
     ) -> Result<Self, PayoutError> {
         let mut transfers: Vec<u128> = creditors.iter().map(|(transfer, _)| *transfer).collect();
         transfers.sort_unstable();
-        let is_settled = match exported(rows, id_of(clearing, transfers.into_iter()))? {
-            Some(_) => IsSettled::Taken,
-            None => IsSettled::Refused,
+        let holds = match exported(rows, id_of(clearing, transfers.into_iter()))? {
+            Some(_) => Holds::Recorded,
+            None => Holds::Asked,
         };
-        let payouts = gather(rows, clearing, creditors, is_settled)?;
+        let payouts = gather(rows, clearing, creditors, holds)?;
         Ok(Self {
             debtor,
             clearing,
@@ -169,7 +171,7 @@ impl PayoutBatch {
             clearing: record.clearing,
             created_at: record.created_at,
             execution: record.execution,
-            payouts: gather(rows, record.clearing, creditors, IsSettled::Refused)?,
+            payouts: gather(rows, record.clearing, creditors, Holds::Waiting)?,
         };
         if batch.record(record.format)? == *record {
             Ok(batch)
@@ -261,18 +263,22 @@ fn is_decided(rows: &dyn Rows, transfer: u128) -> Result<bool, StoreError> {
     Ok(item(rows, transfer)?.is_some_and(|item| item.decided.is_some()))
 }
 
-/// Whether a hold that is settled, or about to be, may be in a batch.
+/// Which holds a batch is put together of.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum IsSettled {
-    Taken,
-    Refused,
+enum Holds {
+    /// Those of a batch that is recorded: they may be settled by now, and close an account.
+    Recorded,
+    /// Those that somebody names for a command.
+    Asked,
+    /// Those of which nothing became yet: a file may leave now.
+    Waiting,
 }
 
 fn gather(
     rows: &dyn Rows,
     clearing: u128,
     creditors: Vec<(u128, Creditor)>,
-    is_settled: IsSettled,
+    holds: Holds,
 ) -> Result<Vec<Payout>, PayoutError> {
     let found = creditors.len();
     if found == 0 || found > PAYOUTS_MAX {
@@ -286,7 +292,7 @@ fn gather(
         if let Some(why) = unfit_reason(&hold, clearing) {
             return Err(unfit(why));
         }
-        if is_settled == IsSettled::Refused {
+        if holds == Holds::Waiting {
             if state != TransferState::Pending {
                 return Err(unfit("it is settled already"));
             }
@@ -295,9 +301,9 @@ fn gather(
                     "an answer says what became of it; hand that in again, and it is settled",
                 ));
             }
-            if closes(&hold) {
-                return Err(unfit("it closes an account, so it can only be given back"));
-            }
+        }
+        if holds != Holds::Recorded && closes(&hold) {
+            return Err(unfit("it closes an account, so it can only be given back"));
         }
         if !is_baht(rows, hold.ledger)? {
             return Err(unfit("it is not in hundredths of baht"));

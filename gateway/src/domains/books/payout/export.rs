@@ -8,6 +8,7 @@ use khlong_store::limits::BATCH_ROW_BYTES;
 use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
+use super::PayoutError;
 use super::batch::{PAYOUTS_MAX, PayoutFormat, closes, id_of, is_baht, unfit_reason};
 use super::item::{Item, batch_of};
 use crate::domains::books::day::Day;
@@ -80,6 +81,23 @@ pub enum ExportAnswer {
 }
 
 impl ExportAnswer {
+    /// What everybody is told of `batch` where this refuses it, at once or at a retry; `None` where it is recorded, or
+    /// where it is no answer to a batch that was put together from the ledger.
+    #[must_use]
+    pub fn refusal(&self, batch: u128) -> Option<PayoutError> {
+        let unfit = |transfer: &u128, why| {
+            let transfer = *transfer;
+            Some(PayoutError::Unfit { transfer, why })
+        };
+        match self {
+            Self::Recorded(..) | Self::Differs => None,
+            Self::OtherFile(_) => Some(PayoutError::OtherFile { batch }),
+            // All else of it was looked at before, and does not change.
+            Self::Unfit(transfer) => unfit(transfer, "it is settled already"),
+            Self::InBatch(transfer, _) => unfit(transfer, "it is in another batch already"),
+        }
+    }
+
     /// `code 1 ‖ fields`.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
