@@ -411,13 +411,15 @@ fn what_is_asked_for_is_recorded_and_checks_out() {
         (Day(today.0 - 2).to_string(), "over in Bangkok"),
         (Day(today.0 + 368).to_string(), "366 days ahead"),
     ] {
-        let (code, words) = refused(at, &on(day.leak()));
+        let day: &'static str = day.leak();
+        let (code, words) = refused(at, &on(day));
         assert_eq!(code, 2, "{words}");
         assert!(words.contains(why), "{words}");
     }
     let after = object(at, &["audit", "gateway", "--json"])["journal"]["seq"].clone();
     assert_eq!(after, entries, "nothing is recorded");
-    let export = on(today.next().to_string().leak());
+    let tomorrow: &'static str = today.next().to_string().leak();
+    let export = on(tomorrow);
     let file = said(at, &export);
     assert!(file.contains("<CtrlSum>7.00</CtrlSum>"), "{file}");
     let peek = Peek::open(&at.join("gateway")).unwrap();

@@ -13,9 +13,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::books::{
-    answers, batches, closes, comparisons, payouts, reconciliations, statements,
-};
+use super::books::{answers, batches, closes, comparisons, payouts, reconciliations, statements};
 use super::ledger::{accounts, assets, transfers};
 use super::problem::{Problem, ProblemKind};
 use super::service::Service;

@@ -62,7 +62,10 @@ fn a_browser_shows_the_ledger() {
     let page = format!("http://anybody:{READER}@{}/ledger", server.address);
     let text = look(&program, folder.path(), &["--dump-dom", &page]);
     let head = server.get("/v1/journal/head").json();
-    let chain = format!("Chain head: <code>{}</code>", head["hash"].as_str().unwrap());
+    let chain = format!(
+        "Chain head: <code>{}</code>",
+        head["hash"].as_str().unwrap()
+    );
     for part in [
         "<h1>Ledger</h1>",
         "Last close: 2026-11-27, 2 records",

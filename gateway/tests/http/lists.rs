@@ -87,14 +87,20 @@ fn accounts_are_listed_as_each_of_them_is_told() {
         assert_eq!(told, each, "{limit} at once");
     }
     let behind = format!("/v1/ledger/accounts?after={}", u128::MAX);
-    assert_eq!(server.get(&behind).json(), json!({ "accounts": [], "next": null }));
+    assert_eq!(
+        server.get(&behind).json(),
+        json!({ "accounts": [], "next": null })
+    );
     server.stop().unwrap();
 }
 
 #[test]
 fn batches_tell_what_became_of_each_hold_and_not_their_files() {
     let (_, server) = held();
-    assert_eq!(server.get(PAYOUTS).json(), json!({ "payouts": [], "next": null }));
+    assert_eq!(
+        server.get(PAYOUTS).json(),
+        json!({ "payouts": [], "next": null })
+    );
     missing(&server.get(&format!("{PAYOUTS}/{}", hex(5))));
     let first = ask(&server, PAYOUTS, "28 Nov", &payouts(&[41, 42], "1")).json();
     let batch = first["batch"].as_str().unwrap().to_owned();
@@ -103,12 +109,18 @@ fn batches_tell_what_became_of_each_hold_and_not_their_files() {
     let second = ask(&server, PAYOUTS, "csv", &csv).json();
     for limit in [1, 2, 100] {
         let told = all(&server, PAYOUTS, "payouts", limit);
-        let ids: Vec<_> = told.iter().map(|it| it["batch"].as_str().unwrap()).collect();
+        let ids: Vec<_> = told
+            .iter()
+            .map(|it| it["batch"].as_str().unwrap())
+            .collect();
         let mut expected = [&first, &second].map(|it| it["batch"].as_str().unwrap());
         expected.sort_unstable();
         assert_eq!(ids, expected);
         for known in [&first, &second] {
-            let it = told.iter().find(|it| it["batch"] == known["batch"]).unwrap();
+            let it = told
+                .iter()
+                .find(|it| it["batch"] == known["batch"])
+                .unwrap();
             for field in ["entry", "time", "payments", "sum", "file_digest"] {
                 assert_eq!(it[field], known[field], "{field}");
             }
@@ -158,7 +170,11 @@ fn comparisons_that_were_recorded_are_listed_by_their_digests() {
     let none = json!({ "reconciliations": [], "next": null });
     assert_eq!(server.get(RECONCILIATIONS).json(), none);
     let made = ["first", "second"].map(|key| {
-        let lines = if key == "first" { bank_lines() } else { String::new() };
+        let lines = if key == "first" {
+            bank_lines()
+        } else {
+            String::new()
+        };
         ask(&server, RECONCILIATIONS, key, &compare(&lines)).json()
     });
     let mut expected: Vec<_> = made
@@ -198,18 +214,32 @@ fn an_id_as_in_a_payment_file_is_refused_with_the_words_to_write() {
     refused(&reply, 400, "malformed-request");
     let told = reply.json();
     let detail = told["detail"].as_str().unwrap();
-    assert!(detail.contains("in decimal here") && detail.contains("\"41\""), "{detail}");
+    assert!(
+        detail.contains("in decimal here") && detail.contains("\"41\""),
+        "{detail}"
+    );
     let decimal = u128::from_str_radix(&batch, 16).unwrap().to_string();
-    let reply = ask(&server, &answers(&decimal), "decimal", &json!({ "paid": ["41"] }));
+    let reply = ask(
+        &server,
+        &answers(&decimal),
+        "decimal",
+        &json!({ "paid": ["41"] }),
+    );
     refused(&reply, 400, "malformed-request");
     let told = reply.json();
     let detail = told["detail"].as_str().unwrap();
     assert!(detail.contains("32 hexadecimal digits"), "{detail}");
     // What cannot be paid out is named as it was asked for.
-    for (transfers, words) in [(&[42, 42][..], "transfer 42 is"), (&[51], "transfer 51 cannot")] {
+    for (transfers, words) in [
+        (&[42, 42][..], "transfer 42 is"),
+        (&[51], "transfer 51 cannot"),
+    ] {
         let reply = ask(&server, PAYOUTS, words, &payouts(transfers, "1"));
         refused(&reply, 422, "payout-refused");
-        assert!(reply.json()["detail"].as_str().unwrap().starts_with(words), "{reply:?}");
+        assert!(
+            reply.json()["detail"].as_str().unwrap().starts_with(words),
+            "{reply:?}"
+        );
     }
     server.stop().unwrap();
 }

@@ -118,6 +118,7 @@ fn the_books_are_kept_in_the_database_without_a_gateway() {
         "creditors": [{ "transfer": id(8), "name": "A", "account": "2", "bank": "004" }],
     });
     fs::write(place.join("list.json"), list.to_string()).unwrap();
+    let tomorrow: &'static str = today.next().to_string().leak();
     let export = [
         "payout",
         "export",
@@ -126,7 +127,7 @@ fn the_books_are_kept_in_the_database_without_a_gateway() {
         "--clearing",
         account,
         "--execution",
-        today.next().to_string().leak(),
+        tomorrow,
         "--list",
         "list.json",
     ];

@@ -55,7 +55,8 @@ fn keys_behind<const N: usize>(
         if found.len() == max {
             return Ok(ControlFlow::Break(()));
         }
-        let wrong = |_| StoreError::corrupt(table, key, "the key does not have the layout of its table");
+        let wrong =
+            |_| StoreError::corrupt(table, key, "the key does not have the layout of its table");
         found.push(key.try_into().map_err(wrong)?);
         Ok(ControlFlow::Continue(()))
     })?;

@@ -10,9 +10,7 @@ use utoipa::ToSchema;
 
 use super::fields::{DayText, batch_text, hex, parse_batch};
 use super::payouts::FormatName;
-use crate::domains::books::payout::{
-    ExportRecord, Exported, PayoutHold, exported, exports, holds,
-};
+use crate::domains::books::payout::{ExportRecord, Exported, PayoutHold, exported, exports, holds};
 use crate::http::keys::Scheme;
 use crate::http::ledger::number::{Decimal, Decimal128};
 use crate::http::ledger::transfers::StateAnswer;

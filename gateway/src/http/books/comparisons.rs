@@ -112,7 +112,9 @@ pub(in crate::http) async fn get(
     let digest = path
         .ok()
         .and_then(|Path(text)| digest(&text))
-        .ok_or_else(|| Problem::malformed("a comparison is named by its digest: 64 hexadecimal digits"))?;
+        .ok_or_else(|| {
+            Problem::malformed("a comparison is named by its digest: 64 hexadecimal digits")
+        })?;
     let found = service
         .read(move |committed| recorded(committed.store, &digest))
         .await?

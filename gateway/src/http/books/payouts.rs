@@ -169,20 +169,19 @@ pub(in crate::http) async fn create(
     );
     let (clearing, created_at) = (write.body.clearing_account_id.0, write.body.created_at.0);
     let execution = write.body.execution.0;
-    let format = write.body.format.into();
+    let format: PayoutFormat = write.body.format.into();
     let batch = service
         .read(move |committed| {
             let rows = committed.store;
-            let asked = PayoutBatch::asked(
-                rows, debtor, clearing, created_at, execution, creditors,
-            )
-            .and_then(|batch| {
-                // A retry may come when the day is over.
-                if exported(rows, batch.id())?.is_none() {
-                    check_execution(execution, Day::of(committed.now))?;
-                }
-                Ok(batch)
-            });
+            let asked =
+                PayoutBatch::asked(rows, debtor, clearing, created_at, execution, creditors)
+                    .and_then(|batch| {
+                        // A retry may come when the day is over.
+                        if exported(rows, batch.id())?.is_none() {
+                            check_execution(execution, Day::of(committed.now))?;
+                        }
+                        Ok(batch)
+                    });
             Ok::<_, Infallible>(asked)
         })
         .await?

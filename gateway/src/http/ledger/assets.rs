@@ -177,8 +177,6 @@ pub(in crate::http) async fn get(
     let found = service
         .read(move |committed| asset(committed.store, ledger))
         .await?
-        .ok_or_else(|| {
-            Problem::new(ProblemKind::NotFound, "there is no asset with this number")
-        })?;
+        .ok_or_else(|| Problem::new(ProblemKind::NotFound, "there is no asset with this number"))?;
     Ok(answer(&AssetAnswer::from(found)))
 }

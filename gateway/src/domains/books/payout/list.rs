@@ -65,7 +65,11 @@ pub fn holds(rows: &dyn Rows, record: &ExportRecord) -> Result<Vec<PayoutHold>, 
         let found = ledger::transfer(rows, *id)?;
         let (hold, _, state) = found.ok_or_else(|| {
             let key = id.to_be_bytes();
-            StoreError::corrupt(Table::LedgerTransferId, &key, "a hold of a batch is missing")
+            StoreError::corrupt(
+                Table::LedgerTransferId,
+                &key,
+                "a hold of a batch is missing",
+            )
         })?;
         Ok(PayoutHold {
             transfer: *id,
