@@ -55,9 +55,10 @@ fn keys_behind<const N: usize>(
         if found.len() == max {
             return Ok(ControlFlow::Break(()));
         }
-        let wrong =
-            |_| StoreError::corrupt(table, key, "the key does not have the layout of its table");
-        found.push(key.try_into().map_err(wrong)?);
+        let Ok(id) = <[u8; N]>::try_from(key) else {
+            return Err(StoreError::corrupt(table, key, "the key is no id"));
+        };
+        found.push(id);
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(found)

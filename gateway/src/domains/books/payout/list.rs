@@ -61,7 +61,7 @@ pub fn exports(
 /// # Errors
 /// From the disk, or a damaged row.
 pub fn holds(rows: &dyn Rows, record: &ExportRecord) -> Result<Vec<PayoutHold>, StoreError> {
-    let one = |id: &u128| {
+    let one = |id: &u128| -> Result<PayoutHold, StoreError> {
         let found = ledger::transfer(rows, *id)?;
         let (hold, _, state) = found.ok_or_else(|| {
             let key = id.to_be_bytes();
