@@ -47,6 +47,12 @@ pub const LINES_DEFAULT: usize = 100;
 /// See [`LINES_DEFAULT`].
 pub const LINES_MAX: usize = 1_000;
 
+/// Batches of payouts of one page: 20 unless asked for, at most 100. A row has up to 8,000 holds, so a page reads at most
+/// some 13 MB.
+pub const BATCHES_DEFAULT: usize = 20;
+/// See [`BATCHES_DEFAULT`].
+pub const BATCHES_MAX: usize = 100;
+
 /// Comparisons with a bank's file at once. Each holds at most a body, its lines and as many entries of the
 /// ledger: some 40 MB.
 pub const COMPARISONS_MAX: usize = 2;

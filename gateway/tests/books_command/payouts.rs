@@ -1,7 +1,11 @@
 //! Files that pay out: written, written again, and what a bank says of them.
 
 use std::fs;
+use std::str::FromStr as _;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use khlong_crdt::time::UnixMillis;
+use khlong_gateway::domains::books::Day;
 use khlong_gateway::domains::books::payout::{batch_of, exported};
 use khlong_store::peek::Peek;
 
@@ -9,6 +13,12 @@ use crate::fixture::hold;
 use crate::folder::{self, TODAY, files, list, open, pain002, send};
 use crate::program::{object, refused, said};
 use crate::told::{self, checks_out};
+
+/// By the clock of this machine, as the program sees it.
+fn today() -> Day {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Day::of(UnixMillis(i64::try_from(now.as_millis()).unwrap()))
+}
 
 #[test]
 fn a_payout_file_is_written_again_and_a_bank_is_understood() {
@@ -99,19 +109,33 @@ fn a_file_leaves_once_and_what_it_pays_is_recorded() {
     // 7 baht more for account 2.
     send(&mut open(at), TODAY.end().0, &[hold(9, 1, 2, 700, 0)]);
     let clearing = folder::id(2);
-    let export = [
-        "payout",
-        "export",
-        "gateway",
-        "--clearing",
-        &clearing,
-        "--execution",
-        "2026-11-28",
-        "--list",
-        "list.json",
-        "--accept-time",
-    ];
+    let on = |day: &Day| {
+        let day = day.to_string();
+        let flags = ["--clearing", &clearing, "--execution", &day];
+        let more = ["--list", "list.json", "--accept-time"];
+        let words = ["payout", "export", "gateway"].into_iter();
+        let words = words.chain(flags).chain(more).map(str::to_owned);
+        words.collect::<Vec<_>>()
+    };
+    fn strs(words: &[String]) -> Vec<&str> {
+        words.iter().map(String::as_str).collect()
+    }
     fs::write(at.join("list.json"), list(9, "2")).unwrap();
+    let entries = object(at, &["audit", "gateway", "--json"])["journal"]["seq"].clone();
+    let today = today();
+    for (day, why) in [
+        (Day::from_str("2569-11-28").unwrap(), "Common Era"),
+        (Day(today.0 - 2), "over in Bangkok"),
+        (Day(today.0 + 368), "366 days ahead"),
+    ] {
+        let (code, words) = refused(at, &strs(&on(&day)));
+        assert_eq!(code, 2, "{words}");
+        assert!(words.contains(why), "{words}");
+    }
+    let after = object(at, &["audit", "gateway", "--json"])["journal"]["seq"].clone();
+    assert_eq!(after, entries, "nothing is recorded");
+    let export = on(&today.next());
+    let export = strs(&export);
     let file = said(at, &export);
     assert!(file.contains("<CtrlSum>7.00</CtrlSum>"), "{file}");
     let peek = Peek::open(&at.join("gateway")).unwrap();

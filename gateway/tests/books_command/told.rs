@@ -111,6 +111,8 @@ fn what_cannot_be_told_has_an_exit_code_and_says_why() {
     let nobody = "0".repeat(31) + "9";
     let cases = [
         ("1", "2026-11-27", 2, "32 hexadecimal digits"),
+        ("1", "2026-11-27", 2, ID_1),
+        ("+1", "2026-11-27", 2, "32 hexadecimal digits\n"),
         (ID_1, "2569-02-30", 2, "as 2026-11-27"),
         (ID_1, "27.11.2026", 2, "as 2026-11-27"),
         (ID_1, "1969-12-31", 2, "as 2026-11-27"),

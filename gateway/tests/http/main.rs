@@ -21,6 +21,8 @@ mod fixture;
 mod idempotency;
 mod killed;
 mod limits;
+mod lines;
+mod lists;
 mod malformed;
 mod many_comparisons;
 mod metrics;
@@ -29,6 +31,7 @@ mod office;
 mod overdue;
 mod paced;
 mod page;
+mod payout_days;
 mod payout_refusals;
 mod payouts;
 #[path = "../program/mod.rs"]

@@ -285,7 +285,7 @@ fn a_file_does_not_leave_once_a_hold_of_it_came_back() {
         refused(&retry, 409, "payout-settled");
         let told = retry.json();
         let detail = told["detail"].as_str().unwrap();
-        assert!(detail.contains("transfer 42 of batch"), "{detail}");
+        assert!(detail.starts_with("transfer 42 is settled"), "{detail}");
         assert!(!retry.body.contains("CtrlSum"), "{retry:?}");
     }
     let other = ask(&server, PAYOUTS, "other", &body);
