@@ -29,7 +29,7 @@ use khlong_sync::wire::frame::{Frame, Hello, Lane};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use serde_json::Value;
 
-use crate::node::{Node, command_in, comes, text};
+use crate::node::{Node, comes, command_in, text};
 use crate::relay::Relay;
 
 const CHECKS: [&str; 10] = [
@@ -287,7 +287,9 @@ fn a_daemon_that_is_busy_is_well() {
                 let says = text(&checks["lock"]["says"]);
                 assert!(says.ends_with("has the folder open and answers"), "{says}");
                 assert_eq!(code, 0, "{checks:#?}");
-                comes("it writes meanwhile", || sent.load(Ordering::Relaxed) > before);
+                comes("it writes meanwhile", || {
+                    sent.load(Ordering::Relaxed) > before
+                });
             }
         };
         let found = std::panic::catch_unwind(AssertUnwindSafe(well));

@@ -127,7 +127,6 @@ impl Relay {
             .stdin(Stdio::null());
         relay
     }
-
 }
 
 /// Built beside ours: cargo names only the binaries of the package under test.

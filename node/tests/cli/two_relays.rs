@@ -119,18 +119,28 @@ fn a_full_relay_is_left_and_whoever_took_it_away_is_told_who_needs_a_link() {
     mali.json(&[&add[..], &["--wait", "stored"]].concat());
     // It must refuse twice, five seconds apart: said again, it goes on where it was. Within
     // its three seconds no command meets the second refusal by itself.
-    let remove = ["--json", "timeline", "relay", "rm", &timeline, &first.address];
+    let remove = [
+        "--json",
+        "timeline",
+        "relay",
+        "rm",
+        &timeline,
+        &first.address,
+    ];
     let mut moved = Value::Null;
-    comes("a full relay is left by commands that are said again", || {
-        let said = mali.run(&[&remove[..], &["--timeout", "3s"]].concat());
-        if said.code == 0 {
-            moved = serde_json::from_str(said.stdout.trim()).unwrap();
-            return true;
-        }
-        assert_eq!(said.code, 5, "{}", said.stderr);
-        assert!(said.stderr.contains("say it again"), "{}", said.stderr);
-        false
-    });
+    comes(
+        "a full relay is left by commands that are said again",
+        || {
+            let said = mali.run(&[&remove[..], &["--timeout", "3s"]].concat());
+            if said.code == 0 {
+                moved = serde_json::from_str(said.stdout.trim()).unwrap();
+                return true;
+            }
+            assert_eq!(said.code, 5, "{}", said.stderr);
+            assert!(said.stderr.contains("say it again"), "{}", said.stderr);
+            false
+        },
+    );
     assert_eq!(moved["untold"][0], first.address.as_str(), "{moved}");
     let left = moved["relays"].as_array().unwrap();
     assert!(

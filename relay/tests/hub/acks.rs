@@ -8,9 +8,9 @@ use khlong_store::tables::timelines;
 use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::AppendOutcome;
 
+use super::{ids, opened, refusal};
 use crate::support::open;
 use crate::support::virtual_world::World;
-use super::{ids, opened, refusal};
 
 #[test]
 fn nothing_leaves_before_the_commit_and_the_receipt_covers_what_is_stored() {

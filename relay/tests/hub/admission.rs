@@ -4,9 +4,9 @@ use khlong_relay::hub::{Opening, Policy, WriteRate};
 use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::AppendOutcome;
 
+use super::{opened, refusal};
 use crate::support::open;
 use crate::support::virtual_world::World;
-use super::{opened, refusal};
 
 #[test]
 fn only_members_append_and_a_revoked_one_no_longer_does() {

@@ -9,9 +9,9 @@ use khlong_store::tables::timelines;
 use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::AppendOutcome;
 
+use super::{opened, refusal};
 use crate::support::open;
 use crate::support::virtual_world::World;
-use super::{opened, refusal};
 
 #[test]
 fn a_failed_commit_ends_the_core_without_an_ack_and_everything_acknowledged_is_there_again() {

@@ -19,7 +19,7 @@ use khlong_relay::hub::{ConnectionId, Policy};
 use khlong_sync::wire::code::ErrorCode;
 use khlong_sync::wire::frame::AppendOutcome;
 use support::virtual_world::World;
-use support::{open, Author};
+use support::{Author, open};
 
 /// A world with one open timeline, whose admin is connected.
 fn opened(policy: Policy) -> (World, ConnectionId, Author) {

@@ -2,7 +2,9 @@
 
 use khlong_crdt::envelope::Kind;
 use khlong_crdt::time::Monotonic;
-use khlong_sync::limits::{FRAME_BYTES_MAX, PARTIAL_FRAME_TIMEOUT_MS, SUBSCRIPTIONS_PER_CONNECTION_MAX};
+use khlong_sync::limits::{
+    FRAME_BYTES_MAX, PARTIAL_FRAME_TIMEOUT_MS, SUBSCRIPTIONS_PER_CONNECTION_MAX,
+};
 use khlong_sync::session::error::SessionError;
 use khlong_sync::session::input::Input;
 use khlong_sync::wire::code::ErrorCode;
@@ -10,8 +12,8 @@ use khlong_sync::wire::decoder::Decoder;
 use khlong_sync::wire::frame::{Append, Frame, Subscribe, TimelineSubscription};
 use khlong_sync::wire::{self, WireError};
 
-use crate::support::{envelope, timeline};
 use super::ready;
+use crate::support::{envelope, timeline};
 
 #[test]
 fn an_oversize_length_is_refused_before_anything_is_allocated() {

@@ -3,31 +3,21 @@
 use khlong_crdt::admission::Rights;
 use khlong_crdt::class::Class;
 use khlong_crdt::id::ArrivalSeq;
-use khlong_sync::limits::{APPENDS_IN_FLIGHT_MAX, CONTROL_FRAMES_BURST, EPHEMERAL_FRAMES_BURST, FRAME_BYTES_MAX, SUBSCRIPTIONS_PER_CONNECTION_MAX};
+use khlong_sync::limits::{
+    APPENDS_IN_FLIGHT_MAX, CONTROL_FRAMES_BURST, EPHEMERAL_FRAMES_BURST, FRAME_BYTES_MAX,
+    SUBSCRIPTIONS_PER_CONNECTION_MAX,
+};
 use khlong_sync::session::error::SessionError;
 use khlong_sync::session::input::Input;
-use khlong_sync::wire::code::ErrorCode;
-use khlong_sync::wire::frame::{Append, Ephemeral, Frame, Ping, Prove, Pull, Subscribe, Subscribed, TimelineSubscription};
 use khlong_sync::wire;
+use khlong_sync::wire::code::ErrorCode;
+use khlong_sync::wire::frame::{
+    Append, Ephemeral, Frame, Ping, Prove, Pull, Subscribe, TimelineSubscription,
+};
 
+use super::{ask, ready, subscribe};
 use crate::support::pair::EXPORTER;
 use crate::support::{author, change, timeline};
-use super::{ask, ready};
-
-fn subscribe(request: u64, timelines: &[u8], after: u64) -> Frame {
-    let backfill = Class::ALL.map(|class| (class, ArrivalSeq(after))).to_vec();
-    let timelines = timelines.iter().map(|n| TimelineSubscription {
-        timeline: timeline(*n),
-        backfill: backfill.clone(),
-    });
-    let (cursors, wake_up) = (Vec::new(), None);
-    Frame::Subscribe(Subscribe {
-        request,
-        cursors,
-        timelines: timelines.collect(),
-        wake_up,
-    })
-}
 
 #[test]
 fn a_million_subscribes_end_at_the_rate_and_leave_nothing_behind() {

@@ -13,10 +13,12 @@ mod rights;
 #[path = "../support/mod.rs"]
 mod support;
 
+use khlong_crdt::class::Class;
+use khlong_crdt::id::ArrivalSeq;
 use khlong_sync::session::error::SessionError;
 use khlong_sync::session::input::Input;
 use khlong_sync::session::output::Output;
-use khlong_sync::wire::frame::Frame;
+use khlong_sync::wire::frame::{Frame, Subscribe, TimelineSubscription};
 use support::pair::Pair;
 use support::timeline;
 
@@ -41,4 +43,19 @@ fn ask(pair: &mut Pair, frame: Frame) -> Result<Vec<Frame>, SessionError> {
         }
     }
     result.map(|()| frames)
+}
+
+fn subscribe(request: u64, timelines: &[u8], after: u64) -> Frame {
+    let backfill = Class::ALL.map(|class| (class, ArrivalSeq(after))).to_vec();
+    let timelines = timelines.iter().map(|n| TimelineSubscription {
+        timeline: timeline(*n),
+        backfill: backfill.clone(),
+    });
+    let (cursors, wake_up) = (Vec::new(), None);
+    Frame::Subscribe(Subscribe {
+        request,
+        cursors,
+        timelines: timelines.collect(),
+        wake_up,
+    })
 }

@@ -6,11 +6,13 @@ use khlong_sync::limits::ENTRIES_IN_FLIGHT_MAX;
 use khlong_sync::replica::{Arrival, Replica, TransferTotals};
 use khlong_sync::session::error::SessionError;
 use khlong_sync::session::input::Input;
-use khlong_sync::wire::frame::{Ack, Append, AppendAnswer, BackfillDone, CaughtUp, Frame, Proved, Push, Subscribed, Totals};
+use khlong_sync::wire::frame::{
+    Ack, Append, AppendAnswer, BackfillDone, CaughtUp, Frame, Proved, Push, Subscribed, Totals,
+};
 
+use super::{ask, ready, subscribe};
 use crate::support::pair::Pair;
 use crate::support::{author, change, timeline};
-use super::{ask, ready};
 
 #[test]
 fn frames_of_the_wrong_side_or_moment_end_the_connection() {

@@ -9,11 +9,11 @@ use khlong_sync::session::input::Input;
 use khlong_sync::session::output::Output;
 use khlong_sync::session::proof::proof_bytes;
 use khlong_sync::wire::code::ErrorCode;
-use khlong_sync::wire::frame::{Ack, Append, AppendAnswer, AppendOutcome, CaughtUp, Frame, Prove, Subscribed};
+use khlong_sync::wire::frame::{Ack, Append, AppendAnswer, AppendOutcome, Frame, Prove};
 
+use super::{ask, ready, subscribe};
 use crate::support::pair::EXPORTER;
 use crate::support::{author, change, key, timeline};
-use super::{ask, ready};
 
 #[test]
 fn an_append_to_another_timeline_than_the_proven_is_refused_and_the_rest_is_kept() {
@@ -58,7 +58,10 @@ fn an_append_to_another_timeline_than_the_proven_is_refused_and_the_rest_is_kept
     assert!(outcomes[0].is_kept() && outcomes[2].is_kept());
     let kept = [change(1, 1, 1).id(), change(1, 1, 2).id()];
     let (relay, wall) = (&pair.relay, pair.at().wall);
-    assert_eq!(ack.receipt, support::short(&relay.receipt(&kept, wall)));
+    assert_eq!(
+        ack.receipt,
+        crate::support::short(&relay.receipt(&kept, wall))
+    );
     assert_eq!(
         pair.relay.replica.len(Class::Text),
         2,
@@ -85,7 +88,7 @@ fn an_append_to_another_timeline_than_the_proven_is_refused_and_the_rest_is_kept
 fn an_author_that_is_not_proven_ends_the_connection() {
     let (timeline, author) = (timeline(1), author(2));
     let signature = |seed: u8, bytes: &[u8]| key(seed).sign(bytes).to_bytes();
-    let other_timeline = support::timeline(2);
+    let other_timeline = crate::support::timeline(2);
     let claims = [
         // Signed by another key.
         signature(3, &proof_bytes(&EXPORTER, &timeline, &author)),

@@ -7,7 +7,7 @@ use khlong_crdt::time::UnixMillis;
 use khlong_document::membership::role::Role;
 use khlong_document::timeline::Timeline;
 use khlong_document::timeline::draft::Draft;
-use khlong_document::timeline::event::{Refused, TimelineEvent};
+use khlong_document::timeline::event::TimelineEvent;
 use khlong_document::timeline::write::{InviteTerms, WriteError};
 
 use super::{Group, NOW, SMALL, text};
