@@ -24,13 +24,18 @@ use support::operator::{Home, Running, code, data, said};
 
 /// A client that has opened timeline 1.
 async fn writer(relay: &Running) -> (Client, support::Author) {
-    let dialer = Dialer::bind(QuicLimits::default()).unwrap();
     let (timeline, admin, intro) = open(1);
-    let mut client = Client::connect(&dialer, &relay.address()).await;
-    client.prove(&admin).await;
+    let mut client = connected(relay, &admin).await;
     let opened = client.append(vec![timeline.genesis, intro]).await;
     assert!(opened[0].is_kept(), "{opened:?}");
     (client, admin)
+}
+
+async fn connected(relay: &Running, author: &support::Author) -> Client {
+    let dialer = Dialer::bind(QuicLimits::default()).unwrap();
+    let mut client = Client::connect(&dialer, &relay.address()).await;
+    client.prove(author).await;
+    client
 }
 
 /// A stopped relay that holds something, and a backup of it.
@@ -71,21 +76,29 @@ async fn what_was_acknowledged_before_a_backup_under_traffic_is_in_the_restored_
         assert!(client.append(vec![envelope.clone()]).await[0].is_kept());
         acknowledged.push(envelope.id());
     }
-    let target = home.path("backup");
-    let mut create = home.command(&["--json", "backup", "create", "--admin", relay.admin()]);
-    create.arg(&target).stderr(Stdio::piped());
-    let mut created = tokio::task::spawn_blocking(move || create.output().unwrap());
-    let mut meanwhile = 0;
-    let created = loop {
-        let envelope = author.write(b"meanwhile");
-        tokio::select! {
-            created = &mut created => break created.unwrap(),
-            outcome = client.append(vec![envelope]) => assert!(outcome[0].is_kept()),
+    let mut backups = (0..20).map(|n| home.path(&format!("backup {n}")));
+    // One that is made between two appends shows nothing: another try.
+    let (target, made) = loop {
+        let target = backups.next().expect("the relay does not go on serving");
+        let mut create = home.command(&["--json", "backup", "create", "--admin", relay.admin()]);
+        create.arg(&target).stderr(Stdio::piped());
+        let mut created = tokio::task::spawn_blocking(move || create.output().unwrap());
+        let mut meanwhile = 0;
+        let created = loop {
+            let envelope = author.write(b"meanwhile");
+            tokio::select! {
+                created = &mut created => break created.unwrap(),
+                outcome = client.append(vec![envelope]) => assert!(outcome[0].is_kept()),
+            }
+            meanwhile += 1;
+        };
+        let made = data(&created);
+        if meanwhile > 0 {
+            break (target, made);
         }
-        meanwhile += 1;
+        // Its append was broken off in the middle.
+        client = connected(&relay, &author).await;
     };
-    let made = data(&created);
-    assert!(meanwhile > 0, "the relay goes on serving");
     assert_eq!(made["includes_key"], false);
     assert_eq!(target.metadata().unwrap().permissions().mode() & 0o077, 0);
     assert!(!home.path("data/BACKUP").exists(), "nothing stays behind");
@@ -101,9 +114,7 @@ async fn what_was_acknowledged_before_a_backup_under_traffic_is_in_the_restored_
     assert_eq!(data(&checked)["log_epoch"], restored["log_epoch"]);
 
     let relay = elsewhere.run();
-    let dialer = Dialer::bind(QuicLimits::default()).unwrap();
-    let mut reader = Client::connect(&dialer, &relay.address()).await;
-    reader.prove(&author).await;
+    let mut reader = connected(&relay, &author).await;
     reader.subscribe(author.timeline, Vec::new()).await;
     assert_eq!(reader.texts(acknowledged.len()).await[..20], acknowledged);
 }

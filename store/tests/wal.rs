@@ -7,7 +7,10 @@
 
 mod fixture;
 
+use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use fixture::options;
 use khlong_store::engine::Durability;
@@ -84,8 +87,16 @@ impl Wreck {
                 reused_logs(home.path())
             );
         }
-        let folder = tempfile::tempdir().unwrap();
-        copy(home.path(), folder.path());
+        // Its threads may still write a table, and drop the log that is in it: a power cut
+        // meets all files at one moment.
+        let folder = loop {
+            let before = files(home.path());
+            let folder = tempfile::tempdir().unwrap();
+            let copied = try_copy(home.path(), folder.path());
+            if copied.is_ok() && before.is_ok() && before.ok() == files(home.path()).ok() {
+                break folder;
+            }
+        };
         Self { folder, rows }
     }
 
@@ -138,15 +149,36 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+    try_copy(from, to).unwrap();
+}
+
+fn try_copy(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
         let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
+        if entry.file_type()?.is_dir() {
+            try_copy(&entry.path(), &target)?;
         } else {
-            std::fs::copy(entry.path(), target).unwrap();
+            std::fs::copy(entry.path(), target)?;
         }
     }
+    Ok(())
+}
+
+/// Length and time of every file.
+fn files(folder: &Path) -> io::Result<BTreeMap<PathBuf, (u64, SystemTime)>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let metadata = path.metadata()?;
+        if metadata.is_dir() {
+            found.extend(files(&path)?);
+        } else {
+            found.insert(path, (metadata.len(), metadata.modified()?));
+        }
+    }
+    Ok(found)
 }
 
 /// How many rows there are, in order from the first; fails on a wrong one or a hole.

@@ -26,7 +26,7 @@ use khlong_sync::wire::frame::{Frame, Lane, Ping, Subscribed};
 use quinn::crypto::rustls::QuicClientConfig;
 
 const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn listen(limits: QuicLimits) -> (Listener, RelayAddress) {
     let seed = [3; 32];

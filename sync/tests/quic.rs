@@ -34,7 +34,7 @@ use rustls::{DigitallySignedStruct, SignatureScheme};
 
 const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn listen(limits: QuicLimits) -> (Listener, RelayAddress) {
     let seed = [3; 32];
@@ -355,54 +355,76 @@ async fn another_protocol_gets_no_connection_and_a_handshake_that_stops_is_forgo
     let accepting = tokio::spawn(accept(listener));
     assert!(Raw::connect(&address, b"h3").await.is_err());
     // Takes the only place for a handshake and never writes to its control stream.
-    let silent = Raw::connect(&address, ALPN).await.unwrap();
+    let silent = connect_in_time(&address).await;
     let ended = tokio::time::timeout(PATIENCE, silent.connection.closed()).await;
     assert!(ended.is_ok(), "the listener waits for ever");
-    let mut honest = Raw::connect(&address, ALPN).await.unwrap();
-    honest
-        .control
-        .write_all(&encode_framed(&ping(5)))
-        .await
-        .unwrap();
+    let honest = tokio::spawn(async move {
+        loop {
+            let mut honest = connect_in_time(&address).await;
+            let _ = honest.control.write_all(&encode_framed(&ping(5))).await;
+            // One that came too late is let go, and comes again.
+            honest.connection.closed().await;
+        }
+    });
     let (_listener, mut link) = accepting.await.unwrap();
     assert_eq!(frame(&mut link).await, ping(5));
+    honest.abort();
+}
+
+/// Where handshakes have so little time, one may take too long on a busy machine: another try.
+async fn connect_in_time(address: &RelayAddress) -> Raw {
+    let connected = async {
+        loop {
+            if let Ok(raw) = Raw::connect(address, ALPN).await {
+                return raw;
+            }
+        }
+    };
+    let connected = tokio::time::timeout(PATIENCE, connected).await;
+    connected.expect("the listener takes nobody")
 }
 
 /// Lanes, slots and terms over a real connection, in both versions.
 #[tokio::test]
 async fn envelopes_arrive_as_they_were_in_the_version_that_hello_settled() {
-    let mut sent: Vec<u64> = Vec::new();
-    for version in [1, 2] {
-        let (_listener, _dialer, mut client, mut server) = pair(QuicLimits::default()).await;
-        let hello = Frame::Hello(Hello {
-            versions: version..=version,
-            agent: "test".to_owned(),
-            keep_alive_ms: KEEP_ALIVE_MS_DEFAULT,
-            log: Some((LogId::from_bytes([4; 16]), 1)),
-            token: None,
-            relay_time: None,
+    let [mut first, mut second] = [u64::MAX; 2];
+    // A busy machine sends some packets twice; the fewest of several times are counted.
+    for _ in 0..3 {
+        first = first.min(sent_bytes(1).await);
+        second = second.min(sent_bytes(2).await);
+    }
+    assert!(second + 50 * 100 < first, "{second} of {first} bytes");
+}
+
+/// What 50 appends cost on a connection of this version.
+async fn sent_bytes(version: u16) -> u64 {
+    let (_listener, _dialer, mut client, mut server) = pair(QuicLimits::default()).await;
+    let hello = Frame::Hello(Hello {
+        versions: version..=version,
+        agent: "test".to_owned(),
+        keep_alive_ms: KEEP_ALIVE_MS_DEFAULT,
+        log: Some((LogId::from_bytes([4; 16]), 1)),
+        token: None,
+        relay_time: None,
+    });
+    server
+        .sender()
+        .send(Lane::Control, hello.clone())
+        .await
+        .unwrap();
+    assert_eq!(frame(&mut client).await, hello);
+    let before = client.stats().udp_sent_bytes;
+    for seq in 1..=50 {
+        let append = Frame::Append(Append {
+            request: seq,
+            envelopes: vec![support::change(1, 1, seq)],
         });
-        server
+        client
             .sender()
-            .send(Lane::Control, hello.clone())
+            .send(append.lane(), append.clone())
             .await
             .unwrap();
-        assert_eq!(frame(&mut client).await, hello);
-        let before = client.stats().udp_sent_bytes;
-        for seq in 1..=50 {
-            let append = Frame::Append(Append {
-                request: seq,
-                envelopes: vec![support::change(1, 1, seq)],
-            });
-            client
-                .sender()
-                .send(append.lane(), append.clone())
-                .await
-                .unwrap();
-            assert_eq!(frame(&mut server).await, append);
-        }
-        sent.push(client.stats().udp_sent_bytes - before);
+        assert_eq!(frame(&mut server).await, append);
     }
-    let [first, second] = sent.try_into().unwrap();
-    assert!(second + 50 * 100 < first, "{second} of {first} bytes");
+    client.stats().udp_sent_bytes - before
 }

@@ -90,8 +90,8 @@ impl Awaits {
             Self::Left(_) => {
                 "it stays as long as no other relay has everything, or it has neither heard of it nor said that it has no room; this goes on by \
                  itself, and `khlong timeline relay ls` tells how far it is, and which relay refuses something: \
-                 let its operator take it, or add another relay. A full relay is left by a daemon that runs, or with --timeout 90s: \
-                 it must refuse twice. If the relay is gone for good, say --force"
+                 let its operator take it, or add another relay. A full relay must refuse twice, more than five seconds apart: \
+                 say it again, or let a daemon run. If the relay is gone for good, say --force"
             }
         }
     }

@@ -7,6 +7,7 @@ use khlong_crdt::address::RelayAddress;
 use khlong_crdt::id::{RelayKey, TimelineId};
 use serde::{Deserialize, Serialize};
 
+use super::no_room::NoRoom;
 use crate::error::NodeError;
 
 /// Name of the row.
@@ -103,6 +104,9 @@ pub(crate) struct Parting {
     /// It has no room for that, or for what that rests on.
     #[serde(default)]
     pub(crate) is_full: bool,
+    /// It had none just now; until it is full, or has room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) no_room: Option<NoRoom>,
     /// It was read to its end since, and `ends` are of then.
     pub(crate) is_last: bool,
 }

@@ -68,6 +68,17 @@ impl Peer {
         entry.parting.get(&relay.to_string()).cloned()
     }
 
+    /// The same, where everybody is told already and the relay that goes has answered to that,
+    /// or is still to hear of it. Else a person who says it again has it begun anew.
+    pub(super) fn parting_under_way(&self, id: TimelineId, relay: RelayKey) -> Option<Parting> {
+        let parting = self.parting(id, relay)?;
+        let removal = parting.removal.as_ref()?;
+        let is_word = |it: &Waiting| it.is_for(relay) && it.entry.id.to_string() == *removal;
+        let is_answered = parting.has_heard || parting.is_full;
+        let is_offered = self.reoffers.get(relay, id).is_some() || self.outbox.of(id).any(is_word);
+        (self.moves.is_removed(id, relay) && (is_answered || is_offered)).then_some(parting)
+    }
+
     /// This node takes a relay away. First another one has what is here; then everybody is
     /// told, at that relay too; then the other one has what was written there until it knew.
     fn go_on_parting(
@@ -239,7 +250,6 @@ impl Peer {
         if let Some(entry) = self.book.timelines.get_mut(&id.to_string()) {
             entry.parting.remove(&relay.to_string());
         }
-        self.moves.forget_no_room(id, relay);
         self.emit(Event::State {
             timeline: id.to_string(),
         });
@@ -272,7 +282,6 @@ impl Peer {
             entry.remove_relay(relay);
         }
         self.save_book()?;
-        self.moves.forget_no_room(id, relay);
         let change = self.reoffers.remove(relay, id);
         self.with_batch(|batch| {
             change.write(batch)?;

@@ -34,6 +34,7 @@ mod leaving;
 mod links;
 mod moves;
 pub(crate) mod names;
+mod no_room;
 mod outbox;
 mod pauses;
 mod receipt_pace;

@@ -17,8 +17,6 @@ use crate::error::NodeError;
 
 /// What a relay that stays refuses is offered there again after this, in milliseconds.
 const REFUSED_AGAIN_MS: u64 = 60_000;
-/// A relay that has had no room for so long is full, and not only busy with its disk, in milliseconds.
-const NO_ROOM_MS: u64 = 5_000;
 /// Relays that one timeline may have here while it goes from some to others.
 const CARRIERS_MAX: usize = 2 * INVITE_RELAYS_MAX;
 
@@ -33,8 +31,6 @@ pub(super) struct Moves {
     under_way: BTreeSet<TimelineId>,
     /// When what a relay refuses may be offered there again.
     again: BTreeMap<(TimelineId, RelayKey), Monotonic>,
-    /// Since when a relay has had no room for the word that the timeline leaves it.
-    no_room: BTreeMap<(TimelineId, RelayKey), Monotonic>,
 }
 
 impl Moves {
@@ -78,23 +74,6 @@ impl Moves {
             self.again.insert((timeline, relay), at);
         }
         waits.is_none()
-    }
-
-    /// A relay has no room for the word that the timeline leaves it; whether it had none for
-    /// [`NO_ROOM_MS`] already.
-    pub(super) fn note_no_room(
-        &mut self,
-        now: Monotonic,
-        timeline: TimelineId,
-        relay: RelayKey,
-    ) -> bool {
-        let since = *self.no_room.entry((timeline, relay)).or_insert(now);
-        since.after_ms(NO_ROOM_MS) <= now
-    }
-
-    /// It has the word, lost its log, or is no longer to be left.
-    pub(super) fn forget_no_room(&mut self, timeline: TimelineId, relay: RelayKey) {
-        self.no_room.remove(&(timeline, relay));
     }
 
     /// What was said last of a relay.

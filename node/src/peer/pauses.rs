@@ -13,7 +13,7 @@ use khlong_sync::limits::RETRY_AFTER_MS_DEFAULT;
 
 /// Longest pause between two offers: five minutes, since an operator has to
 /// act first. Who cannot wait says `khlong outbox retry`.
-const PAUSE_MAX_MS: u64 = 5 * 60 * 1_000;
+pub(crate) const PAUSE_MAX_MS: u64 = 5 * 60 * 1_000;
 const _: () = assert!((RETRY_AFTER_MS_DEFAULT as u64) < PAUSE_MAX_MS);
 
 #[derive(Debug)]

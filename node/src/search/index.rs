@@ -31,8 +31,13 @@ use crate::peer::IndexKey;
 const WRITER_BYTES: usize = 32 * 1024 * 1024;
 
 /// Bytes that the files of an index may have together, but for lists and deletions: at some 200 bytes a
-/// message enough for millions. They lie in memory while it is open; a merge takes as much again while it
-/// lasts, and has no room any more from half of this on.
+/// message enough for millions. They lie in memory while it is open.
+///
+/// A merge writes its segment beside those that it merges, so it needs as much again as these take, here
+/// and in memory. One that does not find it fails, as the next will after each commit, and loses nothing:
+/// its segments stay, are found as before, and keep the room of what was deleted in them. Small ones go on
+/// being merged. So from half of this on an index may have more segments than another one, and only that;
+/// messages are added up to the limit itself.
 pub const INDEX_BYTES_MAX: u64 = 512 * 1024 * 1024;
 const _: () = assert!(WRITER_BYTES as u64 * 4 <= INDEX_BYTES_MAX);
 

@@ -78,6 +78,8 @@ fn a_message_is_queued_then_stored_then_delivered_then_read() {
         5
     );
 
+    // Half a second may have been too short for the relay as well.
+    mali.json(&["sync"]);
     ton.json(&["sync"]);
     assert_eq!(ton.bodies(&timeline), ["น้ำอัญชัน", "!", "?"]);
     mali.json(&["sync"]);
@@ -106,7 +108,7 @@ fn waiting_for_the_reader_ends_when_it_was_read() {
         "--wait",
         "read",
         "--timeout",
-        "60s",
+        "240s",
     ]);
     let (_follower, mut arriving) = ton.stream(&["--json", "log", &timeline, "--follow"]);
     wait_for(&mut arriving, "อ่านด้วย");
@@ -123,10 +125,13 @@ fn waiting_in_vain_says_how_far_the_message_came() {
     let said = mali.run(&["send", &timeline, "x", "--wait", "stored"]);
     assert_eq!(said.code, 0, "{}", said.stderr);
     let _daemon = mali.daemon();
-    let read = ["send", &timeline, "y", "--wait", "read", "--timeout", "3s"];
-    let said = mali.run(&read);
-    assert_eq!(said.code, 5, "{}", said.stderr);
-    assert!(said.stderr.contains("it is stored"), "{}", said.stderr);
+    // On a busy machine the relay may need longer.
+    let is_stored = ["3s", "15s", "60s"].into_iter().any(|time| {
+        let said = mali.run(&["send", &timeline, "y", "--wait", "read", "--timeout", time]);
+        assert_eq!(said.code, 5, "{}", said.stderr);
+        said.stderr.contains("it is stored")
+    });
+    assert!(is_stored);
 }
 
 #[test]
@@ -181,7 +186,7 @@ fn a_daemon_finds_a_relay_that_was_killed_and_came_back() {
         "--wait",
         "stored",
         "--timeout",
-        "40s",
+        "60s",
     ]);
 }
 

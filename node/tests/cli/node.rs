@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -94,6 +95,21 @@ impl Node {
         said(child.wait_with_output().unwrap())
     }
 
+    /// Runs a command that waits for a relay's word until its time is up; `--timeout` is not
+    /// among its arguments. On a busy machine the word may come later: as long as none has
+    /// come (exit code 5), it is given more time.
+    pub(crate) fn run_patiently(&self, arguments: &[&str]) -> Said {
+        let with = |time| self.run(&[arguments, &["--timeout", time]].concat());
+        let mut said = with("3s");
+        for time in ["15s", "60s"] {
+            if said.code != 5 {
+                break;
+            }
+            said = with(time);
+        }
+        said
+    }
+
     /// Runs with `--json` and success; every line is an object with the schema's version.
     pub(crate) fn json_lines(&self, arguments: &[&str]) -> Vec<Value> {
         let said = self.run(&[&["--json"], arguments].concat());
@@ -161,6 +177,17 @@ impl Node {
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
         (Running(child), lines)
+    }
+}
+
+/// Longer than anything takes for which a test asks again and again.
+const COME_MAX: Duration = Duration::from_secs(120);
+
+/// Asks until it is so: processes go on meanwhile.
+pub(crate) fn comes(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < COME_MAX, "never: {what}");
     }
 }
 

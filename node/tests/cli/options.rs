@@ -1,6 +1,6 @@
 //! Options that change what a command does.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::node::{Node, text};
 use crate::relay::Relay;
@@ -23,16 +23,16 @@ fn a_link_expires_when_it_was_said_and_never_by_rounding() {
         "stored",
         "--expires",
     ];
-    let (short, long) = (
-        text(&mali.json(&[&invite[..], &["200ms"]].concat())["link"]),
-        text(&mali.json(&[&invite[..], &["1h"]].concat())["link"]),
-    );
-    // 200 ms are a second at the relay, whose clock is a real one.
-    std::thread::sleep(Duration::from_millis(1_100));
+    let short = text(&mali.json(&[&invite[..], &["200ms"]].concat())["link"]);
+    // They are a second at the relay, whose clock is a real one.
+    let expires = Instant::now() + Duration::from_millis(1_001);
+    let long = text(&mali.json(&[&invite[..], &["1h"]].concat())["link"]);
     let (late, ton) = (relay.node("late"), relay.node("ton"));
+    while Instant::now() < expires {
+        std::thread::yield_now();
+    }
     let join = |node: &Node, link: &str| {
-        let wait = ["--wait", "stored", "--timeout", "5s"];
-        node.run(&[&["timeline", "join", link], &wait[..]].concat())
+        node.run_patiently(&["timeline", "join", link, "--wait", "stored"])
     };
     let said = join(&late, &short);
     assert_eq!(said.code, 4, "{}{}", said.stdout, said.stderr);

@@ -41,7 +41,7 @@ fn a_frozen_daemon_is_named_and_given_up() {
     let (mut follower, mut lines) = {
         let mut child = node
             .command()
-            .env(PATIENCE, "4s")
+            .env(PATIENCE, "10s")
             .args(["log", &timeline, "--follow"])
             .stdout(std::process::Stdio::piped())
             .spawn()
@@ -62,7 +62,7 @@ fn a_frozen_daemon_is_named_and_given_up() {
             "{}",
             said.stderr
         );
-        assert!(begun.elapsed() < Duration::from_secs(20));
+        assert!(begun.elapsed() < Duration::from_secs(60));
     }
     assert_eq!(follower.0.wait().unwrap().code(), Some(5));
     let said = node.run(&["--daemon-timeout", "200ms", "status"]);
@@ -79,15 +79,12 @@ fn a_frozen_daemon_is_named_and_given_up() {
 #[test]
 fn a_long_answer_is_waited_for() {
     let node = Node::new("mali");
-    node.json(&["relay", "add", &unreachable()]);
+    let mut gone = Relay::start();
+    gone.kill();
+    node.json(&["relay", "add", &gone.address]);
     let _daemon = node.daemon();
     let said = with_patience(&node, "3s", &["sync", "--timeout", "5s"]);
     assert_eq!(said.code, 5, "{}", said.stderr);
-}
-
-/// The address of a relay that is gone.
-fn unreachable() -> String {
-    Relay::start().address.clone()
 }
 
 #[test]
@@ -220,7 +217,7 @@ async fn whoever_stops_waiting_for_an_event_loses_none() {
         reply_to: None,
     };
     client.request(&request).await.unwrap();
-    let heard = tokio::time::timeout(Duration::from_secs(5), events.next()).await;
+    let heard = tokio::time::timeout(Duration::from_secs(60), events.next()).await;
     heard.unwrap().unwrap();
 }
 
@@ -261,17 +258,9 @@ fn a_relay_with_another_key_is_told_apart_from_one_that_is_away() {
     let node = Node::new("mali");
     node.json(&["relay", "add", &format!("{key}@{place}")]);
     let timeline = node.open_timeline("canal");
-    let said = node.run(&[
-        "send",
-        &timeline,
-        "to whom?",
-        "--wait",
-        "stored",
-        "--timeout",
-        "3s",
-    ]);
+    let said = node.run_patiently(&["send", &timeline, "to whom?", "--wait", "stored"]);
     assert_eq!(said.code, 4, "{}", said.stderr);
     assert!(said.stderr.contains("has the key"), "{}", said.stderr);
-    let said = node.run(&["sync", "--timeout", "3s"]);
+    let said = node.run_patiently(&["sync"]);
     assert_eq!(said.code, 4, "{}", said.stderr);
 }

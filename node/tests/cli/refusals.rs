@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::node::{Node, text};
+use crate::node::{Node, comes, text};
 use crate::relay::Relay;
 
 const QUOTA: &str = "KHLONG_POLICY__TIMELINE_QUOTA";
@@ -160,10 +160,12 @@ fn a_sender_that_is_too_fast_gets_exit_6_when_the_wait_ends() {
     let relay = Relay::start_with(&[("KHLONG_POLICY__ENVELOPES_PER_MINUTE", "1")]);
     let mali = relay.node("mali");
     let _daemon = mali.daemon();
-    let wait = ["--wait", "stored", "--timeout", "2s"];
+    mali.open_timeline("fast");
     // A minute's worth is gone with the first append, whatever it held.
-    mali.run(&[&["timeline", "new", "fast"], &wait[..]].concat());
-    let said = mali.run(&[&["send", "fast", "hello"], &wait[..]].concat());
+    comes("the relay has stored something", || {
+        mali.json(&["status"])["relays"][0]["last_stored_at"].is_string()
+    });
+    let said = mali.run_patiently(&["send", "fast", "hello", "--wait", "stored"]);
     assert_eq!(said.code, 6, "{}", said.stderr);
     assert!(said.stderr.contains("RateLimited"), "{}", said.stderr);
 }
@@ -179,15 +181,7 @@ fn what_one_relay_refuses_another_takes() {
     let mali = strict.node("mali");
     mali.json(&["relay", "add", &open.address]);
     open.kill();
-    let said = mali.run(&[
-        "timeline",
-        "new",
-        "two",
-        "--wait",
-        "stored",
-        "--timeout",
-        "2s",
-    ]);
+    let said = mali.run_patiently(&["timeline", "new", "two", "--wait", "stored"]);
     assert_eq!(said.code, 4, "{}", said.stderr);
     let entry = &outbox(&mali)[0];
     assert_eq!(

@@ -1,23 +1,20 @@
 //! A relay, as the process that operators run.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::io::{BufRead as _, BufReader};
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::node::{Node, Running};
 
-const START_MAX: Duration = Duration::from_secs(20);
-
 pub(crate) struct Relay {
     folder: TempDir,
-    quic: String,
-    admin: String,
+    /// For clients and for operators: the same ones, however often it starts.
+    _ports: [Port; 2],
     pub(crate) address: String,
     /// Settings over those of the file, as environment variables.
     settings: BTreeMap<&'static str, &'static str>,
@@ -32,22 +29,16 @@ impl Relay {
     /// With settings such as `("KHLONG_POLICY__TIMELINE_QUOTA", "4KiB")`.
     pub(crate) fn start_with(settings: &[(&'static str, &'static str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let ports = [Port::claim(), Port::claim()];
+        let [quic, admin] = ports.each_ref().map(|port| port.address.clone());
         let mut relay = Self {
             folder,
-            quic: free_address(),
-            admin: free_address(),
+            _ports: ports,
             address: String::new(),
             settings: settings.iter().copied().collect(),
             running: None,
         };
-        let addresses = [
-            "--host",
-            "127.0.0.1",
-            "--quic",
-            &relay.quic,
-            "--admin",
-            &relay.admin,
-        ];
+        let addresses = ["--host", "127.0.0.1", "--quic", &quic, "--admin", &admin];
         let made = relay.command("init").args(addresses).output().unwrap();
         assert!(
             made.status.success(),
@@ -72,18 +63,19 @@ impl Relay {
 
     pub(crate) fn restart(&mut self) {
         self.running = None;
-        let child = self
+        let mut child = self
             .command("run")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .args(["--json", "--log", "error"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
+        let mut says = BufReader::new(child.stdout.take().unwrap());
         self.running = Some(Running(child));
-        let begun = Instant::now();
-        while !self.is_ready() {
-            assert!(begun.elapsed() < START_MAX, "the relay does not start");
-            std::thread::yield_now();
-        }
+        // It says where it serves, once it does.
+        let mut line = String::new();
+        says.read_line(&mut line).unwrap();
+        assert!(line.contains(&self.address), "it does not start: {line}");
     }
 
     /// A node that knows this relay.
@@ -135,20 +127,6 @@ impl Relay {
             .stdin(Stdio::null());
         relay
     }
-
-    fn is_ready(&self) -> bool {
-        let asked = TcpStream::connect(&self.admin).and_then(|mut stream| {
-            stream.set_read_timeout(Some(START_MAX))?;
-            write!(
-                stream,
-                "GET /readyz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
-            )?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer)
-        });
-        asked.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
-    }
 }
 
 /// Built beside ours: cargo names only the binaries of the package under test.
@@ -164,14 +142,29 @@ fn binary() -> PathBuf {
 /// An address that is free for UDP and TCP. It lies below the range that the
 /// system hands out by itself (from 32,768 on Linux): no client takes it while
 /// the relay is down, and no probe of it can connect to itself.
-fn free_address() -> String {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = (std::process::id() % 1_000) as u16 * 12;
-    loop {
-        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
-        let address = format!("127.0.0.1:{port}");
-        if UdpSocket::bind(&address).is_ok() && TcpListener::bind(&address).is_ok() {
-            return address;
+struct Port {
+    address: String,
+    /// Its twin at another address of the loopback, held as long as this lives: no other test
+    /// takes the port while the relay is down.
+    _claim: UdpSocket,
+}
+
+impl Port {
+    fn claim() -> Self {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let first = (std::process::id() % 1_000) as u16 * 12;
+        loop {
+            let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+            let Ok(claim) = UdpSocket::bind(("127.0.0.2", port)) else {
+                continue;
+            };
+            let address = format!("127.0.0.1:{port}");
+            if UdpSocket::bind(&address).is_ok() && TcpListener::bind(&address).is_ok() {
+                return Self {
+                    address,
+                    _claim: claim,
+                };
+            }
         }
     }
 }

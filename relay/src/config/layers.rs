@@ -1,8 +1,8 @@
 //! The layers of a configuration: which of them said what, and what they say together.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -126,9 +126,8 @@ impl Config {
 
 /// As ssh does with its keys. What was opened is looked at: of a link, what it leads to.
 #[cfg(unix)]
-fn check_private(key: &'static str, path: &Path, file: &File) -> Result<(), ConfigError> {
+fn check_private(key: &'static str, path: &Path, metadata: &Metadata) -> Result<(), ConfigError> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-    let metadata = file.metadata().map_err(unreadable(key, path))?;
     let (mode, owner) = (metadata.permissions().mode() & 0o777, metadata.uid());
     let path = path.to_path_buf();
     if mode & 0o077 != 0 {
@@ -143,8 +142,25 @@ fn check_private(key: &'static str, path: &Path, file: &File) -> Result<(), Conf
 }
 
 #[cfg(not(unix))]
-fn check_private(_key: &'static str, _path: &Path, _file: &File) -> Result<(), ConfigError> {
+fn check_private(_: &'static str, _: &Path, _: &Metadata) -> Result<(), ConfigError> {
     Ok(())
+}
+
+/// A file that may not be opened is as foreign as one that may: whose it is can be seen
+/// from outside, and its owner is told the same.
+fn open_private(key: &'static str, path: &Path) -> Result<File, ConfigError> {
+    let file = match File::open(path) {
+        Err(source) if source.kind() == ErrorKind::PermissionDenied => {
+            if let Ok(metadata) = path.metadata() {
+                check_private(key, path, &metadata)?;
+            }
+            return Err(unreadable(key, path)(source));
+        }
+        opened => opened.map_err(unreadable(key, path))?,
+    };
+    let metadata = file.metadata().map_err(unreadable(key, path))?;
+    check_private(key, path, &metadata)?;
+    Ok(file)
 }
 
 fn unreadable(key: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> ConfigError {
@@ -165,8 +181,7 @@ fn one_of(
             reason: format!("set either {key} or {key}_file, not both"),
         });
     }
-    let mut opened = File::open(file).map_err(unreadable(key, file))?;
-    check_private(key, file, &opened)?;
+    let mut opened = open_private(key, file)?;
     let mut text = String::new();
     opened
         .read_to_string(&mut text)

@@ -25,7 +25,7 @@ use super::Author;
 use super::virtual_world::open_store;
 
 /// Nothing on loopback takes so long unless it never comes.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Client {
     pub link: Link,

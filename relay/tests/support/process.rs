@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 
 use khlong_crdt::address::RelayAddress;
 use serde_json::Value;
@@ -53,6 +54,8 @@ pub fn init(folder: &Path) -> RelayAddress {
 pub struct Running {
     pub child: Child,
     pub ready: Value,
+    /// Reads what it says on standard error while it runs: a pipe that is full would stop it.
+    said: Option<JoinHandle<String>>,
 }
 
 impl Running {
@@ -67,21 +70,27 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let mut errors = child.stderr.take().unwrap();
+        let said = std::thread::spawn(move || {
+            let mut said = String::new();
+            errors.read_to_string(&mut said).unwrap();
+            said
+        });
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let ready = serde_json::from_str(&line).unwrap_or_else(|_| {
-            let mut said = String::new();
-            child
-                .stderr
-                .as_mut()
-                .unwrap()
-                .read_to_string(&mut said)
-                .unwrap();
-            panic!("it does not serve: {said}")
-        });
-        Self { child, ready }
+        match serde_json::from_str(&line) {
+            Ok(ready) => Self {
+                child,
+                ready,
+                said: Some(said),
+            },
+            Err(_) => {
+                let _ = child.kill();
+                panic!("it does not serve: {}", said.join().unwrap())
+            }
+        }
     }
 
     pub fn field(&self, name: &str) -> &str {
@@ -110,13 +119,7 @@ impl Running {
                 .unwrap()
                 .success()
         );
-        let mut said = String::new();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut said)
-            .unwrap();
+        let said = self.said.take().unwrap().join().unwrap();
         (self.child.wait().unwrap().code(), said)
     }
 }
@@ -124,5 +127,6 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

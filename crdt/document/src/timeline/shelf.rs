@@ -12,7 +12,6 @@ use khlong_crdt::id::{AuthorKey, MessageId};
 
 use khlong_crdt::reader::Reader;
 
-use super::limits::PAGE_UNPACKED_BYTES_MAX;
 use super::snapshot::{SnapshotError, put_count};
 
 /// Level 1: pages are packed while a person waits.
@@ -75,12 +74,12 @@ impl Shelved {
 
     /// For a snapshot: `packed length 4 ‖ packed ‖ unpacked length 4 ‖ applied 4 ‖ is begun 1 ‖
     /// hash 32 ‖ count 4 ‖ (author 32 ‖ messages 4)* ‖ count 4 ‖ message 16*`. None for a page that is not to be
-    /// restored: too large, or incomplete for want of room.
+    /// restored: incomplete for want of room.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
         let is_packed = !self.packed.is_empty() || self.unpacked_bytes == 0;
         let is_listed = self.authors.values().sum::<usize>() == self.messages.len();
         let is_whole = is_packed && is_listed && self.dropped.is_empty();
-        if !is_whole || self.unpacked_bytes > PAGE_UNPACKED_BYTES_MAX {
+        if !is_whole {
             return None;
         }
         let mut out = Vec::new();
@@ -101,12 +100,15 @@ impl Shelved {
     }
 
     /// Reads what [`Self::encode`] wrote. The packed bytes are not looked into before the
-    /// page is unpacked.
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+    /// page is unpacked, which takes no more than `unpacked_bytes_max`.
+    pub(crate) fn decode(
+        reader: &mut Reader<'_>,
+        unpacked_bytes_max: usize,
+    ) -> Result<Self, SnapshotError> {
         let length = reader.u32()? as usize;
         let packed = reader.take(length)?.to_vec();
         let unpacked_bytes = reader.u32()? as usize;
-        if unpacked_bytes > PAGE_UNPACKED_BYTES_MAX {
+        if unpacked_bytes > unpacked_bytes_max {
             return Err(SnapshotError::Malformed);
         }
         let applied = reader.u32()? as usize;

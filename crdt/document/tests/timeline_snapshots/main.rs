@@ -15,10 +15,10 @@ use khlong_crdt::admission::History;
 use khlong_document::timeline::Timeline;
 use khlong_document::timeline::draft::Draft;
 use khlong_document::timeline::limits::Limits;
-use khlong_document::timeline::snapshot::NoSnapshot;
+use khlong_document::timeline::snapshot::{NoSnapshot, SnapshotError};
 use proptest::prelude::*;
 
-use crate::group::{Group, NOW, READER, assert_same, text};
+use crate::group::{Group, NOW, READER, SMALL, assert_same, text};
 
 #[derive(Clone, Debug)]
 enum Doing {
@@ -191,6 +191,30 @@ fn of_a_page_that_is_too_long_none_is_made_and_the_reason_is_told() {
     assert!(told.is_some());
     // A start reads the envelopes.
     assert_same(&mut group.restart(), &mut group.read_all());
+}
+
+/// As one that somebody else made, or an earlier program: before anything of it is unpacked.
+#[test]
+fn a_page_beyond_the_limit_of_whoever_reads_is_not_restored() {
+    let mut group = said();
+    assert!(group.keep());
+    let head = group.kept.head.clone().unwrap();
+    let restored = |page_unpacked_bytes| {
+        let limits = Limits {
+            page_unpacked_bytes,
+            ..SMALL
+        };
+        let reader = &group.members[READER];
+        let mut blank = Timeline::with_limits(reader.id(), reader.secrets().clone(), limits);
+        let restored = blank.restore(&head, &group.kept.pages);
+        restored.map(|()| blank.message_count())
+    };
+    let is_enough = |bytes: &usize| restored(*bytes).is_ok();
+    let least = (0..20).map(|power| 1_usize << power).find(is_enough);
+    let least = least.unwrap();
+    assert!(least > 64, "{least}");
+    assert_eq!(restored(least), Ok(30));
+    assert_eq!(restored(least / 2), Err(SnapshotError::Malformed));
 }
 
 #[test]

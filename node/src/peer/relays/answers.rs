@@ -91,7 +91,10 @@ impl Peer {
             let place = places.get(&offered.id).copied();
             match *outcome {
                 AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
-                    has_stored |= matches!(outcome, AppendOutcome::Stored { .. });
+                    if matches!(outcome, AppendOutcome::Stored { .. }) {
+                        has_stored = true;
+                        self.note_room(relay, timeline, offered.class)?;
+                    }
                     self.note_taken(relay, timeline, &offered.id)?;
                     // What a relay promises of others' text it promises to them.
                     let is_others = matches!(reoffer.at, At::Others { .. });

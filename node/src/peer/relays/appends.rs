@@ -150,7 +150,11 @@ impl Peer {
         for ((place, outcome), proof) in offered.iter().zip(outcomes).zip(proofs) {
             match *outcome {
                 AppendOutcome::Stored { .. } | AppendOutcome::Duplicate { .. } => {
-                    if let Some(id) = self.outbox.get(*place).map(|it| it.entry.id) {
+                    let known = self.outbox.get(*place).map(|it| (it.entry.id, it.class));
+                    if let Some((id, class)) = known {
+                        if is_new(outcome) {
+                            self.note_room(relay, place.timeline, class)?;
+                        }
                         self.note_taken(relay, place.timeline, &id)?;
                     }
                     self.stored_at_relay(relay, *place, proof.as_ref())?;

@@ -1,5 +1,6 @@
 //! Whether a relay that is taken away has the word that the timeline leaves it.
 
+use khlong_crdt::class::Class;
 use khlong_crdt::id::{EnvelopeId, RelayKey, TimelineId};
 use khlong_crdt::time::Now;
 use khlong_sync::wire::code::ErrorCode;
@@ -9,6 +10,7 @@ use crate::error::NodeError;
 use crate::peer::Peer;
 use crate::peer::book::Parting;
 use crate::peer::links::Link;
+use crate::peer::no_room::NoRoom;
 use crate::peer::outbox::Place;
 use crate::peer::reoffers::At;
 
@@ -26,7 +28,6 @@ impl Peer {
         if parting.has_heard || parting.removal != Some(envelope.to_string()) {
             return Ok(());
         }
-        self.moves.forget_no_room(id, relay);
         // What was asked for while it had no room was asked too early.
         if let Some(live) = self.links.get_mut(&relay).and_then(Link::live) {
             live.asked_last.remove(&id);
@@ -34,6 +35,7 @@ impl Peer {
         let heard = Parting {
             has_heard: true,
             is_full: false,
+            no_room: None,
             is_last: false,
             ..parting
         };
@@ -46,14 +48,16 @@ impl Peer {
         relay: RelayKey,
         id: TimelineId,
     ) -> Result<(), NodeError> {
-        self.moves.forget_no_room(id, relay);
         let parting = self.parting(id, relay);
-        let Some(parting) = parting.filter(|it| it.has_heard || it.is_full || it.is_last) else {
+        let knows_something =
+            |it: &Parting| it.has_heard || it.is_full || it.no_room.is_some() || it.is_last;
+        let Some(parting) = parting.filter(knows_something) else {
             return Ok(());
         };
         let anew = Parting {
             has_heard: false,
             is_full: false,
+            no_room: None,
             is_last: false,
             ..parting
         };
@@ -113,6 +117,23 @@ impl Peer {
         (parting.removal.is_some() && !parting.is_full && lacks_some).then_some(parting)
     }
 
+    /// A relay has stored something new of a class: whatever it refused before, it has room
+    /// since. Its keys and permissions say nothing of the room for text.
+    pub(super) fn note_room(
+        &mut self,
+        relay: RelayKey,
+        timeline: TimelineId,
+        class: Class,
+    ) -> Result<(), NodeError> {
+        let parting = self.parting(timeline, relay);
+        let Some(parting) = parting.filter(|it| it.no_room.is_some() && class == Class::Text)
+        else {
+            return Ok(());
+        };
+        let no_room = None;
+        self.set_parting(timeline, relay, Parting { no_room, ..parting })
+    }
+
     fn note_no_room(
         &mut self,
         now: Now,
@@ -120,15 +141,23 @@ impl Peer {
         timeline: TimelineId,
         parting: Parting,
     ) -> Result<(), NodeError> {
-        if !self.moves.note_no_room(now.monotonic, timeline, relay) {
+        let noted = NoRoom::noted(parting.no_room, now.wall);
+        // One answer may refuse many.
+        if parting.no_room == Some(noted) {
+            return Ok(());
+        }
+        let is_full = noted.is_full();
+        let no_room = (!is_full).then_some(noted);
+        let known = Parting {
+            is_full,
+            no_room,
+            ..parting
+        };
+        self.set_parting(timeline, relay, known)?;
+        if !is_full {
             return Ok(());
         }
         tracing::warn!(%timeline, %relay, "the relay has no room for the word that the timeline leaves it");
-        let full = Parting {
-            is_full: true,
-            ..parting
-        };
-        self.set_parting(timeline, relay, full)?;
         self.emit(Event::State {
             timeline: timeline.to_string(),
         });

@@ -78,10 +78,13 @@ impl Peer {
             self.outbox.lost_all_at(id, relay);
             self.leave_relay(id, relay)?;
         } else {
-            let ends = self.arrivals(id)?;
-            let begun = Parting {
-                ends,
-                ..Parting::default()
+            let begun = match self.parting_under_way(id, relay) {
+                // Said again: it goes on where it was.
+                Some(known) => known,
+                None => Parting {
+                    ends: self.arrivals(id)?,
+                    ..Parting::default()
+                },
             };
             self.set_parting(id, relay, begun)?;
         }

@@ -9,7 +9,7 @@ use super::world::{A, B, World};
 
 impl World {
     /// Relays that were left without having stored the word of it.
-    fn untold(&mut self, name: &'static str) -> Vec<String> {
+    pub(super) fn untold(&mut self, name: &'static str) -> Vec<String> {
         let timeline = "canal".to_owned();
         match self.ask(name, Request::TimelineRelayLs { timeline }) {
             Response::Carriers { untold, .. } => untold,
@@ -18,10 +18,15 @@ impl World {
     }
 
     /// The operator allows a timeline no more than it has.
-    fn fill_quota(&mut self, relay: usize) {
+    pub(super) fn fill_quota(&mut self, relay: usize) {
+        self.set_quota(relay, 1);
+    }
+
+    /// The operator starts a relay anew that allows a timeline so much.
+    pub(super) fn set_quota(&mut self, relay: usize, timeline_quota_bytes: u64) {
         self.kill_relay(relay);
         let policy = Policy {
-            timeline_quota_bytes: 1,
+            timeline_quota_bytes,
             ..Policy::default()
         };
         self.start_relay_with(relay, policy);

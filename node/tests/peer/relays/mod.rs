@@ -6,5 +6,6 @@ mod full;
 mod leaving;
 mod moving;
 mod people;
+mod remembered;
 mod together;
 mod world;

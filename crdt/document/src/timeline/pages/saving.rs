@@ -88,7 +88,7 @@ impl Pages {
         address: PageAddress,
         reader: &mut Reader<'_>,
     ) -> Result<Vec<(MessageId, PageAddress)>, SnapshotError> {
-        let mut shelved = Shelved::decode(reader)?;
+        let mut shelved = Shelved::decode(reader, self.limits().page_unpacked_bytes)?;
         let ids = std::mem::take(&mut shelved.messages).into_iter();
         self.slots.insert(address, Slot::Shelved(shelved));
         Ok(ids.map(|id| (id, address)).collect())
