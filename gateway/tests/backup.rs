@@ -308,11 +308,16 @@ fn root_backs_up_no_folder_of_another_user() {
     };
     let before = listed();
     if let Err(error) = std::os::unix::fs::chown(&folder, Some(12_345), None) {
-        eprintln!("SKIPPED  root_backs_up_no_folder_of_another_user: only root can make one ({error})");
+        eprintln!(
+            "SKIPPED  root_backs_up_no_folder_of_another_user: only root can make one ({error})"
+        );
         return;
     }
     let (code, told) = refused(place.path(), &["backup", "create", "books", "backup"]);
-    assert!(code == 4 && told.contains("sudo -u '#12345'"), "{code}: {told}");
+    assert!(
+        code == 4 && told.contains("sudo -u '#12345'"),
+        "{code}: {told}"
+    );
     assert_eq!(listed(), before);
     assert!(!place.path().join("backup.partial").exists());
     // What only reads goes on.

@@ -71,7 +71,11 @@ fn root_leaves_nothing_in_the_folder_of_a_service() {
     by_user(&["--json", "backup", "create"], &target);
     by_user(&["--json", "backup", "verify"], &target);
     let all = [owners(&home.path("")), owners(elsewhere.path())];
-    assert!(all.iter().flat_map(BTreeMap::values).all(|own| *own == USER));
+    assert!(
+        all.iter()
+            .flat_map(BTreeMap::values)
+            .all(|own| *own == USER)
+    );
 
     // The folder is lost; a restore goes where its user can open it, or nowhere.
     std::fs::remove_dir_all(home.path("data")).unwrap();

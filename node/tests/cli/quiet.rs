@@ -144,7 +144,13 @@ fn a_search_finds_what_stands_behind_any_number_of_blocked_messages() {
         std::fs::write(&file, lines).unwrap();
         let file = file.to_str().unwrap();
         node.json(&[
-            "import", "irc", file, "--timeline", "canal", "--wait", "stored",
+            "import",
+            "irc",
+            file,
+            "--timeline",
+            "canal",
+            "--wait",
+            "stored",
         ]);
     };
     import(&mali, "2020-11-01", "[08:00] <som> the old ferry\n");

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 use jiff::tz::Offset;
 use khlong_node::import::{
-    ChatChoice, IMPORT_BODY_BYTES_MAX, IMPORT_LINES_MAX, ImportError, SkipReason, TELEGRAM_DEPTH_MAX,
-    TELEGRAM_STRING_BYTES_MAX, TelegramExport, TelegramLimit, parse_telegram,
+    ChatChoice, IMPORT_BODY_BYTES_MAX, IMPORT_LINES_MAX, ImportError, SkipReason,
+    TELEGRAM_DEPTH_MAX, TELEGRAM_STRING_BYTES_MAX, TelegramExport, TelegramLimit, parse_telegram,
 };
 use proptest::prelude::*;
 
@@ -65,23 +65,31 @@ fn limits_are_told_with_their_place() {
 fn limits_are_those_of_the_chats_that_are_taken() {
     let entries = |count: usize| vec!["1"; count].join(",");
     let chat = |id: u32, name: &str, messages: &str| {
-        format!(r#"{{"name": "{name}", "type": "private_group", "id": {id}, "messages": [{messages}]}}"#)
+        format!(
+            r#"{{"name": "{name}", "type": "private_group", "id": {id}, "messages": [{messages}]}}"#
+        )
     };
     let named_last = |id: u32, name: &str, messages: &str| {
         format!(r#"{{"messages": [{messages}], "id": {id}, "name": "{name}"}}"#)
     };
-    let account = |chats: &[String]| format!("{{\"chats\": {{\"list\": [{}]}}}}", chats.join(",\n"));
+    let account =
+        |chats: &[String]| format!("{{\"chats\": {{\"list\": [{}]}}}}", chats.join(",\n"));
     let boats = || ChatChoice::Named("Boats".to_owned());
     let of_boats = |export: &TelegramExport| {
         let chosen = export.chats.iter().filter_map(|chat| chat.parsed.as_ref());
-        chosen.map(|parsed| parsed.messages.len()).collect::<Vec<_>>()
+        chosen
+            .map(|parsed| parsed.messages.len())
+            .collect::<Vec<_>>()
     };
 
     let too_many = entries(IMPORT_LINES_MAX + 1);
     let large = account(&[
         chat(1, "Large", &too_many),
         chat(2, "Boats", &message("\"x\"")),
-        format!(r#"{{"type": "saved_messages", "id": 3, "messages": [{}, 1]}}"#, message("\"y\"")),
+        format!(
+            r#"{{"type": "saved_messages", "id": 3, "messages": [{}, 1]}}"#,
+            message("\"y\"")
+        ),
     ]);
     let export = read(large.as_bytes(), &boats()).unwrap();
     assert_eq!(of_boats(&export), [1]);

@@ -88,17 +88,27 @@ fn zsh(program: &str, script: &str) -> Offered {
     let mut commands_of: Option<Vec<String>> = None;
     let mut lines = script.lines().map(str::trim).peekable();
     while let Some(line) = lines.next() {
-        let name = line.strip_prefix('(').and_then(|line| line.strip_suffix(')'));
+        let name = line
+            .strip_prefix('(')
+            .and_then(|line| line.strip_suffix(')'));
         if line.starts_with("case ") {
             cases.push(line.starts_with("case $line["));
         } else if line == "esac" {
             cases.pop();
-            let depth = cases.iter().filter(|is_of_commands| **is_of_commands).count();
+            let depth = cases
+                .iter()
+                .filter(|is_of_commands| **is_of_commands)
+                .count();
             at.truncate(depth + 1);
         } else if let Some(name) = name
-            && lines.peek().is_some_and(|next| next.starts_with("_arguments "))
+            && lines
+                .peek()
+                .is_some_and(|next| next.starts_with("_arguments "))
         {
-            let depth = cases.iter().filter(|is_of_commands| **is_of_commands).count();
+            let depth = cases
+                .iter()
+                .filter(|is_of_commands| **is_of_commands)
+                .count();
             at.truncate(depth);
             at.push(name.to_owned());
         } else if let Some(function) = line.strip_suffix("_commands() {") {

@@ -333,8 +333,8 @@ impl Reading<'_> {
     /// Before the messages of a chat: whether they may be wanted. Its name may stand behind them;
     /// one's own notes have none.
     fn may_want(&self, chat: &OpenChat, is_lone: bool) -> bool {
-        let is_known = chat.id.is_some()
-            && (chat.has_name || chat.kind.as_deref() == Some(NAMELESS_KIND));
+        let is_known =
+            chat.id.is_some() && (chat.has_name || chat.kind.as_deref() == Some(NAMELESS_KIND));
         match self.choice {
             ChatChoice::Lone => is_lone,
             ChatChoice::Named(name) => {
