@@ -90,7 +90,7 @@ fn is_of_others(section: &str) -> bool {
 fn candidates(name: &str, settings: &[String]) -> Vec<String> {
     match section(name) {
         Some((_, key)) => {
-            let of_section = |section| format!("{PREFIX}{section}{SEPARATOR}{key}");
+            let of_section = |section: &str| format!("{PREFIX}{section}{SEPARATOR}{key}");
             SECTIONS_OF_OTHERS.map(of_section).to_vec()
         }
         None => settings.to_vec(),
