@@ -296,3 +296,32 @@ fn a_restore_that_is_killed_leaves_no_gateway_and_is_made_again() {
     }
     assert!(cut_off > 1, "it was killed in the middle {cut_off} times");
 }
+
+/// What root leaves in a gateway's folder the gateway cannot open.
+#[cfg(unix)]
+#[test]
+fn root_backs_up_no_folder_of_another_user() {
+    let place = books();
+    let folder = place.path().join("books");
+    let listed = || {
+        let mut found = BTreeMap::new();
+        files(&folder, "", &mut found);
+        found
+    };
+    let before = listed();
+    if let Err(error) = std::os::unix::fs::chown(&folder, Some(12_345), None) {
+        eprintln!(
+            "SKIPPED  root_backs_up_no_folder_of_another_user: only root can make one ({error})"
+        );
+        return;
+    }
+    let (code, told) = refused(place.path(), &["backup", "create", "books", "backup"]);
+    assert!(
+        code == 4 && told.contains("sudo -u '#12345'"),
+        "{code}: {told}"
+    );
+    assert_eq!(listed(), before);
+    assert!(!place.path().join("backup.partial").exists());
+    // What only reads goes on.
+    said(place.path(), &["verify", "books"]);
+}

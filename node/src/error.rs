@@ -292,6 +292,7 @@ impl ExitCode {
         let code = error.exit_code();
         let known = [
             Self::Config,
+            Self::Untrusted,
             Self::Full,
             Self::Incompatible,
             Self::Integrity,

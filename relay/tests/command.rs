@@ -7,12 +7,13 @@
 
 mod support;
 
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use khlong_crdt::address::RelayAddress;
 use serde_json::Value;
 use support::process::{Running, init, output, relay, text};
+#[cfg(unix)]
+use support::user::{Program, USER};
 
 #[test]
 fn init_makes_a_private_key_a_commented_config_and_never_overwrites() {
@@ -208,32 +209,21 @@ fn a_token_that_others_can_read_is_refused_also_behind_a_link() {
             for path in [folder.path(), &config, &folder.path().join("relay.key")] {
                 std::os::unix::fs::chown(path, Some(USER), None).unwrap();
             }
-            let mut command = Command::new(env!("CARGO_BIN_EXE_khlong-relay"));
-            command
-                .uid(USER)
-                .arg("--config")
-                .arg(&config)
-                .arg("config")
-                .arg("check");
-            match command.output() {
-                Ok(refused) => {
-                    let said = text(&refused.stderr);
-                    // It may not even be read.
-                    assert_eq!(refused.status.code(), Some(4), "{said}");
-                    let wanted = format!("belongs to user {OTHER}");
-                    assert!(said.contains(&wanted), "{said}");
-                    assert!(said.contains(&link.display().to_string()), "{said}");
-                }
-                Err(error) => {
-                    eprintln!("SKIPPED  another user: the program is out of reach ({error})")
-                }
-            }
+            let mut command = relay(folder.path());
+            command.args(["config", "check"]);
+            let refused = Program::open().by_user(&command).output().unwrap();
+            let said = text(&refused.stderr);
+            // It may not even be read.
+            assert_eq!(refused.status.code(), Some(4), "{said}");
+            let wanted = format!("belongs to user {OTHER}");
+            assert!(said.contains(&wanted), "{said}");
+            assert!(said.contains(&link.display().to_string()), "{said}");
         }
         Err(error) => eprintln!("SKIPPED  a foreign owner: only root can make one ({error})"),
     }
 }
 
-const USER: u32 = 12_345;
+#[cfg(unix)]
 const OTHER: u32 = 12_346;
 
 #[cfg(unix)]

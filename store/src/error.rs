@@ -102,6 +102,19 @@ pub enum StoreError {
         /// The process that holds the lock; 0 if it did not write its number.
         pid: u32,
     },
+    /// The folder is another user's, who might be unable to open what this one writes there.
+    #[error(
+        "{path} belongs to user {owner}, and this is user {own}; nothing was written: run the same command as that user, such as by `sudo -u '#{owner}' …`",
+        path = path.display()
+    )]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// The number of its user.
+        owner: u32,
+        /// The number of the user who wants to write there.
+        own: u32,
+    },
     /// A folder operation failed.
     #[error("{operation} {path} failed: {message}", path = path.display())]
     Folder {
@@ -227,6 +240,7 @@ impl StoreError {
             )),
             Self::Engine(_)
             | Self::Locked { .. }
+            | Self::Foreign { .. }
             | Self::Folder { .. }
             | Self::WrongRole { .. }
             | Self::SchemaTooNew { .. }
@@ -245,7 +259,8 @@ impl StoreError {
         match self {
             Self::Engine(error) => error.is_retryable(),
             Self::Locked { .. } | Self::BatchFull { .. } | Self::TableFull { .. } => true,
-            Self::Folder { .. }
+            Self::Foreign { .. }
+            | Self::Folder { .. }
             | Self::WrongRole { .. }
             | Self::SchemaTooNew { .. }
             | Self::MigrationMissing { .. }
@@ -267,7 +282,7 @@ impl StoreError {
     }
 
     /// The exit code of a program that ends with this error: 1 failure, 3 config,
-    /// 7 quota or disk, 8 incompatible version, 9 integrity.
+    /// 4 untrusted or unauthorised, 7 quota or disk, 8 incompatible version, 9 integrity.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -283,6 +298,7 @@ impl StoreError {
                 | EngineError::OptionReplaced { .. } => 1,
             },
             Self::WrongRole { .. } => 3,
+            Self::Foreign { .. } => 4,
             Self::TableFull { .. } => 7,
             Self::SchemaTooNew { .. } | Self::MigrationMissing { .. } => 8,
             Self::BehindSideFile { .. }

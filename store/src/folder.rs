@@ -21,6 +21,9 @@ pub const LOCK_FILE: &str = "LOCK-KHLONG";
 /// Name of RocksDB's folder.
 pub const DATABASE_FOLDER: &str = "db";
 
+/// The user who reads what others leave.
+const ROOT: u32 = 0;
+
 /// A locked folder; the lock goes when this is dropped, or with the process.
 #[derive(Debug)]
 pub struct Folder {
@@ -94,6 +97,50 @@ pub fn holder(path: &Path) -> Result<Option<u32>, StoreError> {
         Err(TryLockError::WouldBlock) => Ok(Some(read_pid(&mut lock))),
         Err(TryLockError::Error(error)) => Err(failed("lock", &lock_path, &error)),
     }
+}
+
+/// Refuses a folder of somebody else, before anything is written into it: what one user writes
+/// there, root too, the other may be unable to open afterwards. A folder of root's is taken by
+/// whoever may write in it (a volume that is lent to a group), and one that is not there is
+/// nobody's.
+///
+/// # Errors
+/// [`StoreError::Foreign`] says as whom to do it.
+pub fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
+    let (Some(own), Some(owner)) = (own_user(), owner_of(path)) else {
+        return Ok(());
+    };
+    if owner == own || owner == ROOT {
+        return Ok(());
+    }
+    Err(StoreError::Foreign {
+        path: path.to_path_buf(),
+        owner,
+        own,
+    })
+}
+
+/// The same for a folder that may have to be made: then that in which it will lie counts.
+///
+/// # Errors
+/// As [`refuse_foreign`].
+pub fn refuse_foreign_place(path: &Path) -> Result<(), StoreError> {
+    if path.exists() {
+        return refuse_foreign(path);
+    }
+    let parent = path.parent().filter(|parent| *parent != Path::new(""));
+    refuse_foreign(parent.unwrap_or_else(|| Path::new(".")))
+}
+
+#[cfg(unix)]
+fn owner_of(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    path.metadata().ok().map(|metadata| metadata.uid())
+}
+
+#[cfg(not(unix))]
+fn owner_of(_path: &Path) -> Option<u32> {
+    None
 }
 
 /// The number of the user that this process runs as: the system's own word. `None` where it has none.

@@ -81,7 +81,7 @@ impl Store {
     /// Opens or makes the store in folder `path`.
     ///
     /// # Errors
-    /// [`StoreError::Locked`], [`StoreError::WrongRole`], [`StoreError::SchemaTooNew`],
+    /// [`StoreError::Foreign`], [`StoreError::Locked`], [`StoreError::WrongRole`], [`StoreError::SchemaTooNew`],
     /// [`StoreError::BehindSideFile`] and [`StoreError::Diverged`] (both unless
     /// `accept_loss`), or what the engine met.
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Self, StoreError> {
@@ -106,6 +106,7 @@ impl Store {
         options: &OpenOptions,
         patience: Option<Box<dyn Patience>>,
     ) -> Result<Self, StoreError> {
+        folder::refuse_foreign(path)?;
         let folder = Folder::lock(path)?;
         let engine = RocksEngine::open(&folder.database(), options.sizes)?;
         let engine = Patient::new(Box::new(engine), patience);

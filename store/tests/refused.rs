@@ -6,6 +6,7 @@ mod fixture;
 use std::ops::ControlFlow;
 
 use fixture::options;
+use khlong_store::backup::{BackupError, Staging, refuse_used};
 use khlong_store::batch::Batch;
 use khlong_store::catalog::CATALOG;
 use khlong_store::engine::memory::{MemoryDisk, MemoryEngine};
@@ -102,6 +103,50 @@ fn a_folder_behind_its_side_file() {
     );
     let engine = open().unwrap();
     assert_eq!(everything(&engine), before, "a refused folder was written");
+}
+
+/// Somebody's number; nobody needs to have it.
+const OTHER: u32 = 12_345;
+
+/// Also by root, who could write there.
+#[cfg(unix)]
+#[test]
+fn a_folder_of_another_user() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("store");
+    drop(Store::open(&folder, &options(Role::Relay)).unwrap());
+    let listed = || {
+        let entries = std::fs::read_dir(&folder).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name());
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = listed();
+    if let Err(error) = std::os::unix::fs::chown(&folder, Some(OTHER), None) {
+        eprintln!("SKIPPED  a_folder_of_another_user: only root can make one ({error})");
+        return;
+    }
+    let is_foreign = |error: StoreError, path: &std::path::Path| {
+        let told = format!("{} belongs to user {OTHER}", path.display());
+        assert!(error.to_string().starts_with(&told), "{error}");
+        assert!(error.to_string().contains("sudo -u '#12345'"), "{error}");
+        assert_eq!(error.exit_code(), 4);
+    };
+    let opened = Store::open(&folder, &options(Role::Relay));
+    is_foreign(opened.err().unwrap(), &folder);
+    let Err(BackupError::Store(error)) = Staging::begin(&folder) else {
+        panic!("a backup is begun");
+    };
+    is_foreign(error, &folder);
+    assert_eq!(listed(), before, "a refused folder was written");
+    // Of a restore, also the folder in which it would make one.
+    let Err(BackupError::Store(error)) = refuse_used(&folder.join("restored")) else {
+        panic!("a restore is begun");
+    };
+    is_foreign(error, &folder);
+    refuse_used(&place.path().join("restored")).unwrap();
+    // The control.
+    std::os::unix::fs::chown(&folder, Some(0), None).unwrap();
+    drop(Store::open(&folder, &options(Role::Relay)).unwrap());
 }
 
 /// What an inner part wrote before it panicked goes with the outer one, which caught it.

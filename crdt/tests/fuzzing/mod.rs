@@ -5,6 +5,10 @@
 //! go on that long, `KHLONG_FUZZ_SEED` from another start. The mutations are blind: nothing
 //! tells them which branches an input reached.
 //!
+//! Seeds are made by the code of today; the corpus is bytes that stay: some seeds of the day
+//! when the target was added, and every input that failed since. A target without one fails;
+//! `KHLONG_FUZZ_KEEP=1` writes the first one.
+//!
 //! The tests of every crate take this file by its path. What a target needs once for all its
 //! inputs (a folder, a server) is what its property captures.
 //!
@@ -36,6 +40,12 @@ use std::time::{Duration, Instant};
 
 /// Longest input: beyond it every decoder refuses, or only repeats itself.
 const INPUT_BYTES_MAX: usize = 64 * 1024;
+
+/// Seeds that a first corpus is made of.
+const KEPT_MAX: usize = 12;
+
+/// Bytes of all of them.
+const KEPT_BYTES_MAX: usize = 3 * 1024;
 
 /// A `#[test]` that holds `property` against many inputs, `iterations` of them made up. Seeds
 /// and property come as two expressions, or as a pair where they stand on the same files.
@@ -69,13 +79,51 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn run(&self, seeds: Vec<Vec<u8>>, property: &dyn Fn(&[u8])) {
+        let mut stored = self.stored();
+        if stored.is_empty() && std::env::var_os("KHLONG_FUZZ_KEEP").is_some_and(|it| it == "1") {
+            self.keep(&seeds);
+            stored = self.stored();
+        }
+        assert!(
+            !stored.is_empty(),
+            "{} has no corpus: run it once with KHLONG_FUZZ_KEEP=1, and commit {}/{}",
+            self.name,
+            self.corpus,
+            self.name
+        );
         let mut known = seeds;
-        known.extend(self.stored());
-        assert!(!known.is_empty(), "{} has nothing to start from", self.name);
+        known.extend(stored);
         for input in &known {
             self.check(input, property);
         }
         self.mutate(&known, property);
+    }
+
+    /// Seeds of every length, as far as they fit.
+    fn keep(&self, seeds: &[Vec<u8>]) {
+        let mut sorted: Vec<&[u8]> = seeds.iter().map(Vec::as_slice).collect();
+        sorted.sort_by_key(|seed| (seed.len(), *seed));
+        sorted.dedup();
+        sorted.retain(|seed| !seed.is_empty());
+        let mut kept: Vec<&[u8]> = Vec::new();
+        let mut bytes = 0;
+        let step = sorted.len().div_ceil(KEPT_MAX).max(1);
+        for seed in sorted.iter().copied().step_by(step) {
+            if bytes + seed.len() <= KEPT_BYTES_MAX {
+                bytes += seed.len();
+                kept.push(seed);
+            }
+        }
+        if kept.is_empty() {
+            // How it begins is what a decoder reads first.
+            let shortest = sorted.first().unwrap();
+            kept.push(&shortest[..shortest.len().min(KEPT_BYTES_MAX)]);
+        }
+        let folder = Path::new(self.corpus).join(self.name);
+        fs::create_dir_all(&folder).unwrap();
+        for seed in kept {
+            fs::write(folder.join(blake3_name(seed)), seed).unwrap();
+        }
     }
 
     /// The corpus, in the order of its names.

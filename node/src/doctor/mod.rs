@@ -18,6 +18,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use self::database::Database;
+pub use self::settings::SECTIONS_OF_OTHERS;
 use crate::error::ExitCode;
 
 /// What to look at.

@@ -65,16 +65,13 @@ impl Collector {
 
     /// Takes a message and gives its import key, or lists its first line if it breaks a limit.
     pub(super) fn said(&mut self, line: u32, said: Said<'_>) -> Option<[u8; 16]> {
-        let sender = clean_name(said.sender);
-        let body = clean_body(said.body);
-        if sender.is_empty() || sender.len() > IMPORT_SENDER_BYTES_MAX {
-            self.skip(line, SkipReason::BadSender, &sender);
-            return None;
-        }
-        if body.len() > IMPORT_BODY_BYTES_MAX {
-            self.skip(line, SkipReason::BodyTooLong, &body);
-            return None;
-        }
+        let (sender, body) = match within_limits(said.sender, said.body) {
+            Ok(cleaned) => cleaned,
+            Err((reason, text)) => {
+                self.skip(line, reason, &text);
+                return None;
+            }
+        };
         let import_key = self.import_key(said.known_as, said.sent_at_ms, &body);
         self.messages.push(ImportedMessage {
             network: self.network,
@@ -87,6 +84,11 @@ impl Collector {
             line,
         });
         Some(import_key)
+    }
+
+    /// Whether [`Self::said`] would take it.
+    pub(super) fn takes(sender: &str, body: &str) -> bool {
+        within_limits(sender, body).is_ok()
     }
 
     pub(super) fn skip(&mut self, line: u32, reason: SkipReason, text: &str) {
@@ -102,12 +104,8 @@ impl Collector {
         // A message is taken when its last line was read, a skipped line at
         // once: bring the list back into the order of the file.
         self.skipped.sort_by_key(|skipped| skipped.line);
-        let title = title
-            .map(clean_name)
-            .filter(|title| !title.is_empty())
-            .map(|title| cut(&title, IMPORT_TITLE_BYTES_MAX).to_owned());
         Parsed {
-            title,
+            title: title.and_then(title_of),
             messages: self.messages,
             skipped: self.skipped,
             lossy_lines: 0,
@@ -139,4 +137,23 @@ impl Collector {
         hasher.finalize_xof().fill(&mut key);
         key
     }
+}
+
+/// Sender and body as they are stored, or which of them is beyond its limit.
+fn within_limits(sender: &str, body: &str) -> Result<(String, String), (SkipReason, String)> {
+    let (sender, body) = (clean_name(sender), clean_body(body));
+    if sender.is_empty() || sender.len() > IMPORT_SENDER_BYTES_MAX {
+        return Err((SkipReason::BadSender, sender));
+    }
+    if body.len() > IMPORT_BODY_BYTES_MAX {
+        return Err((SkipReason::BodyTooLong, body));
+    }
+    Ok((sender, body))
+}
+
+/// A title as it is suggested; none if nothing is left of it.
+pub(super) fn title_of(text: &str) -> Option<String> {
+    let title = clean_name(text);
+    let is_one = !title.is_empty();
+    is_one.then(|| cut(&title, IMPORT_TITLE_BYTES_MAX).to_owned())
 }

@@ -48,11 +48,17 @@ impl Blocks {
         message.principal.is_some_and(of)
     }
 
-    /// How many members of a timeline.
-    pub(super) fn count_in(&self, timeline: TimelineId) -> usize {
+    /// Members of a timeline, in order.
+    pub(super) fn members_of(&self, timeline: TimelineId) -> impl Iterator<Item = PrincipalKey> {
         let first = PrincipalKey::from_bytes([0; 32]);
         let last = PrincipalKey::from_bytes([0xff; 32]);
-        self.0.range((timeline, first)..=(timeline, last)).count()
+        let rows = self.0.range((timeline, first)..=(timeline, last));
+        rows.map(|((_, principal), _)| *principal)
+    }
+
+    /// How many of them.
+    pub(super) fn count_in(&self, timeline: TimelineId) -> usize {
+        self.members_of(timeline).count()
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = Blocked> {

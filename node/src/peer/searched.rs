@@ -33,18 +33,23 @@ impl Peer {
         self.timelines.keys().copied().collect()
     }
 
-    /// Pages that show messages. Who learns whose device an author is sees other authors, so
-    /// their number is part of the marks.
+    /// Pages that show messages. Who learns whose device an author is sees other authors, and who
+    /// blocks a member sees fewer messages, so both are part of the marks.
     pub(crate) fn searched_pages(&self, id: TimelineId) -> BTreeMap<PageName, Mark> {
         let Some(open) = self.timelines.get(&id) else {
             return BTreeMap::new();
         };
         let authors = open.admission().map_or(0, |known| known.authors().count());
+        let blocked = self.blocked_mark(id);
         let pages = open.shown_pages().map(|page| {
             let mut hasher = blake3::Hasher::new();
             hasher.update(&page.hash);
             hasher.update(&(page.messages as u64).to_be_bytes());
             hasher.update(&(authors as u64).to_be_bytes());
+            // None while nobody is blocked: the marks of nearly every index stay what they were.
+            if let Some(blocked) = &blocked {
+                hasher.update(blocked.as_bytes());
+            }
             let mut mark = [0; 16];
             hasher.finalize_xof().fill(&mut mark);
             (PageName::new(id, &page.address), mark)
@@ -52,13 +57,24 @@ impl Peer {
         pages.collect()
     }
 
-    /// Messages of a page that can be found.
+    /// Another one as soon as another member of the timeline is hidden.
+    fn blocked_mark(&self, id: TimelineId) -> Option<blake3::Hash> {
+        let mut hasher = blake3::Hasher::new();
+        for principal in self.blocks.members_of(id) {
+            hasher.update(principal.as_bytes());
+        }
+        (hasher.count() > 0).then(|| hasher.finalize())
+    }
+
+    /// Messages of a page that can be found. What a blocked member wrote, or brought in by an
+    /// import, is not among them: it would take the places of what is shown.
     pub(crate) fn searched_entries(&self, page: &PageName) -> Vec<Entry> {
         let Some(open) = self.timelines.get(&page.timeline) else {
             return Vec::new();
         };
         let messages = open.messages_on(&address(page)).into_iter();
-        let standing = messages.filter(|message| !message.deleted);
+        let standing = messages
+            .filter(|message| !message.deleted && !self.blocks.hides(page.timeline, message));
         let entries = standing.map(|message| Entry {
             id: message.id,
             author: author_of(&message),

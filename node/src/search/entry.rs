@@ -32,7 +32,7 @@ impl PageName {
 /// Another one as soon as a page may show something else.
 pub type Mark = [u8; 16];
 
-/// A message as the index wants to know it. Deleted ones are none.
+/// A message as the index wants to know it. Deleted ones are none, nor are those of blocked members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Which message.

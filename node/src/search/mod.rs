@@ -321,7 +321,7 @@ async fn filter(node: &Node, wanted: &Wanted) -> Result<(Filter, Option<String>)
 }
 
 /// What the node says of the messages now. One that was changed meanwhile, so that it no longer
-/// says what was looked for, is left out, and so is what a blocked member wrote.
+/// says what was looked for, or whose author was blocked meanwhile, is left out.
 async fn shown(node: &Node, query: &Query, matches: Matches) -> Result<Found, NodeError> {
     let mut by_page: BTreeMap<PageName, Vec<MessageId>> = BTreeMap::new();
     for found in &matches.newest {

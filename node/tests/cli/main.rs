@@ -26,6 +26,7 @@ mod relay;
 mod relay_backup;
 mod search;
 mod search_room;
+mod settings;
 mod setup;
 mod telegram;
 mod terminal;

@@ -134,6 +134,58 @@ fn messages_of_a_blocked_member_are_hidden_and_kept() {
     assert_eq!(canal(&mali)["unread"], 4);
 }
 
+/// An answer holds the newest; what is hidden must not take its places.
+#[test]
+fn a_search_finds_what_stands_behind_any_number_of_blocked_messages() {
+    let relay = Relay::start();
+    let (mali, ton) = pair(&relay);
+    let import = |node: &Node, day: &str, lines: &str| {
+        let file = node.beside(&format!("{day}.txt"));
+        std::fs::write(&file, lines).unwrap();
+        let file = file.to_str().unwrap();
+        node.json(&[
+            "import",
+            "irc",
+            file,
+            "--timeline",
+            "canal",
+            "--wait",
+            "stored",
+        ]);
+    };
+    import(&mali, "2020-11-01", "[08:00] <som> the old ferry\n");
+    // Hidden with the member who brought them in.
+    let newer: String = (0..30)
+        .map(|n| format!("[09:{n:02}] <nok> ferry n{n}\n"))
+        .collect();
+    import(&ton, "2021-11-01", &newer);
+    ton.json(&["send", "canal", "ferry of ton", "--wait", "stored"]);
+    mali.json(&["sync"]);
+    let found = |search: &[&str]| {
+        let said = mali.run(&[&["search", "ferry"], search].concat());
+        assert_eq!(said.code, 0, "{}", said.stderr);
+        (said.stdout.lines().count(), said.stdout, said.stderr)
+    };
+    let (shown, _, told) = found(&["--limit", "5"]);
+    assert!(shown == 5 && told.contains("5 of 32"), "{told}");
+
+    mali.json(&["block", "ton"]);
+    let (shown, lines, told) = found(&["--limit", "5"]);
+    assert_eq!((shown, told.as_str()), (1, ""), "{lines}");
+    assert!(lines.contains("the old ferry"), "{lines}");
+    let (shown, _, told) = found(&["--from", "ton"]);
+    assert!(shown == 0 && told.contains("nothing was found"), "{told}");
+    {
+        let _daemon = mali.daemon();
+        ton.json(&["send", "canal", "another ferry of ton", "--wait", "stored"]);
+        mali.json(&["sync"]);
+        assert_eq!(found(&["--limit", "5"]).0, 1, "what comes later as well");
+        mali.json(&["unblock", "ton"]);
+        let (shown, _, told) = found(&["--limit", "5"]);
+        assert!(shown == 5 && told.contains("5 of 33"), "{told}");
+    }
+}
+
 #[test]
 fn only_a_member_can_be_blocked_and_nobody_themselves() {
     let relay = Relay::start();

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 use jiff::tz::Offset;
 use khlong_node::import::{
-    ChatChoice, IMPORT_BODY_BYTES_MAX, ImportError, SkipReason, TELEGRAM_DEPTH_MAX,
-    TELEGRAM_STRING_BYTES_MAX, TelegramExport, TelegramLimit, parse_telegram,
+    ChatChoice, IMPORT_BODY_BYTES_MAX, IMPORT_LINES_MAX, ImportError, SkipReason,
+    TELEGRAM_DEPTH_MAX, TELEGRAM_STRING_BYTES_MAX, TelegramExport, TelegramLimit, parse_telegram,
 };
 use proptest::prelude::*;
 
@@ -58,6 +58,65 @@ fn limits_are_told_with_their_place() {
     assert_eq!((limit, line), (TelegramLimit::Value, 2));
     let (limit, ..) = beyond(&chat(&"1".repeat(65)));
     assert_eq!(limit, TelegramLimit::Value);
+}
+
+/// What is not chosen does not count, however large it is and wherever its name stands.
+#[test]
+fn limits_are_those_of_the_chats_that_are_taken() {
+    let entries = |count: usize| vec!["1"; count].join(",");
+    let chat = |id: u32, name: &str, messages: &str| {
+        format!(
+            r#"{{"name": "{name}", "type": "private_group", "id": {id}, "messages": [{messages}]}}"#
+        )
+    };
+    let named_last = |id: u32, name: &str, messages: &str| {
+        format!(r#"{{"messages": [{messages}], "id": {id}, "name": "{name}"}}"#)
+    };
+    let account =
+        |chats: &[String]| format!("{{\"chats\": {{\"list\": [{}]}}}}", chats.join(",\n"));
+    let boats = || ChatChoice::Named("Boats".to_owned());
+    let of_boats = |export: &TelegramExport| {
+        let chosen = export.chats.iter().filter_map(|chat| chat.parsed.as_ref());
+        chosen
+            .map(|parsed| parsed.messages.len())
+            .collect::<Vec<_>>()
+    };
+
+    let too_many = entries(IMPORT_LINES_MAX + 1);
+    let large = account(&[
+        chat(1, "Large", &too_many),
+        chat(2, "Boats", &message("\"x\"")),
+        format!(
+            r#"{{"type": "saved_messages", "id": 3, "messages": [{}, 1]}}"#,
+            message("\"y\"")
+        ),
+    ]);
+    let export = read(large.as_bytes(), &boats()).unwrap();
+    assert_eq!(of_boats(&export), [1]);
+    let counted: Vec<usize> = export.chats.iter().map(|chat| chat.messages).collect();
+    assert_eq!(counted, [0, 1, 1], "as they are told to whoever chooses");
+    let listed = read(large.as_bytes(), &ChatChoice::Lone).unwrap();
+    assert_eq!((listed.chats.len(), of_boats(&listed)), (3, vec![]));
+    for (json, choice) in [
+        (&large, ChatChoice::All),
+        (&account(&[chat(2, "Boats", &too_many)]), boats()),
+        (&account(&[named_last(1, "Large", &too_many)]), boats()),
+    ] {
+        let refused = read(json.as_bytes(), &choice);
+        let Err(ImportError::BeyondLimit { limit, .. }) = refused else {
+            panic!("{choice:?}")
+        };
+        assert_eq!(limit, TelegramLimit::Messages, "{choice:?}");
+    }
+
+    let half = entries(IMPORT_LINES_MAX / 2 + 1);
+    let halves = account(&[
+        named_last(1, "Large", &half),
+        named_last(2, "Boats", &message("\"x\"")),
+        named_last(3, "Large, too", &half),
+    ]);
+    let export = read(halves.as_bytes(), &boats()).unwrap();
+    assert_eq!(of_boats(&export), [1]);
 }
 
 #[test]

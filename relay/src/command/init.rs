@@ -4,11 +4,14 @@ use std::path::Path;
 
 use khlong_crdt::address::{PORT_DEFAULT, RelayAddress};
 use khlong_crdt::id::RelayKey;
+use khlong_store::error::StoreError;
+use khlong_store::folder::{refuse_foreign, refuse_foreign_place};
 use serde_json::json;
 
 use super::{Arguments, CommandError, Init, SCHEMA_VERSION, print, tell};
 use crate::config::{Config, Environment, Flags};
-use crate::{identity, server};
+use crate::identity;
+use crate::server::{self, ServerError};
 
 const KEY_FILE: &str = "relay.key";
 
@@ -30,6 +33,8 @@ pub(super) fn execute(arguments: &Arguments, init: &Init) -> Result<(), CommandE
         }
     };
     checked_host(init)?;
+    // What root makes here its owner cannot use: not the key, which comes first, either.
+    refuse_foreign(folder).map_err(of_store)?;
     std::fs::create_dir_all(folder).map_err(failed("make", folder))?;
     let key_path = folder.join(KEY_FILE);
     if !key_path.exists() {
@@ -77,6 +82,7 @@ fn folder_again(arguments: &Arguments) -> Result<(), CommandError> {
 
 fn make_folder(config: &Config) -> Result<RelayAddress, CommandError> {
     let key = identity::parse_configured(&config.relay).map_err(CommandError::Key)?;
+    refuse_foreign_place(&config.store.folder).map_err(of_store)?;
     let store = server::open_store(&config.store.folder, config.rocks_options(), false)
         .map_err(CommandError::Server)?;
     drop(store);
@@ -85,6 +91,10 @@ fn make_folder(config: &Config) -> Result<RelayAddress, CommandError> {
         host: config.relay.host.clone(),
         port: config.public_port(),
     })
+}
+
+fn of_store(error: StoreError) -> CommandError {
+    CommandError::Server(ServerError::Store(error))
 }
 
 fn told(arguments: &Arguments, config: &Config, address: &RelayAddress) {

@@ -398,6 +398,7 @@ fn is_fatal(error: &StoreError) -> bool {
         ) => true,
         StoreError::Engine(EngineError::DiskFull { .. } | EngineError::Busy)
         | StoreError::Locked { .. }
+        | StoreError::Foreign { .. }
         | StoreError::Folder { .. }
         | StoreError::WrongRole { .. }
         | StoreError::SchemaTooNew { .. }

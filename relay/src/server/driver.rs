@@ -326,6 +326,7 @@ fn is_for_the_operator(error: &StoreError) -> bool {
         | StoreError::Diverged { .. }
         | StoreError::Corrupt { .. }
         | StoreError::AdmissionLog { .. }
+        | StoreError::Foreign { .. }
         | StoreError::WrongRole { .. }
         | StoreError::SchemaTooNew { .. }
         | StoreError::MigrationMissing { .. }

@@ -14,6 +14,8 @@ pub mod client;
 pub mod operator;
 pub mod process;
 pub mod served;
+#[cfg(unix)]
+pub mod user;
 pub mod virtual_world;
 
 use std::collections::BTreeMap;

@@ -61,8 +61,12 @@ impl Home {
     }
 
     pub fn run(&self) -> Running {
-        let mut child = self
-            .command(&["run", "--json", "--log", "error"])
+        self.serve(&mut self.command(&["run", "--json", "--log", "error"]))
+    }
+
+    /// Runs a command that says `run --json`, until it serves.
+    pub fn serve(&self, command: &mut Command) -> Running {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()

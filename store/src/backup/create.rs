@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::files;
 use super::{BackupError, FileEntry, MANIFEST_VERSION, Manifest, STORE_FOLDER};
 use crate::error::StoreError;
-use crate::folder::{Folder, LOCK_FILE, own_user};
+use crate::folder::{self, Folder, LOCK_FILE, own_user};
 use crate::identity::Committed;
 use crate::peek::Peek;
 use crate::store::Store;
@@ -30,8 +30,10 @@ impl Staging {
     /// Takes the place beside the store in `folder`.
     ///
     /// # Errors
-    /// [`BackupError::Store`] while another backup is being made.
+    /// [`BackupError::Store`] while another backup is being made, or where the folder is
+    /// another user's: what stays here of an attempt that was cut off must be its own user's.
     pub fn begin(folder: &Path) -> Result<Self, BackupError> {
+        folder::refuse_foreign(folder).map_err(BackupError::Store)?;
         let path = folder.join(STAGING_FOLDER);
         let lock = Folder::lock(&path).map_err(BackupError::Store)?;
         Ok(Self { path, _lock: lock })

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::files;
 use super::{BackupError, Damage, Manifest, STORE_FOLDER};
 use crate::engine::rocks::RocksOptions;
-use crate::folder::{DATABASE_FOLDER, Folder, LOCK_FILE};
+use crate::folder::{DATABASE_FOLDER, Folder, LOCK_FILE, refuse_foreign_place};
 use crate::identity::{LogIdentity, Role};
 use crate::store::{OpenOptions, Store};
 
@@ -48,6 +48,7 @@ impl Restoring {
                 created_at: manifest.created_at.clone(),
             });
         }
+        refuse_used(folder)?;
         let lock = Folder::lock(folder).map_err(BackupError::Store)?;
         // Nobody else can begin any more.
         refuse_used(folder)?;
@@ -109,11 +110,13 @@ impl Drop for Restoring {
     }
 }
 
-/// A restore never mixes with what is there.
+/// A restore never mixes with what is there, and makes nothing in another user's folder.
 ///
 /// # Errors
-/// [`BackupError::NotEmpty`], or what the disk says.
+/// [`BackupError::NotEmpty`], [`BackupError::Store`] for a folder of another user, or what the
+/// disk says.
 pub fn refuse_used(folder: &Path) -> Result<(), BackupError> {
+    refuse_foreign_place(folder).map_err(BackupError::Store)?;
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

@@ -57,6 +57,9 @@ impl Default for RocksOptions {
     }
 }
 
+/// Names the list of a database's files; it is there from the first opening on.
+const CURRENT_FILE: &str = "CURRENT";
+
 /// RocksDB behind the trait. Dropping it closes the database.
 pub struct RocksEngine {
     db: DB,
@@ -74,7 +77,7 @@ impl RocksEngine {
     ///
     /// # Errors
     /// [`EngineError::UnknownTable`] if a newer version wrote it,
-    /// [`EngineError::Corrupt`] if RocksDB finds damage that it cannot pass,
+    /// [`EngineError::Corrupt`] if RocksDB finds damage that it cannot pass, or files are gone,
     /// [`EngineError::OptionReplaced`] if recycling was silently turned off.
     pub fn open(path: &Path, sizes: RocksOptions) -> Result<Self, EngineError> {
         let options = database_options(path, sizes);
@@ -88,7 +91,7 @@ impl RocksEngine {
                 Options::default(),
             )]);
         let db = DB::open_cf_descriptors(&options, path, families)
-            .map_err(|error| failed("open", &error))?;
+            .map_err(|error| not_opened(path, &error))?;
         let recycled_logs = effective_recycled_logs(path)?;
         Ok(Self {
             db,
@@ -112,7 +115,7 @@ impl RocksEngine {
         let sizes = RocksOptions::default();
         let options = database_options(path, sizes);
         refuse_unknown_tables(path, &options)?;
-        let names = DB::list_cf(&options, path).map_err(|error| failed("open", &error))?;
+        let names = DB::list_cf(&options, path).map_err(|error| not_opened(path, &error))?;
         let cache = Cache::new_lru_cache(sizes.block_cache_bytes);
         let families = CATALOG
             .iter()
@@ -123,7 +126,7 @@ impl RocksEngine {
                 Options::default(),
             )]);
         let db = DB::open_cf_descriptors_read_only(&options, path, families, false)
-            .map_err(|error| failed("open", &error))?;
+            .map_err(|error| not_opened(path, &error))?;
         Ok(Self {
             db,
             options,
@@ -302,10 +305,10 @@ fn read_options(table: Table, range: &KeyRange, direction: Direction) -> ReadOpt
 /// RocksDB opens only when every column family is named; one that is not ours
 /// was made by a newer version.
 fn refuse_unknown_tables(path: &Path, options: &Options) -> Result<(), EngineError> {
-    if !path.join("CURRENT").exists() {
-        return Ok(());
+    if !path.join(CURRENT_FILE).exists() {
+        return refuse_rows_without_a_list(path);
     }
-    let names = DB::list_cf(options, path).map_err(|error| failed("open", &error))?;
+    let names = DB::list_cf(options, path).map_err(|error| not_opened(path, &error))?;
     let known = |name: &String| {
         name == rocksdb::DEFAULT_COLUMN_FAMILY_NAME
             || CATALOG.iter().any(|row| row.name == name.as_str())
@@ -314,6 +317,36 @@ fn refuse_unknown_tables(path: &Path, options: &Options) -> Result<(), EngineErr
         Some(name) => Err(EngineError::UnknownTable { name }),
         None => Ok(()),
     }
+}
+
+/// RocksDB would take it for a folder that is new, and remove the rows. A database that was cut
+/// off while it was made has neither logs nor tables.
+fn refuse_rows_without_a_list(path: &Path) -> Result<(), EngineError> {
+    let entries = std::fs::read_dir(path).into_iter().flatten();
+    let mut names = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let has_rows = names.any(|path| {
+        let end = path.extension().and_then(|end| end.to_str());
+        matches!(end, Some("sst" | "log"))
+    });
+    if has_rows {
+        return Err(EngineError::Corrupt {
+            operation: "open",
+            message: format!("{CURRENT_FILE} is missing"),
+        });
+    }
+    Ok(())
+}
+
+/// RocksDB reports a file that its own list names and that is gone as it reports any other.
+fn not_opened(path: &Path, error: &rocksdb::Error) -> EngineError {
+    let is_gone = error.as_ref().contains("No such file or directory");
+    if is_gone && path.join(CURRENT_FILE).exists() {
+        return EngineError::Corrupt {
+            operation: "open",
+            message: error.as_ref().to_owned(),
+        };
+    }
+    failed("open", error)
 }
 
 /// Reads back what RocksDB made of `recycle_log_file_num`: it writes the options

@@ -52,7 +52,7 @@ pub(super) enum Format {
     Irc,
     /// LINE's "Export chat history"
     Line,
-    /// Telegram Desktop's "Export chat history" or "Export Telegram data", format JSON
+    /// Telegram Desktop's "Export chat history" or "Export Telegram data", format JSON. A message that was edited between two exports is there twice, as it was and as it is
     Telegram,
 }
 

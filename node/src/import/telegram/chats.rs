@@ -52,10 +52,14 @@ impl<'de> Visitor<'de> for ChatSeed<'_, '_> {
         while let Some(key) = object.next_key::<String>()? {
             match key.as_str() {
                 "id" => chat.id = object.next_value::<Scalar>()?.0,
-                "name" => chat.name = object.next_value::<Scalar>()?.0,
+                "name" => {
+                    chat.name = object.next_value::<Scalar>()?.0;
+                    chat.has_name = true;
+                }
                 "type" => chat.kind = object.next_value::<Scalar>()?.0,
                 "messages" => {
                     chat.has_messages = true;
+                    chat.is_kept = reading.may_want(&chat, is_root);
                     let (reading, chat) = (&mut *reading, &mut chat);
                     object.next_value_seed(MessagesSeed { reading, chat })?;
                 }

@@ -17,8 +17,11 @@
 //! * A forwarded message says whose words these are: `[forwarded from Nok] …`.
 //! * A link that shows another text has its address behind it.
 //! * An edited message has its last text. Changed again before a second export, it
-//!   is another message to the import.
+//!   is another message to the import (README).
 //! * Service messages are skipped and counted.
+//!
+//! Limits count what is taken. Of a chat that is not, its messages are only counted, as soon
+//! as its name and number say so: in every export that we know they stand before them.
 //!
 //! The import key has `from_id` where other formats have the sender: Telegram shows
 //! each person the names of that person's own contacts. Message ids are in no key,
@@ -42,7 +45,7 @@ use serde::de::DeserializeSeed as _;
 use self::chats::ChatSeed;
 use self::guarded::Guarded;
 use self::message::Message;
-use super::collect::{Collector, Said};
+use super::collect::{Collector, Said, title_of};
 use super::encoding::Encoding;
 use super::lines::clean_name;
 use super::{IMPORT_LINES_MAX, ImportError, Network, Parsed, Place, SkipReason};
@@ -77,7 +80,7 @@ pub enum TelegramLimit {
     Depth,
     /// [`TELEGRAM_STRING_BYTES_MAX`]; of what is no string, 64 bytes.
     Value,
-    /// [`IMPORT_LINES_MAX`].
+    /// [`IMPORT_LINES_MAX`], of the chats that are taken.
     Messages,
     /// [`TELEGRAM_BODIES_BYTES_MAX`].
     Bodies,
@@ -202,6 +205,9 @@ pub fn parse_telegram(
     })
 }
 
+/// The kind of a chat that has no name.
+const NAMELESS_KIND: &str = "saved_messages";
+
 /// What is known of an export while it is read.
 struct Reading<'a> {
     file: &'a str,
@@ -211,7 +217,7 @@ struct Reading<'a> {
     place: &'a Cell<Place>,
     chats: Vec<TelegramChat>,
     is_account: bool,
-    /// Of all `messages`.
+    /// Of the `messages` that are kept.
     entries: usize,
     /// Of the bodies that are kept.
     body_bytes: usize,
@@ -224,9 +230,15 @@ struct OpenChat {
     id: Option<String>,
     name: Option<String>,
     kind: Option<String>,
+    /// The name was read, also if it says nothing.
+    has_name: bool,
     has_messages: bool,
+    /// What it holds is kept: it is wanted, or that is not known yet.
+    is_kept: bool,
     collector: Collector,
     taken: usize,
+    /// As in [`Reading`], of this chat.
+    entries: usize,
     body_bytes: usize,
     /// Import keys by Telegram's number of the message, for replies.
     keys: BTreeMap<i64, [u8; 16]>,
@@ -238,9 +250,12 @@ impl OpenChat {
             id: None,
             name: None,
             kind: None,
+            has_name: false,
             has_messages: false,
+            is_kept: true,
             collector: Collector::new(Network::Telegram, file),
             taken: 0,
+            entries: 0,
             body_bytes: 0,
             keys: BTreeMap::new(),
         }
@@ -255,6 +270,12 @@ impl Reading<'_> {
         line: u32,
         entry: Option<Message>,
     ) -> Result<(), TelegramLimit> {
+        if !chat.is_kept {
+            let is_one = entry.is_some_and(|message| self.is_importable(&message));
+            chat.taken += usize::from(is_one);
+            return Ok(());
+        }
+        chat.entries += 1;
         self.entries += 1;
         if self.entries > IMPORT_LINES_MAX {
             return Err(TelegramLimit::Messages);
@@ -300,7 +321,31 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// The end of a chat; only now is it known whether it is wanted, as its name may stand last.
+    /// Whether [`Self::entry`] takes it.
+    fn is_importable(&self, message: &Message) -> bool {
+        let body = message.body();
+        message.is_written()
+            && message.sent_at_ms(self.zone).is_ok()
+            && !body.trim().is_empty()
+            && Collector::takes(message.sender(), &body)
+    }
+
+    /// Before the messages of a chat: whether they may be wanted. Its name may stand behind them;
+    /// one's own notes have none.
+    fn may_want(&self, chat: &OpenChat, is_lone: bool) -> bool {
+        let is_known =
+            chat.id.is_some() && (chat.has_name || chat.kind.as_deref() == Some(NAMELESS_KIND));
+        match self.choice {
+            ChatChoice::Lone => is_lone,
+            ChatChoice::Named(name) => {
+                let title = chat.name.as_deref().and_then(title_of);
+                !is_known || is_called(name, chat.id.as_deref(), title.as_deref())
+            }
+            ChatChoice::All => true,
+        }
+    }
+
+    /// The end of a chat; only now is it known for sure whether it is wanted.
     fn close(&mut self, chat: OpenChat, is_lone: bool) -> Result<(), TelegramLimit> {
         if is_lone && !chat.has_messages {
             return Ok(());
@@ -312,12 +357,12 @@ impl Reading<'_> {
         let is_wanted = match self.choice {
             ChatChoice::Lone => is_lone,
             ChatChoice::Named(name) => {
-                let name = clean_name(name);
-                chat.id.as_deref() == Some(&name) || parsed.title.as_deref() == Some(&name)
+                chat.is_kept && is_called(name, chat.id.as_deref(), parsed.title.as_deref())
             }
             ChatChoice::All => true,
         };
         if !is_wanted {
+            self.entries -= chat.entries;
             self.body_bytes -= chat.body_bytes;
         }
         self.chats.push(TelegramChat {
@@ -329,4 +374,9 @@ impl Reading<'_> {
         });
         Ok(())
     }
+}
+
+fn is_called(name: &str, id: Option<&str>, title: Option<&str>) -> bool {
+    let name = clean_name(name);
+    [id, title].contains(&Some(name.as_str()))
 }
