@@ -63,5 +63,8 @@ pub(super) fn open(folder: &Path) -> Result<Peek, CliError> {
         Home::Database => Err(BooksError::JournalElsewhere { path: path() }.into()),
         // Whether the database has more only the end of the move tells.
         Home::Leaving(_) => Err(RunError::App(AppError::MoveUnfinished { path: path() }).into()),
+        Home::Returning(_) => {
+            Err(RunError::App(AppError::TakeBackUnfinished { path: path() }).into())
+        }
     }
 }
