@@ -63,7 +63,7 @@ impl Domain for Orders {
         let failed = Failures::decode(&answer).map_or(0, |failures| failures.0.len());
         match *how {
             STRICT if failed > 0 => return Err(ApplyError::Rejected(Rejection::Invariant)),
-            TWICE => drop(context.ask(LEDGER_DOMAIN, body)),
+            TWICE => drop(context.ask(LEDGER_DOMAIN, &LedgerCommand::Sweep.encode())),
             TRESPASS => drop(context.put(Table::LedgerAsset, place.clone(), Vec::new())),
             PANIC => panic!("as it was told"),
             _ => {}
