@@ -50,7 +50,7 @@ pub enum TakeBackError {
     },
     /// All of it is there.
     #[error(
-        "the database has this journal, up to entry {there}, with all that {path} has, up to {here}: it is not lost; start the gateway with the configuration that names it, after a move that was cut off run `khlong-gateway journal to-database` again; if it is damaged and has no backup, drop the schema khlong there first",
+        "the database has this journal, up to entry {there}, with all that {path} has, up to {here}: it is not lost; start the gateway with the configuration that names it, after a move that was cut off run `khlong-gateway journal to-database` again, and beside a folder that was being taken back make a new one (`khlong-gateway init FOLDER --config FILE`); if it is damaged and has no backup, drop the schema khlong there first",
         path = path.display()
     )]
     NotLost {

@@ -82,7 +82,7 @@ fn a_server_that_speaks_is_not_lost() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let lock =
-                "BEGIN; LOCK TABLE khlong.journal IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)";
+                "BEGIN; LOCK TABLE khlong.journal IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(60)";
             // It is ended below.
             cluster.try_sql(lock).unwrap_err()
         });
