@@ -12,6 +12,7 @@ mod program;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use fixture::{JOURNAL, command, decide, hold, opening, options, pay};
 use khlong_crdt::time::UnixMillis;
@@ -62,6 +63,12 @@ fn folder() -> tempfile::TempDir {
         &command("export", TODAY.end().0, BOOKS_DOMAIN, export.encode()),
     );
     folder
+}
+
+/// By the clock of this machine, as the program sees it.
+fn today() -> Day {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Day::of(UnixMillis(i64::try_from(now.as_millis()).unwrap()))
 }
 
 /// Somebody has looked at the clock: hours pass between two commands.
@@ -190,6 +197,8 @@ fn what_cannot_be_told_has_an_exit_code_and_says_why() {
     let nobody = "0".repeat(31) + "9";
     let cases = [
         ("1", "2026-11-27", 2, "32 hexadecimal digits"),
+        ("1", "2026-11-27", 2, ID_1),
+        ("+1", "2026-11-27", 2, "32 hexadecimal digits\n"),
         (ID_1, "2569-02-30", 2, "as 2026-11-27"),
         (ID_1, "27.11.2026", 2, "as 2026-11-27"),
         (ID_1, "1969-12-31", 2, "as 2026-11-27"),
@@ -380,19 +389,37 @@ fn what_is_asked_for_is_recorded_and_checks_out() {
             "0".repeat(31)
         )
     };
-    let export = [
-        "payout",
-        "export",
-        "gateway",
-        "--clearing",
-        ID_2,
-        "--execution",
-        "2026-11-28",
-        "--list",
-        "list.json",
-        "--accept-time",
-    ];
+    let on = |day: &'static str| {
+        [
+            "payout",
+            "export",
+            "gateway",
+            "--clearing",
+            ID_2,
+            "--execution",
+            day,
+            "--list",
+            "list.json",
+            "--accept-time",
+        ]
+    };
     fs::write(at.join("list.json"), list("9")).unwrap();
+    let entries = object(at, &["audit", "gateway", "--json"])["journal"]["seq"].clone();
+    let today = today();
+    for (day, why) in [
+        ("2569-11-28".to_owned(), "Common Era"),
+        (Day(today.0 - 2).to_string(), "over in Bangkok"),
+        (Day(today.0 + 368).to_string(), "366 days ahead"),
+    ] {
+        let day: &'static str = day.leak();
+        let (code, words) = refused(at, &on(day));
+        assert_eq!(code, 2, "{words}");
+        assert!(words.contains(why), "{words}");
+    }
+    let after = object(at, &["audit", "gateway", "--json"])["journal"]["seq"].clone();
+    assert_eq!(after, entries, "nothing is recorded");
+    let tomorrow: &'static str = today.next().to_string().leak();
+    let export = on(tomorrow);
     let file = said(at, &export);
     assert!(file.contains("<CtrlSum>7.00</CtrlSum>"), "{file}");
     let peek = Peek::open(&at.join("gateway")).unwrap();

@@ -42,6 +42,15 @@ pub enum Command {
     /// Look at the configuration alone. Nothing is started.
     #[command(subcommand)]
     Config(super::config::ConfigCommand),
+    /// Say whether a configuration is one that `run` takes: the same as `config check --config FILE`.
+    Check {
+        /// The configuration; paths in it are relative to its folder.
+        #[arg(default_value = "gateway.toml")]
+        file: PathBuf,
+        /// What wins over the configuration.
+        #[command(flatten)]
+        overrides: super::Overrides,
+    },
     /// Read the whole journal and its hash chain, the views that follow from it, and whether debits equal credits.
     Verify {
         /// The folder of a gateway that does not run. Nothing in it is changed.
@@ -83,6 +92,13 @@ pub enum Command {
     /// Keep the folder of a gateway elsewhere, check such a copy, and make a gateway from it.
     #[command(subcommand)]
     Backup(super::backup::Backup),
+    /// Make the folder of a gateway from a backup: the same as `backup restore`.
+    Restore {
+        /// The backup.
+        backup: PathBuf,
+        /// The folder; made if it is not there, and it must be empty.
+        folder: PathBuf,
+    },
     /// What an account did from one day to another, as CSV, or as JSON with --json.
     Statement(super::books::Statement),
     /// Compare an account with a bank's file over days that are closed, and record that if it is asked for. Nothing is moved.

@@ -1,5 +1,5 @@
-//! `khlong-gateway run | promptpay | init | config | verify | replay | export | journal | backup | close |
-//! statement | reconcile | payout | audit | completions | man`.
+//! `khlong-gateway run | promptpay | init | config | check | verify | replay | export | journal | close | backup |
+//! restore | statement | reconcile | payout | audit | completions | man`.
 //!
 //! Standard output is data only; words for people go to standard error. Exit codes are those of the
 //! whole network: 0 ok, 1 failure, 2 usage, 3 configuration, a file is there already, a folder is not
@@ -69,8 +69,16 @@ impl Arguments {
             Command::Export { folder, config } => export::entries(&folder, config.as_deref()),
             Command::Close(asked) => books::close(output, &asked),
             Command::Config(command) => config::execute(output, &command),
+            Command::Check { file, overrides } => {
+                let config = file;
+                let asked = config::Asked { config, overrides };
+                config::execute(output, &config::ConfigCommand::Check(asked))
+            }
             Command::Journal(what) => moving::execute(output, &what),
             Command::Backup(what) => backup::execute(output, &what),
+            Command::Restore { backup, folder } => {
+                backup::execute(output, &backup::Backup::Restore { backup, folder })
+            }
             Command::Statement(asked) => books::statement(output, &asked),
             Command::Reconcile(asked) => books::reconcile(output, &asked),
             Command::Payout(asked) => books::payout(output, &asked),

@@ -46,6 +46,12 @@ pub const LINES_DEFAULT: usize = 100;
 /// See [`LINES_DEFAULT`].
 pub const LINES_MAX: usize = 1_000;
 
+/// Batches of payouts of one page: 20 unless asked for, at most 100. A row has up to 8,000 holds, so a page reads at most
+/// some 13 MB.
+pub const BATCHES_DEFAULT: usize = 20;
+/// See [`BATCHES_DEFAULT`].
+pub const BATCHES_MAX: usize = 100;
+
 /// What one line takes in JSON with every field at its longest: the transfer, and cursor, time and
 /// four balances.
 const LINE_JSON_BYTES: usize = TRANSFER_JSON_BYTES + 432;

@@ -18,6 +18,7 @@ pub mod limits;
 mod operators;
 mod page;
 mod problem;
+mod query;
 pub mod rate;
 mod router;
 mod service;

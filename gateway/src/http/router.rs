@@ -13,7 +13,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::books::{answers, closes, payouts, reconciliations, statements};
+use super::books::{answers, batches, closes, comparisons, payouts, reconciliations, statements};
 use super::ledger::{accounts, assets, transfers};
 use super::problem::{Problem, ProblemKind};
 use super::service::Service;
@@ -40,8 +40,9 @@ struct Document;
 /// The routes on `service`.
 pub(super) fn router(service: Arc<Service>) -> Router {
     let (router, mut document) = OpenApiRouter::<Arc<Service>>::with_openapi(Document::openapi())
-        .routes(routes!(assets::create))
-        .routes(routes!(accounts::create))
+        .routes(routes!(assets::create, assets::list))
+        .routes(routes!(assets::get))
+        .routes(routes!(accounts::create, accounts::list))
         .routes(routes!(accounts::get))
         .routes(routes!(accounts::lines))
         .routes(routes!(transfers::create))
@@ -49,8 +50,10 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .routes(routes!(closes::list))
         .routes(routes!(closes::get))
         .routes(routes!(statements::get))
-        .routes(routes!(reconciliations::create))
-        .routes(routes!(payouts::create))
+        .routes(routes!(reconciliations::create, comparisons::list))
+        .routes(routes!(comparisons::get))
+        .routes(routes!(payouts::create, batches::list))
+        .routes(routes!(batches::get))
         .routes(routes!(answers::create))
         .routes(routes!(journal::head))
         .routes(routes!(checkpoint::checkpoint))

@@ -3,34 +3,70 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::json;
+use khlong_crdt::time::UnixMillis;
+use khlong_gateway::domains::books::Day;
+use serde_json::{Value, json};
 
 use crate::client::try_call;
 use crate::fuzzing::fuzz;
 use crate::server::{ADMIN, Server, pay, set_up};
 
-const ROUTES: [&str; 3] = [
-    "/v1/ledger/transfers",
-    "/v1/ledger/accounts",
-    "/v1/ledger/assets",
+/// Each with the member that its answer has if it takes a body.
+const ROUTES: [(&str, &str); 5] = [
+    ("/v1/ledger/transfers", "results"),
+    ("/v1/ledger/accounts", "results"),
+    ("/v1/ledger/assets", "results"),
+    ("/v1/books/reconciliations", "differences"),
+    (PAYOUTS, "file"),
 ];
+
+const PAYOUTS: &str = "/v1/books/payouts";
 
 /// A server with a few accounts, on a folder that goes with it.
 struct World {
     server: Server,
+    /// Where the answers to a batch go that is recorded.
+    answers: String,
     _folder: tempfile::TempDir,
 }
 
+/// Hold 41 can be paid out; hold 42 is, and waits for what the bank says.
 fn world() -> World {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::with(folder.path(), "limits.requests_per_minute = 100000000");
     set_up(server.address, 4);
+    let hold = |id: u64| {
+        let mut hold = pay(id, 1, 2, 100);
+        hold["flags"] = json!(["pending"]);
+        hold
+    };
+    server.send("holds", json!([hold(41), hold(42)]));
+    let sent = server.post(PAYOUTS, ADMIN, "42", &payouts(42));
+    let batch = sent.json()["batch"].as_str().unwrap().to_owned();
     World {
         server,
+        answers: format!("{PAYOUTS}/{batch}/answers"),
         _folder: folder,
     }
+}
+
+fn today() -> Day {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Day::of(UnixMillis(i64::try_from(now.as_millis()).unwrap()))
+}
+
+fn payouts(hold: u64) -> Value {
+    json!({
+        "clearing_account_id": "2",
+        "created_at": "2026-11-28T09:00:00+07:00",
+        "execution": today().next().to_string(),
+        "format": "pain001",
+        "debtor": { "name": "Khlong", "account": "9876543210", "bank": "KASITHBK" },
+        "creditors": [{ "transfer_id": hold.to_string(), "name": "ร้าน", "account": "1",
+            "bank": "004", "remittance": "Sales" }],
+    })
 }
 
 fuzz!(fuzz_http_body, 400, {
@@ -48,10 +84,27 @@ fn bodies() -> Vec<Vec<u8>> {
         json!({ "transfers": [hold, pay(8, 1, 2, 1)] }),
         json!({ "accounts": [account] }),
         json!({ "assets": [asset] }),
+        json!({ "account_id": "1", "from": "2026-11-27", "to": "2026-11-27", "file":
+            "date,time,amount,reference,direction\n2026-11-27,13:00,1.00,\"a, b\",in\n" }),
+        payouts(41),
+        json!({ "report": report() }),
+        json!({ "paid": ["42"], "returned": ["41"] }),
     ]
     .iter()
     .map(|body| body.to_string().into_bytes())
     .collect()
+}
+
+/// Of a bank that waits.
+fn report() -> String {
+    let payment = format!(
+        "<TxInfAndSts><OrgnlEndToEndId>{:032x}</OrgnlEndToEndId><TxSts>ACSP</TxSts></TxInfAndSts>",
+        42
+    );
+    format!(
+        "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><OrgnlGrpInfAndSts><OrgnlMsgId>{:032x}</OrgnlMsgId></OrgnlGrpInfAndSts><OrgnlPmtInfAndSts>{payment}</OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>",
+        7
+    )
 }
 
 fn body(world: &World, input: &[u8]) {
@@ -62,11 +115,12 @@ fn body(world: &World, input: &[u8]) {
         ("idempotency-key", &key),
         ("content-type", "application/json"),
     ];
-    for route in ROUTES {
+    let answers = [(world.answers.as_str(), "waiting")];
+    for (route, member) in ROUTES.iter().chain(&answers) {
         let reply = try_call(world.server.address, "POST", route, &headers, input).unwrap();
         match reply.status {
-            200 => assert!(reply.json()["results"].is_array()),
-            400 | 409 | 413 | 422 => assert!(!reply.problem().is_empty()),
+            200 => assert!(!reply.json()[member].is_null(), "{route}: {}", reply.body),
+            400 | 404 | 409 | 413 | 422 => assert!(!reply.problem().is_empty()),
             other => panic!("{route}: {other}: {}", reply.body),
         }
     }

@@ -61,10 +61,18 @@ fn a_browser_shows_the_ledger() {
     let folder = tempfile::tempdir().unwrap();
     let page = format!("http://anybody:{READER}@{}/ledger", server.address);
     let text = look(&program, folder.path(), &["--dump-dom", &page]);
+    let head = server.get("/v1/journal/head").json();
+    let chain = format!(
+        "Chain head: <code>{}</code>",
+        head["hash"].as_str().unwrap()
+    );
     for part in [
         "<h1>Ledger</h1>",
         "Last close: 2026-11-27, 2 records",
         "1234.50",
+        // Sums, what is held, and the imbalance.
+        "<td>THB (764)</td><td>2</td><td>1234.50</td><td>1234.50</td><td>0.25</td><td>0.00</td>",
+        &chain,
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }

@@ -82,6 +82,11 @@ fn check_says_what_run_would_and_looks_at_no_folder() {
     );
     let words = program::said(folder.path(), &["config", "check"]);
     assert!(words.contains("5 keys, 1 targets"), "{words}");
+    for short in [&["check"][..], &["check", "gateway.toml"]] {
+        assert_eq!(program::said(folder.path(), short), words);
+    }
+    let (code, told) = program::refused(folder.path(), &["check", "none.toml"]);
+    assert!(code == 3 && told.contains("none.toml"), "{code}: {told}");
     assert!(!folder.path().join("data").exists());
 
     let refused = |variable: (&str, &str), flags: &[&str], words: &str| {

@@ -21,12 +21,15 @@ mod fixture;
 mod idempotency;
 mod killed;
 mod limits;
+mod lines;
+mod lists;
 mod malformed;
 mod many_comparisons;
 mod metrics;
 mod monitoring;
 mod office;
 mod paced;
+mod payout_days;
 mod payouts;
 #[path = "../program/mod.rs"]
 mod program;

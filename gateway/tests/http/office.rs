@@ -9,7 +9,7 @@ use crate::days::{TODAY, Time, start};
 use crate::server::{OPERATOR, Server, pay, set_up};
 use crate::until::until;
 
-const RECONCILIATIONS: &str = "/v1/books/reconciliations";
+pub(crate) const RECONCILIATIONS: &str = "/v1/books/reconciliations";
 
 pub(crate) fn ask(server: &Server, path: &str, key: &str, body: &Value) -> Reply {
     server.post(path, OPERATOR, key, body)
@@ -60,7 +60,7 @@ pub(crate) fn on_the_next_day(disk: &MemoryDisk) -> Server {
 }
 
 /// In the morning after `day`.
-fn when_closed(disk: &MemoryDisk, day: Day) -> Server {
+pub(crate) fn when_closed(disk: &MemoryDisk, day: Day) -> Server {
     let server = start(disk, &Time::at(day.end().0 + 9 * 3_600_000));
     until("the day is closed", || {
         server.get("/v1/books/closes").json()["due"].is_null()
@@ -68,7 +68,7 @@ fn when_closed(disk: &MemoryDisk, day: Day) -> Server {
     server
 }
 
-fn compare(lines: &str) -> Value {
+pub(crate) fn compare(lines: &str) -> Value {
     json!({
         "account_id": "1",
         "from": TODAY.to_string(),
@@ -78,7 +78,7 @@ fn compare(lines: &str) -> Value {
 }
 
 /// Two lines are right; one is missing, and one of each other fault is there.
-fn bank_lines() -> String {
+pub(crate) fn bank_lines() -> String {
     let line = |amount: &str, reference: &str| format!("{TODAY},13:00,{amount},{reference},in\n");
     [
         line("100.00", &hex(31)),

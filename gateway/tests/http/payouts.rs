@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use crate::office::{ask, hex, on_the_next_day, refused};
 use crate::server::{Server, pay, set_up};
 
-const PAYOUTS: &str = "/v1/books/payouts";
+pub(crate) const PAYOUTS: &str = "/v1/books/payouts";
 
 /// Holds 41 to 43 of shops 3 and 4 wait for the clearing account, which is 5.
-fn held() -> (MemoryDisk, Server) {
+pub(crate) fn held() -> (MemoryDisk, Server) {
     let disk = MemoryDisk::new();
     let server = on_the_next_day(&disk);
     set_up(server.address, 5);
@@ -40,12 +40,12 @@ fn held() -> (MemoryDisk, Server) {
 }
 
 /// The batch in which these are sent.
-fn sent(server: &Server, transfers: &[u64]) -> String {
+pub(crate) fn sent(server: &Server, transfers: &[u64]) -> String {
     let told = ask(server, PAYOUTS, "28 Nov", &payouts(transfers, "1")).json();
     told["batch"].as_str().unwrap().to_owned()
 }
 
-fn payouts(transfers: &[u64], account: &str) -> Value {
+pub(crate) fn payouts(transfers: &[u64], account: &str) -> Value {
     let creditor = |id: &u64| {
         json!({ "transfer_id": id.to_string(), "name": "ร้านก๋วยเตี๋ยวเรือ", "account": account,
             "bank": "004", "remittance": "Sales" })
@@ -73,7 +73,7 @@ fn report(batch: &str, payments: &[(u64, &str)]) -> String {
     )
 }
 
-fn answers(batch: &str) -> String {
+pub(crate) fn answers(batch: &str) -> String {
     format!("{PAYOUTS}/{batch}/answers")
 }
 
@@ -285,7 +285,7 @@ fn a_file_does_not_leave_once_a_hold_of_it_came_back() {
         refused(&retry, 409, "payout-settled");
         let told = retry.json();
         let detail = told["detail"].as_str().unwrap();
-        assert!(detail.contains("transfer 42 of batch"), "{detail}");
+        assert!(detail.starts_with("transfer 42 is settled"), "{detail}");
         assert!(!retry.body.contains("CtrlSum"), "{retry:?}");
     }
     let other = ask(&server, PAYOUTS, "other", &body);

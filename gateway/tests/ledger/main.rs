@@ -11,6 +11,7 @@ mod fixture;
 mod accounts;
 mod chains;
 mod groups;
+mod lines_property;
 // The simulator's search for bugs compares with the same one.
 #[allow(dead_code, reason = "the search uses more of it")]
 #[path = "../../../simulations/src/fuzz/ledger/model.rs"]

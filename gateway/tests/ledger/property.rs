@@ -1,19 +1,19 @@
 //! Random batches against the naive ledger, with restarts and a replay in between.
 
 use khlong_gateway::domains::ledger::{
-    Account, AccountFlags, AccountResult, Asset, AssetResult, Direction, Period, Transfer,
-    TransferFlags, lines,
+    Account, AccountFlags, AccountResult, AssetResult, Direction, Period, Transfer, TransferFlags,
+    lines,
 };
 use khlong_gateway::kernel::{Logic, replay, state_hash};
 use khlong_store::engine::memory::MemoryDisk;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::fixture::{Bank, THB, kernel};
+use crate::fixture::{Bank, THB, baht, kernel, plain};
 use crate::naive::Naive;
 
 /// Few accounts, ids and amounts, so that they meet.
-fn transfers() -> impl Strategy<Value = Transfer> {
+pub(crate) fn transfers() -> impl Strategy<Value = Transfer> {
     let kinds = prop_oneof![
         6 => Just(TransferFlags::default()),
         6 => Just(TransferFlags::PENDING),
@@ -69,6 +69,24 @@ fn transfers() -> impl Strategy<Value = Transfer> {
         )
 }
 
+/// Accounts 1 to 5 of baht in both ledgers, with and without rules.
+pub(crate) fn begun() -> (Bank, Naive) {
+    let (mut bank, mut naive) = (Bank::new(0), Naive::default());
+    assert_eq!(naive.create_asset(&baht()), AssetResult::Ok);
+    for (id, flags) in [
+        (1, AccountFlags::default()),
+        (2, AccountFlags::default()),
+        (3, AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS),
+        (4, AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS),
+        (5, AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS),
+    ] {
+        bank.open(id, flags);
+        let account = Account { flags, ..plain(id) };
+        assert_eq!(naive.create_account(&account), AccountResult::Ok);
+    }
+    (bank, naive)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -76,21 +94,7 @@ proptest! {
     fn random_batches_come_to_what_a_naive_ledger_says(
         steps in vec((vec(transfers(), 1..8), 0_i64..1_500, 0_u8..10), 1..30),
     ) {
-        let mut bank = Bank::new(0);
-        let mut naive = Naive::default();
-        let baht = Asset { ledger: THB, scale: 2, symbol: *b"THB\0\0\0\0\0" };
-        prop_assert_eq!(naive.create_asset(&baht), AssetResult::Ok);
-        for (id, flags) in [
-            (1, AccountFlags::default()),
-            (2, AccountFlags::default()),
-            (3, AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS),
-            (4, AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS),
-            (5, AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS),
-        ] {
-            bank.open(id, flags);
-            let account = Account { id, ledger: THB, code: 1, flags, ..Account::default() };
-            prop_assert_eq!(naive.create_account(&account), AccountResult::Ok);
-        }
+        let (mut bank, mut naive) = begun();
         for (batch, wait, chance) in steps {
             bank.now += wait;
             let told = bank.send(&batch);

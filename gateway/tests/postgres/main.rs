@@ -19,6 +19,7 @@ mod server;
 mod until;
 
 mod books;
+mod books_read;
 mod cluster;
 mod commands;
 mod folders;

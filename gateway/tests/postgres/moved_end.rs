@@ -78,6 +78,12 @@ fn a_folder_leaves_before_the_database_serves_and_waits_for_it() {
             &["backup", "create", "data", "backup"][..],
         ),
         (3, "this is not that database", &to_empty),
+        (3, "journal to-database` again", &["audit", "data"]),
+        (
+            3,
+            "journal to-database` again",
+            &["audit", "data", "--config", "pg.toml"],
+        ),
     ] {
         let (found, told) = refused(path, arguments);
         assert!(found == code && told.contains(words), "{found} {told}");
@@ -88,6 +94,8 @@ fn a_folder_leaves_before_the_database_serves_and_waits_for_it() {
     let found = (version(&cluster), home_of(path));
     assert_eq!(found, ("1".to_owned(), Home::Database));
     assert_eq!(count(&cluster), 5);
+    let told = said(path, &["audit", "data", "--config", "pg.toml"]);
+    assert!(told.starts_with("journal: 5 entries, "), "{told}");
 }
 
 /// An entry there would be in no other journal, and the database could not take the folder.

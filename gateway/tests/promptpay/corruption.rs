@@ -32,6 +32,29 @@ fn one_wrong_character_is_refused_in_every_published_payload() {
     }
 }
 
+/// With a Thai letter in place of one of ASCII, or the reverse, all that is behind it lies two bytes further on, or back:
+/// the lengths of fields show it, and where they do not, the checksum in all but one of 65,536 cases.
+#[test]
+fn one_wrong_character_of_another_width_is_refused_in_payloads_with_thai_names() {
+    let mobile = || Recipient::Mobile("0812345678".parse().unwrap());
+    for (name, thai, city, bill) in [
+        ("NOODLE BOAT", "ก๋วยเตี๋ยวเรือ", None, "INV64"),
+        ("64", "เรือ5802TH", Some("กรุงเทพ"), "6304"),
+        ("1234567890123", "ก", Some("1"), "01"),
+    ] {
+        let mut payload = Payload::to(mobile());
+        payload.amount = Some(Satang(4_975));
+        payload.name = Some(name.to_owned());
+        payload.local = Some(LocalNames::thai(thai.to_owned(), city.map(str::to_owned)));
+        payload.additional.insert(1, bill.to_owned());
+        let text = payload.encode().unwrap();
+        assert_eq!(Payload::decode(&text).unwrap(), payload);
+        for wrong in with_one_wrong(&text) {
+            assert!(Payload::decode(&wrong).is_err(), "{wrong}");
+        }
+    }
+}
+
 #[test]
 fn one_wrong_character_is_refused_in_slips_also_without_leading_zeros() {
     let slips = (0..200).map(|number| Slip::new("014", format!("{number:020}")));
@@ -102,6 +125,22 @@ proptest! {
         let at = at.index(letters.len());
         let letter = letters.get_mut(at).unwrap();
         *letter = same_width(*letter, choice);
+        let wrong: String = letters.into_iter().collect();
+        prop_assert!(Payload::decode(&wrong).is_err(), "{}", wrong);
+    }
+
+    #[test]
+    fn one_wrong_character_of_any_width_is_refused_in_any_payload(
+        payload in payloads(),
+        at in any::<prop::sample::Index>(),
+        choice in any::<prop::sample::Index>(),
+    ) {
+        let text = payload.encode().unwrap();
+        let mut letters: Vec<char> = text.chars().collect();
+        let at = at.index(letters.len());
+        let letter = letters.get_mut(at).unwrap();
+        let others: Vec<char> = characters().filter(|it| it != letter).collect();
+        *letter = *choice.get(&others);
         let wrong: String = letters.into_iter().collect();
         prop_assert!(Payload::decode(&wrong).is_err(), "{}", wrong);
     }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use khlong_store::journal::{self, Head};
-use khlong_store::peek::Peek;
+use khlong_store::rows::Rows;
 use serde_json::{Map, Value, json};
 
-use super::{BooksError, hex};
+use super::{BooksError, Reads, hex, look};
 use crate::cli::CliError;
 use crate::cli::output::Output;
 use crate::domains::books::audit::{AuditError, export_journal};
@@ -24,19 +24,23 @@ pub struct Audit {
     /// Write journal.csv and journal.parquet into this folder; made if it is not there.
     #[arg(long, value_name = "FOLDER")]
     pub into: Option<PathBuf>,
+    /// What it reads.
+    #[command(flatten)]
+    pub reads: Reads,
 }
 
 /// Checks every hash of the journal and every close against the ledger, and tells the heads.
 pub(in crate::cli) fn audit(output: Output, asked: &Audit) -> Result<(), CliError> {
-    let rows = super::open(&asked.folder)?;
+    let rows = look(&asked.folder, asked.reads.config.as_deref())?;
+    let rows = rows.as_ref();
     let head = match &asked.into {
-        Some(folder) => write(&rows, folder)?,
+        Some(folder) => write(rows, folder)?,
         None => {
-            journal::verify(&rows).map_err(|error| BooksError::Audit(AuditError::Journal(error)))?
+            journal::verify(rows).map_err(|error| BooksError::Audit(AuditError::Journal(error)))?
         }
     };
-    check_views(&rows, Some(&head)).map_err(BooksError::Views)?;
-    let close = verify_closes(&rows).map_err(BooksError::Closes)?;
+    check_views(rows, Some(&head)).map_err(BooksError::Views)?;
+    let close = verify_closes(rows).map_err(BooksError::Closes)?;
     if output.json {
         return output.object(fields(&head, close.as_ref()));
     }
@@ -70,7 +74,7 @@ fn fields(head: &Head, close: Option<&Close>) -> Map<String, Value> {
 }
 
 /// Each table is written beside its place, and moved there when both are on the disk.
-fn write(rows: &Peek, folder: &Path) -> Result<Head, CliError> {
+fn write(rows: &dyn Rows, folder: &Path) -> Result<Head, CliError> {
     let failed = |source| CliError::File {
         path: folder.to_owned(),
         source,

@@ -141,8 +141,9 @@ pub(super) fn undecided(decided: &Decided) -> BooksError {
     }
 }
 
-fn unopened(path: &Path, error: AppError) -> CliError {
-    // What the commands that read say in these cases, with the path.
+/// What the commands that read say of a folder that does not open.
+pub(super) fn unopened(path: &Path, error: AppError) -> CliError {
+    // In their words, with the path.
     if let AppError::NoGateway { path } = error {
         return CliError::NoGateway { path };
     }

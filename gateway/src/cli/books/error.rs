@@ -151,6 +151,7 @@ impl BooksError {
             Self::Payout(error) => match error {
                 PayoutError::Store(error) => error.exit_code(),
                 PayoutError::Text { .. }
+                | PayoutError::Execution { .. }
                 | PayoutError::Count { .. }
                 | PayoutError::Named { .. }
                 | PayoutError::Twice { .. } => 2,

@@ -3,12 +3,13 @@
 //! of its past.
 //!
 //! `close`, `payout export`, `payout settle` and what is asked to record write: they need a folder that no gateway has.
-//! So does `payout again --config`, which follows the database first.
+//! So does what reads with `--config`: it follows the database first. A copy is not read without that.
 
 mod audit;
 mod close;
 mod desk;
 mod error;
+mod look;
 mod payout;
 mod reconcile;
 mod settle;
@@ -18,6 +19,7 @@ pub use audit::Audit;
 pub use close::Close;
 pub use desk::Writes;
 pub use error::BooksError;
+pub use look::Reads;
 pub use payout::{Again, Answer, Export, Format, Payout};
 pub use reconcile::Reconcile;
 pub use settle::Settle;
@@ -33,28 +35,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use khlong_store::migrate::SCHEMA;
-use khlong_store::peek::Peek;
-
+use self::look::{look, open};
 use super::CliError;
-
-/// A look at the folder of a gateway.
-fn open(folder: &Path) -> Result<Peek, BooksError> {
-    let peek = Peek::open(folder).map_err(BooksError::Store)?;
-    let found = peek.found();
-    if found.role.as_deref() != Some("gateway") {
-        return Err(BooksError::NotAGateway {
-            path: folder.to_owned(),
-        });
-    }
-    match found.schema {
-        Some(schema) if schema > SCHEMA => Err(BooksError::Newer { schema }),
-        Some(_) | None => match found.loss() {
-            Some(loss) => Err(BooksError::Store(loss)),
-            None => Ok(peek),
-        },
-    }
-}
 
 /// An id of 32 hexadecimal digits, as statements have it.
 fn id(text: &str) -> Result<u128, String> {
@@ -62,7 +44,16 @@ fn id(text: &str) -> Result<u128, String> {
     let id = is_hex
         .then(|| u128::from_str_radix(text, 16).ok())
         .flatten();
-    id.ok_or_else(|| "write an id as 32 hexadecimal digits".to_owned())
+    id.ok_or_else(|| {
+        let wanted = "write an id as 32 hexadecimal digits";
+        let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse::<u128>() {
+            Ok(id) if is_decimal => {
+                format!("{wanted}. If this one is in decimal, as over HTTP, that is {id:032x}")
+            }
+            Ok(_) | Err(_) => wanted.to_owned(),
+        }
+    })
 }
 
 /// A file, or standard input: at most one byte more than may be in it, which is enough to notice.

@@ -9,13 +9,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::desk::{Desk, Writes, undecided};
-use super::{BooksError, Settle, settle};
-use crate::app::postgres::is_copy;
+use super::{BooksError, Reads, Settle, look, settle};
 use crate::cli::CliError;
 use crate::cli::output::Output;
 use crate::domains::books::payout::{
     AccountNumber, Agent, Creditor, Debtor, ExportAnswer, PAIN002_BYTES_MAX, PayoutBatch,
-    PayoutError, PayoutFormat, StatusReport, Text140, exported, settle as told_of,
+    PayoutError, PayoutFormat, StatusReport, Text140, check_execution, exported, settle as told_of,
 };
 use crate::domains::books::{BooksCommand, Day};
 
@@ -47,7 +46,7 @@ pub struct Export {
     /// The account towards which all is held, as 32 hexadecimal digits.
     #[arg(long, value_name = "ID", value_parser = super::id)]
     pub clearing: u128,
-    /// The day on which the bank shall pay, as 2026-11-28.
+    /// The day on which the bank shall pay, as 2026-11-28: today in Bangkok, or at most 366 days ahead.
     #[arg(long, value_name = "DAY")]
     pub execution: Day,
     /// Which file.
@@ -96,6 +95,9 @@ pub struct Answer {
     /// The bank's report; - for standard input.
     #[arg(value_name = "XML")]
     pub report: PathBuf,
+    /// What it reads.
+    #[command(flatten)]
+    pub reads: Reads,
 }
 
 /// The list as it is written.
@@ -152,6 +154,7 @@ fn export(output: Output, asked: &Export) -> Result<(), CliError> {
     if exported(rows, id).map_err(BooksError::Store)?.is_some() {
         return Err(BooksError::Recorded { batch: id }.into());
     }
+    check_execution(asked.execution, Day::of(now)).map_err(failed)?;
     let format = match asked.format {
         Format::Pain001 => PayoutFormat::Pain001,
         Format::Csv => PayoutFormat::Csv,
@@ -208,13 +211,8 @@ fn again(output: Output, asked: &Again) -> Result<(), CliError> {
         let desk = Desk::open(&asked.folder, &writes)?;
         file(desk.kernel().store())?
     } else {
-        let rows = super::open(&asked.folder)?;
-        // Of a copy nobody knows what was answered since.
-        if is_copy(&rows).map_err(BooksError::Store)? {
-            let path = asked.folder.clone();
-            return Err(BooksError::JournalElsewhere { path }.into());
-        }
-        file(&rows)?
+        // Of a copy nobody knows what was answered since: it is refused.
+        file(&super::open(&asked.folder)?)?
     };
     tell(output, batch, &file)
 }
@@ -253,8 +251,8 @@ fn creditor(item: &Item) -> Result<Creditor, PayoutError> {
 fn answer(output: Output, asked: &Answer) -> Result<(), CliError> {
     let bytes = super::read(&asked.report, PAIN002_BYTES_MAX)?;
     let report = StatusReport::parse(&bytes).map_err(BooksError::Report)?;
-    let rows = super::open(&asked.folder)?;
-    let told = told_of(&rows, &report).map_err(BooksError::Payout)?;
+    let rows = look(&asked.folder, asked.reads.config.as_deref())?;
+    let told = told_of(rows.as_ref(), &report).map_err(BooksError::Payout)?;
     let lists = [
         ("posts", ids(&told.posted)),
         ("voids", ids(&told.voided)),

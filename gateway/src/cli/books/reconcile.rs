@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use khlong_store::rows::Rows;
 
-use super::BooksError;
 use super::desk::{Desk, Writes, undecided};
+use super::{BooksError, look};
 use crate::cli::CliError;
 use crate::cli::output::Output;
 use crate::domains::books::reconciliation::{
@@ -34,9 +34,10 @@ pub struct Reconcile {
     /// Record the digests in the journal; the folder's gateway must not run then.
     #[arg(long)]
     pub record: bool,
-    /// With --record, write to the journal in the database that this configuration names. A gateway that serves on it
-    /// may stop, and must be started again: while one runs, ask /v1/books.
-    #[arg(long, value_name = "FILE", requires = "record")]
+    /// Where the journal lies in the database that this configuration names: the folder follows it to its end first,
+    /// and no gateway may have the folder so long. With --record it is written there; a gateway that serves on it
+    /// may stop then, and must be started again: while one runs, ask /v1/books.
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// With --record, go on although the clock seems wrong: you have looked at it.
     #[arg(long, requires = "record")]
@@ -69,7 +70,7 @@ pub(in crate::cli) fn reconcile(output: Output, asked: &Reconcile) -> Result<(),
         }
         told
     } else {
-        compare(&super::open(&asked.folder)?)?
+        compare(look(&asked.folder, asked.config.as_deref())?.as_ref())?
     };
     if output.json {
         output.object(told.json())

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::BooksError;
+use super::{BooksError, Reads, look};
 use crate::cli::CliError;
 use crate::cli::output::Output;
 use crate::domains::books::{
@@ -36,6 +36,9 @@ pub struct Statement {
     /// Lines of a page.
     #[arg(long, value_name = "LINES", default_value_t = PAGE_LINES_MAX)]
     pub max: usize,
+    /// What it reads.
+    #[command(flatten)]
+    pub reads: Reads,
 }
 
 /// Whose words and dates.
@@ -66,8 +69,8 @@ pub(in crate::cli) fn statement(output: Output, asked: &Statement) -> Result<(),
         after,
         max: asked.max,
     };
-    let rows = super::open(&asked.folder)?;
-    let told = ask(&rows, query).map_err(BooksError::Statement)?;
+    let rows = look(&asked.folder, asked.reads.config.as_deref())?;
+    let told = ask(rows.as_ref(), query).map_err(BooksError::Statement)?;
     if output.json {
         let fields = statement_json(&told, language).map_err(BooksError::Format)?;
         output.object(fields)

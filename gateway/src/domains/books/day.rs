@@ -13,6 +13,9 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Bangkok is seven hours ahead of UTC, all year; see `l10n`.
 const BANGKOK_MS: i64 = 7 * 60 * 60 * 1_000;
 
+/// Years of the Buddhist Era are 543 ahead, so from here on it is one of them that is written.
+const COMMON_ERA_YEAR_MAX: i16 = 2_400;
+
 /// A calendar day of Bangkok, counted from 1 January 1970. It begins at 00:00 there.
 ///
 /// What was before the first day belongs to it.
@@ -39,6 +42,13 @@ impl Day {
     pub fn date(self) -> Date {
         // 00:00 UTC is 07:00 of the same day in Bangkok.
         business_day(UnixMillis(i64::from(self.0) * DAY_MS))
+    }
+
+    /// Whether its year can be meant as one of the Common Era. A year of the Buddhist Era that was written by habit
+    /// cannot: nothing in these books is of the 25th century.
+    #[must_use]
+    pub fn is_of_common_era(self) -> bool {
+        self.date().year() < COMMON_ERA_YEAR_MAX
     }
 
     /// The first moment of it.

@@ -10,6 +10,7 @@
 mod accounts;
 mod commands;
 pub mod limits;
+mod lists;
 mod model;
 mod query;
 mod records;
@@ -21,6 +22,7 @@ mod transfers;
 mod working;
 
 pub use commands::{Failures, LedgerCommand};
+pub use lists::{accounts, assets};
 pub use model::{
     Account, AccountFlags, AccountState, Asset, Balances, IdState, Place, Transfer, TransferFlags,
     TransferState,

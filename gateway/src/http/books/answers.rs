@@ -12,7 +12,8 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::fields::{batch_text, parse_batch};
+use super::batches;
+use super::fields::batch_text;
 use super::{decoded, impossible, not_paid_out};
 use crate::domains::books::payout::{
     FatesAnswer, PAIN002_BYTES_MAX, PAYOUTS_MAX, Settlement, StatusReport, answered,
@@ -40,7 +41,8 @@ pub(in crate::http) struct NewAnswer {
     /// The bank's report, a pain.002.001 of ISO 20022; if it is there, nothing else is.
     #[serde(default)]
     report: Option<String>,
-    /// Without a report: holds whose payments the bank made, as a person knows.
+    /// Without a report: holds whose payments the bank made, as a person knows. In decimal, as all ids here; a payment
+    /// file has them as 32 hexadecimal digits.
     #[serde(default, deserialize_with = "bounded::<_, _, 0, PAYOUTS_MAX>")]
     #[schema(value_type = Vec<String>)]
     paid: Vec<Decimal128>,
@@ -98,7 +100,8 @@ pub(in crate::http) struct AnswerAnswer {
     /// The bank says something else than the ledger, or than it said before: for a person to look at.
     #[schema(value_type = Vec<String>)]
     contradicted: Vec<Decimal128>,
-    /// Names of the report that are none of the batch: for a person to look at.
+    /// Names of the report that are none of the batch, as in a payment file, where a hold is 32 hexadecimal digits: for a
+    /// person to look at.
     foreign: Vec<String>,
 }
 
@@ -127,10 +130,7 @@ pub(in crate::http) async fn create(
     let write = service
         .admit_write::<NewAnswer>(request, Role::Operator)
         .await?;
-    let batch = path
-        .ok()
-        .and_then(|Path(text)| parse_batch(&text))
-        .ok_or_else(|| Problem::malformed("a batch is 32 hexadecimal digits"))?;
+    let batch = batches::batch(path)?;
     let report = write.body.read(batch)?;
     if report.batch != batch {
         return Err(Problem::new(

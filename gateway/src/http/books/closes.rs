@@ -8,7 +8,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::fields::{DayText, hex};
-use super::query::Query;
 use crate::domains::books::{
     AccountClass, ClassTotals, Close, Day, DueDays, close_classes, close_of, closes, due_days,
 };
@@ -17,6 +16,7 @@ use crate::http::ledger::answer;
 use crate::http::ledger::number::parse;
 use crate::http::limits::{LINES_DEFAULT, LINES_MAX};
 use crate::http::problem::{Problem, ProblemBody, ProblemKind};
+use crate::http::query::{Query, cut};
 use crate::http::service::Shared;
 
 /// Some closes.
@@ -151,9 +151,9 @@ pub(in crate::http) async fn list(
 ) -> Result<Response, Problem> {
     service.admit(&headers, Scheme::Bearer)?;
     let query = Query::parse(query.as_deref(), &["after", "limit"])?;
-    let from = query.day("after")?.map_or(Day(0), |after| after.0.next());
+    let from = query.day("after")?.map_or(Day(0), Day::next);
     let limit = query.limit(LINES_DEFAULT, LINES_MAX)?;
-    let (mut found, due) = service
+    let (found, due) = service
         .read(move |committed| {
             let found = closes(committed.store, from, limit + 1)?;
             Ok::<_, khlong_store::error::StoreError>((
@@ -162,11 +162,9 @@ pub(in crate::http) async fn list(
             ))
         })
         .await?;
-    let has_more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().filter(|_| has_more);
+    let (found, next) = cut(found, limit, |close| DayText(close.day));
     Ok(answer(&ClosesPage {
-        next: next.map(|close| DayText(close.day)),
+        next,
         closes: found.into_iter().map(ClosedDay::from).collect(),
         due: due.map(DueAnswer::from),
     }))
@@ -201,18 +199,18 @@ pub(in crate::http) async fn get(
             Ok::<_, khlong_store::error::StoreError>(close.zip(classes))
         })
         .await?;
-    let (close, mut classes) = found.ok_or_else(|| {
+    let (close, classes) = found.ok_or_else(|| {
         Problem::new(
             ProblemKind::NotFound,
             format!("{day} is not closed; GET /v1/books/closes tells which days are"),
         )
     })?;
-    let has_more = classes.len() > limit;
-    classes.truncate(limit);
-    let last = classes.last().filter(|_| has_more);
+    let (classes, next) = cut(classes, limit, |(class, _)| {
+        format!("{}-{}", class.ledger, class.code)
+    });
     Ok(answer(&CloseAnswer {
         close: close.into(),
-        next: last.map(|(class, _)| format!("{}-{}", class.ledger, class.code)),
+        next,
         totals: classes.into_iter().map(ClassAnswer::from).collect(),
     }))
 }

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 
 use data_encoding::HEXLOWER;
-use jiff::Timestamp;
 use khlong_crdt::time::UnixMillis;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::domains::books::Day;
+use crate::http::ledger::number::{of_file, parse_moment};
 
 /// A calendar day of Bangkok: `2026-11-27`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,12 +41,9 @@ pub(super) struct Moment(pub(super) UnixMillis);
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'_, str>::deserialize(deserializer)?;
-        let at: Option<Timestamp> = text.parse().ok();
-        at.map(|at| Self(UnixMillis(at.as_millisecond())))
-            .filter(|at| at.0.0 >= 0)
-            .ok_or_else(|| {
-                D::Error::custom("write a moment since 1970 as 2026-11-27T09:00:00+07:00")
-            })
+        parse_moment(&text).map(Self).ok_or_else(|| {
+            D::Error::custom("write a moment since 1970 as 2026-11-27T09:00:00+07:00")
+        })
     }
 }
 
@@ -61,8 +58,5 @@ pub(super) fn batch_text(id: u128) -> String {
 
 /// Reads what [`batch_text`] wrote.
 pub(super) fn parse_batch(text: &str) -> Option<u128> {
-    let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_hex
-        .then(|| u128::from_str_radix(text, 16).ok())
-        .flatten()
+    of_file(text)
 }

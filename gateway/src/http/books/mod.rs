@@ -4,10 +4,11 @@
 //! pages that are read one after another; what is recorded of it is a command like any other.
 
 pub(super) mod answers;
+pub(super) mod batches;
 pub(super) mod closes;
+pub(super) mod comparisons;
 mod fields;
 pub(super) mod payouts;
-mod query;
 pub(super) mod reconciliations;
 mod report;
 pub(super) mod statements;
@@ -86,11 +87,19 @@ fn not_paid_out(error: &PayoutError) -> Problem {
         PayoutError::OtherMessage { .. } => {
             Problem::new(ProblemKind::ReportRefused, error.to_string())
         }
+        // Ids are in decimal here, as elsewhere over HTTP.
+        PayoutError::Twice { transfer } => Problem::new(
+            ProblemKind::PayoutRefused,
+            format!("transfer {transfer} is in the list twice"),
+        ),
+        PayoutError::Unfit { transfer, why } => Problem::new(
+            ProblemKind::PayoutRefused,
+            format!("transfer {transfer} cannot be paid out: {why}"),
+        ),
         PayoutError::Text { .. }
+        | PayoutError::Execution { .. }
         | PayoutError::Count { .. }
         | PayoutError::Named { .. }
-        | PayoutError::Twice { .. }
-        | PayoutError::Unfit { .. }
         | PayoutError::OtherFile { .. } => {
             Problem::new(ProblemKind::PayoutRefused, error.to_string())
         }

@@ -11,9 +11,9 @@ use super::fields::{DayText, Moment, batch_text, hex};
 use super::{decoded, impossible, not_paid_out};
 use crate::domains::books::payout::{
     AccountNumber, Agent, Creditor, Debtor, ExportAnswer, ExportRecord, PAYOUTS_MAX, PayoutBatch,
-    PayoutError, PayoutFormat, Text140, first_settled,
+    PayoutError, PayoutFormat, Text140, check_execution, exported, first_settled,
 };
-use crate::domains::books::{BOOKS_DOMAIN, BooksCommand};
+use crate::domains::books::{BOOKS_DOMAIN, BooksCommand, Day};
 use crate::http::keys::Role;
 use crate::http::ledger::number::{Decimal, Decimal128, bounded};
 use crate::http::ledger::{answer, moment};
@@ -32,7 +32,7 @@ pub(in crate::http) struct NewPayouts {
     /// When you made this batch, RFC 3339. It stands in the file, so a retry says the same.
     #[schema(value_type = String, format = DateTime)]
     created_at: Moment,
-    /// The day on which the bank shall pay.
+    /// The day on which the bank shall pay, of Bangkok: today, or at most 366 days ahead.
     #[schema(value_type = String, example = "2026-11-28")]
     execution: DayText,
     /// Which file.
@@ -44,13 +44,31 @@ pub(in crate::http) struct NewPayouts {
 }
 
 /// A file's format.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum FormatName {
+pub(super) enum FormatName {
     /// ISO 20022, pain.001.001.09.
     Pain001,
     /// CSV.
     Csv,
+}
+
+impl From<FormatName> for PayoutFormat {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Pain001 => Self::Pain001,
+            FormatName::Csv => Self::Csv,
+        }
+    }
+}
+
+impl From<PayoutFormat> for FormatName {
+    fn from(format: PayoutFormat) -> Self {
+        match format {
+            PayoutFormat::Pain001 => Self::Pain001,
+            PayoutFormat::Csv => Self::Csv,
+        }
+    }
 }
 
 /// Who pays.
@@ -151,16 +169,20 @@ pub(in crate::http) async fn create(
     );
     let (clearing, created_at) = (write.body.clearing_account_id.0, write.body.created_at.0);
     let execution = write.body.execution.0;
-    let format = match write.body.format {
-        FormatName::Pain001 => PayoutFormat::Pain001,
-        FormatName::Csv => PayoutFormat::Csv,
-    };
+    let format: PayoutFormat = write.body.format.into();
     let batch = service
         .read(move |committed| {
             let rows = committed.store;
-            Ok::<_, Infallible>(PayoutBatch::asked(
-                rows, debtor, clearing, created_at, execution, creditors,
-            ))
+            let asked =
+                PayoutBatch::asked(rows, debtor, clearing, created_at, execution, creditors)
+                    .and_then(|batch| {
+                        // A retry may come when the day is over.
+                        if exported(rows, batch.id())?.is_none() {
+                            check_execution(execution, Day::of(committed.now))?;
+                        }
+                        Ok(batch)
+                    });
+            Ok::<_, Infallible>(asked)
         })
         .await?
         .map_err(refused)?;
@@ -210,11 +232,10 @@ async fn refuse_settled(
     let Some(transfer) = settled else {
         return Ok(());
     };
-    let batch = record.batch;
     Err(Problem::new(
         ProblemKind::PayoutSettled,
         format!(
-            "transfer {transfer} of batch {batch:032x} (entry {entry}) is settled, or an answer says how it shall be, so the batch's file leaves no more; ask the bank whether it has it, and if not, say so of the payments that wait (`returned`, at …/answers) and hold them anew"
+            "transfer {transfer} is settled, or an answer says how it shall be, so the file of the batch that entry {entry} recorded leaves no more; ask the bank whether it has it, and if not, say so of the payments that wait (`returned`, at …/answers) and hold them anew"
         ),
     ))
 }

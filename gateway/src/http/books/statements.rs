@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 use super::closes::ClosedDay;
 use super::fields::DayText;
 use super::not_stated;
-use super::query::Query;
 use crate::domains::books::{AccountStatement, StatementQuery, statement};
 use crate::http::keys::Scheme;
 use crate::http::ledger::accounts::BalancesAnswer;
@@ -20,6 +19,7 @@ use crate::http::ledger::number::{Decimal, Decimal128};
 use crate::http::ledger::{IdPath, answer, id};
 use crate::http::limits::{LINES_DEFAULT, LINES_MAX};
 use crate::http::problem::{Problem, ProblemBody};
+use crate::http::query::Query;
 use crate::http::service::Shared;
 
 /// What an account did, by whole days of Bangkok.
@@ -88,8 +88,8 @@ pub(in crate::http) async fn get(
     };
     let asked = StatementQuery {
         account,
-        from: from.0,
-        to: to.0,
+        from,
+        to,
         after: query.get("after", place, "the `next` or `cursor` of an earlier page")?,
         max: query.limit(LINES_DEFAULT, LINES_MAX)?,
     };

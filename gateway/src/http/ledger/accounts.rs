@@ -7,14 +7,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::lines::{LinesPage, LinesQuery};
-use super::number::{Decimal, Decimal64, Decimal128, bounded};
+use super::number::{Decimal, Decimal64, Decimal128, bounded, parse};
 use super::{Batch, BatchAnswer, IdPath, answer, id};
 use crate::domains::ledger::limits::BATCH_ITEMS_MAX;
 use crate::domains::ledger::{
-    Account, AccountFlags, AccountResult, AccountState, Balances, LedgerCommand, account,
+    Account, AccountFlags, AccountResult, AccountState, Balances, LedgerCommand, account, accounts,
 };
 use crate::http::keys::{Role, Scheme};
+use crate::http::limits::{LINES_DEFAULT, LINES_MAX};
 use crate::http::problem::{Problem, ProblemBody, ProblemKind};
+use crate::http::query::{Query, cut};
 use crate::http::service::Shared;
 
 /// Accounts to create.
@@ -121,6 +123,16 @@ impl Batch for CreateAccounts {
     }
 }
 
+/// Some accounts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct AccountsPage {
+    /// By id.
+    accounts: Vec<AccountAnswer>,
+    /// Pass it as `after` for what follows; null when nothing does.
+    #[schema(value_type = Option<String>)]
+    next: Option<Decimal128>,
+}
+
 /// An account as it stands.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct AccountAnswer {
@@ -199,6 +211,32 @@ pub(in crate::http) async fn create(
     super::create::<CreateAccounts>(&service, request).await
 }
 
+/// All accounts and their balances, by id.
+#[utoipa::path(get, path = "/v1/ledger/accounts", tag = "ledger", operation_id = "list_accounts",
+    params(("after" = Option<String>, Query, description = "`next` of the page before, or any id"),
+        ("limit" = Option<usize>, Query, description = "Accounts of the page: 1 to 1,000, 100 if not said")),
+    responses((status = 200, description = "The accounts", body = AccountsPage),
+        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")),
+    security(("key" = [])), extensions(("x-khlong-role" = json!("reader"))))]
+pub(in crate::http) async fn list(
+    service: Shared,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    service.admit(&headers, Scheme::Bearer)?;
+    let query = Query::parse(query.as_deref(), &["after", "limit"])?;
+    let after = query.get("after", parse, "the id of an account, in decimal")?;
+    let limit = query.limit(LINES_DEFAULT, LINES_MAX)?;
+    let found = service
+        .read(move |committed| accounts(committed.store, after, limit + 1))
+        .await?;
+    let (found, next) = cut(found, limit, |state| Decimal(state.account.id));
+    Ok(answer(&AccountsPage {
+        accounts: found.into_iter().map(AccountAnswer::from).collect(),
+        next,
+    }))
+}
+
 /// An account and its balances.
 #[utoipa::path(get, path = "/v1/ledger/accounts/{id}", tag = "ledger", operation_id = "get_account",
     params(("id" = String, Path, description = "The account")),
@@ -219,10 +257,13 @@ pub(in crate::http) async fn get(
     Ok(answer(&AccountAnswer::from(found)))
 }
 
-/// What moved an account, the oldest first.
+/// What moved an account, in all times or in some, the oldest or the newest first.
 #[utoipa::path(get, path = "/v1/ledger/accounts/{id}/lines", tag = "ledger", operation_id = "get_account_lines",
     params(("id" = String, Path, description = "The account"),
-        ("after" = Option<String>, Query, description = "`next` of the page before"),
+        ("from" = Option<String>, Query, description = "The first moment, RFC 3339 or milliseconds since 1970"),
+        ("to" = Option<String>, Query, description = "Until this moment, itself excluded; likewise"),
+        ("order" = Option<String>, Query, description = "`oldest` or `newest`, whichever is first; `oldest` if not said"),
+        ("after" = Option<String>, Query, description = "`next` of the page before, in the same order"),
         ("limit" = Option<usize>, Query, description = "Lines of the page: 1 to 1,000, 100 if not said")),
     responses((status = 200, description = "The lines", body = LinesPage),
         (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")),
@@ -235,7 +276,7 @@ pub(in crate::http) async fn lines(
 ) -> Result<Response, Problem> {
     service.admit(&headers, Scheme::Bearer)?;
     let id = id(path)?;
-    let query = LinesQuery::parse(query.as_deref().unwrap_or_default())?;
+    let query = LinesQuery::parse(query.as_deref())?;
     let page = service
         .read(move |committed| match account(committed.store, id)? {
             Some(_) => query.read(committed.store, id).map(Some),

@@ -1,16 +1,19 @@
 //! `/v1/ledger/assets`.
 
-use axum::extract::Request;
+use axum::extract::{Path, RawQuery, Request};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::number::bounded;
-use super::{Batch, BatchAnswer};
+use super::number::{bounded, parse};
+use super::{Batch, BatchAnswer, IdPath, answer};
 use crate::domains::ledger::limits::BATCH_ITEMS_MAX;
-use crate::domains::ledger::{Asset, AssetResult, LedgerCommand};
-use crate::http::keys::Role;
-use crate::http::problem::{Problem, ProblemBody};
+use crate::domains::ledger::{Asset, AssetResult, LedgerCommand, asset, assets};
+use crate::http::keys::{Role, Scheme};
+use crate::http::limits::{LINES_DEFAULT, LINES_MAX};
+use crate::http::problem::{Problem, ProblemBody, ProblemKind};
+use crate::http::query::{Query, cut};
 use crate::http::service::Shared;
 
 /// Assets to create.
@@ -81,6 +84,40 @@ impl Batch for CreateAssets {
     }
 }
 
+/// Some assets.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct AssetsPage {
+    /// By number.
+    assets: Vec<AssetAnswer>,
+    /// Pass it as `after` for what follows; null when nothing does.
+    next: Option<u32>,
+}
+
+/// An asset.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct AssetAnswer {
+    /// Its number.
+    #[schema(example = 764)]
+    ledger: u32,
+    /// Decimal places: an amount of 1 is 10^−scale.
+    #[schema(example = 2)]
+    scale: u8,
+    /// Its name.
+    #[schema(example = "THB")]
+    symbol: String,
+}
+
+impl From<Asset> for AssetAnswer {
+    fn from(asset: Asset) -> Self {
+        let symbol = String::from_utf8_lossy(&asset.symbol);
+        Self {
+            ledger: asset.ledger,
+            scale: asset.scale,
+            symbol: symbol.trim_end_matches('\0').to_owned(),
+        }
+    }
+}
+
 /// Creates assets.
 #[utoipa::path(post, path = "/v1/ledger/assets", tag = "ledger", operation_id = "create_assets",
     request_body = CreateAssets,
@@ -93,4 +130,53 @@ pub(in crate::http) async fn create(
     request: Request,
 ) -> Result<Response, Problem> {
     super::create::<CreateAssets>(&service, request).await
+}
+
+/// All assets, by number.
+#[utoipa::path(get, path = "/v1/ledger/assets", tag = "ledger", operation_id = "list_assets",
+    params(("after" = Option<u32>, Query, description = "`next` of the page before, or any number"),
+        ("limit" = Option<usize>, Query, description = "Assets of the page: 1 to 1,000, 100 if not said")),
+    responses((status = 200, description = "The assets", body = AssetsPage),
+        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")),
+    security(("key" = [])), extensions(("x-khlong-role" = json!("reader"))))]
+pub(in crate::http) async fn list(
+    service: Shared,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    service.admit(&headers, Scheme::Bearer)?;
+    let query = Query::parse(query.as_deref(), &["after", "limit"])?;
+    let after = query.get("after", parse, "the number of an asset")?;
+    let limit = query.limit(LINES_DEFAULT, LINES_MAX)?;
+    let found = service
+        .read(move |committed| assets(committed.store, after, limit + 1))
+        .await?;
+    let (found, next) = cut(found, limit, |asset| asset.ledger);
+    Ok(answer(&AssetsPage {
+        assets: found.into_iter().map(AssetAnswer::from).collect(),
+        next,
+    }))
+}
+
+/// An asset: above all, how many decimal places its amounts have.
+#[utoipa::path(get, path = "/v1/ledger/assets/{id}", tag = "ledger", operation_id = "get_asset",
+    params(("id" = u32, Path, description = "The asset's number")),
+    responses((status = 200, description = "The asset", body = AssetAnswer),
+        (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")),
+    security(("key" = [])), extensions(("x-khlong-role" = json!("reader"))))]
+pub(in crate::http) async fn get(
+    service: Shared,
+    path: IdPath,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    service.admit(&headers, Scheme::Bearer)?;
+    let ledger: u32 = path
+        .ok()
+        .and_then(|Path(text)| parse(&text))
+        .ok_or_else(|| Problem::malformed("an asset is a whole number in decimal, below 2^32"))?;
+    let found = service
+        .read(move |committed| asset(committed.store, ledger))
+        .await?
+        .ok_or_else(|| Problem::new(ProblemKind::NotFound, "there is no asset with this number"))?;
+    Ok(answer(&AssetAnswer::from(found)))
 }

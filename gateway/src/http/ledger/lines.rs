@@ -12,13 +12,14 @@ use super::transfers::TransferFields;
 use crate::domains::ledger::{Direction, Line, Page, Period, Place, TransferFlags, lines};
 use crate::http::limits::{LINES_DEFAULT, LINES_MAX};
 use crate::http::problem::Problem;
+use crate::http::query::Query;
 
 /// Some lines of an account.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct LinesPage {
-    /// The oldest first.
+    /// The oldest first, or the newest, as was asked.
     lines: Vec<LineAnswer>,
-    /// Pass it as `after` for what follows; null when nothing does.
+    /// Pass it as `after`, all else as before, for what follows; null when nothing does.
     next: Option<String>,
 }
 
@@ -77,50 +78,44 @@ pub(in crate::http) fn place(cursor: &str) -> Option<Place> {
 /// What the address asks for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LinesQuery {
+    period: Period,
+    direction: Direction,
     after: Option<Place>,
     limit: usize,
 }
 
 impl LinesQuery {
-    pub(super) fn parse(query: &str) -> Result<Self, Problem> {
-        let mut asked = Self {
-            after: None,
-            limit: LINES_DEFAULT,
+    pub(super) fn parse(query: Option<&str>) -> Result<Self, Problem> {
+        let query = Query::parse(query, &["from", "to", "order", "after", "limit"])?;
+        let always = Period::ALWAYS;
+        let period = Period {
+            start: query.moment("from")?.unwrap_or(always.start),
+            end: query.moment("to")?.unwrap_or(always.end),
         };
-        let (mut has_after, mut has_limit) = (false, false);
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            match pair.split_once('=') {
-                Some(("after", cursor)) if !has_after => {
-                    let after = place(cursor).ok_or_else(|| {
-                        Problem::malformed("`after` is the `next` or `cursor` of an earlier page")
-                    })?;
-                    (asked.after, has_after) = (Some(after), true);
-                }
-                Some(("limit", limit)) if !has_limit => {
-                    let limit = parse(limit).filter(|limit| (1..=LINES_MAX).contains(limit));
-                    asked.limit = limit
-                        .ok_or_else(|| Problem::malformed("`limit` is a number from 1 to 1000"))?;
-                    has_limit = true;
-                }
-                Some(_) | None => {
-                    return Err(Problem::malformed(
-                        "only `after` and `limit` are known here, each once",
-                    ));
-                }
-            }
+        if period.start > period.end {
+            return Err(Problem::malformed("`from` is after `to`"));
         }
-        Ok(asked)
+        let order = |text: &str| match text {
+            "oldest" => Some(Direction::Forward),
+            "newest" => Some(Direction::Reverse),
+            _ => None,
+        };
+        let direction = query.get("order", order, "`oldest` or `newest`, whichever is first")?;
+        Ok(Self {
+            period,
+            direction: direction.unwrap_or(Direction::Forward),
+            after: query.get("after", place, "the `next` or `cursor` of an earlier page")?,
+            limit: query.limit(LINES_DEFAULT, LINES_MAX)?,
+        })
     }
 
     pub(super) fn read(self, rows: &dyn Rows, account: u128) -> Result<Page, StoreError> {
-        let forward = Direction::Forward;
-        lines(
-            rows,
-            account,
-            Period::ALWAYS,
-            forward,
-            self.after,
-            self.limit,
-        )
+        let Self {
+            period,
+            direction,
+            after,
+            limit,
+        } = self;
+        lines(rows, account, period, direction, after, limit)
     }
 }

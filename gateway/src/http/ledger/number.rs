@@ -46,13 +46,24 @@ impl<'de, T: FromStr> Deserialize<'de> for Decimal<T> {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Decimal<T>, E> {
-                parse(text).map(Decimal).ok_or_else(|| {
-                    E::custom("not a whole number in decimal that fits: \"4975\", \"0\"")
+                parse(text).map(Decimal).ok_or_else(|| match of_file(text) {
+                    Some(id) => E::custom(format_args!(
+                        "ids are in decimal here. This one looks as in a payment file; write \"{id}\""
+                    )),
+                    None => E::custom("not a whole number in decimal that fits: \"4975\", \"0\""),
                 })
             }
         }
         deserializer.deserialize_str(Text(std::marker::PhantomData))
     }
+}
+
+/// An id as payment files and the command line have it: 32 hexadecimal digits.
+pub(in crate::http) fn of_file(text: &str) -> Option<u128> {
+    let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex
+        .then(|| u128::from_str_radix(text, 16).ok())
+        .flatten()
 }
 
 /// From 1 to `MAX` items; stops reading behind the last one that is allowed.
@@ -88,6 +99,12 @@ where
         }
     }
     deserializer.deserialize_seq(Bounded::<T, MIN, MAX>(std::marker::PhantomData))
+}
+
+/// Reads RFC 3339, from 1970 on; what is below a millisecond is left out.
+pub(in crate::http) fn parse_moment(text: &str) -> Option<UnixMillis> {
+    let at: jiff::Timestamp = text.parse().ok()?;
+    Some(UnixMillis(at.as_millisecond())).filter(|at| at.0 >= 0)
 }
 
 /// RFC 3339, in UTC.

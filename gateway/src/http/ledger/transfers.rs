@@ -219,7 +219,7 @@ pub(in crate::http) struct TransferAnswer {
 /// What became of a transfer.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum StateAnswer {
+pub(in crate::http) enum StateAnswer {
     /// It happened, in one step.
     Final,
     /// It holds its amount.
@@ -237,13 +237,19 @@ impl From<(Transfer, UnixMillis, TransferState)> for TransferAnswer {
         Self {
             transfer: transfer.into(),
             time: moment(time),
-            state: match state {
-                TransferState::Final => StateAnswer::Final,
-                TransferState::Pending => StateAnswer::Pending,
-                TransferState::Posted => StateAnswer::Posted,
-                TransferState::Voided => StateAnswer::Voided,
-                TransferState::Expired => StateAnswer::Expired,
-            },
+            state: state.into(),
+        }
+    }
+}
+
+impl From<TransferState> for StateAnswer {
+    fn from(state: TransferState) -> Self {
+        match state {
+            TransferState::Final => Self::Final,
+            TransferState::Pending => Self::Pending,
+            TransferState::Posted => Self::Posted,
+            TransferState::Voided => Self::Voided,
+            TransferState::Expired => Self::Expired,
         }
     }
 }

@@ -221,10 +221,15 @@ pub(in crate::domains::books) fn export(
 /// From the disk, or a damaged row.
 pub fn exported(rows: &dyn Rows, batch: u128) -> Result<Option<Exported>, StoreError> {
     let key = batch.to_be_bytes();
-    let Some(row) = rows.get(Table::BooksPayout, &key)? else {
-        return Ok(None);
-    };
-    let mut fields = Decoder::new(&row);
+    match rows.get(Table::BooksPayout, &key)? {
+        Some(row) => decode(&key, &row).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The batch of a row.
+pub(super) fn decode(key: &[u8], row: &[u8]) -> Result<Exported, StoreError> {
+    let mut fields = Decoder::new(row);
     let found = (|| {
         Some(Exported {
             seq: JournalSeq(fields.u64()?),
@@ -232,9 +237,7 @@ pub fn exported(rows: &dyn Rows, batch: u128) -> Result<Option<Exported>, StoreE
             record: ExportRecord::take(&mut fields)?,
         })
     })();
-    found
-        .map(Some)
-        .ok_or_else(|| StoreError::corrupt(Table::BooksPayout, &key, LAYOUT))
+    found.ok_or_else(|| StoreError::corrupt(Table::BooksPayout, key, LAYOUT))
 }
 
 const LAYOUT: &str = "the row does not have the layout of its table";

@@ -8,9 +8,11 @@
 
 mod answer;
 mod batch;
+mod execution;
 mod export;
 mod fate;
 mod item;
+mod list;
 mod pain001;
 mod pain002;
 mod payment_csv;
@@ -21,9 +23,11 @@ mod text;
 
 pub use answer::{AnswerRecord, FatesAnswer};
 pub use batch::{Creditor, Debtor, PAYOUTS_MAX, Payout, PayoutBatch, PayoutFormat, first_settled};
+pub use execution::{EXECUTION_DAYS_AHEAD_MAX, check_execution};
 pub use export::{ExportAnswer, ExportRecord, Exported, exported};
 pub use fate::{Fate, SETTLING_IDS_MAX, settling_id};
 pub use item::{batch_of, may_settle};
+pub use list::{PayoutHold, exports, holds};
 pub use pain002::{PAIN002_BYTES_MAX, PaymentStatus, StatusError, StatusReport};
 pub use settlement::{Settlement, answered, settle};
 pub use text::{AccountNumber, Agent, Text140};
@@ -32,6 +36,8 @@ pub(super) use answer::answer;
 pub(super) use export::export;
 
 use khlong_store::error::StoreError;
+
+use super::day::Day;
 
 /// Why there is no payout.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +77,14 @@ pub enum PayoutError {
         /// Which.
         transfer: u128,
         /// Why.
+        why: &'static str,
+    },
+    /// A day on which nobody means to pay.
+    #[error("the bank cannot be asked to pay on {day}: {why}")]
+    Execution {
+        /// Which.
+        day: Day,
+        /// Why not.
         why: &'static str,
     },
     /// The batch left with another file.

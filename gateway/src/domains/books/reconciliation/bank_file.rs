@@ -26,9 +26,6 @@ pub const REFERENCE_BYTES_MAX: usize = 140;
 /// Problems that are told of one file; the others are counted.
 pub const PROBLEMS_MAX: usize = 100;
 
-/// Years of the Buddhist Era are 543 ahead; no file of a bank is from the 25th century.
-const COMMON_ERA_YEAR_MAX: i16 = 2_400;
-
 /// Which way money went, seen from the account's owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flow {
@@ -275,11 +272,9 @@ fn read(
 
 fn day(text: &str) -> Option<Day> {
     let [year, month, day] = numbers(text, '-', [4, 2, 2])?;
-    let year = i16::try_from(year)
-        .ok()
-        .filter(|year| *year < COMMON_ERA_YEAR_MAX)?;
+    let year = i16::try_from(year).ok()?;
     let date = Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
-    Day::from_date(date)
+    Day::from_date(date).filter(|day| day.is_of_common_era())
 }
 
 fn second(text: &str) -> Option<u32> {

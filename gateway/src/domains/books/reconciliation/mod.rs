@@ -20,7 +20,9 @@ pub use bank_file::{
 };
 pub use compare::{Difference, DifferenceKind};
 pub use ours::{OUR_ENTRIES_MAX, OurEntry, OurPage, our_page, reference_key};
-pub use record::{ReconciliationRecord, RecordAnswer, Recorded, recorded, standing};
+pub use record::{
+    ReconciliationRecord, RecordAnswer, Recorded, reconciliations, recorded, standing,
+};
 pub use report::{Reconciliation, closed_for, reconcile};
 
 pub(super) use record::record;

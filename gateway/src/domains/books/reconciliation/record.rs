@@ -159,6 +159,38 @@ pub fn recorded(rows: &dyn Rows, report_digest: &[u8; 32]) -> Result<Option<Reco
     }
 }
 
+/// The comparisons that were recorded behind the digest `after`, by their digests, at most `max`. Their order is not
+/// that of time.
+///
+/// # Errors
+/// From the disk, or a damaged row.
+pub fn reconciliations(
+    rows: &dyn Rows,
+    after: Option<[u8; 32]>,
+    max: usize,
+) -> Result<Vec<Recorded>, StoreError> {
+    // A longer key with a zero at its end is the first one behind it.
+    let behind = |digest: [u8; 32]| [&digest[..], &[0]].concat();
+    let range = KeyRange {
+        start: after.map_or_else(Vec::new, behind),
+        end: None,
+    };
+    let mut found = Vec::new();
+    rows.scan(
+        Table::BooksReconciliation,
+        &range,
+        Direction::Forward,
+        &mut |key, row| {
+            if found.len() == max {
+                return Ok(ControlFlow::Break(()));
+            }
+            found.push(decode(key, row)?);
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok(found)
+}
+
 /// The comparisons of which a day at least was not compared again since, the one that was recorded last
 /// first; `None` if more than `max` are recorded, which are not read.
 ///

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::fields::DayText;
-use crate::http::ledger::number::parse;
-use crate::http::problem::Problem;
+use khlong_crdt::time::UnixMillis;
+
+use super::ledger::number::{parse, parse_moment};
+use super::problem::Problem;
+use crate::domains::books::Day;
 
 /// The pairs of a query, each of a name that is known, and once.
 pub(super) struct Query<'q>(BTreeMap<&'q str, &'q str>);
@@ -44,9 +46,18 @@ impl<'q> Query<'q> {
         }
     }
 
-    pub(super) fn day(&self, name: &str) -> Result<Option<DayText>, Problem> {
-        let read = |text: &str| text.parse().ok().map(DayText);
-        self.get(name, read, "a day, as 2026-11-27")
+    pub(super) fn day(&self, name: &str) -> Result<Option<Day>, Problem> {
+        self.get(name, |text| text.parse().ok(), "a day, as 2026-11-27")
+    }
+
+    /// RFC 3339, or milliseconds since 1970.
+    pub(super) fn moment(&self, name: &str) -> Result<Option<UnixMillis>, Problem> {
+        let read = |text: &str| {
+            let millis = parse(text).map(UnixMillis);
+            millis.or_else(|| parse_moment(&decoded(text)?))
+        };
+        let rule = "a moment since 1970, as 2026-11-27T09:00:00+07:00 or in milliseconds";
+        self.get(name, read, rule)
     }
 
     /// Items of a page: as many if not said, and at most so many.
@@ -55,4 +66,33 @@ impl<'q> Query<'q> {
         let limit = self.get("limit", read, &format!("a number from 1 to {max}"))?;
         Ok(limit.unwrap_or(default))
     }
+}
+
+/// Of items of which one more than a page was looked for: those of the page, and the cursor of the last one if there
+/// are more.
+pub(super) fn cut<T, C>(
+    mut found: Vec<T>,
+    limit: usize,
+    cursor: impl FnOnce(&T) -> C,
+) -> (Vec<T>, Option<C>) {
+    let has_more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| has_more).map(cursor);
+    (found, next)
+}
+
+/// A value as its writer meant it: many write `%3A` for a colon. A plus is a plus, this is no form.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || rest.next().and_then(|it| char::from(it).to_digit(16));
+        let (high, low) = (digit()?, digit()?);
+        bytes.push(u8::try_from(high * 16 + low).ok()?);
+    }
+    String::from_utf8(bytes).ok()
 }
