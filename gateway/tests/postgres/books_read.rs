@@ -78,7 +78,7 @@ fn a_folder_that_is_behind_tells_what_the_database_says_or_nothing() {
     let entries = head["entries"].as_u64().unwrap() + 2;
     assert_eq!(written["journal"]["seq"], entries);
     let csv = fs::read_to_string(place.join("tables/journal.csv")).unwrap();
-    assert_eq!(csv.lines().count() as u64, entries + 1);
+    assert_eq!(u64::try_from(csv.lines().count()).unwrap(), entries + 1);
 }
 
 /// Pays out hold 8, and returns the batch.
