@@ -8,6 +8,8 @@
 mod fixture;
 
 use fixture::{JOURNAL, command, decide, opening, pay, store};
+use khlong_gateway::domains;
+use khlong_gateway::domains::books::BOOKS_DOMAIN;
 use khlong_gateway::domains::ledger::{
     Failures, LEDGER_DOMAIN, Ledger, LedgerCommand, Transfer, TransferResult, account, totals,
 };
@@ -257,4 +259,21 @@ fn a_disk_that_fails_whom_it_asks_stops_the_kernel_also_if_it_passes_over_that()
         false
     });
     assert!(ended && failed > 3, "{failed} reads");
+}
+
+/// The layer of each domain of the release; a new one says here too where it lies. What a command comes to
+/// stands on their order, and so does each replay of it.
+const LAYERS: [(u8, u8); 2] = [(LEDGER_DOMAIN, 1), (BOOKS_DOMAIN, 2)];
+
+#[test]
+fn the_domains_of_the_release_stand_in_the_order_of_their_layers() {
+    let all = domains::all();
+    let layers = all.iter().map(|domain| {
+        let mut known = LAYERS.iter();
+        let found = known.find(|(number, _)| *number == domain.number());
+        found.unwrap().1
+    });
+    let layers: Vec<u8> = layers.collect();
+    assert!(layers.is_sorted(), "{layers:?}");
+    assert_eq!(layers.len(), LAYERS.len());
 }
