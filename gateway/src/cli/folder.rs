@@ -60,7 +60,7 @@ pub(super) fn look(path: &Path) -> Result<Peek, CliError> {
     }
 }
 
-/// Which entry is the first that is gone, where what is left tells.
+/// Which entry is the first that may be gone, where what is left tells.
 fn lost(path: &Path, rows: &Peek, loss: StoreError) -> CliError {
     let is_shorter = matches!(loss, StoreError::BehindSideFile { .. });
     match journal::head(rows).ok().flatten() {
