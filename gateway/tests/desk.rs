@@ -9,16 +9,24 @@
 mod fixture;
 mod program;
 
-use fixture::{JOURNAL, command, hold, opening, options};
+use fixture::{JOURNAL, command, hold, opening, options, pay};
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains;
 use khlong_gateway::domains::books::Day;
+use khlong_gateway::domains::ledger::limits::EXPIRIES_MAX;
 use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand, Transfer};
 use khlong_gateway::kernel::{Kernel, KernelError, Logic};
+use khlong_store::engine::rocks::RocksEngine;
+use khlong_store::engine::{Durability, Engine as _};
+use khlong_store::folder::DATABASE_FOLDER;
 use khlong_store::journal;
+use khlong_store::key::Encoder;
 use khlong_store::peek::Peek;
+use khlong_store::record;
 use khlong_store::store::Store;
-use program::{object, refused};
+use khlong_store::table::Table;
+use khlong_store::write_set::WriteSet;
+use program::{object, refused, run};
 
 /// Long ago: any clock says that it is over.
 const DAY: Day = Day(20_000);
@@ -70,4 +78,41 @@ fn a_day_is_closed_behind_all_that_ended_since() {
     assert_eq!(close.pointer("/records").unwrap(), HOLDS as u64);
     let audit = object(folder.path(), &["audit", "gateway", "--json"]);
     assert_eq!(audit.pointer("/close/hash"), close.pointer("/hash"));
+}
+
+/// Deadlines of holds that are not there: more than one command lets happen, and each sweep is rejected.
+#[test]
+fn what_is_overdue_and_rejected_is_told() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("gateway");
+    let store = Store::open(&folder, &options()).unwrap();
+    let mut kernel = Kernel::open(store, domains::all(), Logic::CURRENT, JOURNAL).unwrap();
+    let mut commands = opening(2).to_vec();
+    commands.push(LedgerCommand::CreateTransfers(vec![pay(1, 1, 2, 5)]));
+    let noon = DAY.start().0 + 12 * 3_600_000;
+    for (n, ledger) in commands.iter().enumerate() {
+        let asked = command(&n.to_string(), noon, LEDGER_DOMAIN, ledger.encode());
+        kernel.apply(&asked).unwrap();
+    }
+    kernel.commit().unwrap();
+    drop(kernel);
+    let mut writes = WriteSet::new();
+    let at = u64::try_from(noon).unwrap();
+    for id in 0..=EXPIRIES_MAX as u128 {
+        let key = Encoder::new().u64(at).fixed(&id.to_be_bytes()).finish();
+        let row = record::seal(Table::LedgerExpiry, &key, Vec::new());
+        writes.put(Table::LedgerExpiry, key, row);
+    }
+    let database = folder.join(DATABASE_FOLDER);
+    let mut engine = RocksEngine::open(&database, options().sizes).unwrap();
+    engine.commit(&writes, Durability::Synced).unwrap();
+    drop(engine);
+    let through = DAY.to_string();
+    let asked = ["close", "gateway", "--through", &through, "--accept-time"];
+    let done = run(place.path(), &asked);
+    let words = String::from_utf8_lossy(&done.stderr);
+    let told = words
+        .lines()
+        .filter(|line| line.contains("what is overdue was rejected (entry "));
+    assert_eq!(told.count(), 1, "{words}");
 }

@@ -8,13 +8,16 @@
 mod fixture;
 
 use fixture::{JOURNAL, command, decide, opening, pay, store};
+use khlong_gateway::domains;
+use khlong_gateway::domains::books::BOOKS_DOMAIN;
 use khlong_gateway::domains::ledger::{
     Failures, LEDGER_DOMAIN, Ledger, LedgerCommand, Transfer, TransferResult, account, totals,
 };
 use khlong_gateway::kernel::{
-    ApplyError, Context, Domain, KERNEL_DOMAIN, Kernel, Logic, Outcome, Rejection, replay,
-    state_hash,
+    ApplyError, Context, Domain, KERNEL_DOMAIN, Kernel, KernelError, Logic, Outcome, Rejection,
+    replay, state_hash,
 };
+use khlong_store::engine::faults::{Fault, FaultKind};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::journal::JournalSeq;
 use khlong_store::key::Encoder;
@@ -227,4 +230,50 @@ fn what_is_not_to_be_asked_rejects_the_command() {
     assert_eq!(failures(&outcome), []);
     assert_eq!(paid(&kernel), 5);
     assert_replays(&kernel);
+}
+
+#[test]
+fn a_disk_that_fails_whom_it_asks_stops_the_kernel_also_if_it_passes_over_that() {
+    let body = [&[CARELESS][..], &transfers(&[pay(1, 1, 2, 5)])].concat();
+    let asked = command("careless", 1_000, ORDERS, body);
+    let mut failed = 0;
+    // Each read in turn, those of the ledger among them.
+    let ended = (0..1_000).any(|reads| {
+        let disk = MemoryDisk::new();
+        drop(books(&disk));
+        let mut kernel = open(&disk);
+        disk.inject_after(reads, Fault::ReadError);
+        let applied = kernel.apply(&asked);
+        if disk.fired(FaultKind::ReadError) == 0 {
+            applied.unwrap();
+            return true;
+        }
+        failed += 1;
+        let error = applied.unwrap_err();
+        assert!(error.is_fatal(), "read {reads}: {error}");
+        let broken = kernel.commit();
+        assert!(matches!(broken, Err(KernelError::Broken)), "read {reads}");
+        drop(kernel);
+        let kernel = open(&disk);
+        assert_eq!((kernel.head().seq, paid(&kernel)), (JournalSeq(2), 0));
+        false
+    });
+    assert!(ended && failed > 3, "{failed} reads");
+}
+
+/// The layer of each domain of the release; a new one says here too where it lies. What a command comes to
+/// stands on their order, and so does each replay of it.
+const LAYERS: [(u8, u8); 2] = [(LEDGER_DOMAIN, 1), (BOOKS_DOMAIN, 2)];
+
+#[test]
+fn the_domains_of_the_release_stand_in_the_order_of_their_layers() {
+    let all = domains::all();
+    let layers = all.iter().map(|domain| {
+        let mut known = LAYERS.iter();
+        let found = known.find(|(number, _)| *number == domain.number());
+        found.unwrap().1
+    });
+    let layers: Vec<u8> = layers.collect();
+    assert!(layers.is_sorted(), "{layers:?}");
+    assert_eq!(layers.len(), LAYERS.len());
 }

@@ -276,6 +276,12 @@ fn one_that_follows_goes_on_where_its_disk_put_it_off() {
             if commits {
                 second.commit().unwrap();
                 assert!(second.release().is_empty());
+                // Kept is what was read; on less than all there is nothing is decided either.
+                if part < 2 {
+                    let refused = second.apply(&payment(8)).unwrap_err();
+                    let is_behind = matches!(refused, KernelError::NotFollowed);
+                    assert!(is_behind && !refused.is_fatal(), "{refused}");
+                }
             }
             second.follow().unwrap();
             same(&first, &second);

@@ -89,7 +89,7 @@ impl EngineError {
 }
 
 /// What the store says to its caller.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The engine failed; its own words say what to do.
     #[error(transparent)]

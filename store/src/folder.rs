@@ -13,6 +13,7 @@
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::StoreError;
 
@@ -24,11 +25,11 @@ pub const DATABASE_FOLDER: &str = "db";
 /// The user who reads what others leave.
 const ROOT: u32 = 0;
 
-/// A locked folder; the lock goes when this is dropped, or with the process.
-#[derive(Debug)]
+/// A locked folder; the lock goes when the last clone of this is dropped, or with the process.
+#[derive(Debug, Clone)]
 pub struct Folder {
     path: PathBuf,
-    _lock: File,
+    _lock: Arc<File>,
 }
 
 impl Folder {
@@ -56,13 +57,24 @@ impl Folder {
             }
             Err(TryLockError::Error(error)) => return Err(failed("lock", &lock_path, &error)),
         }
+        // Whoever had it took the folder away, the file with it: the next one locks another file.
+        if !is_at(&lock, &lock_path) {
+            return Err(StoreError::Locked {
+                path: path.to_path_buf(),
+                pid: read_pid(&mut lock),
+            });
+        }
         let pid = format!("{}\n", std::process::id());
         lock.set_len(0)
             .and_then(|()| lock.write_all(pid.as_bytes()))
-            .map_err(|error| failed("write", &lock_path, &error))?;
+            .map_err(|error| {
+                // On a full disk: an empty one would be in the way of whoever wants an empty folder.
+                let _ = std::fs::remove_file(&lock_path);
+                failed("write", &lock_path, &error)
+            })?;
         Ok(Self {
             path: path.to_path_buf(),
-            _lock: lock,
+            _lock: Arc::new(lock),
         })
     }
 
@@ -165,6 +177,21 @@ pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).create(path)
+}
+
+/// Whether `path` names this very file.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (file.metadata(), path.metadata()) {
+        (Ok(own), Ok(there)) => (own.dev(), own.ino()) == (there.dev(), there.ino()),
+        (Err(_), _) | (_, Err(_)) => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_at(_file: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 fn read_pid(lock: &mut File) -> u32 {

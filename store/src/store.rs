@@ -101,16 +101,36 @@ impl Store {
         Self::in_folder(path, options, Some(patience))
     }
 
+    /// [`Self::open_patiently`] in a folder that the caller has locked. With a clone of that it keeps
+    /// others out also after this has failed, or the store was dropped.
+    ///
+    /// # Errors
+    /// As [`Self::open`], but for [`StoreError::Foreign`] and [`StoreError::Locked`].
+    pub fn open_locked(
+        folder: Folder,
+        options: &OpenOptions,
+        patience: Box<dyn Patience>,
+    ) -> Result<Self, StoreError> {
+        Self::in_locked(folder, options, Some(patience))
+    }
+
     fn in_folder(
         path: &Path,
         options: &OpenOptions,
         patience: Option<Box<dyn Patience>>,
     ) -> Result<Self, StoreError> {
         folder::refuse_foreign(path)?;
-        let folder = Folder::lock(path)?;
+        Self::in_locked(Folder::lock(path)?, options, patience)
+    }
+
+    fn in_locked(
+        folder: Folder,
+        options: &OpenOptions,
+        patience: Option<Box<dyn Patience>>,
+    ) -> Result<Self, StoreError> {
         let engine = RocksEngine::open(&folder.database(), options.sizes)?;
         let engine = Patient::new(Box::new(engine), patience);
-        let side = SideFile::in_folder(path)?;
+        let side = SideFile::in_folder(folder.path())?;
         Self::start(engine, side, Some(folder), options)
     }
 

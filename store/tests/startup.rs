@@ -10,9 +10,9 @@ use khlong_crdt::id::LogId;
 use khlong_store::batch::Batch;
 use khlong_store::engine::memory::{MemoryDisk, MemoryEngine};
 use khlong_store::engine::rocks::RocksEngine;
-use khlong_store::engine::{Durability, Engine as _};
+use khlong_store::engine::{Durability, Engine as _, Patience};
 use khlong_store::error::{EngineError, StoreError};
-use khlong_store::folder::{DATABASE_FOLDER, LOCK_FILE};
+use khlong_store::folder::{DATABASE_FOLDER, Folder, LOCK_FILE};
 use khlong_store::identity::{LogIdentity, Role};
 use khlong_store::key::Encoder;
 use khlong_store::migrate::{self, Migration, Progress};
@@ -432,4 +432,30 @@ fn a_folder_of_many_files_is_opened_by_many_threads() {
         std::fs::write(path.join(format!("{:06}.sst", 900_000 + n)), b"").unwrap();
     }
     assert_eq!(threads(), "16");
+}
+
+struct Impatient;
+
+impl Patience for Impatient {
+    fn wait(&mut self, _: u32) -> bool {
+        false
+    }
+}
+
+#[test]
+fn who_has_locked_a_folder_keeps_it_behind_its_store() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("store");
+    let folder = Folder::lock(&path).unwrap();
+    let locked = || matches!(open(&path), Err(StoreError::Locked { .. }));
+    let mut store =
+        Store::open_locked(folder.clone(), &options(Role::Node), Box::new(Impatient)).unwrap();
+    assert!(store.opening().is_new);
+    write(&mut store, b"k", b"v");
+    assert!(locked());
+    drop(store);
+    assert!(locked());
+    drop(folder);
+    let store = open(&path).unwrap();
+    assert!(store.get(Table::NodeState, b"k").unwrap().is_some());
 }

@@ -22,7 +22,7 @@ pub(super) fn refusal(error: &KernelError) -> AskError {
             reason: error.to_string(),
         },
         KernelError::Store(StoreError::Engine(EngineError::DiskFull { .. })) => AskError::DiskFull,
-        KernelError::GroupFull | KernelError::Store(_) => AskError::Full,
+        KernelError::GroupFull | KernelError::NotFollowed | KernelError::Store(_) => AskError::Full,
         // The driver has ended; the clock was read with this very time before.
         KernelError::Clock { .. }
         | KernelError::Early { .. }

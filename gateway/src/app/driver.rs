@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use khlong_crdt::time::{Monotonic, UnixMillis};
+use khlong_store::journal::JournalError;
 
 use super::answers::{answer, refusal};
 use super::clock::DriverClock;
@@ -171,8 +172,19 @@ impl Driver {
 
     fn follow(&mut self, due: &mut Due) -> Result<(), KernelError> {
         let known = self.kernel.head().seq;
-        let until = after(self.monotonic(), COMMIT_WITHIN);
+        let mut reached = known;
+        let mut until = after(self.monotonic(), COMMIT_WITHIN);
         while let Err(error) = self.kernel.follow() {
+            // All else is no disk that put it off: it would be the same again, or has broken the kernel.
+            if !matches!(error, KernelError::Journal(JournalError::NotKept(_))) {
+                return Err(error);
+            }
+            // The minute is that of one commit: a long way has many.
+            let head = self.kernel.head().seq;
+            if head != reached {
+                reached = head;
+                until = after(self.monotonic(), COMMIT_WITHIN);
+            }
             self.pause(error, until, due)?;
         }
         due.follow = after(self.monotonic(), FOLLOW_EVERY);

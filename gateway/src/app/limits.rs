@@ -97,6 +97,13 @@ pub const BALANCES_PAUSE: Duration = Duration::from_millis(100);
 /// driver turns, looks again: 50 milliseconds.
 pub const PULSE_LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// How long a start waits for an address that another process still has, or that is not there yet: 10
+/// seconds. It ends in an exit code that a supervisor leaves to a person.
+pub const LISTEN_WITHIN: Duration = Duration::from_secs(10);
+
+/// The pause between two tries of [`LISTEN_WITHIN`].
+pub const LISTEN_PAUSE: Duration = Duration::from_millis(200);
+
 /// Connections at once to the operators' address.
 pub const ADMIN_CONNECTIONS_MAX: usize = 16;
 

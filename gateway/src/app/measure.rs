@@ -140,6 +140,7 @@ impl Measure {
 
     fn read_tables(&mut self, kernel: &Kernel) -> Result<(), StoreError> {
         let (rows, numbers) = (kernel.store(), &mut self.numbers);
+        numbers.overdue_rejected = kernel.overdue_rejected()?;
         let (keys, oldest) = known_keys(rows, kernel.head().seq, self.oldest_key)?;
         (numbers.idempotency_keys, self.oldest_key) = (keys, oldest);
         numbers.outbox_waiting = waiting_count(rows, OUTBOX_COUNTED_MAX)?;

@@ -41,7 +41,9 @@ pub(crate) use self::clock::Clock;
 pub use self::clock::DriverClock;
 use self::driver::Driver;
 use self::handle::Input;
-use self::limits::{FOLLOWER_DRAW, FOLLOWER_WAITS, STOP_WITHIN, drawn};
+use self::limits::{
+    FOLLOWER_DRAW, FOLLOWER_WAITS, LISTEN_PAUSE, LISTEN_WITHIN, STOP_WITHIN, drawn,
+};
 pub(crate) use self::opening::{Fresh, Opening, open};
 use self::postgres::{PostgresError, PostgresOptions, Watch};
 use crate::http::{self, ApiKey, Service};
@@ -360,9 +362,27 @@ impl App {
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AppError> {
     let failed = |source| AppError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let mut left = LISTEN_WITHIN;
+    let listener = loop {
+        match TcpListener::bind(address).await {
+            // The one before it has not ended, or the network has not begun.
+            Err(error) if passes(&error) && !left.is_zero() => {
+                if left == LISTEN_WITHIN {
+                    tracing::warn!(%address, %error, "the address is not to be had yet, and waited for");
+                }
+                tokio::time::sleep(LISTEN_PAUSE).await;
+                left = left.saturating_sub(LISTEN_PAUSE);
+            }
+            bound => break bound.map_err(failed)?,
+        }
+    };
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+fn passes(error: &io::Error) -> bool {
+    let passing = [io::ErrorKind::AddrInUse, io::ErrorKind::AddrNotAvailable];
+    passing.contains(&error.kind())
 }
 
 /// Ends a task with its owner.

@@ -105,11 +105,11 @@ pub enum CliError {
     },
     /// The journal is shorter than what was acknowledged: a part of the log at the end is damaged, or an
     /// older folder was put back.
-    #[error("{path} is refused: what was acknowledged is missing from entry {entry} of the journal on", path = path.display())]
+    #[error("{path} is refused: what was acknowledged is missing from entry {entry} of the journal on, if it held entries at all", path = path.display())]
     Lost {
         /// The folder.
         path: PathBuf,
-        /// The first entry that is not there.
+        /// The first entry that is not there, if one is gone: what counts is commits, and some hold none.
         entry: u64,
         /// What the store says, and what to do.
         #[source]

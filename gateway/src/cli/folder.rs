@@ -7,13 +7,15 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use khlong_crdt::id::LogId;
+use khlong_store::engine::Patience;
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::error::StoreError;
-use khlong_store::folder::{DATABASE_FOLDER, holder};
+use khlong_store::folder::{DATABASE_FOLDER, Folder, LOCK_FILE, holder, refuse_foreign};
 use khlong_store::identity::Role;
 use khlong_store::journal::{self, Head, Journal, JournalId, LocalJournal};
 use khlong_store::migrate::SCHEMA;
 use khlong_store::peek::Peek;
+use khlong_store::side_file::SIDE_FILE;
 use khlong_store::store::{OpenOptions, Store};
 
 use super::CliError;
@@ -58,7 +60,7 @@ pub(super) fn look(path: &Path) -> Result<Peek, CliError> {
     }
 }
 
-/// Which entry is the first that is gone, where what is left tells.
+/// Which entry is the first that may be gone, where what is left tells.
 fn lost(path: &Path, rows: &Peek, loss: StoreError) -> CliError {
     let is_shorter = matches!(loss, StoreError::BehindSideFile { .. });
     match journal::head(rows).ok().flatten() {
@@ -89,9 +91,7 @@ pub(super) fn refuse_used(path: &Path) -> Result<(), CliError> {
         Ok(mut entries) => match entries.next() {
             None => Ok(()),
             Some(Err(error)) => Err(unreadable(error)),
-            Some(Ok(_)) => Err(CliError::NotEmpty {
-                path: path.to_owned(),
-            }),
+            Some(Ok(_)) => Err(not_empty(path)),
         },
     }
 }
@@ -142,37 +142,73 @@ pub(super) fn make_copy(
     })
 }
 
-/// Fills the folder `path`, where nothing is. If that fails, what was put there goes again: half of
-/// a folder would stop the next try. It is filled in its place, which may be a disk that is mounted
+/// Fills the folder `path`. If that fails, what this call put there goes again, and nothing else: half
+/// of a folder would stop the next try. It is filled in its place, which may be a disk that is mounted
 /// there, or all that its owner may write to.
 fn fill(
     path: &Path,
     fill: impl FnOnce(Store) -> Result<Kernel, CliError>,
 ) -> Result<Kernel, CliError> {
+    let of_store = |error| CliError::store(path, error);
     let was_there = path.is_dir();
-    let made = store(path).and_then(fill);
-    // Who has it meanwhile makes a folder of his own.
-    if let Err(error) = &made
-        && !matches!(error, CliError::InUse { .. })
-        && matches!(holder(path), Ok(None))
-    {
-        empty(path);
-        if !was_there {
-            let _ = fs::remove_dir(path);
-        }
+    refuse_foreign(path).map_err(of_store)?;
+    // Nobody else opens it before all is there, or gone again.
+    let folder = Folder::lock(path).map_err(of_store)?;
+    let made = claim(&folder)
+        .and_then(|()| options())
+        .and_then(|options| {
+            let opened = Store::open_locked(folder.clone(), &options, patience());
+            opened.map_err(of_store)
+        })
+        .and_then(|store| {
+            if store.opening().is_new {
+                fill(store)
+            } else {
+                // Somebody has copied one there, without a lock.
+                Err(not_empty(path))
+            }
+        });
+    // What this call did not make stays.
+    let is_own = |error: &CliError| !matches!(error, CliError::NotEmpty { .. });
+    if made.as_ref().is_err_and(is_own) {
+        take_back(&folder, was_there);
     }
     made
 }
 
+/// Makes the database's own folder, if nobody has made one since the place was looked at.
+fn claim(folder: &Folder) -> Result<(), CliError> {
+    let path = folder.path();
+    if path.join(SIDE_FILE).exists() {
+        return Err(not_empty(path));
+    }
+    fs::create_dir(folder.database()).map_err(|source| {
+        if source.kind() == io::ErrorKind::AlreadyExists {
+            return not_empty(path);
+        }
+        CliError::File {
+            path: path.to_owned(),
+            source,
+        }
+    })
+}
+
 /// Best effort: the next try says what is in the way.
-fn empty(path: &Path) {
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let _ = if path.is_dir() {
-            fs::remove_dir_all(path)
-        } else {
-            fs::remove_file(path)
-        };
+fn take_back(folder: &Folder, was_there: bool) {
+    let path = folder.path();
+    let _ = fs::remove_dir_all(folder.database());
+    let _ = fs::remove_file(path.join(SIDE_FILE));
+    // Last, while it is held: whoever waits for it finds that it is gone.
+    let _ = fs::remove_file(path.join(LOCK_FILE));
+    if !was_there {
+        // Not if somebody has put something there.
+        let _ = fs::remove_dir(path);
+    }
+}
+
+fn not_empty(path: &Path) -> CliError {
+    CliError::NotEmpty {
+        path: path.to_owned(),
     }
 }
 
@@ -214,15 +250,22 @@ fn open_with(
 }
 
 fn store(path: &Path) -> Result<Store, CliError> {
-    let options = OpenOptions {
+    Store::open_patiently(path, &options()?, patience())
+        .map_err(|error| CliError::store(path, error))
+}
+
+fn options() -> Result<OpenOptions, CliError> {
+    Ok(OpenOptions {
         role: Role::Gateway,
         fresh_log_id: LogId::from_bytes(random()?),
         accept_loss: false,
         sizes: RocksOptions::default(),
-    };
-    // Nobody waits for an answer: a long journal is written as fast as the disk takes it.
-    let patience = Box::new(BulkPatience::default());
-    Store::open_patiently(path, &options, patience).map_err(|error| CliError::store(path, error))
+    })
+}
+
+/// Nobody waits for an answer: a long journal is written as fast as the disk takes it.
+fn patience() -> Box<dyn Patience> {
+    Box::new(BulkPatience::default())
 }
 
 /// From the operating system.

@@ -8,7 +8,8 @@ pub mod promptpay;
 
 use crate::kernel::Domain;
 
-/// Every domain of this release that has tables, the lower layers first: what a kernel is opened with.
+/// Every domain of this release that has tables, the lower layers first (`tests/layers.rs` names them): what
+/// a kernel is opened with.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Domain>> {
     vec![

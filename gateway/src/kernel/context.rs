@@ -135,7 +135,7 @@ pub(super) trait Lower {
 /// One command's view of the world.
 ///
 /// What breaks a limit or touches another domain's table rejects the whole command, also if
-/// the domain passes over the error.
+/// the domain passes over the error; and what the disk fails a domain that is asked stops the kernel.
 pub struct Context<'c, 'e> {
     batch: &'c mut Batch<'e>,
     applied: Applied,
@@ -150,6 +150,7 @@ pub struct Context<'c, 'e> {
     emitted_bytes: usize,
     events: VecDeque<Event>,
     refused: Option<Rejection>,
+    failed: Option<StoreError>,
     lower: &'c dyn Lower,
 }
 
@@ -175,6 +176,7 @@ impl<'c, 'e> Context<'c, 'e> {
             emitted_bytes: 0,
             events: VecDeque::new(),
             refused: None,
+            failed: None,
             lower,
         }
     }
@@ -272,14 +274,18 @@ impl<'c, 'e> Context<'c, 'e> {
     ///
     /// # Errors
     /// [`Rejection::Invariant`] if `domain` is none of a lower layer, or has decided already. That, and
-    /// whatever rejects what was asked, rejects the whole command.
+    /// whatever rejects what was asked, rejects the whole command. [`ApplyError::Store`] stops the kernel:
+    /// the domain that was asked may have done half of it.
     pub fn ask(&mut self, domain: u8, body: &[u8]) -> Result<Vec<u8>, ApplyError> {
         let (lower, acting, tables) = (self.lower, self.acting, self.tables);
         let answer = lower.ask(self, acting, domain, body);
         (self.acting, self.tables) = (acting, tables);
         answer.map_err(|error| match error {
             ApplyError::Rejected(rejection) => self.refuse(rejection),
-            ApplyError::Store(error) => ApplyError::Store(error),
+            ApplyError::Store(error) => {
+                self.failed.get_or_insert_with(|| error.clone());
+                ApplyError::Store(error)
+            }
         })
     }
 
@@ -297,6 +303,11 @@ impl<'c, 'e> Context<'c, 'e> {
     /// Why the command is rejected, whatever its domain made of the error.
     pub(super) fn refused(&self) -> Option<Rejection> {
         self.refused
+    }
+
+    /// What the disk failed a domain that was asked, whatever was made of the error.
+    pub(super) fn take_failed(&mut self) -> Option<StoreError> {
+        self.failed.take()
     }
 
     fn own(&mut self, table: Table) -> Result<(), ApplyError> {

@@ -66,10 +66,15 @@ fn run(
     let layers = Layers::of(domains);
     let attempt = batch.atomically(|batch| {
         let mut context = Context::new(batch, applied, logic, command, &layers);
-        catch_unwind(AssertUnwindSafe(|| {
+        let attempt = catch_unwind(AssertUnwindSafe(|| {
             dispatch(&mut context, &layers, command)
         }))
-        .unwrap_or(Err(ApplyError::Rejected(Rejection::Panicked)))
+        .unwrap_or(Err(ApplyError::Rejected(Rejection::Panicked)));
+        // Whatever was made of it: a replay on a disk that is well would come to something else.
+        match context.take_failed() {
+            Some(error) => Err(ApplyError::Store(error)),
+            None => attempt,
+        }
     });
     if attempt.is_err() {
         for layer in &layers.0 {

@@ -33,6 +33,9 @@ pub enum KernelError {
     /// The group is full.
     #[error("the group of commands is full; commit it, then go on")]
     GroupFull,
+    /// The journal has more of another gateway's entries than were applied: see [`super::Kernel::follow`].
+    #[error("another gateway's entries are not all applied yet; follow the journal, then go on")]
+    NotFollowed,
     /// An earlier call failed for good.
     #[error("an earlier commit failed; open the folder again")]
     Broken,
@@ -169,6 +172,7 @@ impl KernelError {
             | Self::KernelsName
             | Self::Clock { .. }
             | Self::Early { .. }
+            | Self::NotFollowed
             | Self::GroupFull => false,
         }
     }
@@ -183,6 +187,7 @@ impl KernelError {
             | Self::KeyReused { .. }
             | Self::KernelsName
             | Self::GroupFull
+            | Self::NotFollowed
             | Self::Domains { .. }
             | Self::Broken => 1,
             Self::Clock { .. } | Self::Early { .. } => 3,

@@ -232,7 +232,7 @@ impl Kernel {
     ///
     /// # Errors
     /// As [`Self::propose`]; [`KernelError::GroupFull`]: commit, then go on;
-    /// [`KernelError::Clock`]: see [`Self::tick`].
+    /// [`KernelError::NotFollowed`]: follow, then go on; [`KernelError::Clock`]: see [`Self::tick`].
     pub fn apply(&mut self, command: &Command) -> Result<Ticket, KernelError> {
         command.check()?;
         command.check_caller()?;
@@ -284,6 +284,10 @@ impl Kernel {
             || self.overlay.bytes() + COMMAND_WRITES_BYTES_MAX > BATCH_BYTES_MAX
         {
             return Err(KernelError::GroupFull);
+        }
+        // Decided on a state that others have left behind, it would be refused at its commit.
+        if recorded.is_none() && self.head.seq < self.durable.seq {
+            return Err(KernelError::NotFollowed);
         }
         // Should a panic take the overlay along, what waits in it must not be released.
         self.broken = true;

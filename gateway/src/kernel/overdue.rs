@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use khlong_crdt::time::UnixMillis;
+use khlong_store::error::StoreError;
 use khlong_store::journal::JournalSeq;
 use khlong_store::key::Encoder;
 
@@ -66,6 +67,20 @@ impl Kernel {
     pub fn take_own_rejections(&mut self) -> Vec<OwnRejection> {
         let untold = std::mem::take(&mut self.overdue.untold);
         untold.into_values().collect()
+    }
+
+    /// Of how many domains something is overdue now that they have rejected.
+    ///
+    /// # Errors
+    /// From the disk.
+    pub fn overdue_rejected(&self) -> Result<u64, StoreError> {
+        let now = self.applied.time.max(self.clock.unwrap_or_default());
+        let mut rejected = 0;
+        for domain in &self.domains {
+            let is_put_off = self.overdue.put_off.contains_key(&domain.number());
+            rejected += u64::from(is_put_off && domain.is_overdue(&self.store, now)?);
+        }
+        Ok(rejected)
     }
 
     fn next_overdue(

@@ -30,7 +30,9 @@ pub struct Numbers {
     pub outbox_waiting: u64,
     /// The end of the last day that was closed, in seconds since 1970; 0: none was.
     pub last_close_day: i64,
-    /// When those three were looked up, in seconds since 1970; `None`: not yet.
+    /// Domains of which something is overdue that they have rejected.
+    pub overdue_rejected: u64,
+    /// When those four were looked up, in seconds since 1970; `None`: not yet.
     pub tables_read: Option<i64>,
     /// What all balances come to; `None` until they were added up once.
     pub sums: Option<Sums>,
@@ -97,7 +99,7 @@ impl Collector for Shown {
     }
 }
 
-fn gauges(published: &Published) -> [(&'static str, &'static str, Option<i64>); 16] {
+fn gauges(published: &Published) -> [(&'static str, &'static str, Option<i64>); 17] {
     let numbers = *published
         .numbers
         .lock()
@@ -121,6 +123,11 @@ fn gauges(published: &Published) -> [(&'static str, &'static str, Option<i64>); 
             "disk_full",
             "1 while writes are refused for want of space",
             flag(numbers.disk_full),
+        ),
+        (
+            "overdue_rejected_domains",
+            "Domains of which something is overdue that they have rejected, such as the end of holds, at tables_read_seconds: 0, or something is wrong",
+            large(numbers.overdue_rejected),
         ),
         (
             "postgres_away",

@@ -1,18 +1,20 @@
 //! What the gateway tells a service manager, by systemd's protocol.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use khlong_gateway::app::limits::LISTEN_PAUSE;
 use serde_json::Value;
 
 use crate::client::try_call;
 use crate::killed::PROGRAM;
 use crate::server::{Server, config, init, options};
+use crate::until::until;
 
 struct Manager {
     socket: UnixDatagram,
@@ -104,6 +106,26 @@ fn one_that_does_not_start_is_never_ready() {
     assert!(manager.is_silent());
 }
 
+/// A start behind an end, or before its network: no person has to look at that.
+#[test]
+fn a_port_that_is_taken_for_a_moment_is_waited_for() {
+    let home = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut options = options(home.path(), "");
+    options.http = taken.local_addr().unwrap();
+    std::thread::scope(|scope| {
+        let as_asked = options.clone();
+        let starts = scope.spawn(move || Server::of(as_asked));
+        // For some of its tries: nobody tells of the first one.
+        std::thread::sleep(3 * LISTEN_PAUSE);
+        assert!(!starts.is_finished());
+        drop(taken);
+        let server = starts.join().unwrap();
+        assert_eq!(server.address, options.http);
+        server.stop().unwrap();
+    });
+}
+
 #[test]
 fn a_driver_that_hangs_has_no_pulse_although_the_process_answers() {
     let home = tempfile::tempdir().unwrap();
@@ -128,7 +150,15 @@ fn a_driver_that_hangs_has_no_pulse_although_the_process_answers() {
     });
     let reading = reading.unwrap();
     hung.recv().unwrap();
+    let queued = || -> u64 {
+        let text = handle.metrics().render().unwrap();
+        let mut lines = text.lines();
+        let count = lines.find_map(|line| line.strip_prefix("khlong_gateway_queue_inputs "));
+        count.unwrap().parse().unwrap()
+    };
+    let before = queued();
     let beat = beats();
+    until("the beat waits in the queue", || queued() > before);
     let alive = try_call(server.address, "GET", "/livez", &[], b"").unwrap();
     assert_eq!(alive.status, 200);
     assert!(!beat.is_finished(), "nobody is there to answer");

@@ -1,27 +1,41 @@
 //! A local disk that is busy or full, while the journal lies elsewhere and has the entries already.
 
+use std::time::Duration;
+
 use khlong_gateway::app::AppError;
 use khlong_gateway::app::limits::COMMIT_WITHIN;
 use khlong_gateway::domains;
-use khlong_gateway::kernel::{Kernel, KernelError, Logic};
+use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand};
+use khlong_gateway::kernel::{Command, Kernel, KernelError, Logic};
+use khlong_store::engine::Durability;
 use khlong_store::engine::faults::{Fault, FaultKind};
 use khlong_store::engine::memory::MemoryDisk;
-use khlong_store::journal::JournalError;
+use khlong_store::journal::{self, JournalError, JournalSeq};
 use serde_json::json;
 
 use crate::days::{TODAY, Time, start_on};
 use crate::fixture::elsewhere::Elsewhere;
-use crate::fixture::{JOURNAL, store};
+use crate::fixture::{self, JOURNAL, command, decide, opening, store};
 use crate::metrics::metrics;
-use crate::server::{Server, pay, set_up};
+use crate::server::{Server, pay, set_up, wait_for, wall};
 use crate::until::until;
 
+fn open(disk: &MemoryDisk, elsewhere: &Elsewhere) -> Kernel {
+    let (journal, all) = (Box::new(elsewhere.clone()), domains::all());
+    Kernel::open_with(journal, store(disk), all, Logic::CURRENT, JOURNAL).unwrap()
+}
+
 fn beside(disk: &MemoryDisk, elsewhere: &Elsewhere, time: &Time) -> Server {
-    let (disk, journal) = (disk.clone(), Box::new(elsewhere.clone()));
-    start_on(time, move || {
-        let (store, all) = (store(&disk), domains::all());
-        Kernel::open_with(journal, store, all, Logic::CURRENT, JOURNAL).unwrap()
-    })
+    let (disk, elsewhere) = (disk.clone(), elsewhere.clone());
+    start_on(time, move || open(&disk, &elsewhere))
+}
+
+fn asked(key: &str, body: &LedgerCommand) -> Command {
+    command(key, TODAY.start().0, LEDGER_DOMAIN, body.encode())
+}
+
+fn payment(id: u128) -> LedgerCommand {
+    LedgerCommand::CreateTransfers(vec![fixture::pay(id, 1, 2, 1)])
 }
 
 #[test]
@@ -84,4 +98,68 @@ fn a_disk_that_stays_full_ends_the_gateway_and_nobody_was_answered() {
     assert_eq!(server.send("k", paid).results(), ["ok"]);
     assert_eq!(server.balance(2, "credits_posted"), "5");
     server.stop().unwrap();
+}
+
+/// The clock says how often the disk has put it off, which is longer than [`COMMIT_WITHIN`] in all.
+#[test]
+fn one_that_follows_a_long_way_has_the_time_for_each_commit_of_it() {
+    const STALL: Duration = Duration::from_secs(40);
+    const { assert!(2 * STALL.as_secs() > COMMIT_WITHIN.as_secs()) };
+    let (elsewhere, disk) = (Elsewhere::new(), MemoryDisk::new());
+    let kernel = open(&disk, &elsewhere);
+    let mut other = open(&MemoryDisk::new(), &elsewhere);
+    for (n, body) in opening(2)
+        .into_iter()
+        .chain((1..=7).map(payment))
+        .enumerate()
+    {
+        decide(&mut other, &asked(&n.to_string(), &body));
+    }
+    // Nine entries come in parts of three.
+    disk.inject(Fault::Stall);
+    disk.inject_after(1, Fault::Stall);
+    disk.inject_after(1, Fault::Stall);
+    let clock = {
+        let disk = disk.clone();
+        let stall = i64::try_from(STALL.as_millis()).unwrap();
+        wall(move || {
+            let stalls = i64::try_from(disk.fired(FaultKind::Stall)).unwrap();
+            TODAY.start().0 + stalls * stall
+        })
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::on(folder.path(), Box::new(move || Ok(kernel)), clock);
+    // Not `/readyz`, which leads to the one that appended.
+    wait_for(server.address, "/startupz");
+    assert_eq!(server.balance(2, "credits_posted"), "7");
+    assert_eq!(disk.fired(FaultKind::Stall), 3);
+    server.stop().unwrap();
+}
+
+/// No disk is to blame, and a second try would only say that the first one failed.
+#[test]
+fn an_entry_that_cannot_be_applied_is_what_ends_one_that_follows() {
+    let (elsewhere, disk) = (Elsewhere::new(), MemoryDisk::new());
+    let kernel = open(&disk, &elsewhere);
+    // Two commands under one key, which no gateway appends.
+    let mut forged = store(&MemoryDisk::new());
+    let mut batch = forged.batch();
+    journal::create(&mut batch, JOURNAL).unwrap();
+    for (before, body) in opening(2).iter().enumerate() {
+        let mut alone = open(&MemoryDisk::new(), &Elsewhere::new());
+        decide(&mut alone, &asked("one key", body));
+        let stored = journal::get(alone.store(), JournalSeq(1)).unwrap();
+        let before = JournalSeq(u64::try_from(before).unwrap());
+        journal::append(&mut batch, before, &[stored.unwrap().entry]).unwrap();
+    }
+    let writes = batch.into_writes();
+    forged.commit(writes, Durability::Synced).unwrap();
+    elsewhere.append_all(&forged);
+    let folder = tempfile::tempdir().unwrap();
+    let clock = wall(|| TODAY.start().0);
+    let server = Server::on(folder.path(), Box::new(move || Ok(kernel)), clock);
+    match server.ended() {
+        Err(AppError::Kernel(KernelError::KeyReused { seq: 1 })) => {}
+        other => panic!("{other:?}"),
+    }
 }

@@ -1,13 +1,19 @@
 //! `khlong-gateway` with a configuration that names a database.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use khlong_store::folder::LOCK_FILE;
+use khlong_store::identity::Role;
 use khlong_store::journal::JournalSeq;
+use khlong_store::store::{OpenOptions, Store};
 use serde_json::json;
 
 use crate::cluster::{Cluster, PASSWORD};
-use crate::fixture::decide;
+use crate::fixture::{decide, options};
 use crate::journal::sweep;
 use crate::program::{object, refused, run, said};
 use crate::served::Gateway;
@@ -137,6 +143,66 @@ fn a_copy_is_not_taken_for_a_journal_and_no_database_for_another() {
     let (code, words) = refused(place, &["run", "--config", "gateway.toml"]);
     assert_eq!(code, 3, "{words}");
     assert!(words.contains("has no journal"), "{words}");
+}
+
+/// Every file and what is in it.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            let content = fs::read(&path).unwrap();
+            found.insert(path, content);
+        }
+    }
+    found
+}
+
+/// It has seen that nothing is there, and waits for its configuration, as it may for its database.
+#[test]
+fn an_init_leaves_alone_what_somebody_else_has_put_there_meanwhile() {
+    let cluster = Cluster::start();
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    configure(&cluster, place);
+    let text = fs::read(place.join("gateway.toml")).unwrap();
+    let slow = place.join("slow.toml");
+    let made = Command::new("mkfifo").arg(&slow).status().unwrap();
+    assert!(made.success());
+    let of_relay = OpenOptions {
+        role: Role::Relay,
+        ..options()
+    };
+    for (name, is_relay) in [("gateway", false), ("relay", true)] {
+        let folder = place.join(name);
+        let ((code, words), before) = std::thread::scope(|scope| {
+            let init = scope.spawn(|| refused(place, &["init", name, "--config", "slow.toml"]));
+            // Opened as soon as it reads.
+            let mut config = fs::File::options().write(true).open(&slow).unwrap();
+            if is_relay {
+                drop(Store::open(&folder, &of_relay).unwrap());
+            } else {
+                said(place, &["init", name]);
+            }
+            let before = files(&folder);
+            config.write_all(&text).unwrap();
+            drop(config);
+            (init.join().unwrap(), before)
+        });
+        assert_eq!(code, 3, "{words}");
+        assert!(words.contains("empty folder"), "{words}");
+        let (names, after) = (before.keys(), files(&folder));
+        assert!(names.eq(after.keys()), "{name}: {:?}", after.keys());
+        // The lock's file has the number of the one that looked.
+        let mut rest = after.iter().filter(|(path, _)| !path.ends_with(LOCK_FILE));
+        let changed = rest.find(|(path, content)| before.get(*path) != Some(*content));
+        assert!(changed.is_none(), "{name}: {changed:?}");
+    }
+    said(place, &["verify", "gateway"]);
+    // The database has its journal, which waits for a folder that is empty.
+    init(place);
 }
 
 /// The name of another database in the configuration is a slip, and costs a folder nothing.

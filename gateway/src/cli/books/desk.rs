@@ -11,7 +11,7 @@ use crate::app::{self, AppError, Clock, Fresh, Opening};
 use crate::cli::{CliError, RunError, database};
 use crate::domains::books::{BOOKS_DOMAIN, BooksCommand};
 use crate::domains::ledger::{Failures, LEDGER_DOMAIN, LedgerCommand, Transfer};
-use crate::kernel::{Command, Decided, Kernel, KernelError, Outcome};
+use crate::kernel::{Command, Decided, Kernel, KernelError, Outcome, OwnRejection};
 
 /// Who asks. No key of the configuration can have this name.
 const CALLER: &[u8] = b"\0command";
@@ -114,11 +114,13 @@ impl<'p> Desk<'p> {
                 Err(KernelError::GroupFull) => {
                     self.kernel.commit().map_err(refused)?;
                     self.kernel.release();
+                    tell(self.kernel.take_own_rejections());
                 }
                 Err(error) => return Err(refused(error)),
             }
         }
         self.kernel.commit().map_err(refused)?;
+        tell(self.kernel.take_own_rejections());
         let output = self.kernel.release().pop();
         let Some(decided) = output.map(|output| output.decided) else {
             return Err(refused(KernelError::Broken));
@@ -131,6 +133,18 @@ impl<'p> Desk<'p> {
             Some(answer) => Ok((decided, answer)),
             None => Err(undecided(&decided).into()),
         }
+    }
+}
+
+/// What the kernel let happen by itself, and a domain rejected: the journal has it now, and nobody else tells.
+fn tell(rejected: Vec<OwnRejection>) {
+    for OwnRejection { domain, seq } in rejected {
+        // That nobody reads standard error any more is no failure.
+        let _ = writeln!(
+            std::io::stderr(),
+            "khlong-gateway: what is overdue was rejected (entry {}, domain {domain}); report it, it is tried again",
+            seq.0
+        );
     }
 }
 
