@@ -4,8 +4,10 @@ use crate::vectors::{PUBLISHED, sealed};
 use khlong_gateway::domains::l10n::Satang;
 use khlong_gateway::domains::promptpay::{Initiation, LocalNames, Payload, Recipient, Slip};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
-/// Printable ASCII, Thai, and others: full-width digits, which look alike, and an invisible one.
+/// Printable ASCII, Thai, and others: full-width digits, which look alike, and an invisible one. None of them has the
+/// checksum of a Thai letter, as one of 65,536 has: see [`a_letter_of_another_script_may_have_the_checksum_of_a_thai_one`].
 fn characters() -> impl Iterator<Item = char> {
     (' '..='~')
         .chain('\u{E00}'..='\u{E7F}')
@@ -29,6 +31,23 @@ fn one_wrong_character_is_refused_in_every_published_payload() {
         for wrong in with_one_wrong(vector.text) {
             assert!(Payload::decode(&wrong).is_err(), "{wrong}");
         }
+    }
+}
+
+/// The checksum surely shows what differs in at most 16 bits, one after another: two of ASCII, or two of Thai. Three bytes
+/// differ in up to 20, and it lets the multiples of its polynomial pass, of which `01 10 21` keeps the bytes UTF-8. The
+/// lengths are right, and a shop is called what it likes: nothing else could show it.
+#[test]
+fn a_letter_of_another_script_may_have_the_checksum_of_a_thai_one() {
+    let before = "00020101021129370016A0000006770101110113006681234567853037645802TH64520002th0142";
+    let read = |first: char| {
+        let text = format!("{before}{first}๋วยเตี๋ยวเรือ6304B0F2");
+        Payload::decode(&text).map(|payload| payload.local.unwrap().name)
+    };
+    assert_eq!(read('ก').unwrap(), "ก๋วยเตี๋ยวเรือ");
+    assert_eq!(read('\u{1A20}').unwrap(), "\u{1A20}๋วยเตี๋ยวเรือ");
+    for thai in ('\u{E00}'..='\u{E7F}').filter(|it| *it != 'ก') {
+        assert!(read(thai).is_err(), "{thai}");
     }
 }
 
@@ -99,7 +118,7 @@ fn payloads() -> impl Strategy<Value = Payload> {
         })
 }
 
-/// One that takes as many bytes as `was`, from what a payload may hold.
+/// One that takes as many bytes as `was`, of [`characters`].
 fn same_width(was: char, choice: usize) -> char {
     let candidates: Vec<char> = characters()
         .filter(|it| it.len_utf8() == was.len_utf8() && *it != was)
@@ -125,22 +144,6 @@ proptest! {
         let at = at.index(letters.len());
         let letter = letters.get_mut(at).unwrap();
         *letter = same_width(*letter, choice);
-        let wrong: String = letters.into_iter().collect();
-        prop_assert!(Payload::decode(&wrong).is_err(), "{}", wrong);
-    }
-
-    #[test]
-    fn one_wrong_character_of_any_width_is_refused_in_any_payload(
-        payload in payloads(),
-        at in any::<prop::sample::Index>(),
-        choice in any::<prop::sample::Index>(),
-    ) {
-        let text = payload.encode().unwrap();
-        let mut letters: Vec<char> = text.chars().collect();
-        let at = at.index(letters.len());
-        let letter = letters.get_mut(at).unwrap();
-        let others: Vec<char> = characters().filter(|it| it != letter).collect();
-        *letter = *choice.get(&others);
         let wrong: String = letters.into_iter().collect();
         prop_assert!(Payload::decode(&wrong).is_err(), "{}", wrong);
     }
@@ -185,5 +188,27 @@ proptest! {
         );
         let payload = Payload::decode(&sealed(&body)).unwrap();
         prop_assert_eq!(Payload::decode(&payload.encode().unwrap()).unwrap(), payload);
+    }
+}
+
+proptest! {
+    // The same cases each time: one of 65,536 may be accepted, and is no fault.
+    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn one_wrong_character_of_another_width_is_refused_in_any_payload(
+        payload in payloads(),
+        at in any::<prop::sample::Index>(),
+        choice in any::<prop::sample::Index>(),
+    ) {
+        let text = payload.encode().unwrap();
+        let mut letters: Vec<char> = text.chars().collect();
+        let at = at.index(letters.len());
+        let letter = letters.get_mut(at).unwrap();
+        let width = letter.len_utf8();
+        let others: Vec<char> = characters().filter(|it| it.len_utf8() != width).collect();
+        *letter = *choice.get(&others);
+        let wrong: String = letters.into_iter().collect();
+        prop_assert!(Payload::decode(&wrong).is_err(), "{}", wrong);
     }
 }
