@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::domains::books::payout::PAYOUTS_MAX;
 use crate::domains::ledger::limits::BATCH_ITEMS_MAX;
 
 /// The body of a request: 5 MiB.
@@ -47,11 +48,20 @@ pub const LINES_DEFAULT: usize = 100;
 /// See [`LINES_DEFAULT`].
 pub const LINES_MAX: usize = 1_000;
 
-/// Batches of payouts of one page: 20 unless asked for, at most 100. A row has up to 8,000 holds, so a page reads at most
-/// some 13 MB.
-pub const BATCHES_DEFAULT: usize = 20;
-/// See [`BATCHES_DEFAULT`].
-pub const BATCHES_MAX: usize = 100;
+/// Batches of payouts of one page, unless fewer are asked for: 20. A row has up to 8,000 holds, so a page reads at most
+/// some 2.7 MB.
+pub const BATCHES_MAX: usize = 20;
+
+/// Holds of a batch of one page: 100 unless asked for, at most 1,000. Each is three rows, of which one has up to 4 KB, so
+/// a page reads at most some 4 MB beside the batch.
+pub const HOLDS_DEFAULT: usize = 100;
+/// See [`HOLDS_DEFAULT`].
+pub const HOLDS_MAX: usize = 1_000;
+
+const _: () = assert!(
+    BATCHES_MAX * 16 * PAYOUTS_MAX <= 4 * 1024 * 1024 && HOLDS_MAX <= LINES_MAX,
+    "the driver decides nothing while it reads a page"
+);
 
 /// Comparisons with a bank's file at once. Each holds at most a body, its lines and as many entries of the
 /// ledger: some 40 MB.

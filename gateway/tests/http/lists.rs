@@ -107,7 +107,7 @@ fn batches_tell_what_became_of_each_hold_and_not_their_files() {
     let mut csv = payouts(&[43], "1");
     csv["format"] = json!("csv");
     let second = ask(&server, PAYOUTS, "csv", &csv).json();
-    for limit in [1, 2, 100] {
+    for limit in [1, 2, 20] {
         let told = all(&server, PAYOUTS, "payouts", limit);
         let ids: Vec<_> = told
             .iter()
@@ -160,6 +160,31 @@ fn batches_tell_what_became_of_each_hold_and_not_their_files() {
             hold("42", "100", "voided", json!("returned"))
         ])
     );
+    assert_eq!(server.get(&path).json()["next"], Value::Null);
+    server.stop().unwrap();
+}
+
+#[test]
+fn holds_of_a_batch_come_a_page_at_a_time() {
+    let (_, server) = held();
+    let path = format!("{PAYOUTS}/{}", sent(&server, &[41, 42, 43]));
+    let each = server.get(&path).json()["holds"].clone();
+    assert_eq!(each.as_array().unwrap().len(), 3);
+    for limit in [1, 2, 3, 1_000] {
+        let told = all(&server, &path, "holds", limit);
+        assert_eq!(json!(told), each, "{limit} at once");
+    }
+    // Behind a hold of another batch, or of none.
+    for (after, ids) in [("1", 0), ("40", 0), ("42", 2), ("43", 3), ("44", 3)] {
+        let told = server.get(&format!("{path}?after={after}")).json();
+        let holds = told["holds"].as_array().unwrap();
+        assert_eq!(holds[..], each.as_array().unwrap()[ids..], "{after}");
+        assert_eq!(told["payout"]["payments"], 3);
+    }
+    for query in ["limit=0", "limit=1001", "after=x", "after=042", "cursor=41"] {
+        refused(&server.get(&format!("{path}?{query}")), 400, "malformed-request");
+    }
+    refused(&server.get(&format!("{PAYOUTS}?limit=21")), 400, "malformed-request");
     server.stop().unwrap();
 }
 

@@ -12,10 +12,10 @@ use super::fields::{DayText, batch_text, hex, parse_batch};
 use super::payouts::FormatName;
 use crate::domains::books::payout::{ExportRecord, Exported, PayoutHold, exported, exports, holds};
 use crate::http::keys::Scheme;
-use crate::http::ledger::number::{Decimal, Decimal128};
+use crate::http::ledger::number::{Decimal, Decimal128, parse};
 use crate::http::ledger::transfers::StateAnswer;
 use crate::http::ledger::{answer, moment};
-use crate::http::limits::{BATCHES_DEFAULT, BATCHES_MAX};
+use crate::http::limits::{BATCHES_MAX, HOLDS_DEFAULT, HOLDS_MAX};
 use crate::http::problem::{Problem, ProblemBody, ProblemKind};
 use crate::http::query::{Query, cut};
 use crate::http::service::Shared;
@@ -55,12 +55,15 @@ struct PayoutSummary {
     file_digest: String,
 }
 
-/// A batch and its holds.
+/// A batch and some of its holds.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct PayoutStanding {
     payout: PayoutSummary,
     /// By id.
     holds: Vec<HoldStanding>,
+    /// Pass it as `after` for what follows; null when nothing does.
+    #[schema(value_type = Option<String>)]
+    next: Option<Decimal128>,
 }
 
 /// A hold of a batch.
@@ -125,7 +128,7 @@ impl From<PayoutHold> for HoldStanding {
 /// The batches that were recorded, by their ids.
 #[utoipa::path(get, path = "/v1/books/payouts", tag = "books", operation_id = "list_payouts",
     params(("after" = Option<String>, Query, description = "`next` of the page before, or any batch"),
-        ("limit" = Option<usize>, Query, description = "Batches of the page: 1 to 100, 20 if not said")),
+        ("limit" = Option<usize>, Query, description = "Batches of the page: 1 to 20, 20 if not said")),
     responses((status = 200, description = "The batches", body = PayoutsPage),
         (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")),
     security(("key" = [])), extensions(("x-khlong-role" = json!("reader"))))]
@@ -137,7 +140,7 @@ pub(in crate::http) async fn list(
     service.admit(&headers, Scheme::Bearer)?;
     let query = Query::parse(query.as_deref(), &["after", "limit"])?;
     let after = query.get("after", parse_batch, "a batch, of 32 hexadecimal digits")?;
-    let limit = query.limit(BATCHES_DEFAULT, BATCHES_MAX)?;
+    let limit = query.limit(BATCHES_MAX, BATCHES_MAX)?;
     let found = service
         .read(move |committed| exports(committed.store, after, limit + 1))
         .await?;
@@ -148,33 +151,41 @@ pub(in crate::http) async fn list(
     }))
 }
 
-/// A batch, and what became of each hold of it.
+/// A batch, and what became of its holds, a page of them at a time.
 #[utoipa::path(get, path = "/v1/books/payouts/{id}", tag = "books", operation_id = "get_payout",
-    params(("id" = String, Path, description = "The batch, as 32 hexadecimal digits")),
+    params(("id" = String, Path, description = "The batch, as 32 hexadecimal digits"),
+        ("after" = Option<String>, Query, description = "`next` of the page before, or any hold"),
+        ("limit" = Option<usize>, Query, description = "Holds of the page: 1 to 1,000, 100 if not said")),
     responses((status = 200, description = "The batch", body = PayoutStanding),
         (status = "default", description = "A problem", body = ProblemBody, content_type = "application/problem+json")),
     security(("key" = [])), extensions(("x-khlong-role" = json!("reader"))))]
 pub(in crate::http) async fn get(
     service: Shared,
     path: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     service.admit(&headers, Scheme::Bearer)?;
     let batch = batch(path)?;
+    let query = Query::parse(query.as_deref(), &["after", "limit"])?;
+    let after = query.get("after", parse, "the id of a hold, in decimal")?;
+    let limit = query.limit(HOLDS_DEFAULT, HOLDS_MAX)?;
     let found = service
         .read(move |committed| {
             let Some(found) = exported(committed.store, batch)? else {
                 return Ok::<_, StoreError>(None);
             };
-            let holds = holds(committed.store, &found.record)?;
+            let holds = holds(committed.store, &found.record, after, limit + 1)?;
             Ok(Some((found, holds)))
         })
         .await?;
     let (found, holds) = found
         .ok_or_else(|| Problem::new(ProblemKind::NotFound, "there is no batch with this id"))?;
+    let (holds, next) = cut(holds, limit, |hold| Decimal(hold.transfer));
     Ok(answer(&PayoutStanding {
         payout: PayoutSummary::new(&found),
         holds: holds.into_iter().map(HoldStanding::from).collect(),
+        next,
     }))
 }
 

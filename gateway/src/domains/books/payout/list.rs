@@ -56,11 +56,16 @@ pub fn exports(
     Ok(found)
 }
 
-/// The holds of a batch as they stand, in its order.
+/// The holds of a batch behind hold `after` as they stand, in its order, at most `max`.
 ///
 /// # Errors
 /// From the disk, or a damaged row.
-pub fn holds(rows: &dyn Rows, record: &ExportRecord) -> Result<Vec<PayoutHold>, StoreError> {
+pub fn holds(
+    rows: &dyn Rows,
+    record: &ExportRecord,
+    after: Option<u128>,
+    max: usize,
+) -> Result<Vec<PayoutHold>, StoreError> {
     let one = |id: &u128| -> Result<PayoutHold, StoreError> {
         let found = ledger::transfer(rows, *id)?;
         let (hold, _, state) = found.ok_or_else(|| {
@@ -80,5 +85,9 @@ pub fn holds(rows: &dyn Rows, record: &ExportRecord) -> Result<Vec<PayoutHold>, 
                 .map(|(is_paid, _)| is_paid),
         })
     };
-    record.transfers.iter().map(one).collect()
+    let before = after.map_or(0, |after| {
+        record.transfers.partition_point(|id| *id <= after)
+    });
+    let behind = record.transfers.iter().skip(before);
+    behind.take(max).map(one).collect()
 }
