@@ -6,6 +6,7 @@ use std::path::Path;
 use khlong_gateway::app::postgres::{Home, MoveId, PostgresJournal, Standing, mark_leaving};
 use khlong_store::store::Store;
 
+use crate::books::id as account_id;
 use crate::cluster::{Cluster, WITHIN, options as options_of};
 use crate::fixture::{JOURNAL, decide, options};
 use crate::gate;
@@ -66,6 +67,22 @@ fn a_folder_leaves_before_the_database_serves_and_waits_for_it() {
         assert!(words.contains("journal to-database` again"), "{words}");
     }
     let to_empty = ["journal", "to-database", "data", "--config", "empty.toml"];
+    let report = format!(
+        "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><OrgnlGrpInfAndSts><OrgnlMsgId>{}</OrgnlMsgId><GrpSts>ACSC</GrpSts></OrgnlGrpInfAndSts></CstmrPmtStsRpt></Document>",
+        account_id(5)
+    );
+    std::fs::write(path.join("answer.xml"), report).unwrap();
+    let account = account_id(2);
+    let statement = [
+        "statement",
+        "data",
+        "--account",
+        &account,
+        "--from",
+        "2026-11-27",
+        "--to",
+        "2026-11-27",
+    ];
     for (code, words, arguments) in [
         (
             9,
@@ -74,6 +91,12 @@ fn a_folder_leaves_before_the_database_serves_and_waits_for_it() {
         ),
         (3, "this is not that database", &to_empty),
         (3, "journal to-database` again", &["audit", "data"]),
+        (3, "journal to-database` again", &statement),
+        (
+            3,
+            "journal to-database` again",
+            &["payout", "answer", "data", "answer.xml"],
+        ),
         (
             3,
             "journal to-database` again",
@@ -91,6 +114,27 @@ fn a_folder_leaves_before_the_database_serves_and_waits_for_it() {
     assert_eq!(count(&cluster), 5);
     let told = said(path, &["audit", "data", "--config", "pg.toml"]);
     assert!(told.starts_with("journal: 5 entries, "), "{told}");
+}
+
+/// It was kept as it was before the move, and the database has all of it.
+#[test]
+fn a_folder_with_its_own_journal_is_not_made_a_copy_by_a_reader() {
+    let cluster = Cluster::start();
+    let place = place(&cluster, 5);
+    let path = place.path();
+    copy(&path.join("data"), &path.join("evidence"));
+    said(path, &TO_DATABASE);
+    decide(&mut beside(&cluster), &sweep("after"));
+    let audit = ["audit", "evidence", "--config", "pg.toml"];
+    for _ in 0..2 {
+        let (code, words) = refused(path, &audit);
+        assert_eq!(code, 3, "{words}");
+        assert!(words.contains("leave --config out"), "{words}");
+        let told = said(path, &audit[..2]);
+        assert!(told.starts_with("journal: 5 entries, "), "{told}");
+    }
+    let told = said(path, &["audit", "data", "--config", "pg.toml"]);
+    assert!(told.starts_with("journal: 6 entries, "), "{told}");
 }
 
 /// An entry there would be in no other journal, and the database could not take the folder.

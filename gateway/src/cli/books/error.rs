@@ -34,6 +34,15 @@ pub enum BooksError {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder with its own journal, and the word that it is elsewhere.
+    #[error(
+        "the journal of {path} lies in the folder itself; leave --config out to read it as it stands, or name a folder that follows the database",
+        path = path.display()
+    )]
+    JournalHere {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Holds that the ledger did not settle.
     #[error(
         "{holds} holds were not settled, see `failed`; open an account that is closed first (each try spends one of {SETTLING_IDS_MAX} ids of a hold), then hand the same answer in again"
@@ -151,7 +160,9 @@ impl BooksError {
             | Self::Unsettled { .. }
             | Self::Undecided { .. } => 1,
             Self::NotCarriedOut { source, .. } => source.exit_code(),
-            Self::NotAGateway { .. } | Self::JournalElsewhere { .. } => 3,
+            Self::NotAGateway { .. }
+            | Self::JournalElsewhere { .. }
+            | Self::JournalHere { .. } => 3,
             Self::Newer { .. } => 8,
             Self::Cursor(_) => 2,
             Self::Statement(error) => of_statement(error),

@@ -31,6 +31,7 @@ pub(super) fn look(folder: &Path, config: Option<&Path>) -> Result<Box<dyn Rows>
     let Some(config) = config else {
         return Ok(Box::new(open(folder)?));
     };
+    refuse_own(folder)?;
     let opening = Opening {
         folder: folder.to_owned(),
         journal: Some(database::named(config)?),
@@ -41,8 +42,39 @@ pub(super) fn look(folder: &Path, config: Option<&Path>) -> Result<Box<dyn Rows>
     Ok(Box::new(kernel.into_store()))
 }
 
+/// Refuses a folder that has its own journal where a database is named. To follow that would make it a copy for good,
+/// also one that is kept as it was before the journal was moved.
+pub(super) fn refuse_own(folder: &Path) -> Result<(), CliError> {
+    match home(&peek(folder)?).map_err(BooksError::Store)? {
+        Home::Folder => Err(BooksError::JournalHere {
+            path: folder.to_owned(),
+        }
+        .into()),
+        // Being opened tells what comes of a move that is under way.
+        Home::Database | Home::Leaving(_) | Home::Returning(_) => Ok(()),
+    }
+}
+
 /// A look at the folder of a gateway that has its journal. Nothing in it is changed, and no lock is taken.
 pub(super) fn open(folder: &Path) -> Result<Peek, CliError> {
+    let path = || folder.to_owned();
+    let peek = peek(folder)?;
+    if let Some(loss) = peek.found().loss() {
+        return Err(BooksError::Store(loss).into());
+    }
+    match home(&peek).map_err(BooksError::Store)? {
+        Home::Folder => Ok(peek),
+        Home::Database => Err(BooksError::JournalElsewhere { path: path() }.into()),
+        // Whether the database has more only the end of the move tells.
+        Home::Leaving(_) => Err(RunError::App(AppError::MoveUnfinished { path: path() }).into()),
+        Home::Returning(_) => {
+            Err(RunError::App(AppError::TakeBackUnfinished { path: path() }).into())
+        }
+    }
+}
+
+/// A look at the folder of a gateway, wherever its journal lies.
+fn peek(folder: &Path) -> Result<Peek, CliError> {
     let path = || folder.to_owned();
     if !folder.join(DATABASE_FOLDER).is_dir() {
         return Err(BooksError::NotAGateway { path: path() }.into());
@@ -55,16 +87,5 @@ pub(super) fn open(folder: &Path) -> Result<Peek, CliError> {
     if let Some(schema) = found.schema.filter(|schema| *schema > SCHEMA) {
         return Err(BooksError::Newer { schema }.into());
     }
-    if let Some(loss) = found.loss() {
-        return Err(BooksError::Store(loss).into());
-    }
-    match home(&peek).map_err(BooksError::Store)? {
-        Home::Folder => Ok(peek),
-        Home::Database => Err(BooksError::JournalElsewhere { path: path() }.into()),
-        // Whether the database has more only the end of the move tells.
-        Home::Leaving(_) => Err(RunError::App(AppError::MoveUnfinished { path: path() }).into()),
-        Home::Returning(_) => {
-            Err(RunError::App(AppError::TakeBackUnfinished { path: path() }).into())
-        }
-    }
+    Ok(peek)
 }

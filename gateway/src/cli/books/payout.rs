@@ -208,6 +208,7 @@ fn again(output: Output, asked: &Again) -> Result<(), CliError> {
         again.file(known.record.format).map_err(failed)
     };
     let file = if asked.config.is_some() {
+        super::look::refuse_own(&asked.folder)?;
         let writes = Writes {
             config: asked.config.clone(),
             accept_time: asked.accept_time,
