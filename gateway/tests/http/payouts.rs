@@ -286,6 +286,8 @@ fn a_file_does_not_leave_once_a_hold_of_it_came_back() {
         let told = retry.json();
         let detail = told["detail"].as_str().unwrap();
         assert!(detail.starts_with("transfer 42 is settled"), "{detail}");
+        // Where to say `returned` of the others.
+        assert!(detail.contains(&batch), "{detail}");
         assert!(!retry.body.contains("CtrlSum"), "{retry:?}");
     }
     let other = ask(&server, PAYOUTS, "other", &body);

@@ -236,7 +236,8 @@ async fn refuse_settled(
     Err(Problem::new(
         ProblemKind::PayoutSettled,
         format!(
-            "transfer {transfer} is settled, or an answer says how it shall be, so the file of the batch that entry {entry} recorded leaves no more; ask the bank whether it has it, and if not, say so of the payments that wait (`returned`, at …/answers) and hold them anew"
+            "transfer {transfer} is settled, or an answer says how it shall be, so the file of the batch that entry {entry} recorded leaves no more; ask the bank whether it has it, and if not, say so of the payments that wait (`returned`, at …/answers) and hold them anew. The batch is {batch}, as in its file",
+            batch = batch_text(record.batch),
         ),
     ))
 }
