@@ -53,6 +53,21 @@ fn a_payout_file_is_written_again_and_a_bank_is_understood() {
         fs::write(at.join("list.json"), &list).unwrap();
         assert_eq!(refused(at, &again).0, code, "{list}");
     }
+    let eight = folder::id(8);
+    // Copied from HTTP, where ids are in decimal, and batches are not.
+    let copied = list(8, "2").replace(&eight, "8");
+    fs::write(at.join("list.json"), &copied).unwrap();
+    let (code, words) = refused(at, &again);
+    assert_eq!(code, 2, "{words}");
+    assert!(words.contains(&format!("that is {eight}")), "{words}");
+    let mut decimal = again;
+    decimal[4] = "8";
+    let (code, words) = refused(at, &decimal);
+    assert_eq!(code, 2, "{words}");
+    assert!(
+        words.contains("as in its file") && !words.contains("HTTP"),
+        "{words}"
+    );
     let other = [
         "payout",
         "again",
@@ -72,7 +87,6 @@ fn a_payout_file_is_written_again_and_a_bank_is_understood() {
     let report = pain002(&id, rejected, "");
     fs::write(at.join("answer.xml"), &report).unwrap();
     let answer = ["payout", "answer", "gateway", "answer.xml"];
-    let eight = folder::id(8);
     assert_eq!(said(at, &answer), format!("batch: {id}\nvoids: {eight}\n"));
     assert_eq!(
         object(at, &[&answer[..], &["--json"]].concat())["voids"][0],

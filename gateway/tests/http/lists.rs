@@ -243,6 +243,12 @@ fn an_id_as_in_a_payment_file_is_refused_with_the_words_to_write() {
         detail.contains("in decimal here") && detail.contains("\"41\""),
         "{detail}"
     );
+    // An amount that somebody padded is none of those: it is not sixteen times sixteen.
+    let mut padded = crate::server::pay(61, 1, 3, 1);
+    padded["amount"] = json!(format!("{:032}", 100));
+    let reply = server.send("padded", json!([padded]));
+    refused(&reply, 400, "malformed-request");
+    assert!(!reply.body.contains("in decimal here"), "{reply:?}");
     let decimal = u128::from_str_radix(&batch, 16).unwrap().to_string();
     let reply = ask(
         &server,

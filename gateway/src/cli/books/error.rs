@@ -98,6 +98,14 @@ pub enum BooksError {
     /// The list of who is paid is none.
     #[error("the list of who is paid cannot be read")]
     List(#[source] serde_json::Error),
+    /// The list of who is paid names a transfer by what is no id.
+    #[error("`{}` in the list of who is paid is no transfer: {why}", .text.escape_debug())]
+    Transfer {
+        /// What was given.
+        text: String,
+        /// How to write it.
+        why: String,
+    },
     /// No file of a batch, and no answer to it.
     #[error("there is no payout")]
     Payout(#[source] PayoutError),
@@ -168,7 +176,7 @@ impl BooksError {
             Self::Statement(error) => of_statement(error),
             // What a bank says is not what it must be.
             Self::BankFile(_) | Self::Report(_) | Self::Foreign(_) | Self::NeedsPerson { .. } => 9,
-            Self::List(_) => 2,
+            Self::List(_) | Self::Transfer { .. } => 2,
             Self::Payout(error) => match error {
                 PayoutError::Store(error) => error.exit_code(),
                 PayoutError::Text { .. }

@@ -38,13 +38,9 @@ use std::path::Path;
 use self::look::{look, open};
 use super::CliError;
 
-/// An id of 32 hexadecimal digits, as statements have it.
+/// The id of an account or a transfer: 32 hexadecimal digits, as statements have it. Over HTTP it is in decimal.
 fn id(text: &str) -> Result<u128, String> {
-    let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let id = is_hex
-        .then(|| u128::from_str_radix(text, 16).ok())
-        .flatten();
-    id.ok_or_else(|| {
+    hexadecimal(text).ok_or_else(|| {
         let wanted = "write an id as 32 hexadecimal digits";
         let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit());
         match text.parse::<u128>() {
@@ -54,6 +50,19 @@ fn id(text: &str) -> Result<u128, String> {
             Ok(_) | Err(_) => wanted.to_owned(),
         }
     })
+}
+
+/// A batch, which is written so over HTTP as well.
+fn batch(text: &str) -> Result<u128, String> {
+    let wanted = "write a batch as in its file: 32 hexadecimal digits";
+    hexadecimal(text).ok_or_else(|| wanted.to_owned())
+}
+
+fn hexadecimal(text: &str) -> Option<u128> {
+    let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex
+        .then(|| u128::from_str_radix(text, 16).ok())
+        .flatten()
 }
 
 /// A file, or standard input: at most one byte more than may be in it, which is enough to notice.

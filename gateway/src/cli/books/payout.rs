@@ -75,7 +75,7 @@ pub struct Again {
     /// The folder of the gateway.
     pub folder: PathBuf,
     /// The batch, as 32 hexadecimal digits.
-    #[arg(long, value_name = "ID", value_parser = super::id)]
+    #[arg(long, value_name = "ID", value_parser = super::batch)]
     pub batch: u128,
     /// Who pays and who is paid, as JSON: debtor {name, account, bank}, creditors [{transfer, name, account,
     /// bank, remittance}]; - for standard input.
@@ -185,11 +185,9 @@ fn parties(list: &Path) -> Result<(Debtor, Vec<(u128, Creditor)>), CliError> {
     let debtor = debtor(&list.debtor).map_err(failed)?;
     let mut creditors = Vec::new();
     for item in &list.creditors {
-        let transfer = super::id(&item.transfer).map_err(|_| {
-            failed(PayoutError::Text {
-                text: item.transfer.chars().take(40).collect(),
-                why: "a transfer is 32 hexadecimal digits",
-            })
+        let transfer = super::id(&item.transfer).map_err(|why| BooksError::Transfer {
+            text: item.transfer.chars().take(40).collect(),
+            why,
         })?;
         creditors.push((transfer, creditor(item).map_err(failed)?));
     }

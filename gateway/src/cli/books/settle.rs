@@ -35,7 +35,7 @@ pub struct Settle {
     )]
     pub report: Option<PathBuf>,
     /// Without a report: the batch of which --paid and --returned tell, as 32 hexadecimal digits.
-    #[arg(long, value_name = "ID", value_parser = super::id, requires = "said")]
+    #[arg(long, value_name = "ID", value_parser = super::batch, requires = "said")]
     pub batch: Option<u128>,
     /// Without a report: a hold whose payment the bank made, as you know from it.
     #[arg(long, value_name = "ID", value_parser = super::id, requires = "batch", conflicts_with = "report")]

@@ -22,7 +22,7 @@ use crate::domains::books::{BOOKS_DOMAIN, BooksCommand};
 use crate::domains::ledger::{Failures, LEDGER_DOMAIN, LedgerCommand};
 use crate::http::keys::Role;
 use crate::http::ledger::answer;
-use crate::http::ledger::number::{Decimal, Decimal128, bounded};
+use crate::http::ledger::number::{Decimal, Decimal128, Id, bounded};
 use crate::http::limits::BODY_BYTES_MAX;
 use crate::http::problem::{Problem, ProblemBody, ProblemKind};
 use crate::http::service::{Service, Shared, Write};
@@ -45,11 +45,11 @@ pub(in crate::http) struct NewAnswer {
     /// file has them as 32 hexadecimal digits.
     #[serde(default, deserialize_with = "bounded::<_, _, 0, PAYOUTS_MAX>")]
     #[schema(value_type = Vec<String>)]
-    paid: Vec<Decimal128>,
+    paid: Vec<Id>,
     /// Without a report: holds whose payments the bank did not make and will not make, as a person knows.
     #[serde(default, deserialize_with = "bounded::<_, _, 0, PAYOUTS_MAX>")]
     #[schema(value_type = Vec<String>)]
-    returned: Vec<Decimal128>,
+    returned: Vec<Id>,
 }
 
 impl NewAnswer {
@@ -59,7 +59,7 @@ impl NewAnswer {
             Some(report) if !said => StatusReport::parse(report.as_bytes())
                 .map_err(|error| Problem::new(ProblemKind::ReportRefused, error.to_string())),
             None if said => {
-                let ids = |holds: &[Decimal128]| holds.iter().map(|it| it.0).collect::<Vec<_>>();
+                let ids = |holds: &[Id]| holds.iter().map(|it| it.0).collect::<Vec<_>>();
                 StatusReport::of_person(batch, &ids(&self.paid), &ids(&self.returned))
                     .map_err(|error| not_paid_out(&error))
             }

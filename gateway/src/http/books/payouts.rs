@@ -15,7 +15,7 @@ use crate::domains::books::payout::{
 };
 use crate::domains::books::{BOOKS_DOMAIN, BooksCommand, Day};
 use crate::http::keys::Role;
-use crate::http::ledger::number::{Decimal, Decimal128, bounded};
+use crate::http::ledger::number::{Decimal, Decimal128, Id, bounded};
 use crate::http::ledger::{answer, moment};
 use crate::http::problem::{Problem, ProblemBody, ProblemKind};
 use crate::http::service::{Service, Shared};
@@ -28,7 +28,7 @@ const SCOPE: &str = "POST /v1/books/payouts";
 pub(in crate::http) struct NewPayouts {
     /// The account towards which all is held.
     #[schema(value_type = String)]
-    clearing_account_id: Decimal128,
+    clearing_account_id: Id,
     /// When you made this batch, RFC 3339. It stands in the file, so a retry says the same.
     #[schema(value_type = String, format = DateTime)]
     created_at: Moment,
@@ -90,7 +90,7 @@ struct Party {
 struct Payment {
     /// The pending transfer whose amount is paid.
     #[schema(value_type = String)]
-    transfer_id: Decimal128,
+    transfer_id: Id,
     /// The holder of the account.
     name: String,
     /// 1 to 34 letters and digits.

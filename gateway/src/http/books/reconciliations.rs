@@ -17,7 +17,7 @@ use crate::domains::books::reconciliation::{
 use crate::domains::books::{BOOKS_DOMAIN, BooksCommand, Close, Day};
 use crate::http::keys::Role;
 use crate::http::ledger::answer;
-use crate::http::ledger::number::Decimal128;
+use crate::http::ledger::number::Id;
 use crate::http::limits::LINES_MAX;
 use crate::http::problem::{Problem, ProblemBody, ProblemKind};
 use crate::http::service::{Service, Shared, busy};
@@ -30,7 +30,7 @@ const SCOPE: &str = "POST /v1/books/reconciliations";
 pub(in crate::http) struct NewReconciliation {
     /// The account that stands for the one at the bank.
     #[schema(value_type = String)]
-    account_id: Decimal128,
+    account_id: Id,
     /// The first day.
     #[schema(value_type = String, example = "2026-11-27")]
     from: DayText,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::lines::{LinesPage, LinesQuery};
-use super::number::{Decimal, Decimal64, Decimal128, bounded, parse};
+use super::number::{Decimal, Decimal64, Decimal128, Id, bounded, parse};
 use super::{Batch, BatchAnswer, IdPath, answer, id};
 use crate::domains::ledger::limits::BATCH_ITEMS_MAX;
 use crate::domains::ledger::{
@@ -34,7 +34,7 @@ pub(in crate::http) struct CreateAccounts {
 struct NewAccount {
     /// Of your own making; neither 0 nor 2^128 − 1.
     #[schema(value_type = String)]
-    id: Decimal128,
+    id: Id,
     /// Which asset.
     #[schema(example = 764)]
     ledger: u32,

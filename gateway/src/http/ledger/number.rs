@@ -1,5 +1,6 @@
 //! Numbers and moments as JSON has them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -37,25 +38,63 @@ impl<T: fmt::Display> Serialize for Decimal<T> {
 
 impl<'de, T: FromStr> Deserialize<'de> for Decimal<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text<T>(std::marker::PhantomData<T>);
-        impl<T: FromStr> Visitor<'_> for Text<T> {
-            type Value = Decimal<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a whole number as text, such as \"4975\"")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Decimal<T>, E> {
-                parse(text).map(Decimal).ok_or_else(|| match of_file(text) {
-                    Some(id) => E::custom(format_args!(
-                        "ids are in decimal here. This one looks as in a payment file; write \"{id}\""
-                    )),
-                    None => E::custom("not a whole number in decimal that fits: \"4975\", \"0\""),
-                })
-            }
-        }
-        deserializer.deserialize_str(Text(std::marker::PhantomData))
+        whole(deserializer, |_| NOT_WHOLE.into()).map(Self)
     }
+}
+
+const NOT_WHOLE: &str = "not a whole number in decimal that fits: \"4975\", \"0\"";
+
+/// The id of an account or a transfer, as [`Decimal128`] has numbers. One as in a payment file is refused with the words to
+/// write; an amount of as many digits is not meant so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::http) struct Id(pub(in crate::http) u128);
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Decimal(self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        whole(deserializer, no_id).map(Self)
+    }
+}
+
+fn no_id(text: &str) -> Cow<'static, str> {
+    match of_file(text) {
+        Some(id) => format!(
+            "ids are in decimal here. If this one is as in a payment file, write \"{id}\""
+        )
+        .into(),
+        None => NOT_WHOLE.into(),
+    }
+}
+
+/// A whole number as text; `wrong` says what is wrong with one that cannot be read.
+fn whole<'de, D: Deserializer<'de>, T: FromStr>(
+    deserializer: D,
+    wrong: fn(&str) -> Cow<'static, str>,
+) -> Result<T, D::Error> {
+    struct Text<T> {
+        wrong: fn(&str) -> Cow<'static, str>,
+        read: std::marker::PhantomData<T>,
+    }
+    impl<T: FromStr> Visitor<'_> for Text<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number as text, such as \"4975\"")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            parse(text).ok_or_else(|| E::custom((self.wrong)(text)))
+        }
+    }
+    deserializer.deserialize_str(Text {
+        wrong,
+        read: std::marker::PhantomData,
+    })
 }
 
 /// An id as payment files and the command line have it: 32 hexadecimal digits.

@@ -7,7 +7,7 @@ use khlong_crdt::time::UnixMillis;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use super::number::{Decimal, Decimal64, Decimal128, bounded, moment};
+use super::number::{Decimal, Decimal64, Decimal128, Id, bounded, moment};
 use super::{Batch, BatchAnswer, IdPath, answer, id};
 use crate::domains::ledger::limits::BATCH_ITEMS_MAX;
 use crate::domains::ledger::{
@@ -32,15 +32,15 @@ pub(in crate::http) struct CreateTransfers {
 pub(in crate::http) struct TransferFields {
     /// Of your own making; neither 0 nor 2^128 − 1.
     #[schema(value_type = String)]
-    id: Decimal128,
+    id: Id,
     /// Who pays. Left out in a post or void: that of the pending transfer.
     #[serde(default)]
     #[schema(value_type = String)]
-    debit_account_id: Decimal128,
+    debit_account_id: Id,
     /// Who is paid. Left out in a post or void: that of the pending transfer.
     #[serde(default)]
     #[schema(value_type = String)]
-    credit_account_id: Decimal128,
+    credit_account_id: Id,
     /// How much, in the asset's smallest unit. 2^128 − 1 in a post, 0 in a void: all of it.
     /// May be left out in a void alone: a post of 0 would give back all that is held.
     #[serde(default, deserialize_with = "given")]
@@ -49,7 +49,7 @@ pub(in crate::http) struct TransferFields {
     /// The pending transfer that this one posts or voids.
     #[serde(default)]
     #[schema(value_type = String)]
-    pending_id: Decimal128,
+    pending_id: Id,
     /// Which asset. Left out in a post or void: that of the pending transfer.
     #[serde(default)]
     #[schema(example = 764)]
@@ -160,11 +160,11 @@ impl From<Transfer> for TransferFields {
     fn from(transfer: Transfer) -> Self {
         let is_set = |flag: &TransferFlag| transfer.flags.has(flag.bit());
         Self {
-            id: Decimal(transfer.id),
-            debit_account_id: Decimal(transfer.debit_account_id),
-            credit_account_id: Decimal(transfer.credit_account_id),
+            id: Id(transfer.id),
+            debit_account_id: Id(transfer.debit_account_id),
+            credit_account_id: Id(transfer.credit_account_id),
             amount: Some(Decimal(transfer.amount)),
-            pending_id: Decimal(transfer.pending_id),
+            pending_id: Id(transfer.pending_id),
             ledger: transfer.ledger,
             code: transfer.code,
             flags: TransferFlag::ALL.into_iter().filter(is_set).collect(),
