@@ -8,6 +8,9 @@ use super::ledger::number::{parse, parse_moment};
 use super::problem::Problem;
 use crate::domains::books::Day;
 
+/// In March 1973: seconds come to as much in the year 5138.
+const MILLIS_MIN: i64 = 100_000_000_000;
+
 /// The pairs of a query, each of a name that is known, and once.
 pub(super) struct Query<'q>(BTreeMap<&'q str, &'q str>);
 
@@ -50,13 +53,16 @@ impl<'q> Query<'q> {
         self.get(name, |text| text.parse().ok(), "a day, as 2026-11-27")
     }
 
-    /// RFC 3339, or milliseconds since 1970.
+    /// RFC 3339, or milliseconds since 1970. A small number is a slip: seconds, or a day without hyphens.
     pub(super) fn moment(&self, name: &str) -> Result<Option<UnixMillis>, Problem> {
         let read = |text: &str| {
-            let millis = parse(text).map(UnixMillis);
-            millis.or_else(|| parse_moment(&decoded(text)?))
+            let Some(millis) = parse::<i64>(text) else {
+                return parse_moment(&decoded(text)?);
+            };
+            let is_meant = millis == 0 || millis >= MILLIS_MIN;
+            is_meant.then_some(UnixMillis(millis))
         };
-        let rule = "a moment since 1970, as 2026-11-27T09:00:00+07:00 or in milliseconds";
+        let rule = "a moment since 1970, as 2026-11-27T09:00:00+07:00 or in milliseconds (0, or from 100000000000 on)";
         self.get(name, read, rule)
     }
 
