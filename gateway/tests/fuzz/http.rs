@@ -3,40 +3,65 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use khlong_crdt::time::UnixMillis;
+use khlong_gateway::domains::all;
 use khlong_gateway::domains::books::Day;
+use khlong_gateway::kernel::{Kernel, Logic};
+use khlong_store::engine::memory::MemoryDisk;
 use serde_json::{Value, json};
 
-use crate::client::try_call;
+use crate::client::{Reply, try_call};
+use crate::fixture::{JOURNAL, store};
 use crate::fuzzing::fuzz;
-use crate::server::{ADMIN, Server, pay, set_up};
+use crate::server::{ADMIN, Server, TRANSFERS, options, pay, set_up, wall};
+use crate::until::until;
+
+const ACCOUNTS: &str = "/v1/ledger/accounts";
+const ASSETS: &str = "/v1/ledger/assets";
+const RECONCILIATIONS: &str = "/v1/books/reconciliations";
+const PAYOUTS: &str = "/v1/books/payouts";
 
 /// Each with the member that its answer has if it takes a body.
 const ROUTES: [(&str, &str); 5] = [
-    ("/v1/ledger/transfers", "results"),
-    ("/v1/ledger/accounts", "results"),
-    ("/v1/ledger/assets", "results"),
-    ("/v1/books/reconciliations", "differences"),
+    (TRANSFERS, "results"),
+    (ACCOUNTS, "results"),
+    (ASSETS, "results"),
+    (RECONCILIATIONS, "differences"),
     (PAYOUTS, "file"),
 ];
 
-const PAYOUTS: &str = "/v1/books/payouts";
+/// 27 November 2026: the day that is closed.
+const CLOSED: Day = Day(20_784);
 
-/// A server with a few accounts, on a folder that goes with it.
+const HOUR: i64 = 3_600_000;
+
+/// A server with a few accounts.
 struct World {
     server: Server,
-    /// Where the answers to a batch go that is recorded.
-    answers: String,
-    _folder: tempfile::TempDir,
+    /// The batch that waits for what the bank says.
+    batch: String,
 }
 
-/// Hold 41 can be paid out; hold 42 is, and waits for what the bank says.
+impl World {
+    /// Where what the bank says goes.
+    fn answers(&self) -> String {
+        format!("{PAYOUTS}/{}/answers", self.batch)
+    }
+}
+
+/// In the morning after a day that is closed. Hold 41 can be paid out; hold 42 is, and waits for what the bank says.
 fn world() -> World {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::with(folder.path(), "limits.requests_per_minute = 100000000");
+    let disk = MemoryDisk::new();
+    let server = at(&disk, CLOSED.start().0 + 12 * HOUR);
     set_up(server.address, 4);
+    server.send("in", json!([pay(31, 1, 3, 100)]));
+    server.stop().unwrap();
+    let server = at(&disk, CLOSED.end().0 + 9 * HOUR);
+    until("the day is closed", || {
+        let told = server.get("/v1/books/closes").json();
+        told["due"].is_null() && told["closes"][0]["day"] == CLOSED.to_string()
+    });
     let hold = |id: u64| {
         let mut hold = pay(id, 1, 2, 100);
         hold["flags"] = json!(["pending"]);
@@ -45,23 +70,26 @@ fn world() -> World {
     server.send("holds", json!([hold(41), hold(42)]));
     let sent = server.post(PAYOUTS, ADMIN, "42", &payouts(42));
     let batch = sent.json()["batch"].as_str().unwrap().to_owned();
-    World {
-        server,
-        answers: format!("{PAYOUTS}/{batch}/answers"),
-        _folder: folder,
-    }
+    World { server, batch }
 }
 
-fn today() -> Day {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Day::of(UnixMillis(i64::try_from(now.as_millis()).unwrap()))
+/// A server whose clock stands at that moment.
+fn at(disk: &MemoryDisk, millis: i64) -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path(), "limits.requests_per_minute = 100000000");
+    let disk = disk.clone();
+    let open =
+        Box::new(move || Ok(Kernel::open(store(&disk), all(), Logic::CURRENT, JOURNAL).unwrap()));
+    let server = Server::with_clock(options, open, wall(move || millis));
+    server.wait();
+    server
 }
 
 fn payouts(hold: u64) -> Value {
     json!({
         "clearing_account_id": "2",
         "created_at": "2026-11-28T09:00:00+07:00",
-        "execution": today().next().to_string(),
+        "execution": "2026-11-29",
         "format": "pain001",
         "debtor": { "name": "Khlong", "account": "9876543210", "bank": "KASITHBK" },
         "creditors": [{ "transfer_id": hold.to_string(), "name": "ร้าน", "account": "1",
@@ -71,53 +99,78 @@ fn payouts(hold: u64) -> Value {
 
 fuzz!(fuzz_http_body, 400, {
     let world = world();
-    (bodies(), move |input: &[u8]| body(&world, input))
+    (taken(&world), move |input: &[u8]| body(&world, input))
 });
 
-fn bodies() -> Vec<Vec<u8>> {
+/// Bodies which their routes take: what is made of them gets behind the first look.
+fn taken(world: &World) -> Vec<Vec<u8>> {
+    let taken = bodies(world).map(|(route, body)| {
+        let body = body.to_string().into_bytes();
+        let reply = post(world, &route, &body);
+        assert_eq!(reply.status, 200, "{route}: {reply:?}");
+        body
+    });
+    taken.to_vec()
+}
+
+/// Each with its route.
+fn bodies(world: &World) -> [(String, Value); 9] {
     let account = json!({ "id": "9", "ledger": 764, "code": 1, "flags": ["history"] });
     let asset = json!({ "ledger": 840, "scale": 2, "symbol": "USD" });
     let hold = json!({ "id": "7", "debit_account_id": "1", "credit_account_id": "2",
         "amount": "10", "ledger": 764, "code": 1, "flags": ["pending", "linked"], "timeout": 60 });
+    let day = CLOSED.to_string();
+    let file = format!("date,time,amount,reference,direction\n{day},13:00,1.00,\"a, b\",in\n");
+    let answers = world.answers();
+    let answers = answers.as_str();
     [
-        json!({ "transfers": [pay(5, 1, 2, 100), pay(6, 2, 3, 1)] }),
-        json!({ "transfers": [hold, pay(8, 1, 2, 1)] }),
-        json!({ "accounts": [account] }),
-        json!({ "assets": [asset] }),
-        json!({ "account_id": "1", "from": "2026-11-27", "to": "2026-11-27", "file":
-            "date,time,amount,reference,direction\n2026-11-27,13:00,1.00,\"a, b\",in\n" }),
-        payouts(41),
-        json!({ "report": report() }),
-        json!({ "paid": ["42"], "returned": ["41"] }),
+        (
+            TRANSFERS,
+            json!({ "transfers": [pay(5, 1, 2, 100), pay(6, 2, 3, 1)] }),
+        ),
+        (TRANSFERS, json!({ "transfers": [hold, pay(8, 1, 2, 1)] })),
+        (ACCOUNTS, json!({ "accounts": [account] })),
+        (ASSETS, json!({ "assets": [asset] })),
+        (
+            RECONCILIATIONS,
+            json!({ "account_id": "1", "from": day, "to": day, "file": file }),
+        ),
+        (PAYOUTS, payouts(41)),
+        (answers, json!({ "report": report(&world.batch) })),
+        (answers, json!({ "paid": ["42"] })),
+        (answers, json!({ "paid": ["42"], "returned": ["7"] })),
     ]
-    .iter()
-    .map(|body| body.to_string().into_bytes())
-    .collect()
+    .map(|(route, body)| (route.to_owned(), body))
 }
 
 /// Of a bank that waits.
-fn report() -> String {
+fn report(batch: &str) -> String {
     let payment = format!(
         "<TxInfAndSts><OrgnlEndToEndId>{:032x}</OrgnlEndToEndId><TxSts>ACSP</TxSts></TxInfAndSts>",
         42
     );
     format!(
-        "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><OrgnlGrpInfAndSts><OrgnlMsgId>{:032x}</OrgnlMsgId></OrgnlGrpInfAndSts><OrgnlPmtInfAndSts>{payment}</OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>",
-        7
+        "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><OrgnlGrpInfAndSts><OrgnlMsgId>{batch}</OrgnlMsgId></OrgnlGrpInfAndSts><OrgnlPmtInfAndSts>{payment}</OrgnlPmtInfAndSts></CstmrPmtStsRpt></Document>"
     )
 }
 
-fn body(world: &World, input: &[u8]) {
+/// The same body has the same key.
+fn post(world: &World, route: &str, body: &[u8]) -> Reply {
     let bearer = format!("Bearer {ADMIN}");
-    let key = format!("\"{}\"", blake3::hash(input).to_hex());
+    let key = format!("\"{}\"", blake3::hash(body).to_hex());
     let headers = [
         ("authorization", bearer.as_str()),
         ("idempotency-key", &key),
         ("content-type", "application/json"),
     ];
-    let answers = [(world.answers.as_str(), "waiting")];
+    try_call(world.server.address, "POST", route, &headers, body).unwrap()
+}
+
+fn body(world: &World, input: &[u8]) {
+    let answers = world.answers();
+    let answers = [(answers.as_str(), "waiting")];
     for (route, member) in ROUTES.iter().chain(&answers) {
-        let reply = try_call(world.server.address, "POST", route, &headers, input).unwrap();
+        let reply = post(world, route, input);
         match reply.status {
             200 => assert!(!reply.json()[member].is_null(), "{route}: {}", reply.body),
             400 | 404 | 409 | 413 | 422 => assert!(!reply.problem().is_empty()),

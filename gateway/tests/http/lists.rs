@@ -182,9 +182,17 @@ fn holds_of_a_batch_come_a_page_at_a_time() {
         assert_eq!(told["payout"]["payments"], 3);
     }
     for query in ["limit=0", "limit=1001", "after=x", "after=042", "cursor=41"] {
-        refused(&server.get(&format!("{path}?{query}")), 400, "malformed-request");
+        refused(
+            &server.get(&format!("{path}?{query}")),
+            400,
+            "malformed-request",
+        );
     }
-    refused(&server.get(&format!("{PAYOUTS}?limit=21")), 400, "malformed-request");
+    refused(
+        &server.get(&format!("{PAYOUTS}?limit=21")),
+        400,
+        "malformed-request",
+    );
     server.stop().unwrap();
 }
 

@@ -168,9 +168,9 @@ impl BooksError {
             | Self::Unsettled { .. }
             | Self::Undecided { .. } => 1,
             Self::NotCarriedOut { source, .. } => source.exit_code(),
-            Self::NotAGateway { .. }
-            | Self::JournalElsewhere { .. }
-            | Self::JournalHere { .. } => 3,
+            Self::NotAGateway { .. } | Self::JournalElsewhere { .. } | Self::JournalHere { .. } => {
+                3
+            }
             Self::Newer { .. } => 8,
             Self::Cursor(_) => 2,
             Self::Statement(error) => of_statement(error),

@@ -63,10 +63,10 @@ impl<'de> Deserialize<'de> for Id {
 
 fn no_id(text: &str) -> Cow<'static, str> {
     match of_file(text) {
-        Some(id) => format!(
-            "ids are in decimal here. If this one is as in a payment file, write \"{id}\""
-        )
-        .into(),
+        Some(id) => {
+            format!("ids are in decimal here. If this one is as in a payment file, write \"{id}\"")
+                .into()
+        }
         None => NOT_WHOLE.into(),
     }
 }
