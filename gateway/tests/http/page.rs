@@ -26,6 +26,15 @@ fn told<'p>(page: &'p str, before: &str) -> &'p str {
     rest.split([' ', '<']).next().unwrap()
 }
 
+/// Sets it at its end, also at that of a test that fails: who pays ends then.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Each payment is one satang and one entry, so the entry says what the sums are. Whatever is paid between two parts
 /// goes from accounts that were read to some that were not, and back.
 #[test]
@@ -53,9 +62,10 @@ fn its_sums_are_those_of_one_entry_while_others_pay() {
                     assert_eq!(reply.results(), ["ok"]);
                 }
             });
+            let ends = Ends(&is_made);
             let page = server.get("/ledger");
             let after = head(&server);
-            is_made.store(true, Ordering::SeqCst);
+            drop(ends);
             assert_eq!(page.status, 200, "{page:?}");
             let entry: u64 = told(&page.body, "<p>As of entry ").parse().unwrap();
             let satang = entry - BEFORE;
