@@ -15,7 +15,7 @@ use crate::app::taking_back::{self, Own, Reading, TakeBackError, TakenBack};
 use crate::app::{AppError, Clock, Fresh, Opening};
 
 /// What the folder cannot know.
-const TAKEN_BACK: &str = "What the database alone had behind that is lost. Before the first export of payouts compare with the bank what was sent since: holds of a batch that is lost would be sent a second time.\n";
+const TAKEN_BACK: &str = "If host or dbname was a slip and the database is there, start nothing here: throw this folder away, drop nothing there, and make the folder anew with `khlong-gateway init FOLDER --config FILE`. What the database alone had behind that is lost. Before the first export of payouts compare with the bank what was sent since: holds of a batch that is lost would be sent a second time.\n";
 
 /// Flags of `journal take-back`.
 #[derive(Args, Debug)]

@@ -17,7 +17,7 @@ pub enum PostgresError {
     Runtime(#[source] io::Error),
     /// No answer, also over new connections.
     #[error(
-        "the journal's database gave no answer for {seconds} s; what was under way is read back at the next start"
+        "the journal's database gave no answer for {seconds} s; what was under way is read back at the next start; for one that is lost for good there is `khlong-gateway journal take-back`"
     )]
     Unreachable {
         /// For how long it was tried.
