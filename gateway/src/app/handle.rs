@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use khlong_crdt::time::{Monotonic, UnixMillis};
 use khlong_store::journal::Head;
@@ -105,6 +106,18 @@ pub(super) enum Input {
     Write(Box<Asked>),
     Read(Job),
     Stop,
+}
+
+/// A read, and where its answer comes.
+fn read_of<T: Send + 'static>(
+    job: impl FnOnce(&Committed<'_>) -> T + Send + 'static,
+) -> (Input, oneshot::Receiver<T>) {
+    let (answer, answered) = oneshot::channel();
+    let read = Input::Read(Box::new(move |committed| {
+        // Whoever asked may have gone away.
+        let _ = answer.send(job(committed));
+    }));
+    (read, answered)
 }
 
 /// Caller, scope and key.
@@ -300,31 +313,59 @@ impl Handle {
         &self,
         job: impl FnOnce(&Committed<'_>) -> T + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, AskError> {
-        let (answer, answered) = oneshot::channel();
-        self.send(Input::Read(Box::new(move |committed| {
-            // Whoever asked may have gone away.
-            let _ = answer.send(job(committed));
-        })))?;
+        let (read, answered) = read_of(job);
+        self.send(read)?;
+        Ok(answered)
+    }
+
+    /// The same for a job that carries what was read before: where the queue is full it is tried again, so
+    /// many times and so far apart.
+    ///
+    /// # Errors
+    /// As [`Self::begin_read`].
+    pub(crate) async fn go_on_reading<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Committed<'_>) -> T + Send + 'static,
+        tries: u32,
+        pause: Duration,
+    ) -> Result<oneshot::Receiver<T>, AskError> {
+        let (mut read, answered) = read_of(job);
+        for _ in 0..tries {
+            match self.offer(read)? {
+                None => return Ok(answered),
+                Some(back) => read = back,
+            }
+            tokio::time::sleep(pause).await;
+        }
+        self.send(read)?;
         Ok(answered)
     }
 
     fn send(&self, input: Input) -> Result<(), AskError> {
+        if self.offer(input)?.is_some() {
+            self.metrics.count_queue_full();
+            return Err(AskError::Full);
+        }
+        Ok(())
+    }
+
+    /// Gives it back if the queue is full.
+    fn offer(&self, input: Input) -> Result<Option<Input>, AskError> {
         match self.state() {
             State::Starting => return Err(AskError::Starting),
             State::Ready => {}
             State::Stopping => return Err(AskError::Stopped),
         }
         self.metrics.enqueue();
-        self.queue.try_send(input).map_err(|error| {
+        let offered = self.queue.try_send(input);
+        if offered.is_err() {
             self.metrics.dequeue();
-            match error {
-                TrySendError::Full(_) => {
-                    self.metrics.count_queue_full();
-                    AskError::Full
-                }
-                TrySendError::Disconnected(_) => AskError::Stopped,
-            }
-        })
+        }
+        match offered {
+            Ok(()) => Ok(None),
+            Err(TrySendError::Full(input)) => Ok(Some(input)),
+            Err(TrySendError::Disconnected(_)) => Err(AskError::Stopped),
+        }
     }
 
     /// Waits for a place in the queue; what is in it before is still answered.

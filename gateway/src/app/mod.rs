@@ -125,7 +125,7 @@ pub enum AppError {
     NoJournalThere,
     /// The folder holds a copy. Decided on it alone, the journal would have two histories.
     #[error(
-        "the journal of {path} lies in a database; say in which (journal.postgres)",
+        "the journal of {path} lies in a database; say in which (journal.postgres); if that one is lost for good, `khlong-gateway journal take-back`",
         path = path.display()
     )]
     JournalElsewhere {

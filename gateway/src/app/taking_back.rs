@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 
 use khlong_crdt::time::UnixMillis;
 use khlong_store::error::StoreError;
-use khlong_store::journal::{Head, LocalJournal};
+use khlong_store::journal::{self, Head, JournalId, JournalSeq, LocalJournal};
 use khlong_store::store::Store;
 
 use super::opening::open_store;
 use super::postgres::{
-    Heard, Home, PostgresError, PostgresJournal, PostgresOptions, home, mark_returning, unmark,
+    Heard, Home, PostgresError, PostgresJournal, PostgresOptions, Standing, home, mark_returning,
+    unmark,
 };
 use super::{AppError, Fresh, Opening};
 use crate::domains;
@@ -32,9 +33,9 @@ pub enum TakeBackError {
     /// The folder does not say, or keep, where its journal lies, or in which epoch it is.
     #[error("the folder's mark is not read or written")]
     Mark(#[source] StoreError),
-    /// Somebody speaks where the database is said to be lost.
+    /// Somebody speaks where the database is said to be lost, or did in one of the tries.
     #[error(
-        "the journal's database answers, and does not say whether it has the journal: it may not be lost; put right what it says, or, if nobody will ever start it again, stop it"
+        "a server answers in the place of the journal's database, or did a moment ago, and does not say whether it has the journal: it may not be lost; put right what it says, or, if nobody will ever start it again, stop it"
     )]
     Postgres(#[source] PostgresError),
     /// There is nothing to take back.
@@ -47,6 +48,37 @@ pub enum TakeBackError {
         path: PathBuf,
         /// Its last entry.
         here: u64,
+    },
+    /// There is nothing to take back: no entry, so no time either, by which a clock could be judged.
+    #[error(
+        "{path} has no entry, so there is nothing to take back; make an empty folder in its place with `khlong-gateway init`",
+        path = path.display()
+    )]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A call before was cut off, and meanwhile the database turned up.
+    #[error(
+        "the database is there again, up to entry {there}, with all that {path} had when taking its journal back was cut off: leave the database as it is, and in place of {path} make another folder beside it with `khlong-gateway init FOLDER --config FILE`",
+        path = path.display()
+    )]
+    ThereAgain {
+        /// The folder.
+        path: PathBuf,
+        /// The last entry in the database.
+        there: u64,
+    },
+    /// The same, of a move that had not come to its end: only the folder could have ended it.
+    #[error(
+        "the database is there again, up to entry {there}; no gateway was ever served from it, and {path} has forgotten the move: drop the schema khlong there, then run the same `khlong-gateway journal take-back` again",
+        path = path.display()
+    )]
+    NeverServed {
+        /// The folder.
+        path: PathBuf,
+        /// The last entry in the database.
+        there: u64,
     },
     /// All of it is there.
     #[error(
@@ -85,7 +117,11 @@ impl TakeBackError {
             Self::Folder(error) => error.exit_code(),
             Self::Mark(error) => error.exit_code(),
             Self::Postgres(error) => error.exit_code(),
-            Self::AtHome { .. } | Self::NotLost { .. } => 3,
+            Self::AtHome { .. }
+            | Self::Empty { .. }
+            | Self::ThereAgain { .. }
+            | Self::NeverServed { .. }
+            | Self::NotLost { .. } => 3,
             Self::Differs { .. } => 9,
         }
     }
@@ -103,16 +139,23 @@ pub(crate) struct Reading {
 /// A journal that was taken back.
 #[derive(Debug)]
 pub(crate) struct TakenBack {
-    /// Where it stands. Its last entry begins the epoch.
-    pub(crate) head: Head,
-    /// The hash over the views there.
-    pub(crate) state: [u8; 32],
-    /// The epoch.
-    pub(crate) epoch: u32,
+    /// What it is now.
+    pub(crate) own: Own,
     /// What was heard of the database.
     pub(crate) heard: Heard,
     /// What is odd about the clock.
     pub(crate) doubt: Option<Doubt>,
+}
+
+/// A journal that is its folder's own again.
+#[derive(Debug)]
+pub struct Own {
+    /// Where it stands. Its last entry begins the epoch.
+    pub head: Head,
+    /// The hash over the views there.
+    pub state: [u8; 32],
+    /// The epoch.
+    pub epoch: u32,
 }
 
 /// Takes the journal of a folder back out of a database that has it no more.
@@ -129,47 +172,54 @@ pub(crate) fn take_back(
         let (path, here) = (path.clone(), copy.seq.0);
         return Err(TakeBackError::AtHome { path, here });
     }
-    let mut kernel = open_alone(store, fresh)?;
+    if copy.seq.0 == 0 {
+        let path = path.clone();
+        return Err(TakeBackError::Empty { path });
+    }
+    let mut kernel = open_alone(store, fresh.journal)?;
     let doubt = look_at(&mut kernel, reading).map_err(TakeBackError::Folder)?;
-    let heard = refuse_found(path, database, &kernel.head())?;
-    let mut store = kernel.into_store();
-    let epoch = match home {
+    let had = had(&kernel, home).map_err(TakeBackError::Folder)?;
+    let heard = refuse_found(path, home, database, &had)?;
+    let own = make_own(kernel.into_store(), reading.now, fresh.journal)?;
+    Ok(TakenBack { own, heard, doubt })
+}
+
+/// What follows the database's answer: the folder's journal becomes its own again, in an epoch of
+/// the number of seconds that `now` says, or in the one of a call that was cut off. The order is
+/// what keeps a folder that is cut off anywhere from being started without the entry that says so.
+///
+/// # Errors
+/// [`TakeBackError::Mark`], [`TakeBackError::Folder`]; another call goes on.
+pub fn make_own(
+    mut store: Store,
+    now: UnixMillis,
+    journal: JournalId,
+) -> Result<Own, TakeBackError> {
+    let epoch = match home(&store).map_err(TakeBackError::Mark)? {
         // A call before was cut off: there is one epoch for both.
         Home::Returning(epoch) => epoch,
         Home::Folder | Home::Database | Home::Leaving(_) => {
-            number(reading.now, &store).map_err(TakeBackError::Mark)?
+            number(now, &store).map_err(TakeBackError::Mark)?
         }
     };
     mark_returning(&mut store, epoch).map_err(TakeBackError::Mark)?;
     if store.identity().epoch < epoch {
         store.begin_epoch(epoch).map_err(TakeBackError::Mark)?;
     }
-    let mut kernel = open_alone(store, fresh)?;
+    let mut kernel = open_alone(store, journal)?;
     declare(&mut kernel, epoch).map_err(TakeBackError::Folder)?;
     let head = kernel.head();
     let mut store = kernel.into_store();
     unmark(&mut store).map_err(TakeBackError::Mark)?;
     let state = state_hash(&store).map_err(TakeBackError::Mark)?;
-    Ok(TakenBack {
-        head,
-        state,
-        epoch,
-        heard,
-        doubt,
-    })
+    Ok(Own { head, state, epoch })
 }
 
 /// On the folder's own journal. Reads and checks all of it, and the views against it.
-fn open_alone(store: Store, fresh: Fresh) -> Result<Kernel, TakeBackError> {
-    let journal = Box::new(LocalJournal);
-    Kernel::open_with(
-        journal,
-        store,
-        domains::all(),
-        Logic::CURRENT,
-        fresh.journal,
-    )
-    .map_err(TakeBackError::Folder)
+fn open_alone(store: Store, journal: JournalId) -> Result<Kernel, TakeBackError> {
+    let local = Box::new(LocalJournal);
+    Kernel::open_with(local, store, domains::all(), Logic::CURRENT, journal)
+        .map_err(TakeBackError::Folder)
 }
 
 /// The number of the epoch comes from the clock, so it is held to what a start holds it to.
@@ -180,23 +230,49 @@ fn look_at(kernel: &mut Kernel, reading: Reading) -> Result<Option<Doubt>, Kerne
     kernel.begin_time(reading.now)
 }
 
+/// Up to where a database that is there again would have to go: without the entry by which a call
+/// before, which was cut off, began its epoch.
+fn had(kernel: &Kernel, home: Home) -> Result<Head, KernelError> {
+    let head = kernel.head();
+    let Home::Returning(epoch) = home else {
+        return Ok(head);
+    };
+    let begun = latest_epoch(kernel.store())?;
+    if begun.is_none_or(|begun| begun.number != epoch || begun.seq != head.seq) {
+        return Ok(head);
+    }
+    let seq = JournalSeq(head.seq.0.saturating_sub(1));
+    let before = journal::get(kernel.store(), seq).map_err(KernelError::from_journal)?;
+    let start = Head::start(head.id);
+    Ok(before.map_or(start, |before| Head {
+        id: head.id,
+        seq,
+        hash: before.hash,
+    }))
+}
+
 /// Hears whether the database has the journal. One of the same id is refused whatever is in it:
 /// where gateways may go on with it, two would have one name.
 fn refuse_found(
     path: &Path,
+    home: Home,
     database: PostgresOptions,
-    copy: &Head,
+    had: &Head,
 ) -> Result<Heard, TakeBackError> {
     let mut there = PostgresJournal::new(database)
         .map_err(|error| TakeBackError::Open(AppError::Postgres(error)))?;
-    let heard = there.heard(copy).map_err(TakeBackError::Postgres)?;
-    if let Heard::Journal(beside) = &heard
-        && beside.head.id == copy.id
+    let heard = there.heard(had).map_err(TakeBackError::Postgres)?;
+    if let Heard::Journal(beside, standing) = &heard
+        && beside.head.id == had.id
     {
-        let (path, there, here) = (path.to_owned(), beside.head.seq.0, copy.seq.0);
-        return Err(match beside.holds(copy) {
-            Ok(()) => TakeBackError::NotLost { path, there, here },
-            Err(_) => TakeBackError::Differs { path, there, here },
+        let (path, there, here) = (path.to_owned(), beside.head.seq.0, had.seq.0);
+        let is_returning = matches!(home, Home::Returning(_));
+        return Err(match (beside.holds(had), standing) {
+            (Err(_), _) => TakeBackError::Differs { path, there, here },
+            (Ok(()), _) if !is_returning => TakeBackError::NotLost { path, there, here },
+            // The folder goes back into no database that it was beside.
+            (Ok(()), Standing::Served) => TakeBackError::ThereAgain { path, there },
+            (Ok(()), Standing::Filling) => TakeBackError::NeverServed { path, there },
         });
     }
     Ok(heard)

@@ -11,11 +11,11 @@ use super::journal::object;
 use super::output::{Output, hexadecimal};
 use super::{CliError, database};
 use crate::app::postgres::Heard;
-use crate::app::taking_back::{self, Reading, TakeBackError, TakenBack};
+use crate::app::taking_back::{self, Own, Reading, TakeBackError, TakenBack};
 use crate::app::{AppError, Clock, Fresh, Opening};
 
 /// What the folder cannot know.
-const TAKEN_BACK: &str = "What the database alone had behind that is lost. Before the first export of payouts compare with the bank what was sent since: holds of a batch that is lost would be sent a second time.\n";
+const TAKEN_BACK: &str = "If host or dbname was a slip and the database is there, start nothing here: throw this folder away, drop nothing there, and make the folder anew with `khlong-gateway init FOLDER --config FILE`. What the database alone had behind that is lost. Before the first export of payouts compare with the bank what was sent since: holds of a batch that is lost would be sent a second time.\n";
 
 /// Flags of `journal take-back`.
 #[derive(Args, Debug)]
@@ -34,12 +34,16 @@ pub struct TakeBack {
     /// Go on although the clock seems wrong: you have looked at it.
     #[arg(long)]
     pub accept_time: bool,
+    /// Go on although commits of the folder that were acknowledged are gone as well, in a new log epoch.
+    #[arg(long)]
+    pub accept_loss: bool,
 }
 
 pub(super) fn execute(output: Output, asked: &TakeBack) -> Result<(), CliError> {
     let options = database::named(&asked.config)?;
     let opening = Opening {
         folder: asked.folder.clone(),
+        accept_loss: asked.accept_loss,
         ..Opening::default()
     };
     let reading = Reading {
@@ -58,9 +62,9 @@ pub(super) fn execute(output: Output, asked: &TakeBack) -> Result<(), CliError> 
 }
 
 fn say(output: Output, taken: &TakenBack) -> Result<(), CliError> {
-    let head = &taken.head;
+    let Own { head, state, epoch } = &taken.own;
     let (journal, hash) = (hexadecimal(head.id.as_bytes()), hexadecimal(&head.hash));
-    let (state, entries, epoch) = (hexadecimal(&taken.state), head.seq.0, taken.epoch);
+    let (state, entries) = (hexadecimal(state), head.seq.0);
     let heard = heard(&taken.heard);
     if output.json {
         return output.object(object(json!({
@@ -87,7 +91,7 @@ fn heard(heard: &Heard) -> String {
             None => "no answer".to_owned(),
         },
         Heard::NoJournal => "no journal".to_owned(),
-        Heard::Journal(_) => "another journal".to_owned(),
+        Heard::Journal(..) => "another journal".to_owned(),
     }
 }
 
@@ -104,6 +108,9 @@ fn untaken(folder: &Path, error: TakeBackError) -> CliError {
         error @ (TakeBackError::Open(_)
         | TakeBackError::Postgres(_)
         | TakeBackError::AtHome { .. }
+        | TakeBackError::Empty { .. }
+        | TakeBackError::ThereAgain { .. }
+        | TakeBackError::NeverServed { .. }
         | TakeBackError::NotLost { .. }
         | TakeBackError::Differs { .. }) => CliError::TakeBack(error),
     }

@@ -92,5 +92,12 @@ pub const PAGE_REST: u32 = 20;
 /// How long a reader of the page waits for them: 10 seconds. Adding up goes on, for whoever asks then.
 pub const PAGE_WITHIN: Duration = Duration::from_secs(10);
 
+/// How often the next accounts of the page find no place in the driver's queue before those that were
+/// read are given up: with [`PAGE_PAUSE`] between, 10 seconds.
+pub const PAGE_TRIES: u32 = 500;
+
+/// Between two of these tries: 20 milliseconds.
+pub const PAGE_PAUSE: Duration = Duration::from_millis(20);
+
 /// What a client that is turned away waits before it tries again, in seconds.
 pub(super) const RETRY_AFTER_S: u64 = 1;

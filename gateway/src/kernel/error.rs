@@ -41,7 +41,7 @@ pub enum KernelError {
     Broken,
     /// The views are not those of the journal's head.
     #[error(
-        "the views go to entry {applied} and the journal to {head}; if the journal was put back, restore a newer backup of it, which has what the views have; else replay it into an empty folder"
+        "the views go to entry {applied} and the journal to {head}; if the journal was put back, restore a newer backup of it, which has what the views have; else replay it into an empty folder, or, if it lies in a database and no backup of that has it, see `khlong-gateway journal take-back`"
     )]
     Behind {
         /// The last command that they hold.

@@ -6,12 +6,14 @@ use khlong_gateway::domains::books::payout::{
     AccountNumber, Agent, ExportAnswer, ExportRecord, PayoutBatch, PayoutError, PayoutFormat,
     Text140, batch_of, exported, settle, settling_id,
 };
-use khlong_gateway::domains::ledger::{Account, Asset, LedgerCommand, Transfer, TransferResult};
+use khlong_gateway::domains::ledger::{
+    Account, Asset, LedgerCommand, Transfer, TransferFlags, TransferResult,
+};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use crate::fixture::{hold, pay, void};
-use crate::office::{TODAY, start_again};
+use crate::fixture::{hold, pay, void, with};
+use crate::office::{Office, TODAY, start_again};
 use crate::pain002::{of_payments, original, parse, reason, report};
 use crate::shops::{CLEARING, answered, batch, creditor, debtor, export, noted, shops};
 
@@ -242,9 +244,8 @@ fn a_report_that_is_sent_twice_before_it_is_applied_settles_once() {
     assert_eq!(office.bank.balances(CLEARING)[3], record.sum);
 }
 
-#[test]
-fn a_hold_of_another_asset_is_not_recorded_for_a_bank() {
-    let (mut office, creditors) = shops();
+/// Account 32 and hold 30 towards it, in points.
+fn hold_points(office: &mut Office) {
     let points = Asset {
         ledger: 9,
         scale: 2,
@@ -267,12 +268,62 @@ fn a_hold_of_another_asset_is_not_recorded_for_a_bank() {
         ..hold(30, 31, 32, 5, 0)
     };
     office.pay(&[held]);
+}
+
+#[test]
+fn a_hold_of_another_asset_is_not_recorded_for_a_bank() {
+    let (mut office, creditors) = shops();
+    hold_points(&mut office);
     let mut record = batch(&office, &creditors)
         .unwrap()
         .record(PayoutFormat::Csv)
         .unwrap();
     (record.clearing, record.transfers) = (32, vec![30]);
     assert_eq!(export(&mut office, &record), ExportAnswer::Unfit(30));
+}
+
+/// Whoever is told by a command that a hold is unfit hears that it is settled
+/// ([`ExportAnswer::refusal`]): whatever else a command refuses is refused before there is one.
+#[test]
+fn of_what_a_command_refuses_only_a_settled_hold_gets_so_far() {
+    let (mut office, creditors) = shops();
+    hold_points(&mut office);
+    let closing = TransferFlags::PENDING.with(TransferFlags::CLOSING_DEBIT);
+    office.pay(&[
+        hold(10, 3, CLEARING, 5, 60),
+        hold(11, 3, 6, 5, 0),
+        pay(12, 3, CLEARING, 5),
+        hold(13, 3, CLEARING, 0, 0),
+        hold(14, 3, CLEARING, 5, 0),
+        void(15, 14),
+        with(pay(16, 4, CLEARING, 5), closing),
+    ]);
+    let good = batch(&office, &creditors).unwrap();
+    let good = good.record(PayoutFormat::Csv).unwrap();
+    let asked = |office: &Office, clearing, transfer| {
+        let (at, who) = (UnixMillis(office.bank.now), vec![(transfer, creditor("A"))]);
+        PayoutBatch::asked(office.store(), debtor(), clearing, at, TODAY, who)
+    };
+    let to_clearing = [10, 11, 12, 13, 15, 16, 99].map(|id| (id, CLEARING));
+    for (id, clearing) in to_clearing.into_iter().chain([(30, 32)]) {
+        let told = asked(&office, clearing, id);
+        assert!(
+            matches!(told, Err(PayoutError::Unfit { transfer, .. }) if transfer == id),
+            "{id}: {told:?}"
+        );
+        let record = ExportRecord {
+            clearing,
+            transfers: vec![id],
+            ..good.clone()
+        };
+        assert_eq!(export(&mut office, &record), ExportAnswer::Unfit(id));
+    }
+    let settled = asked(&office, CLEARING, 14).unwrap();
+    let record = settled.record(PayoutFormat::Csv).unwrap();
+    let answer = export(&mut office, &record);
+    assert_eq!(answer, ExportAnswer::Unfit(14));
+    let why = answer.refusal(record.batch).unwrap().to_string();
+    assert!(why.ends_with("it is settled already"), "{why}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use khlong_gateway::domains::ledger::{
 };
 use khlong_store::engine::Durability;
 use khlong_store::peek::Peek;
+use khlong_store::rows::Rows as _;
 use khlong_store::store::Store;
 use khlong_store::table::Table;
 use serde_json::{Value, json};
@@ -280,6 +281,27 @@ fn each_way_in_which_it_ends_has_its_code() {
     store.commit(writes, Durability::Synced).unwrap();
     drop(store);
     assert_eq!(refused(at, &SETTLE).0, 8);
+}
+
+#[test]
+fn a_damaged_folder_ends_it_with_9_and_nothing_is_done() {
+    let place = tempfile::tempdir().unwrap();
+    let at = place.path();
+    let batch = folder(at, None);
+    fs::write(at.join("answer.xml"), report(&batch, &[(8, "ACSC")])).unwrap();
+    let mut store = Store::open(&at.join("gateway"), &options()).unwrap();
+    let key = 2_u64.to_be_bytes();
+    let mut row = store.get(Table::Journal, &key).unwrap().unwrap();
+    *row.last_mut().unwrap() ^= 1;
+    let mut batch = store.batch();
+    batch.put(Table::Journal, key.to_vec(), row).unwrap();
+    let writes = batch.into_writes();
+    store.commit(writes, Durability::Synced).unwrap();
+    drop(store);
+    let (code, words) = refused(at, &SETTLE);
+    assert_eq!(code, 9, "{words}");
+    assert!(words.contains("entry 2 of the journal"), "{words}");
+    assert_eq!(debits(at), (1_800, 0));
 }
 
 /// Somebody took the id under which hold 8 is posted; and an earlier answer fell between its two commands.

@@ -1,13 +1,17 @@
 //! The page for people adds all accounts up, a part at a time, while others pay.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 use khlong_gateway::app::limits::BALANCES_AT_ONCE;
 use khlong_store::engine::memory::MemoryDisk;
 use serde_json::json;
 
 use crate::days::{TODAY, Time, start};
-use crate::server::{Server, pay, set_up};
+use crate::metrics::metrics;
+use crate::server::{Server, get, pay, set_up};
+use crate::until::until;
 
 /// More than four parts.
 const ACCOUNTS: u32 = 4_500;
@@ -24,6 +28,15 @@ fn head(server: &Server) -> u64 {
 fn told<'p>(page: &'p str, before: &str) -> &'p str {
     let (_, rest) = page.split_once(before).unwrap();
     rest.split([' ', '<']).next().unwrap()
+}
+
+/// Sets it at its end, also at that of a test that fails: who pays ends then.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// Each payment is one satang and one entry, so the entry says what the sums are. Whatever is paid between two parts
@@ -53,9 +66,10 @@ fn its_sums_are_those_of_one_entry_while_others_pay() {
                     assert_eq!(reply.results(), ["ok"]);
                 }
             });
+            let ends = Ends(&is_made);
             let page = server.get("/ledger");
             let after = head(&server);
-            is_made.store(true, Ordering::SeqCst);
+            drop(ends);
             assert_eq!(page.status, 200, "{page:?}");
             let entry: u64 = told(&page.body, "<p>As of entry ").parse().unwrap();
             let satang = entry - BEFORE;
@@ -72,4 +86,61 @@ fn its_sums_are_those_of_one_entry_while_others_pay() {
         }
     }
     assert!(was_paid, "nobody was served meanwhile");
+}
+
+/// The accounts that were read are not read anew because there is no place for the next ones just then.
+#[test]
+fn a_queue_that_is_full_for_a_moment_does_not_keep_the_page_from_being_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::with(folder.path(), "[limits]\nqueue = 2");
+    // Two parts.
+    set_up(server.address, 1_500);
+    let held = server.hold_driver();
+    let address = server.address;
+    let reader = std::thread::spawn(move || get(address, "/ledger"));
+    until("the first part is in the queue", || {
+        metrics(&server).contains("khlong_gateway_queue_inputs 1\n")
+    });
+    // The driver is held behind it as well, and meanwhile the queue is full.
+    let (begun, has_begun) = sync_channel::<()>(1);
+    let (go_on, goes_on) = sync_channel::<()>(1);
+    let second = server.handle.begin_read(move |_| {
+        begun.send(()).unwrap();
+        // An error: the test failed.
+        let _ = goes_on.recv();
+    });
+    held.let_go();
+    has_begun.recv().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(answer) = server.handle.begin_read(|_| ()) {
+        waiting.push(answer);
+    }
+    assert!(!waiting.is_empty());
+    // Longer than the page waits before it asks for the second part.
+    std::thread::sleep(Duration::from_millis(200));
+    go_on.send(()).unwrap();
+    second.unwrap().blocking_recv().unwrap();
+    let page = reader.join().unwrap();
+    assert_eq!(page.status, 200, "{page:?}");
+    assert!(page.body.contains("<td>1500</td>"), "{}", page.body);
+    server.stop().unwrap();
+}
+
+#[test]
+fn who_waits_too_long_is_told_so_and_the_sums_are_there_for_the_next_one() {
+    let noon = Time::at(TODAY.start().0 + 12 * 3_600_000);
+    let server = start(&MemoryDisk::new(), &noon);
+    set_up(server.address, 2);
+    let held = server.hold_driver();
+    let late = server.get("/ledger");
+    assert_eq!((late.status, late.problem().as_str()), (503, "busy"));
+    assert!(late.body.contains("still being added up"), "{}", late.body);
+    held.let_go();
+    let reply = server.send("1", json!([pay(1, 1, 2, 1)]));
+    assert_eq!(reply.results(), ["ok"]);
+    assert_eq!(head(&server), BEFORE + 1);
+    // It was begun before the payment, and is kept for a few seconds.
+    let page = server.get("/ledger");
+    assert_eq!(told(&page.body, "<p>As of entry "), BEFORE.to_string());
+    server.stop().unwrap();
 }

@@ -270,3 +270,32 @@ fn a_file_is_written_again_beside_a_clock_that_was_accepted() {
     let file = said(place, &[&again[..], &["--accept-time"]].concat());
     assert_eq!(exported["file"], file);
 }
+
+/// As the table of `payout settle` in `DOMAINS.md` has it.
+#[test]
+fn a_settlement_beside_a_database_that_refuses_or_is_away_has_its_code() {
+    let mut cluster = Cluster::start();
+    let place = tempfile::tempdir().unwrap();
+    let place = place.path();
+    configure(&cluster, place);
+    init(place);
+    let (batch, hold): (&'static str, &'static str) = (id(5).leak(), id(8).leak());
+    let settle = ["payout", "settle", "data", "--batch", batch, "--paid", hold];
+    let settle = with(&settle);
+    let ends = |code, words: &str| {
+        let (found, told) = refused(place, &settle);
+        assert_eq!(found, code, "{told}");
+        assert!(told.contains(words), "{told}");
+    };
+    let password = place.join("pg.password");
+    let right = fs::read_to_string(&password).unwrap();
+    fs::write(&password, "another-word-altogether\n").unwrap();
+    ends(4, "the journal's database refuses");
+    fs::write(&password, right).unwrap();
+    cluster.kill();
+    let config = place.join("gateway.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let text = text.replace("retry_seconds = 60", "retry_seconds = 1");
+    fs::write(config, text).unwrap();
+    ends(1, "gave no answer for 1 s");
+}

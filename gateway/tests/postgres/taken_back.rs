@@ -179,7 +179,7 @@ fn a_folder_that_is_leaving_for_a_lost_database_is_taken_back() {
 }
 
 /// The steps of a call that is cut off behind each of them.
-fn up_to(place: &Path, step: u32) {
+pub(crate) fn up_to(place: &Path, step: u32) {
     let mut store = Store::open(&place.join("data"), &options()).unwrap();
     mark_returning(&mut store, 7).unwrap();
     if step > 0 {

@@ -1,9 +1,11 @@
 //! What is not taken back: a database that has the journal, or may have it, is not lost.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 
-use khlong_gateway::app::postgres::Home;
+use khlong_gateway::app::postgres::{Home, mark_copy};
 use khlong_store::engine::Durability;
 use khlong_store::rows::Rows;
 use khlong_store::store::Store;
@@ -11,11 +13,13 @@ use khlong_store::table::Table;
 use serde_json::json;
 
 use crate::cluster::Cluster;
-use crate::fixture::options;
-use crate::moved::{TO_DATABASE, copy, home_of, place, verified};
+use crate::fixture::{decide, options};
+use crate::moved::{TO_DATABASE, beside, copy, filled, home_of, place, sweep, verified};
 use crate::moved_end::cut_off;
-use crate::program::{refused, said};
-use crate::taken_back::{TAKE_BACK, taken_back, waits};
+use crate::program::{object, refused, said};
+use crate::served::Gateway;
+use crate::server::config;
+use crate::taken_back::{TAKE_BACK, taken_back, up_to, waits};
 use crate::until::until;
 
 /// And the folder stays what it was.
@@ -65,7 +69,7 @@ fn a_server_that_speaks_is_not_lost() {
     let place = place(&cluster, 3);
     let path = place.path();
     said(path, &TO_DATABASE);
-    waits(path, 1);
+    waits(path, 5);
     let speaks = "does not say whether it has the journal: it may not be lost";
     let password = path.join("pg.password");
     let right = fs::read_to_string(&password).unwrap();
@@ -94,6 +98,120 @@ fn a_server_that_speaks_is_not_lost() {
     });
 }
 
+/// A listener on a port of its own that answers whoever comes first with these bytes, and is gone.
+fn gone_after(answer: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4_096];
+        let _ = stream.read(&mut request);
+        let _ = stream.write_all(answer);
+    });
+    port
+}
+
+/// What a restart looks like: a word, and then nobody listens for as long as it is tried.
+#[test]
+fn a_server_that_spoke_once_is_not_lost_although_nobody_listens_then() {
+    const ENDS: &[u8] =
+        b"E\0\0\0\x40SFATAL\0VFATAL\0C57P03\0Mthe database system is shutting down\0\0";
+    // A pooler that lets in, and waits for its server.
+    const LETS_IN: &[u8] = b"R\0\0\0\x08\0\0\0\0";
+    const GREETS: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path();
+    filled(&path.join("data"), 0, 3);
+    mark_copy(&mut Store::open(&path.join("data"), &options()).unwrap()).unwrap();
+    let listens = |answer: &'static [u8]| {
+        let port = gone_after(answer);
+        let text = format!(
+            "[journal]\npostgres = \"host=127.0.0.1 port={port} user=khlong dbname=postgres\"\nretry_seconds = 3\n"
+        );
+        fs::write(path.join("pg.toml"), config(&text)).unwrap();
+    };
+    for answer in [ENDS, LETS_IN, GREETS] {
+        listens(answer);
+        refuses(path, 1, "does not say whether it has the journal");
+    }
+    listens(b"");
+    let taken = taken_back(path);
+    let heard = taken["database"].as_str().unwrap();
+    assert!(heard.starts_with("no answer ("), "{heard}");
+}
+
+/// It has forgotten the database, and the same command would be refused for ever.
+#[test]
+fn a_folder_that_was_cut_off_gives_way_to_a_database_that_is_there_again() {
+    let cluster = Cluster::start();
+    let place = place(&cluster, 5);
+    let path = place.path();
+    said(path, &TO_DATABASE);
+    // Others go on there.
+    decide(&mut beside(&cluster), &sweep("more"));
+    fs::rename(path.join("data"), path.join("before")).unwrap();
+    let again = |step: u32| {
+        copy(&path.join("before"), &path.join("data"));
+        up_to(path, step);
+        assert_eq!(home_of(path), Home::Returning(7));
+    };
+    for step in 0..3 {
+        again(step);
+        refuses(
+            path,
+            3,
+            "is there again, up to entry 6, with all that data had",
+        );
+        fs::remove_dir_all(path.join("data")).unwrap();
+    }
+    said(path, &["init", "anew", "--config", "pg.toml"]);
+    assert_eq!(verified(path, "anew")["entries"], json!(6));
+    // The move had not come to its end.
+    cluster.sql("UPDATE khlong.journal_id SET version = -2");
+    again(2);
+    refuses(path, 3, "no gateway was ever served from it");
+    // It was put back.
+    cluster.sql("UPDATE khlong.journal_id SET version = 1");
+    cluster.sql("DELETE FROM khlong.journal WHERE seq > 3");
+    refuses(path, 9, "does not have all that data has, up to 5");
+    cluster.sql("DROP SCHEMA khlong CASCADE");
+    let taken = taken_back(path);
+    assert_eq!((&taken["entries"], &taken["epoch"]), (&json!(6), &json!(7)));
+}
+
+/// Two commits that were acknowledged, as a disk does that goes back to what it was.
+fn lose(place: &Path) {
+    let (data, older) = (place.join("data"), place.join("older"));
+    copy(&data, &older);
+    filled(&data, 3, 2);
+    // Which commits were acknowledged.
+    fs::copy(data.join("COMMITTED"), older.join("COMMITTED")).unwrap();
+    fs::remove_dir_all(&data).unwrap();
+    fs::rename(&older, &data).unwrap();
+}
+
+/// The flag is what the store's own words ask for.
+#[test]
+fn a_folder_that_lost_commits_as_well_is_taken_back_once_that_is_accepted() {
+    let cluster = Cluster::start();
+    let place = place(&cluster, 3);
+    let path = place.path();
+    said(path, &TO_DATABASE);
+    lose(path);
+    cluster.sql("DROP SCHEMA khlong CASCADE");
+    let (code, told) = refused(path, &TAKE_BACK);
+    assert_eq!(code, 9, "{told}");
+    assert!(told.contains("--accept-loss"), "{told}");
+    let accepted = [&["--json"][..], &TAKE_BACK, &["--accept-loss"]].concat();
+    let taken = object(path, &accepted);
+    let after = verified(path, "data");
+    let told = json!([{ "entry": 4, "number": taken["epoch"] }]);
+    assert_eq!((&after["entries"], &after["epochs"]), (&json!(4), &told));
+    assert_eq!(home_of(path), Home::Folder);
+    Gateway::start_with(&path.join("gateway.toml")).kill();
+    assert_eq!(verified(path, "data")["epochs"], told);
+}
+
 #[test]
 fn what_is_no_folder_of_a_lost_database_is_refused() {
     let mut cluster = Cluster::start();
@@ -101,7 +219,21 @@ fn what_is_no_folder_of_a_lost_database_is_refused() {
     let path = place.path();
     refuses(path, 3, "data has its journal itself, up to entry 3");
     said(path, &TO_DATABASE);
-    let cases: [(&[&str], i32, &str); 4] = [
+    filled(&path.join("empty"), 0, 0);
+    mark_copy(&mut Store::open(&path.join("empty"), &options()).unwrap()).unwrap();
+    let cases: [(&[&str], i32, &str); 5] = [
+        (
+            &[
+                "journal",
+                "take-back",
+                "empty",
+                "--config",
+                "pg.toml",
+                "--database-is-lost",
+            ],
+            3,
+            "empty has no entry",
+        ),
         // It is a decision.
         (&TAKE_BACK[..5], 2, "--database-is-lost"),
         (&TAKE_BACK[..3], 2, "--config"),

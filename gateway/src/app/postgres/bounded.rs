@@ -1,10 +1,10 @@
 //! What a server may send in answer to one request: a length that it names is not believed,
-//! bytes are counted as they come.
+//! bytes are counted as they come. That one came at all is kept.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -31,17 +31,38 @@ impl Allowance {
     }
 }
 
+/// Whether a byte ever came from the other end, over whichever connection.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ear(Arc<AtomicBool>);
+
+impl Ear {
+    pub(super) fn has_heard(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn note(&self, bytes: usize) {
+        if bytes > 0 {
+            self.0.store(true, Ordering::Release);
+        }
+    }
+}
+
 /// A connection that breaks when more comes than was asked for. One read may go over the
 /// allowance, into a buffer that was there before.
 #[derive(Debug)]
 pub(super) struct Bounded<S> {
     inner: S,
     allowance: Allowance,
+    ear: Ear,
 }
 
 impl<S> Bounded<S> {
-    pub(super) fn new(inner: S, allowance: Allowance) -> Self {
-        Self { inner, allowance }
+    pub(super) fn new(inner: S, allowance: Allowance, ear: Ear) -> Self {
+        Self {
+            inner,
+            allowance,
+            ear,
+        }
     }
 }
 
@@ -54,6 +75,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
         let came = buffer.filled().len() - before;
+        self.ear.note(came);
         Poll::Ready(if self.allowance.spend(came) {
             Ok(())
         } else {

@@ -17,7 +17,7 @@ pub enum PostgresError {
     Runtime(#[source] io::Error),
     /// No answer, also over new connections.
     #[error(
-        "the journal's database gave no answer for {seconds} s; what was under way is read back at the next start"
+        "the journal's database gave no answer for {seconds} s; what was under way is read back at the next start; for one that is lost for good there is `khlong-gateway journal take-back`"
     )]
     Unreachable {
         /// For how long it was tried.
@@ -86,8 +86,6 @@ const SAID_CHARS_MAX: usize = 300;
 pub struct Said {
     code: Option<SqlState>,
     words: String,
-    /// Whether somebody said it: else the line is all that was heard.
-    is_spoken: bool,
 }
 
 impl From<tokio_postgres::Error> for Said {
@@ -99,24 +97,11 @@ impl From<tokio_postgres::Error> for Said {
             format!("{error}{}", cause.unwrap_or_default())
         };
         let plain = |char: char| if char.is_control() { ' ' } else { char };
-        let is_spoken = match error.source() {
-            Some(cause) => !is_of_the_line(cause),
-            None => !error.is_closed(),
-        };
         Self {
             code: error.code().cloned(),
             words: words.chars().take(SAID_CHARS_MAX).map(plain).collect(),
-            is_spoken,
         }
     }
-}
-
-/// What the system says of a connection, and an end without a word. What a protocol makes of
-/// bytes that came (TLS, PostgreSQL) is wrapped, and is somebody's.
-fn is_of_the_line(cause: &(dyn Error + 'static)) -> bool {
-    cause.downcast_ref::<io::Error>().is_some_and(|error| {
-        error.get_ref().is_none() || error.kind() == io::ErrorKind::UnexpectedEof
-    })
 }
 
 /// A server that is there, and is not the one that appends.
@@ -125,24 +110,6 @@ fn is_of_the_line(cause: &(dyn Error + 'static)) -> bool {
 pub(super) struct TakesNoWrites;
 
 impl PostgresError {
-    /// Whether nothing was heard but the line: no server speaks there. One that starts, is full, is
-    /// a standby, or has a certificate that is not taken speaks.
-    pub(super) fn is_silence(&self) -> bool {
-        match self {
-            Self::Unreachable { source, .. } | Self::Stopped(source) => {
-                let said = source.downcast_ref::<Said>();
-                !source.is::<TakesNoWrites>() && !said.is_some_and(|said| said.is_spoken)
-            }
-            Self::Runtime(_)
-            | Self::Refused(_)
-            | Self::Unsafe { .. }
-            | Self::Version { .. }
-            | Self::Unfinished
-            | Self::MovedMeanwhile
-            | Self::Tables { .. } => false,
-        }
-    }
-
     /// Whether the server has no database of that name.
     pub(super) fn is_no_database(&self) -> bool {
         match self {

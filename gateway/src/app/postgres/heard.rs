@@ -1,23 +1,24 @@
 //! What is heard of a database that is said to be lost.
 //!
 //! A journal that is taken out of it goes on elsewhere, so it is not enough that the database is of
-//! no use now: a standby, a server that starts, and one that lets nobody in may have the journal,
-//! and go on with it tomorrow. Only where nobody speaks, or no journal is, a person's word counts.
+//! no use now: a standby, a server that starts or ends, and one that lets nobody in may have the
+//! journal, and go on with it tomorrow. Only where no byte comes in any try, or no journal is, a
+//! person's word counts.
 
 use khlong_store::journal::Head;
 
 use super::session::Session;
-use super::{Beside, PostgresError, PostgresJournal};
+use super::{Beside, PostgresError, PostgresJournal, Standing};
 
 /// What is heard of it.
 #[derive(Debug)]
 pub enum Heard {
-    /// Nobody speaks there; what the last try met.
+    /// Nobody said anything, in any try; what the last one met.
     Nobody(PostgresError),
     /// A server, with no journal: tables, schema or database are not there.
     NoJournal,
-    /// A journal, whomever it serves.
-    Journal(Beside),
+    /// A journal, and whether gateways are served from it.
+    Journal(Beside, Standing),
 }
 
 impl PostgresJournal {
@@ -31,12 +32,14 @@ impl PostgresJournal {
         let ask = async |session: &Session| session.find(copy.seq).await;
         match self.link.repeat(&mut patience, ask) {
             Ok(None) => Ok(Heard::NoJournal),
-            Ok(Some(found)) => Ok(Heard::Journal(Beside {
-                head: found.head,
-                hash: found.asked,
-            })),
+            Ok(Some(found)) => {
+                let (head, hash) = (found.head, found.asked);
+                Ok(Heard::Journal(Beside { head, hash }, found.standing))
+            }
             Err(error) if error.is_no_database() => Ok(Heard::NoJournal),
-            Err(error) if error.is_silence() && !self.link.was_let_in() => Ok(Heard::Nobody(error)),
+            Err(error @ PostgresError::Unreachable { .. }) if !self.link.has_heard() => {
+                Ok(Heard::Nobody(error))
+            }
             Err(error) => Err(error),
         }
     }

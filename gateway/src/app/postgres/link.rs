@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
+use super::bounded::Ear;
 use super::error::{Cause, Failure, PostgresError};
 use super::options::PostgresOptions;
 use super::session::Session;
@@ -31,6 +32,7 @@ pub(super) struct Link {
     session: Option<Session>,
     runtime: EventLoop,
     options: PostgresOptions,
+    ear: Ear,
 }
 
 /// Ends without waiting for a name that is being looked up, which the system may take long for.
@@ -54,6 +56,7 @@ impl Link {
             session: None,
             runtime: EventLoop(Some(runtime)),
             options,
+            ear: Ear::default(),
         })
     }
 
@@ -66,13 +69,13 @@ impl Link {
         let Some(runtime) = &self.runtime.0 else {
             return Err(Failure::timed_out());
         };
-        let options = &self.options;
+        let (options, ear) = (&self.options, &self.ear);
         let watch = &options.watch;
         let known = self.session.take();
         let asked = async {
             let session = match known {
                 Some(session) => session,
-                None => timeout(CONNECT_WITHIN, Session::open(options))
+                None => timeout(CONNECT_WITHIN, Session::open(options, ear))
                     .await
                     .unwrap_or_else(|_| Err(Failure::timed_out()))
                     .inspect(|_| watch.connected())?,
@@ -117,9 +120,10 @@ impl Link {
         }
     }
 
-    /// Whether a server let it in, be it that it said nothing afterwards.
-    pub(super) fn was_let_in(&self) -> bool {
-        self.options.watch.connections() > 0
+    /// Whether anybody said anything, in any try so far. What the last one met tells less: a server
+    /// that ends says so once, and then nobody listens.
+    pub(super) fn has_heard(&self) -> bool {
+        self.ear.has_heard()
     }
 
     /// Connects anew at the next request, and looks at the server's settings again.

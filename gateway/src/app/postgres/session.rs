@@ -15,7 +15,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Statement};
 
-use super::bounded::{Allowance, Bounded};
+use super::bounded::{Allowance, Bounded, Ear};
 use super::error::{Failure, PostgresError, TakesNoWrites};
 use super::options::{Place, PostgresOptions};
 use super::rows::{Columns, Found, FoundRow, Inserted, Standing, decode, tables};
@@ -48,11 +48,11 @@ impl Drop for Session {
 }
 
 impl Session {
-    /// Connects, and checks the server's settings.
-    pub(super) async fn open(options: &PostgresOptions) -> Result<Self, Failure> {
+    /// Connects, and checks the server's settings. `ear` hears it too if that fails, or is given up.
+    pub(super) async fn open(options: &PostgresOptions, ear: &Ear) -> Result<Self, Failure> {
         let allowance = Allowance::new(GREETING_BYTES_MAX);
         let carrier = connect(&options.place).await.map_err(Failure::of_io)?;
-        let stream = Bounded::new(carrier, allowance.clone());
+        let stream = Bounded::new(carrier, allowance.clone(), ear.clone());
         let server = &options.server;
         let warned = Arc::new(AtomicBool::new(false));
         let (client, carrying) = match (&options.tls, &options.place) {

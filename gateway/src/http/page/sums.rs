@@ -1,4 +1,4 @@
-//! What all accounts come to, for the page: read a part at a time, as of one entry of the journal.
+//! What all accounts come to, for the page: read a part at a time, with the balances of one entry of the journal.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use super::closes::Closes;
 use crate::app::limits::BALANCES_AT_ONCE;
 use crate::app::{Committed, Handle};
 use crate::domains::ledger::{Asset, Count, Totals, asset};
-use crate::http::limits::{PAGE_AGE_MAX, PAGE_REST};
+use crate::http::limits::{PAGE_AGE_MAX, PAGE_PAUSE, PAGE_REST, PAGE_TRIES};
 use crate::http::problem::Problem;
 use crate::http::service::unreadable;
 
@@ -86,7 +86,8 @@ impl Draft {
 
 pub(super) type Reading = oneshot::Receiver<Result<Made, StoreError>>;
 
-/// Some accounts at a time. Between two times the driver is left to others for as long as the first took.
+/// Some accounts at a time. Between two times the driver is left to others for as long as the first took. A queue
+/// that is full now and then does not make all that was read be read anew.
 pub(super) async fn make(handle: &Handle, mut reading: Reading) -> Result<Books, Problem> {
     loop {
         let made = reading.await.map_err(|_| handle.unread())?;
@@ -95,6 +96,12 @@ pub(super) async fn make(handle: &Handle, mut reading: Reading) -> Result<Books,
             Made::Part(draft, took) => (draft, took),
         };
         tokio::time::sleep(took).await;
-        reading = handle.begin_read(move |committed| draft.go_on(committed, Instant::now()))?;
+        reading = handle
+            .go_on_reading(
+                move |committed| draft.go_on(committed, Instant::now()),
+                PAGE_TRIES,
+                PAGE_PAUSE,
+            )
+            .await?;
     }
 }

@@ -92,7 +92,8 @@ impl ExportAnswer {
         match self {
             Self::Recorded(..) | Self::Differs => None,
             Self::OtherFile(_) => Some(PayoutError::OtherFile { batch }),
-            // All else of it was looked at before, and does not change.
+            // All else that [`export`] looks at `gather` looked at before, and it does not change. A condition of
+            // one belongs in both.
             Self::Unfit(transfer) => unfit(transfer, "it is settled already"),
             Self::InBatch(transfer, _) => unfit(transfer, "it is in another batch already"),
         }
