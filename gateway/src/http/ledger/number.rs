@@ -91,7 +91,7 @@ fn whole<'de, D: Deserializer<'de>, T: FromStr>(
             parse(text).ok_or_else(|| E::custom((self.wrong)(text)))
         }
     }
-    deserializer.deserialize_str(Text {
+    deserializer.deserialize_str(Text::<T> {
         wrong,
         read: std::marker::PhantomData,
     })
