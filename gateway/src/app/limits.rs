@@ -89,8 +89,8 @@ pub const BALANCES_EVERY: Duration = Duration::from_secs(300);
 /// Accounts that are added up at once, since the driver does nothing else meanwhile: a few milliseconds.
 pub const BALANCES_AT_ONCE: usize = ACCOUNTS_AT_ONCE_MAX;
 
-/// And how long after that the next ones are, also where nobody asks for anything: 100 milliseconds,
-/// so a million accounts take two minutes.
+/// And how long after the begin of that turn the next ones are due, also where nobody asks for anything: 100
+/// milliseconds, so a million accounts take two minutes. A turn that takes longer is followed by the next ones.
 pub const BALANCES_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often whoever waits for the end of a start, or for a place in the queue to see whether the

@@ -42,11 +42,19 @@ pub const CONNECTIONS_DEFAULT: usize = 256;
 /// Requests of one key in a minute. Default 6,000.
 pub const REQUESTS_PER_MINUTE_DEFAULT: u32 = 6_000;
 
-/// Lines of one page: 100 unless asked for, at most 1,000. A line has at most 1,072 bytes of JSON, so a page
-/// about 1 MiB, and a command of any size is told in as many pages as that takes.
+/// What one line takes in JSON: its transfer, and cursor, time and four balances.
+pub const LINE_JSON_BYTES: usize = TRANSFER_JSON_BYTES + 432;
+
+/// Lines of one page: 100 unless asked for, at most 1,000. So a page has about 1 MiB, and a command of any
+/// size is told in as many pages as that takes.
 pub const LINES_DEFAULT: usize = 100;
 /// See [`LINES_DEFAULT`].
 pub const LINES_MAX: usize = 1_000;
+
+const _: () = assert!(
+    LINES_MAX * LINE_JSON_BYTES <= 1_100_000,
+    "a page has about 1 MiB"
+);
 
 /// Batches of payouts of one page, unless fewer are asked for: 20. A row has up to 8,000 holds, so a page reads at most
 /// some 2.7 MB.

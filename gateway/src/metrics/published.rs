@@ -157,21 +157,21 @@ fn gauges(published: &Published) -> [(&'static str, &'static str, Option<i64>); 
         (
             "idempotency_keys",
             "Idempotency keys that stand for a command, at tables_read_seconds",
-            large(numbers.idempotency_keys),
+            numbers.tables_read.and(large(numbers.idempotency_keys)),
         ),
         (
             "outbox_waiting",
             "Notices that wait to be delivered, at tables_read_seconds; 1,000: so many or more",
-            large(numbers.outbox_waiting),
+            numbers.tables_read.and(large(numbers.outbox_waiting)),
         ),
         (
             "last_close_day_seconds",
             "End of the last day that was closed, since 1970, at tables_read_seconds; 0: none was",
-            Some(numbers.last_close_day),
+            numbers.tables_read.map(|_| numbers.last_close_day),
         ),
         (
             "tables_read_seconds",
-            "When keys, notices and the last close were looked up, since 1970; absent: not yet",
+            "When keys, notices and the last close were looked up, since 1970; absent, as these are: not yet",
             numbers.tables_read,
         ),
         (

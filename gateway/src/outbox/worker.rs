@@ -235,6 +235,10 @@ impl Worker {
         };
         let mut name = key.0.0.to_be_bytes().to_vec();
         name.extend_from_slice(&key.1.to_be_bytes());
+        if failed > 0 {
+            // Whoever ends between the commit and its answer finds the notice gone, and says no more.
+            tracing::warn!(entry = key.0.0, failed, "a notice is given up");
+        }
         match self.handle.write(command(b"outcome", name, body)).await {
             Ok(_) => {
                 if failed > 0 {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, LedgerCommand, Transfer, transfer};
-use khlong_gateway::http::limits::LINES_MAX;
+use khlong_gateway::http::limits::{LINE_JSON_BYTES, LINES_MAX};
 use khlong_gateway::kernel::Command;
 use serde_json::{Value, json};
 
@@ -205,8 +205,7 @@ fn the_page_shows_the_books_and_the_head_names_them() {
 /// One command may hold more than a page: its lines come in pages that have a bound in bytes.
 #[test]
 fn the_lines_of_the_largest_command_come_in_pages() {
-    // A transfer with every field at its longest, and cursor, time and four balances.
-    const LINES_BYTES_MAX: usize = LINES_MAX * (640 + 432);
+    const LINES_BYTES_MAX: usize = LINES_MAX * LINE_JSON_BYTES;
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let account = u128::MAX - 1;

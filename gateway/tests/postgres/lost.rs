@@ -91,13 +91,14 @@ fn relay(client: &UnixStream, to: &PathBuf, mode: &Arc<AtomicU8>, passed: &Arc<A
                     continue_silently(&mut from);
                     return;
                 }
+                // Before it goes: what was answered is counted.
+                if lost == LOSE_REQUEST && read > 0 && pass.is_err() {
+                    passed.fetch_add(1, Ordering::SeqCst);
+                }
                 if read == 0 || pass.is_ok() || to.write_all(&buffer[..read]).is_err() {
                     let _ = from.shutdown(Shutdown::Both);
                     let _ = to.shutdown(Shutdown::Both);
                     return;
-                }
-                if lost == LOSE_REQUEST {
-                    passed.fetch_add(1, Ordering::SeqCst);
                 }
             }
         });

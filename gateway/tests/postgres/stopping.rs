@@ -2,6 +2,7 @@
 //! for long enough. What was under way is read back by the next start.
 
 use std::os::unix::net::UnixListener;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -12,7 +13,7 @@ use crate::commands::{configure, init};
 use crate::gate;
 use crate::served::Gateway;
 use crate::server::{TRANSFERS, WRITER, balance, pay, set_up, try_post};
-use crate::until::{found_every, until};
+use crate::until::found_every;
 
 /// Of a signal, on a machine that has other things to do; `retry_seconds` is 60.
 const AT_ONCE: Duration = Duration::from_secs(30);
@@ -82,27 +83,19 @@ fn a_signal_ends_it_while_the_database_is_silent_and_a_payment_under_way_is_told
     wait_until_away(&gateway);
     let address = gateway.address;
     let body = json!({ "transfers": [pay(1, 1, 2, 5)] });
-    let paying = {
-        let body = body.clone();
-        std::thread::spawn(move || try_post(address, TRANSFERS, WRITER, "one", &body))
-    };
-    until(
-        "it waits in the queue, behind what is asked of the database",
-        || {
-            let metrics = try_call(gateway.admin, "GET", "/metrics", &[], b"").unwrap();
-            // A look into the outbox may wait there too.
-            let mut lines = metrics.body.lines();
-            lines.any(|line| {
-                let waiting = line.strip_prefix("khlong_gateway_queue_inputs ");
-                waiting.is_some_and(|waiting| waiting != "0")
-            })
-        },
-    );
+    let (told, replies) = mpsc::channel();
+    for _ in 0..2 {
+        let (told, body) = (told.clone(), body.clone());
+        std::thread::spawn(move || told.send(try_post(address, TRANSFERS, WRITER, "one", &body)));
+    }
+    // One of the two waits, behind what is asked of the database; the other one is told so.
+    let told_so = replies.recv_timeout(AT_ONCE).unwrap().unwrap();
+    assert_eq!(told_so.problem(), "idempotency-key-under-way");
     let (code, words) = terminate(gateway);
     assert_eq!(code, 1, "{words}");
     assert!(words.contains("was told to end"), "{words}");
     // Or the connection ended with the process.
-    if let Ok(reply) = paying.join().unwrap() {
+    if let Ok(reply) = replies.recv_timeout(AT_ONCE).unwrap() {
         assert_eq!((reply.status, reply.problem().as_str()), (503, "stopped"));
     }
     drop(silent);

@@ -2,12 +2,14 @@
 
 use crate::vectors::{PUBLISHED, sealed};
 use khlong_gateway::domains::l10n::Satang;
-use khlong_gateway::domains::promptpay::{Initiation, LocalNames, Payload, Recipient, Slip};
+use khlong_gateway::domains::promptpay::{
+    Initiation, LocalNames, Payload, PayloadError, Recipient, Slip,
+};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// Printable ASCII, Thai, and others: full-width digits, which look alike, and an invisible one. None of them has the
-/// checksum of a Thai letter, as one of 65,536 has: see [`a_letter_of_another_script_may_have_the_checksum_of_a_thai_one`].
+/// Printable ASCII, Thai, and others: full-width digits, which look alike, and an invisible one. See
+/// also [`a_letter_of_another_script_may_have_the_checksum_of_a_thai_one_and_is_refused`].
 fn characters() -> impl Iterator<Item = char> {
     (' '..='~')
         .chain('\u{E00}'..='\u{E7F}')
@@ -36,16 +38,26 @@ fn one_wrong_character_is_refused_in_every_published_payload() {
 
 /// The checksum surely shows what differs in at most 16 bits, one after another: two of ASCII, or two of Thai. Three bytes
 /// differ in up to 20, and it lets the multiples of its polynomial pass, of which `01 10 21` keeps the bytes UTF-8. The
-/// lengths are right, and a shop is called what it likes: nothing else could show it.
+/// lengths are right too: such a letter is refused because it is neither ASCII nor Thai.
 #[test]
-fn a_letter_of_another_script_may_have_the_checksum_of_a_thai_one() {
+fn a_letter_of_another_script_may_have_the_checksum_of_a_thai_one_and_is_refused() {
     let before = "00020101021129370016A0000006770101110113006681234567853037645802TH64520002th0142";
     let read = |first: char| {
         let text = format!("{before}{first}๋วยเตี๋ยวเรือ6304B0F2");
         Payload::decode(&text).map(|payload| payload.local.unwrap().name)
     };
     assert_eq!(read('ก').unwrap(), "ก๋วยเตี๋ยวเรือ");
-    assert_eq!(read('\u{1A20}').unwrap(), "\u{1A20}๋วยเตี๋ยวเรือ");
+    let other = read('\u{1A20}').unwrap_err();
+    assert!(
+        matches!(
+            other,
+            PayloadError::Character {
+                offset: 80,
+                character: '\u{1A20}'
+            }
+        ),
+        "{other}"
+    );
     for thai in ('\u{E00}'..='\u{E7F}').filter(|it| *it != 'ก') {
         assert!(read(thai).is_err(), "{thai}");
     }

@@ -195,7 +195,7 @@ fn another_journal_at_a_restart() {
     run.gateways[0].end();
     run.gateways[0].disk = others.gateways[0].disk.clone();
     run.start(0);
-    assert_found(run, "kernel", "gateway: ");
+    assert_found(run, "kernel", "the views go to entry 3 of another journal");
 
     // Where it lies with the gateway: none at all.
     let plan = plan(1, false, 5);
