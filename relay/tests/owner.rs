@@ -115,10 +115,15 @@ fn root_makes_no_relay_in_the_folder_of_a_service() {
         );
         return;
     }
-    let mut init = Command::new(env!("CARGO_BIN_EXE_khlong-relay"));
-    init.arg("--config").arg(folder.path().join("relay.toml"));
-    init.args(["init", "--host", "127.0.0.1"]);
+    let init_at = |config: &str| {
+        let mut init = Command::new(env!("CARGO_BIN_EXE_khlong-relay"));
+        init.arg("--config").arg(folder.path().join(config));
+        init.args(["init", "--host", "127.0.0.1"]);
+        init
+    };
+    let mut init = init_at("relay.toml");
     is_refused(&init.output().unwrap());
+    is_refused(&init_at("one/two/relay.toml").output().unwrap());
     let count = || std::fs::read_dir(folder.path()).unwrap().count();
     assert_eq!(count(), 0, "no key either");
     let made = Program::open().by_user(&init).output().unwrap();

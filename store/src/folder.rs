@@ -132,16 +132,20 @@ pub fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
     })
 }
 
-/// The same for a folder that may have to be made: then that in which it will lie counts.
+/// The same for a folder that may have to be made: then the nearest one above it that is there
+/// counts, in which it will lie.
 ///
 /// # Errors
 /// As [`refuse_foreign`].
 pub fn refuse_foreign_place(path: &Path) -> Result<(), StoreError> {
-    if path.exists() {
-        return refuse_foreign(path);
+    for place in path.ancestors() {
+        let is_here = place.as_os_str().is_empty();
+        let place = if is_here { Path::new(".") } else { place };
+        if place.exists() {
+            return refuse_foreign(place);
+        }
     }
-    let parent = path.parent().filter(|parent| *parent != Path::new(""));
-    refuse_foreign(parent.unwrap_or_else(|| Path::new(".")))
+    Ok(())
 }
 
 #[cfg(unix)]

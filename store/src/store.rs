@@ -119,7 +119,7 @@ impl Store {
         options: &OpenOptions,
         patience: Option<Box<dyn Patience>>,
     ) -> Result<Self, StoreError> {
-        folder::refuse_foreign(path)?;
+        folder::refuse_foreign_place(path)?;
         Self::in_locked(Folder::lock(path)?, options, patience)
     }
 

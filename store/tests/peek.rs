@@ -12,7 +12,8 @@ use std::path::Path;
 
 use fixture::options;
 use khlong_store::engine::Durability;
-use khlong_store::error::StoreError;
+use khlong_store::error::{EngineError, StoreError};
+use khlong_store::folder::DATABASE_FOLDER;
 use khlong_store::identity::Role;
 use khlong_store::migrate::SCHEMA;
 use khlong_store::peek::Peek;
@@ -87,6 +88,23 @@ fn a_folder_without_a_database_is_no_store() {
         Err(StoreError::Engine(_))
     ));
     assert!(files(folder.path()).is_empty());
+}
+
+/// A look may come while whoever writes there removes files; with the lock it is damage.
+#[test]
+fn a_file_that_is_gone_is_damage_only_under_the_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Store::open(folder.path(), &options(Role::Relay)).unwrap());
+    let current = folder.path().join(DATABASE_FOLDER).join("CURRENT");
+    std::fs::write(current, "MANIFEST-999999\n").unwrap();
+    assert!(matches!(
+        Peek::open(folder.path()),
+        Err(StoreError::Engine(EngineError::Io { .. }))
+    ));
+    assert!(matches!(
+        Store::open(folder.path(), &options(Role::Relay)),
+        Err(StoreError::Engine(EngineError::Corrupt { .. }))
+    ));
 }
 
 #[test]

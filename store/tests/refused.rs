@@ -137,6 +137,8 @@ fn a_folder_of_another_user() {
         panic!("a backup is begun");
     };
     is_foreign(error, &folder);
+    let opened = Store::open(&folder.join("a/b"), &options(Role::Relay));
+    is_foreign(opened.err().unwrap(), &folder);
     assert_eq!(listed(), before, "a refused folder was written");
     // Of a restore, also the folder in which it would make one.
     let Err(BackupError::Store(error)) = refuse_used(&folder.join("restored")) else {

@@ -90,7 +90,7 @@ impl Awaits {
             Self::Left(_) => {
                 "it stays as long as no other relay has everything, or it has neither heard of it nor said that it has no room; this goes on by \
                  itself, and `khlong timeline relay ls` tells how far it is, and which relay refuses something: \
-                 let its operator take it, or add another relay. A full relay must refuse twice, more than five seconds apart: \
+                 let its operator take it, or add another relay. A full relay must refuse twice, at least five seconds apart: \
                  say it again, or let a daemon run. If the relay is gone for good, say --force"
             }
         }

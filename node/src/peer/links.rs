@@ -10,7 +10,7 @@ use khlong_sync::limits::{PARTIAL_FRAME_BYTES_PER_SECOND_MIN, RETRY_AFTER_MS_DEF
 use khlong_sync::session::Session;
 
 use super::outbox::Place;
-use super::pauses::Pauses;
+use super::pauses::{PAUSE_MAX_MS, Pauses};
 use super::relays::Portion;
 use super::views::rfc3339;
 use crate::api::RelayView;
@@ -158,7 +158,7 @@ impl Live {
 
     /// Offers nothing for a while; returns how long, in milliseconds.
     pub(crate) fn pause(&mut self, now: Monotonic, asked_ms: Option<u32>) -> u64 {
-        let pause_ms = u64::from(asked_ms.unwrap_or(RETRY_AFTER_MS_DEFAULT));
+        let pause_ms = u64::from(asked_ms.unwrap_or(RETRY_AFTER_MS_DEFAULT)).min(PAUSE_MAX_MS);
         self.offer_after = Some(now.after_ms(pause_ms));
         pause_ms
     }

@@ -30,7 +30,7 @@ pub(crate) struct Pauses(BTreeMap<(TimelineId, Class), Pause>);
 
 impl Pauses {
     /// After a refusal: begins a pause, twice as long as the last one and at
-    /// least `asked_ms`. Further refusals of one answer do not make it longer.
+    /// least `asked_ms`, as far as that is none too long. Further refusals of one answer do not make it longer.
     /// Returns how long it still is.
     pub(crate) fn begin(
         &mut self,
@@ -45,7 +45,7 @@ impl Pauses {
             .entry((timeline, class))
             .or_insert(Pause { until: None, ms: 0 });
         if pause.until.is_none() {
-            pause.ms = (pause.ms * 2).min(PAUSE_MAX_MS).max(asked);
+            pause.ms = (pause.ms * 2).max(asked).min(PAUSE_MAX_MS);
             pause.until = Some(now.after_ms(pause.ms));
         }
         pause.ms

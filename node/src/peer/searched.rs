@@ -22,6 +22,8 @@ pub(crate) struct Authors {
     pub(crate) members: Vec<String>,
     /// Senders of imported messages, the same; it is not known here whether there are any.
     pub(crate) sender: String,
+    /// Somebody is blocked: the index may hold nothing of a sender who is known.
+    pub(crate) may_be_hidden: bool,
 }
 
 impl Peer {
@@ -111,6 +113,7 @@ impl Peer {
         Authors {
             members,
             sender: sender(name),
+            may_be_hidden: self.blocks.all().next().is_some(),
         }
     }
 

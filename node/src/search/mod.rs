@@ -309,7 +309,7 @@ async fn filter(node: &Node, wanted: &Wanted) -> Result<(Filter, Option<String>)
     let (timeline, authors) = looked.await?;
     let sender = authors
         .as_ref()
-        .filter(|authors| authors.members.is_empty())
+        .filter(|authors| authors.members.is_empty() && !authors.may_be_hidden)
         .map(|authors| authors.sender.clone());
     let filter = Filter {
         timeline: timeline?,

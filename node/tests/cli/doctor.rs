@@ -327,7 +327,9 @@ fn a_database_that_is_damaged() {
     let current = database.join("CURRENT");
     for content in ["MANIFEST-999999\n", "MANIFEST", "", "\u{0}\u{1}\n"] {
         fs::write(&current, content).unwrap();
-        finds_only(&mut node.command(), "database", 9, &["khlong restore"]);
+        // It takes no lock: a file that is gone may be the work of whoever writes there.
+        let code = if content.ends_with("999999\n") { 1 } else { 9 };
+        finds_only(&mut node.command(), "database", code, &["khlong restore"]);
         let said = node.run(&["status"]);
         assert_eq!(said.code, 9, "{content:?}: {}", said.stderr);
     }

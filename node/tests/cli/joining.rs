@@ -63,6 +63,7 @@ fn a_link_that_the_relay_does_not_know_is_exit_4_and_leaves_nothing() {
             if said.code == 4 {
                 break said;
             }
+            assert_eq!(said.code, 5, "{}", said.stderr);
         };
         assert_not_let_in(&som, &said, "expired");
     }

@@ -188,6 +188,8 @@ pub(crate) fn comes(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
         assert!(begun.elapsed() < COME_MAX, "never: {what}");
+        // The processor is for those that are waited for.
+        std::thread::park_timeout(Duration::from_millis(10));
     }
 }
 

@@ -149,14 +149,22 @@ struct Port {
     _claim: UdpSocket,
 }
 
+/// As many as there are to choose from.
+const PORTS: u16 = 12_000;
+
 impl Port {
     fn claim() -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let first = (std::process::id() % 1_000) as u16 * 12;
-        loop {
-            let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
-            let Ok(claim) = UdpSocket::bind(("127.0.0.2", port)) else {
-                continue;
+        let mut refused = None;
+        for _ in 0..PORTS {
+            let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+            let claim = match UdpSocket::bind(("127.0.0.2", port)) {
+                Ok(claim) => claim,
+                Err(error) => {
+                    refused = Some(error);
+                    continue;
+                }
             };
             let address = format!("127.0.0.1:{port}");
             if UdpSocket::bind(&address).is_ok() && TcpListener::bind(&address).is_ok() {
@@ -166,5 +174,6 @@ impl Port {
                 };
             }
         }
+        panic!("no port is free; at 127.0.0.2 the last word was {refused:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use khlong_crdt::address::{PORT_DEFAULT, RelayAddress};
 use khlong_crdt::id::RelayKey;
 use khlong_store::error::StoreError;
-use khlong_store::folder::{refuse_foreign, refuse_foreign_place};
+use khlong_store::folder::refuse_foreign_place;
 use serde_json::json;
 
 use super::{Arguments, CommandError, Init, SCHEMA_VERSION, print, tell};
@@ -34,7 +34,7 @@ pub(super) fn execute(arguments: &Arguments, init: &Init) -> Result<(), CommandE
     };
     checked_host(init)?;
     // What root makes here its owner cannot use: not the key, which comes first, either.
-    refuse_foreign(folder).map_err(of_store)?;
+    refuse_foreign_place(folder).map_err(of_store)?;
     std::fs::create_dir_all(folder).map_err(failed("make", folder))?;
     let key_path = folder.join(KEY_FILE);
     if !key_path.exists() {

@@ -20,6 +20,7 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rocksdb::statistics::Ticker;
 use rocksdb::{
@@ -60,6 +61,11 @@ impl Default for RocksOptions {
 /// Names the list of a database's files; it is there from the first opening on.
 const CURRENT_FILE: &str = "CURRENT";
 
+/// How often a look without a lock is tried while a file is gone: whoever writes may have
+/// removed it between the reading of the list and the opening of the file.
+const LOOKS: usize = 5;
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
+
 /// RocksDB behind the trait. Dropping it closes the database.
 pub struct RocksEngine {
     db: DB,
@@ -73,7 +79,7 @@ pub struct RocksEngine {
 }
 
 impl RocksEngine {
-    /// Opens or creates the database in folder `path`.
+    /// Opens or creates the database in folder `path`, on which the caller has the lock.
     ///
     /// # Errors
     /// [`EngineError::UnknownTable`] if a newer version wrote it,
@@ -81,7 +87,7 @@ impl RocksEngine {
     /// [`EngineError::OptionReplaced`] if recycling was silently turned off.
     pub fn open(path: &Path, sizes: RocksOptions) -> Result<Self, EngineError> {
         let options = database_options(path, sizes);
-        refuse_unknown_tables(path, &options)?;
+        refuse_unknown_tables(path, &options).map_err(|error| not_opened(path, error))?;
         let cache = Cache::new_lru_cache(sizes.block_cache_bytes);
         let families = CATALOG
             .iter()
@@ -91,7 +97,7 @@ impl RocksEngine {
                 Options::default(),
             )]);
         let db = DB::open_cf_descriptors(&options, path, families)
-            .map_err(|error| not_opened(path, &error))?;
+            .map_err(|error| not_opened(path, failed("open", &error)))?;
         let recycled_logs = effective_recycled_logs(path)?;
         Ok(Self {
             db,
@@ -110,12 +116,25 @@ impl RocksEngine {
     ///
     /// # Errors
     /// [`EngineError::UnknownTable`] if a newer version wrote it, [`EngineError::Corrupt`]
-    /// for damage, [`EngineError::Io`] also where there is no database.
+    /// for damage, [`EngineError::Io`] also where there is no database, or where a file is gone:
+    /// without a lock that may be the work of whoever writes there.
     pub fn open_read_only(path: &Path) -> Result<Self, EngineError> {
+        let mut opened = Self::look(path);
+        for _ in 1..LOOKS {
+            if !opened.as_ref().is_err_and(|error| is_gone(path, error)) {
+                break;
+            }
+            std::thread::sleep(LOOK_PAUSE);
+            opened = Self::look(path);
+        }
+        opened
+    }
+
+    fn look(path: &Path) -> Result<Self, EngineError> {
         let sizes = RocksOptions::default();
         let options = database_options(path, sizes);
         refuse_unknown_tables(path, &options)?;
-        let names = DB::list_cf(&options, path).map_err(|error| not_opened(path, &error))?;
+        let names = DB::list_cf(&options, path).map_err(|error| failed("open", &error))?;
         let cache = Cache::new_lru_cache(sizes.block_cache_bytes);
         let families = CATALOG
             .iter()
@@ -126,7 +145,7 @@ impl RocksEngine {
                 Options::default(),
             )]);
         let db = DB::open_cf_descriptors_read_only(&options, path, families, false)
-            .map_err(|error| not_opened(path, &error))?;
+            .map_err(|error| failed("open", &error))?;
         Ok(Self {
             db,
             options,
@@ -308,7 +327,7 @@ fn refuse_unknown_tables(path: &Path, options: &Options) -> Result<(), EngineErr
     if !path.join(CURRENT_FILE).exists() {
         return refuse_rows_without_a_list(path);
     }
-    let names = DB::list_cf(options, path).map_err(|error| not_opened(path, &error))?;
+    let names = DB::list_cf(options, path).map_err(|error| failed("open", &error))?;
     let known = |name: &String| {
         name == rocksdb::DEFAULT_COLUMN_FAMILY_NAME
             || CATALOG.iter().any(|row| row.name == name.as_str())
@@ -328,7 +347,8 @@ fn refuse_rows_without_a_list(path: &Path) -> Result<(), EngineError> {
         let end = path.extension().and_then(|end| end.to_str());
         matches!(end, Some("sst" | "log"))
     });
-    if has_rows {
+    // Whoever makes one just now writes the list first.
+    if has_rows && !path.join(CURRENT_FILE).exists() {
         return Err(EngineError::Corrupt {
             operation: "open",
             message: format!("{CURRENT_FILE} is missing"),
@@ -337,16 +357,25 @@ fn refuse_rows_without_a_list(path: &Path) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// RocksDB reports a file that its own list names and that is gone as it reports any other.
-fn not_opened(path: &Path, error: &rocksdb::Error) -> EngineError {
-    let is_gone = error.as_ref().contains("No such file or directory");
-    if is_gone && path.join(CURRENT_FILE).exists() {
+/// Under the lock a file that is gone is damage: nobody else removes one.
+fn not_opened(path: &Path, error: EngineError) -> EngineError {
+    if let EngineError::Io { operation, message } = &error
+        && is_gone(path, &error)
+    {
         return EngineError::Corrupt {
-            operation: "open",
-            message: error.as_ref().to_owned(),
+            operation: *operation,
+            message: message.clone(),
         };
     }
-    failed("open", error)
+    error
+}
+
+/// RocksDB reports a file that its own list names and that is gone as it reports any other.
+fn is_gone(path: &Path, error: &EngineError) -> bool {
+    let (EngineError::Io { message, .. } | EngineError::Corrupt { message, .. }) = error else {
+        return false;
+    };
+    message.contains("No such file or directory") && path.join(CURRENT_FILE).exists()
 }
 
 /// Reads back what RocksDB made of `recycle_log_file_num`: it writes the options

@@ -1,4 +1,4 @@
-//! Reads one Automerge change chunk, under limits, before Automerge sees it.
+//! Reads one Automerge change chunk, under limits, before Automerge sees it, if it is asked at all.
 //!
 //! Why not `automerge::Change::decode`: a few bytes of run-length can claim 2^60
 //! operations or an actor that is not in the table, and then it loops or panics.

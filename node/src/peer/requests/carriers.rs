@@ -79,8 +79,11 @@ impl Peer {
             self.leave_relay(id, relay)?;
         } else {
             let begun = match self.parting_under_way(id, relay) {
-                // Said again: it goes on where it was.
-                Some(known) => known,
+                // Said again: it goes on where it was, but what was read last may be long ago.
+                Some(known) => Parting {
+                    is_last: false,
+                    ..known
+                },
                 None => Parting {
                     ends: self.arrivals(id)?,
                     ..Parting::default()

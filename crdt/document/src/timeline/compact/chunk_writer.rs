@@ -315,6 +315,7 @@ mod tests {
     use super::*;
     use crate::timeline::entry;
     use crate::timeline::genesis::DocumentKind;
+    use crate::timeline::limits::{CHANGE_OPS_MAX, COMPACT_MESSAGES_MAX, OP_COUNTER_MAX};
 
     fn author() -> impl Strategy<Value = AuthorKey> {
         // Few, so that names meet; the genesis among them.
@@ -356,6 +357,71 @@ mod tests {
             let known = entry::check_known(DocumentKind::Page, &author, &bytes, hash);
             let asked = entry::check(DocumentKind::Page, &author, &bytes);
             prop_assert_eq!(format!("{known:?}"), format!("{asked:?}"));
+        }
+    }
+
+    /// Short ones many times over, long ones a few times.
+    fn alike() -> impl Strategy<Value = (Vec<NewMessage>, usize)> {
+        let long = (any::<i64>(), 0_usize..=16 * 1024).prop_map(|(sent_at, bytes)| NewMessage {
+            sent_at,
+            reply_to: None,
+            body: "x".repeat(bytes),
+        });
+        let brief = (any::<i64>(), "[a-z]{0,8}").prop_map(|(sent_at, body)| NewMessage {
+            sent_at,
+            reply_to: None,
+            body,
+        });
+        prop_oneof![
+            (vec(message(), 1..4), 1..=COMPACT_MESSAGES_MAX),
+            (vec(brief, 1..4), 1..=COMPACT_MESSAGES_MAX),
+            (vec(long, 1..4), 1..=6_usize),
+        ]
+    }
+
+    /// What was read, without its bytes.
+    fn facts(checked: &entry::Checked) -> String {
+        let (hash, max_op) = (&checked.hash, checked.max_op);
+        format!("{hash:?} {max_op} {:?}", checked.entries)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// The same of runs and lengths that take more than one byte, and at the limits.
+        #[test]
+        fn automerge_takes_what_is_large_too(
+            author in 1_u8..4,
+            at_limit in 0_u64..4,
+            start_op in 2_u64..20,
+            dependency in any::<[u8; 32]>(),
+            after in proptest::option::of((1_u64..20, 1_u8..4)),
+            alike in vec(alike(), 1..3),
+        ) {
+            let author = AuthorKey::from_bytes([author; 32]);
+            let last = OP_COUNTER_MAX - CHANGE_OPS_MAX as u64;
+            let start_op = match at_limit {
+                0 => start_op,
+                over => last - 2 + over,
+            };
+            let of = |(some, count): (Vec<NewMessage>, usize)| some.into_iter().cycle().take(count);
+            let all = alike.into_iter().flat_map(of);
+            let messages: Vec<NewMessage> = all.take(COMPACT_MESSAGES_MAX).collect();
+            let place = Place {
+                author: &author,
+                seq: 1,
+                start_op,
+                dependencies: &[dependency],
+                after: after.map(|(counter, author)| OpId {
+                    counter,
+                    author: AuthorKey::from_bytes([author; 32]),
+                }),
+            };
+            let Written { bytes, hash } = write(&place, &messages);
+            let known = entry::check_known(DocumentKind::Page, &author, &bytes, hash);
+            let asked = entry::check(DocumentKind::Page, &author, &bytes);
+            let [known, asked] = [known, asked].map(|read| read.map(|it| facts(&it)));
+            prop_assert!(known == asked, "{start_op}, {} messages", messages.len());
         }
     }
 }
