@@ -1,6 +1,10 @@
 //! What the kernel lets happen by itself, where a domain rejects it: told, tried again after so many
 //! entries, and no other domain is held up.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 mod fixture;
 

@@ -1,6 +1,10 @@
 //! A disk that must wait. Whoever fills a folder, or catches up, waits with it; and what a journal
 //! elsewhere has already is kept once, when the disk goes on.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 mod fixture;
 

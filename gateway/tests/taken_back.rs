@@ -1,6 +1,10 @@
 //! A journal that is made its folder's own again, cut off at each write: the folder is nothing that a
 //! gateway starts on before the journal says from where it goes on, and it says so once.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 mod fixture;
 

@@ -1,6 +1,10 @@
 //! Whose folder it is: root writes nothing into that of the user under whom the relay runs.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 
 mod support;
 

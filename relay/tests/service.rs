@@ -37,7 +37,7 @@ impl Manager {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
-        let (tell, told) = mpsc::channel();
+        let (tell, told) = mpsc::sync_channel(1_024);
         std::thread::spawn(move || {
             let mut bytes = [0; 256];
             while let Ok(length) = socket.recv(&mut bytes) {

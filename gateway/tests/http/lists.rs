@@ -22,11 +22,14 @@ fn all(server: &Server, path: &str, name: &str, limit: usize) -> Vec<Value> {
             "{page}"
         );
         found.extend(items.iter().cloned());
-        match next {
-            Value::Null => return found,
-            Value::String(next) => after = format!("&after={next}"),
-            next => after = format!("&after={next}"),
+        if next.is_null() {
+            return found;
         }
+        // A number is told as one, a text without its quotes.
+        let next = next
+            .as_str()
+            .map_or_else(|| next.to_string(), str::to_owned);
+        after = format!("&after={next}");
     }
 }
 

@@ -260,7 +260,7 @@ fn totals_of_many_accounts_hold_a_part_of_them_at_a_time() {
     assert_eq!(bank.ask(&asset), vec![]);
     // Every third one has dollars.
     let account = |id: u128| Account {
-        ledger: if id % 3 == 0 { USD } else { THB },
+        ledger: if id.is_multiple_of(3) { USD } else { THB },
         ..plain(id)
     };
     let accounts = LedgerCommand::CreateAccounts((3..=MANY).map(account).collect());

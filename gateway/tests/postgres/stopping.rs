@@ -83,7 +83,7 @@ fn a_signal_ends_it_while_the_database_is_silent_and_a_payment_under_way_is_told
     wait_until_away(&gateway);
     let address = gateway.address;
     let body = json!({ "transfers": [pay(1, 1, 2, 5)] });
-    let (told, replies) = mpsc::channel();
+    let (told, replies) = mpsc::sync_channel(2);
     for _ in 0..2 {
         let (told, body) = (told.clone(), body.clone());
         std::thread::spawn(move || told.send(try_post(address, TRANSFERS, WRITER, "one", &body)));

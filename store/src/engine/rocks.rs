@@ -363,7 +363,7 @@ fn not_opened(path: &Path, error: EngineError) -> EngineError {
         && is_gone(path, &error)
     {
         return EngineError::Corrupt {
-            operation: *operation,
+            operation,
             message: message.clone(),
         };
     }

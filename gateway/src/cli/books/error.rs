@@ -151,10 +151,10 @@ pub enum BooksError {
 impl BooksError {
     /// What is wrong with an answer to a batch; `is_report`: a bank gave it, and nobody typed the batch.
     pub(super) fn of_answer(error: PayoutError, is_report: bool) -> Self {
-        match error {
-            error @ PayoutError::UnknownBatch { .. } if is_report => Self::Foreign(error),
-            error => Self::Payout(error),
+        if is_report && matches!(error, PayoutError::UnknownBatch { .. }) {
+            return Self::Foreign(error);
         }
+        Self::Payout(error)
     }
 
     /// The exit code of the process.
