@@ -160,7 +160,7 @@ impl Gateway {
             None => Kernel::open(store, parts, logic, JOURNAL),
             Some(line) => Kernel::open_with(Box::new(line.clone()), store, parts, logic, JOURNAL),
         };
-        let mut kernel = opened.map_err(stop)?;
+        let mut kernel = opened.map_err(not_started)?;
         if kernel.tick(UnixMillis(truly + self.clock_ms)).is_err() {
             findings.happened("clocks set right");
             self.clock_ms = 0;
@@ -331,6 +331,15 @@ fn refusal(error: KernelError) -> Result<Answer, Stop> {
         return Ok(Answer::Busy);
     }
     Err(stop(error))
+}
+
+#[allow(clippy::wildcard_enum_match_arm, reason = "one error of a start has another meaning")]
+/// The same of a start: what it did not keep are views of entries that it read.
+fn not_started(error: KernelError) -> Stop {
+    match error {
+        KernelError::Journal(JournalError::NotKept(error)) => stop(KernelError::Store(error)),
+        other => stop(other),
+    }
 }
 
 /// Whether an error is one of those that disks and networks may cause.
