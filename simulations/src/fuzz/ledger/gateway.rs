@@ -333,7 +333,7 @@ fn refusal(error: KernelError) -> Result<Answer, Stop> {
     Err(stop(error))
 }
 
-#[allow(clippy::wildcard_enum_match_arm, reason = "one error of a start has another meaning")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "one error of a start has another meaning")]
 /// The same of a start: what it did not keep are views of entries that it read.
 fn not_started(error: KernelError) -> Stop {
     match error {
