@@ -8,7 +8,6 @@
 mod fixture;
 mod program;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -25,6 +24,7 @@ use khlong_store::rows::Rows as _;
 use khlong_store::store::{OpenOptions, Store};
 use khlong_store::table::Table;
 use khlong_store::write_set::WriteSet;
+use program::files;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -95,21 +95,6 @@ fn bytes(value: &Value) -> Vec<u8> {
         .step_by(2)
         .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
         .collect()
-}
-
-/// Every file and what is in it.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            let content = std::fs::read(&path).unwrap();
-            found.insert(path, content);
-        }
-    }
-    found
 }
 
 /// Changes one payload behind the store's back, with the right checksum around it.

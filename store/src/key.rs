@@ -155,6 +155,15 @@ impl KeyRange {
         }
     }
 
+    /// Every key above `key`; without one every key of a table.
+    #[must_use]
+    pub fn behind(key: Option<&[u8]>) -> Self {
+        Self {
+            start: key.map_or_else(Vec::new, |key| above(key.to_vec())),
+            end: None,
+        }
+    }
+
     /// From `start` to before `end`.
     #[must_use]
     pub fn between(start: Vec<u8>, end: Vec<u8>) -> Self {

@@ -335,6 +335,7 @@ impl Handle {
                 None => return Ok(answered),
                 Some(back) => read = back,
             }
+            tracing::debug!("a read waits for a place in the queue");
             tokio::time::sleep(pause).await;
         }
         self.send(read)?;

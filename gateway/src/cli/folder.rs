@@ -10,7 +10,7 @@ use khlong_crdt::id::LogId;
 use khlong_store::engine::Patience;
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::error::StoreError;
-use khlong_store::folder::{DATABASE_FOLDER, Folder, LOCK_FILE, holder, refuse_foreign};
+use khlong_store::folder::{DATABASE_FOLDER, Folder, LOCK_FILE, holder, refuse_foreign_place};
 use khlong_store::identity::Role;
 use khlong_store::journal::{self, Head, Journal, JournalId, LocalJournal};
 use khlong_store::migrate::SCHEMA;
@@ -151,7 +151,7 @@ fn fill(
 ) -> Result<Kernel, CliError> {
     let of_store = |error| CliError::store(path, error);
     let was_there = path.is_dir();
-    refuse_foreign(path).map_err(of_store)?;
+    refuse_foreign_place(path).map_err(of_store)?;
     // Nobody else opens it before all is there, or gone again.
     let folder = Folder::lock(path).map_err(of_store)?;
     let made = claim(&folder)

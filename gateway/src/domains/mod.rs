@@ -1,6 +1,7 @@
 //! What the gateway decides about, a folder each. A domain imports only those of lower
 //! layers: `promptpay` may name `l10n`, never the reverse. What it tells those above is an event.
 
+mod behind;
 pub mod books;
 pub mod l10n;
 pub mod ledger;

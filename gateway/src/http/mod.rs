@@ -15,6 +15,7 @@ mod journal;
 mod keys;
 mod ledger;
 pub mod limits;
+mod listing;
 mod operators;
 mod page;
 mod problem;

@@ -1,8 +1,6 @@
 //! A gateway's folder, what its books have done in it, and the files that people hand in.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::all;
@@ -104,18 +102,4 @@ pub(crate) fn pain002(batch: &str, of_all: &str, of_payments: &str) -> String {
     format!(
         "<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.10\"><CstmrPmtStsRpt><OrgnlGrpInfAndSts><OrgnlMsgId>{batch}</OrgnlMsgId>{of_all}</OrgnlGrpInfAndSts>{of_payments}</CstmrPmtStsRpt></Document>"
     )
-}
-
-/// Every file and its bytes.
-pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.insert(path.clone(), fs::read(&path).unwrap());
-        }
-    }
-    found
 }

@@ -1,7 +1,6 @@
 //! Files that pay out: written, written again, and what a bank says of them.
 
 use std::fs;
-use std::str::FromStr as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use khlong_crdt::time::UnixMillis;
@@ -10,9 +9,24 @@ use khlong_gateway::domains::books::payout::{batch_of, exported};
 use khlong_store::peek::Peek;
 
 use crate::fixture::hold;
-use crate::folder::{self, TODAY, files, list, open, pain002, send};
-use crate::program::{object, refused, said};
+use crate::folder::{self, TODAY, list, open, pain002, send};
+use crate::program::{files, object, refused, said};
 use crate::told::{self, checks_out};
+
+fn export_on<'w>(day: &'w str, clearing: &'w str) -> [&'w str; 10] {
+    [
+        "payout",
+        "export",
+        "gateway",
+        "--clearing",
+        clearing,
+        "--execution",
+        day,
+        "--list",
+        "list.json",
+        "--accept-time",
+    ]
+}
 
 /// By the clock of this machine, as the program sees it.
 fn today() -> Day {
@@ -123,33 +137,22 @@ fn a_file_leaves_once_and_what_it_pays_is_recorded() {
     // 7 baht more for account 2.
     send(&mut open(at), TODAY.end().0, &[hold(9, 1, 2, 700, 0)]);
     let clearing = folder::id(2);
-    let on = |day: &Day| {
-        let day = day.to_string();
-        let flags = ["--clearing", &clearing, "--execution", &day];
-        let more = ["--list", "list.json", "--accept-time"];
-        let words = ["payout", "export", "gateway"].into_iter();
-        let words = words.chain(flags).chain(more).map(str::to_owned);
-        words.collect::<Vec<_>>()
-    };
-    fn strs(words: &[String]) -> Vec<&str> {
-        words.iter().map(String::as_str).collect()
-    }
     fs::write(at.join("list.json"), list(9, "2")).unwrap();
     let entries = object(at, &["audit", "gateway", "--json"])["journal"]["seq"].clone();
     let today = today();
     for (day, why) in [
-        (Day::from_str("2569-11-28").unwrap(), "Common Era"),
-        (Day(today.0 - 2), "over in Bangkok"),
-        (Day(today.0 + 368), "366 days ahead"),
+        ("2569-11-28".to_owned(), "Common Era"),
+        (Day(today.0 - 2).to_string(), "over in Bangkok"),
+        (Day(today.0 + 368).to_string(), "366 days ahead"),
     ] {
-        let (code, words) = refused(at, &strs(&on(&day)));
+        let (code, words) = refused(at, &export_on(&day, &clearing));
         assert_eq!(code, 2, "{words}");
         assert!(words.contains(why), "{words}");
     }
     let after = object(at, &["audit", "gateway", "--json"])["journal"]["seq"].clone();
     assert_eq!(after, entries, "nothing is recorded");
-    let export = on(&today.next());
-    let export = strs(&export);
+    let tomorrow = today.next().to_string();
+    let export = export_on(&tomorrow, &clearing);
     let file = said(at, &export);
     assert!(file.contains("<CtrlSum>7.00</CtrlSum>"), "{file}");
     let peek = Peek::open(&at.join("gateway")).unwrap();

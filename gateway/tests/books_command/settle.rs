@@ -12,12 +12,11 @@ use khlong_gateway::domains::ledger::{
 };
 use khlong_store::engine::Durability;
 use khlong_store::peek::Peek;
-use khlong_store::rows::Rows as _;
 use khlong_store::store::Store;
 use khlong_store::table::Table;
 use serde_json::{Value, json};
 
-use crate::fixture::{command, decide, hold, options, pay};
+use crate::fixture::{command, damage_journal, decide, hold, options, pay};
 use crate::folder::{TODAY, ask, begun, export, id, noon, open, pain002, send};
 use crate::program::{object, refused, run, said};
 
@@ -289,15 +288,7 @@ fn a_damaged_folder_ends_it_with_9_and_nothing_is_done() {
     let at = place.path();
     let batch = folder(at, None);
     fs::write(at.join("answer.xml"), report(&batch, &[(8, "ACSC")])).unwrap();
-    let mut store = Store::open(&at.join("gateway"), &options()).unwrap();
-    let key = 2_u64.to_be_bytes();
-    let mut row = store.get(Table::Journal, &key).unwrap().unwrap();
-    *row.last_mut().unwrap() ^= 1;
-    let mut batch = store.batch();
-    batch.put(Table::Journal, key.to_vec(), row).unwrap();
-    let writes = batch.into_writes();
-    store.commit(writes, Durability::Synced).unwrap();
-    drop(store);
+    damage_journal(&at.join("gateway"));
     let (code, words) = refused(at, &SETTLE);
     assert_eq!(code, 9, "{words}");
     assert!(words.contains("entry 2 of the journal"), "{words}");

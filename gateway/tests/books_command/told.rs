@@ -10,8 +10,8 @@ use khlong_store::peek::Peek;
 use khlong_store::store::{OpenOptions, Store};
 
 use crate::fixture::{hold, options, pay};
-use crate::folder::{TODAY, ask, begun, export, files, noon, send};
-use crate::program::{object, refused, said};
+use crate::folder::{TODAY, ask, begun, export, noon, send};
+use crate::program::{files, object, refused, said};
 
 const ID_1: &str = "00000000000000000000000000000001";
 const ID_7: &str = "00000000000000000000000000000007";

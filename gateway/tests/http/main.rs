@@ -23,6 +23,8 @@ mod killed;
 mod limits;
 mod lines;
 mod lists;
+#[path = "../support/log.rs"]
+mod log;
 mod malformed;
 mod many_comparisons;
 mod metrics;

@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
 
 use khlong_gateway::app::limits::BALANCES_AT_ONCE;
 use khlong_store::engine::memory::MemoryDisk;
 use serde_json::json;
 
 use crate::days::{TODAY, Time, start};
+use crate::log::Log;
 use crate::metrics::metrics;
 use crate::server::{Server, get, pay, set_up};
 use crate::until::until;
@@ -91,6 +91,7 @@ fn its_sums_are_those_of_one_entry_while_others_pay() {
 /// The accounts that were read are not read anew because there is no place for the next ones just then.
 #[test]
 fn a_queue_that_is_full_for_a_moment_does_not_keep_the_page_from_being_made() {
+    let log = Log::begin();
     let folder = tempfile::tempdir().unwrap();
     let server = Server::with(folder.path(), "[limits]\nqueue = 2");
     // Two parts.
@@ -116,8 +117,9 @@ fn a_queue_that_is_full_for_a_moment_does_not_keep_the_page_from_being_made() {
         waiting.push(answer);
     }
     assert!(!waiting.is_empty());
-    // Longer than the page waits before it asks for the second part.
-    std::thread::sleep(Duration::from_millis(200));
+    until("the page waits with its second part", || {
+        log.says("a read waits for a place in the queue")
+    });
     go_on.send(()).unwrap();
     second.unwrap().blocking_recv().unwrap();
     let page = reader.join().unwrap();

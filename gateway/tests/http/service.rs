@@ -8,11 +8,11 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use khlong_gateway::app::limits::LISTEN_PAUSE;
 use serde_json::Value;
 
 use crate::client::try_call;
 use crate::killed::PROGRAM;
+use crate::log::Log;
 use crate::server::{Server, config, init, options};
 use crate::until::until;
 
@@ -109,6 +109,7 @@ fn one_that_does_not_start_is_never_ready() {
 /// A start behind an end, or before its network: no person has to look at that.
 #[test]
 fn a_port_that_is_taken_for_a_moment_is_waited_for() {
+    let log = Log::begin();
     let home = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut options = options(home.path(), "");
@@ -116,8 +117,9 @@ fn a_port_that_is_taken_for_a_moment_is_waited_for() {
     std::thread::scope(|scope| {
         let as_asked = options.clone();
         let starts = scope.spawn(move || Server::of(as_asked));
-        // For some of its tries: nobody tells of the first one.
-        std::thread::sleep(3 * LISTEN_PAUSE);
+        until("the port was asked for in vain", || {
+            log.says("the address is not to be had yet")
+        });
         assert!(!starts.is_finished());
         drop(taken);
         let server = starts.join().unwrap();

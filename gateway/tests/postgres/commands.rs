@@ -1,9 +1,8 @@
 //! `khlong-gateway` with a configuration that names a database.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use khlong_store::folder::LOCK_FILE;
@@ -15,7 +14,7 @@ use serde_json::json;
 use crate::cluster::{Cluster, PASSWORD};
 use crate::fixture::{decide, options};
 use crate::journal::sweep;
-use crate::program::{object, refused, run, said};
+use crate::program::{files, object, refused, run, said};
 use crate::served::Gateway;
 use crate::server::config;
 
@@ -143,21 +142,6 @@ fn a_copy_is_not_taken_for_a_journal_and_no_database_for_another() {
     let (code, words) = refused(place, &["run", "--config", "gateway.toml"]);
     assert_eq!(code, 3, "{words}");
     assert!(words.contains("has no journal"), "{words}");
-}
-
-/// Every file and what is in it.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            let content = fs::read(&path).unwrap();
-            found.insert(path, content);
-        }
-    }
-    found
 }
 
 /// It has seen that nothing is there, and waits for its configuration, as it may for its database.

@@ -6,14 +6,11 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use khlong_gateway::app::postgres::{Home, mark_copy};
-use khlong_store::engine::Durability;
-use khlong_store::rows::Rows;
 use khlong_store::store::Store;
-use khlong_store::table::Table;
 use serde_json::json;
 
 use crate::cluster::Cluster;
-use crate::fixture::{decide, options};
+use crate::fixture::{damage_journal, decide, options};
 use crate::moved::{TO_DATABASE, beside, copy, filled, home_of, place, sweep, verified};
 use crate::moved_end::cut_off;
 use crate::program::{object, refused, said};
@@ -276,7 +273,7 @@ fn what_is_no_folder_of_a_lost_database_is_refused() {
     waits(path, 1);
     // A damaged folder is found before anything is written.
     copy(&path.join("data"), &path.join("sound"));
-    damage(path);
+    damage_journal(&path.join("data"));
     let (code, told) = refused(path, &TAKE_BACK);
     assert_eq!(code, 9, "{told}");
     assert!(told.contains("entry 2 of the journal"), "{told}");
@@ -284,15 +281,4 @@ fn what_is_no_folder_of_a_lost_database_is_refused() {
     fs::remove_dir_all(path.join("data")).unwrap();
     fs::rename(path.join("sound"), path.join("data")).unwrap();
     assert_eq!(taken_back(path)["entries"], json!(4));
-}
-
-fn damage(place: &Path) {
-    let mut store = Store::open(&place.join("data"), &options()).unwrap();
-    let key = 2_u64.to_be_bytes();
-    let mut row = store.get(Table::Journal, &key).unwrap().unwrap();
-    *row.last_mut().unwrap() ^= 1;
-    let mut batch = store.batch();
-    batch.put(Table::Journal, key.to_vec(), row).unwrap();
-    let writes = batch.into_writes();
-    store.commit(writes, Durability::Synced).unwrap();
 }

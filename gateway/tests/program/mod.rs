@@ -1,7 +1,9 @@
 //! `khlong-gateway` as people run it.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -37,4 +39,19 @@ pub(crate) fn refused(folder: &Path, arguments: &[&str]) -> (i32, String) {
     assert_eq!(done.stdout, b"", "{arguments:?}");
     let stderr = String::from_utf8(done.stderr).unwrap();
     (done.status.code().unwrap(), stderr)
+}
+
+/// Every file in a folder, and what is in it.
+pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            let content = fs::read(&path).unwrap();
+            found.insert(path, content);
+        }
+    }
+    found
 }

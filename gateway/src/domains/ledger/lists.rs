@@ -1,15 +1,12 @@
 //! All assets and all accounts, a page at a time, by their numbers.
 
-use std::ops::ControlFlow;
-
-use khlong_store::engine::Direction;
 use khlong_store::error::StoreError;
-use khlong_store::key::KeyRange;
 use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
 use super::model::{AccountState, Asset};
 use super::tables;
+use crate::domains::behind::behind;
 
 /// The assets behind number `after`, in order, at most `max`.
 ///
@@ -47,19 +44,8 @@ fn keys_behind<const N: usize>(
     after: Option<[u8; N]>,
     max: usize,
 ) -> Result<Vec<[u8; N]>, StoreError> {
-    // A longer key with a zero at its end is the first one behind it.
-    let start = after.map_or_else(Vec::new, |key| [&key[..], &[0]].concat());
-    let range = KeyRange { start, end: None };
-    let mut found = Vec::new();
-    rows.scan(table, &range, Direction::Forward, &mut |key, _| {
-        if found.len() == max {
-            return Ok(ControlFlow::Break(()));
-        }
-        let Ok(id) = <[u8; N]>::try_from(key) else {
-            return Err(StoreError::corrupt(table, key, "the key is no id"));
-        };
-        found.push(id);
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(found)
+    let after = after.as_ref().map(<[u8; N]>::as_slice);
+    behind(rows, table, after, max, |key, _| {
+        <[u8; N]>::try_from(key).map_err(|_| StoreError::corrupt(table, key, "the key is no id"))
+    })
 }

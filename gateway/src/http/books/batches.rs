@@ -16,6 +16,7 @@ use crate::http::ledger::number::{Decimal, Decimal128, parse};
 use crate::http::ledger::transfers::StateAnswer;
 use crate::http::ledger::{answer, moment};
 use crate::http::limits::{BATCHES_MAX, HOLDS_DEFAULT, HOLDS_MAX};
+use crate::http::listing::Listing;
 use crate::http::problem::{Problem, ProblemBody, ProblemKind};
 use crate::http::query::{Query, cut};
 use crate::http::service::Shared;
@@ -137,14 +138,17 @@ pub(in crate::http) async fn list(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    service.admit(&headers, Scheme::Bearer)?;
-    let query = Query::parse(query.as_deref(), &["after", "limit"])?;
-    let after = query.get("after", parse_batch, "a batch, of 32 hexadecimal digits")?;
-    let limit = query.limit(BATCHES_MAX, BATCHES_MAX)?;
-    let found = service
-        .read(move |committed| exports(committed.store, after, limit + 1))
-        .await?;
-    let (found, next) = cut(found, limit, |it| batch_text(it.record.batch));
+    let listing = Listing {
+        cursor: parse_batch,
+        rule: "a batch, of 32 hexadecimal digits",
+        default: BATCHES_MAX,
+        max: BATCHES_MAX,
+    };
+    let query = query.as_deref();
+    let page = listing.page(&service, &headers, query, exports, |it| {
+        batch_text(it.record.batch)
+    });
+    let (found, next) = page.await?;
     Ok(answer(&PayoutsPage {
         payouts: found.iter().map(PayoutSummary::new).collect(),
         next,

@@ -15,8 +15,8 @@ use crate::http::keys::Scheme;
 use crate::http::ledger::number::{Decimal, Decimal128};
 use crate::http::ledger::{answer, moment};
 use crate::http::limits::{LINES_DEFAULT, LINES_MAX};
+use crate::http::listing::Listing;
 use crate::http::problem::{Problem, ProblemBody, ProblemKind};
-use crate::http::query::{Query, cut};
 use crate::http::service::Shared;
 
 /// Some comparisons.
@@ -83,14 +83,17 @@ pub(in crate::http) async fn list(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    service.admit(&headers, Scheme::Bearer)?;
-    let query = Query::parse(query.as_deref(), &["after", "limit"])?;
-    let after = query.get("after", digest, "a digest, of 64 hexadecimal digits")?;
-    let limit = query.limit(LINES_DEFAULT, LINES_MAX)?;
-    let found = service
-        .read(move |committed| reconciliations(committed.store, after, limit + 1))
-        .await?;
-    let (found, next) = cut(found, limit, |it| hex(&it.record.report_digest));
+    let listing = Listing {
+        cursor: digest,
+        rule: "a digest, of 64 hexadecimal digits",
+        default: LINES_DEFAULT,
+        max: LINES_MAX,
+    };
+    let query = query.as_deref();
+    let page = listing.page(&service, &headers, query, reconciliations, |it| {
+        hex(&it.record.report_digest)
+    });
+    let (found, next) = page.await?;
     Ok(answer(&ReconciliationsPage {
         reconciliations: found.into_iter().map(RecordedAnswer::from).collect(),
         next,

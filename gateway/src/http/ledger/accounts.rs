@@ -15,8 +15,8 @@ use crate::domains::ledger::{
 };
 use crate::http::keys::{Role, Scheme};
 use crate::http::limits::{LINES_DEFAULT, LINES_MAX};
+use crate::http::listing::Listing;
 use crate::http::problem::{Problem, ProblemBody, ProblemKind};
-use crate::http::query::{Query, cut};
 use crate::http::service::Shared;
 
 /// Accounts to create.
@@ -223,14 +223,17 @@ pub(in crate::http) async fn list(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    service.admit(&headers, Scheme::Bearer)?;
-    let query = Query::parse(query.as_deref(), &["after", "limit"])?;
-    let after = query.get("after", parse, "the id of an account, in decimal")?;
-    let limit = query.limit(LINES_DEFAULT, LINES_MAX)?;
-    let found = service
-        .read(move |committed| accounts(committed.store, after, limit + 1))
-        .await?;
-    let (found, next) = cut(found, limit, |state| Decimal(state.account.id));
+    let listing = Listing {
+        cursor: parse,
+        rule: "the id of an account, in decimal",
+        default: LINES_DEFAULT,
+        max: LINES_MAX,
+    };
+    let query = query.as_deref();
+    let page = listing.page(&service, &headers, query, accounts, |state| {
+        Decimal(state.account.id)
+    });
+    let (found, next) = page.await?;
     Ok(answer(&AccountsPage {
         accounts: found.into_iter().map(AccountAnswer::from).collect(),
         next,

@@ -12,8 +12,8 @@ use crate::domains::ledger::limits::BATCH_ITEMS_MAX;
 use crate::domains::ledger::{Asset, AssetResult, LedgerCommand, asset, assets};
 use crate::http::keys::{Role, Scheme};
 use crate::http::limits::{LINES_DEFAULT, LINES_MAX};
+use crate::http::listing::Listing;
 use crate::http::problem::{Problem, ProblemBody, ProblemKind};
-use crate::http::query::{Query, cut};
 use crate::http::service::Shared;
 
 /// Assets to create.
@@ -144,14 +144,15 @@ pub(in crate::http) async fn list(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    service.admit(&headers, Scheme::Bearer)?;
-    let query = Query::parse(query.as_deref(), &["after", "limit"])?;
-    let after = query.get("after", parse, "the number of an asset")?;
-    let limit = query.limit(LINES_DEFAULT, LINES_MAX)?;
-    let found = service
-        .read(move |committed| assets(committed.store, after, limit + 1))
-        .await?;
-    let (found, next) = cut(found, limit, |asset| asset.ledger);
+    let listing = Listing {
+        cursor: parse,
+        rule: "the number of an asset",
+        default: LINES_DEFAULT,
+        max: LINES_MAX,
+    };
+    let query = query.as_deref();
+    let page = listing.page(&service, &headers, query, assets, |asset| asset.ledger);
+    let (found, next) = page.await?;
     Ok(answer(&AssetsPage {
         assets: found.into_iter().map(AssetAnswer::from).collect(),
         next,

@@ -333,13 +333,12 @@ fn refusal(error: KernelError) -> Result<Answer, Stop> {
     Err(stop(error))
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "one error of a start has another meaning")]
-/// The same of a start: what it did not keep are views of entries that it read.
+/// [`stop`] of a start: what that did not keep are views of entries which it read, not appended.
 fn not_started(error: KernelError) -> Stop {
-    match error {
-        KernelError::Journal(JournalError::NotKept(error)) => stop(KernelError::Store(error)),
-        other => stop(other),
+    if let KernelError::Journal(JournalError::NotKept(error)) = error {
+        return stop(KernelError::Store(error));
     }
+    stop(error)
 }
 
 /// Whether an error is one of those that disks and networks may cause.

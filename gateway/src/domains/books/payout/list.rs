@@ -1,15 +1,12 @@
 //! The batches that were recorded, and how their holds stand.
 
-use std::ops::ControlFlow;
-
-use khlong_store::engine::Direction;
 use khlong_store::error::StoreError;
-use khlong_store::key::KeyRange;
 use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
 use super::export::{ExportRecord, Exported, decode};
 use super::item::item;
+use crate::domains::behind::behind;
 use crate::domains::ledger::{self, TransferState};
 
 /// How a hold of a batch stands.
@@ -34,26 +31,9 @@ pub fn exports(
     after: Option<u128>,
     max: usize,
 ) -> Result<Vec<Exported>, StoreError> {
-    // A longer key with a zero at its end is the first one behind it.
-    let behind = |id: u128| [&id.to_be_bytes()[..], &[0]].concat();
-    let range = KeyRange {
-        start: after.map_or_else(Vec::new, behind),
-        end: None,
-    };
-    let mut found = Vec::new();
-    rows.scan(
-        Table::BooksPayout,
-        &range,
-        Direction::Forward,
-        &mut |key, row| {
-            if found.len() == max {
-                return Ok(ControlFlow::Break(()));
-            }
-            found.push(decode(key, row)?);
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
-    Ok(found)
+    let after = after.map(u128::to_be_bytes);
+    let after = after.as_ref().map(<[u8; 16]>::as_slice);
+    behind(rows, Table::BooksPayout, after, max, decode)
 }
 
 /// The holds of a batch behind hold `after` as they stand, in its order, at most `max`.

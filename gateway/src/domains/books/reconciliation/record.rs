@@ -13,6 +13,7 @@ use khlong_store::key::{Decoder, Encoder, KeyRange};
 use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
+use crate::domains::behind::behind;
 use crate::domains::books::closes::close_of;
 use crate::domains::books::day::Day;
 use crate::domains::ledger;
@@ -169,26 +170,8 @@ pub fn reconciliations(
     after: Option<[u8; 32]>,
     max: usize,
 ) -> Result<Vec<Recorded>, StoreError> {
-    // A longer key with a zero at its end is the first one behind it.
-    let behind = |digest: [u8; 32]| [&digest[..], &[0]].concat();
-    let range = KeyRange {
-        start: after.map_or_else(Vec::new, behind),
-        end: None,
-    };
-    let mut found = Vec::new();
-    rows.scan(
-        Table::BooksReconciliation,
-        &range,
-        Direction::Forward,
-        &mut |key, row| {
-            if found.len() == max {
-                return Ok(ControlFlow::Break(()));
-            }
-            found.push(decode(key, row)?);
-            Ok(ControlFlow::Continue(()))
-        },
-    )?;
-    Ok(found)
+    let after = after.as_ref().map(<[u8; 32]>::as_slice);
+    behind(rows, Table::BooksReconciliation, after, max, decode)
 }
 
 /// The comparisons of which a day at least was not compared again since, the one that was recorded last
