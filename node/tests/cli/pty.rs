@@ -16,6 +16,9 @@ use crate::node::Running;
 /// Before a test gives up on a screen that does not come.
 const GIVE_UP: Duration = Duration::from_secs(60);
 
+/// A word to the terminal itself, which shows nothing.
+const LAST: &[u8] = b"\x1b]9;the test has seen the end\x07";
+
 pub(crate) struct Pty {
     keyboard: File,
     output: Receiver<Vec<u8>>,
@@ -88,9 +91,12 @@ impl Pty {
     pub(crate) fn wait_for(&mut self, text: &str) {
         let begun = Instant::now();
         while !self.contents().contains(text) {
-            let is_over = !self.read() && self.program.0.try_wait().unwrap().is_some();
+            let is_over = !self.read() && self.has_ended();
+            if is_over {
+                self.read_rest();
+            }
             assert!(
-                !is_over && begun.elapsed() < GIVE_UP,
+                !is_over && begun.elapsed() < GIVE_UP || self.contents().contains(text),
                 "{text} does not come:\n{}",
                 self.contents()
             );
@@ -109,6 +115,22 @@ impl Pty {
         }
     }
 
+    fn has_ended(&mut self) -> bool {
+        self.program.0.try_wait().unwrap().is_some()
+    }
+
+    /// What the program said before it ended, all of it: this writes into the terminal too, and
+    /// reads until that comes.
+    fn read_rest(&mut self) {
+        let mut terminal = File::from(self.terminal.try_clone().unwrap());
+        terminal.write_all(LAST).unwrap();
+        let begun = Instant::now();
+        while !self.all.ends_with(LAST) {
+            self.read();
+            assert!(begun.elapsed() < GIVE_UP, "no end:\n{}", self.contents());
+        }
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.program.0.id()
     }
@@ -117,9 +139,11 @@ impl Pty {
     /// the ordinary screen.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let begun = Instant::now();
-        while self.read() || self.program.0.try_wait().unwrap().is_none() {
+        while !self.has_ended() {
+            self.read();
             assert!(begun.elapsed() < GIVE_UP, "no end:\n{}", self.contents());
         }
+        self.read_rest();
         let code = self.program.0.wait().unwrap().code();
         let screen = self.parser.screen();
         let shown = screen.contents();
