@@ -9,6 +9,9 @@ use super::problem::Problem;
 use super::query::{Query, cut};
 use super::service::Shared;
 
+/// Gives at most so many items behind a key.
+type Read<K, T> = fn(&dyn Rows, Option<K>, usize) -> Result<Vec<T>, StoreError>;
+
 /// A list: what a cursor of it is, and how many items a page has.
 pub(super) struct Listing<K> {
     pub(super) cursor: fn(&str) -> Option<K>,
@@ -20,13 +23,13 @@ pub(super) struct Listing<K> {
 
 impl<K: Send + 'static> Listing<K> {
     /// For whoever may read: the items of the page that `query` asks for, and the cursor of the last one if there are
-    /// more. `read` gives at most so many behind a key.
+    /// more.
     pub(super) async fn page<T: Send + 'static, C>(
         self,
         service: &Shared,
         headers: &HeaderMap,
         query: Option<&str>,
-        read: fn(&dyn Rows, Option<K>, usize) -> Result<Vec<T>, StoreError>,
+        read: Read<K, T>,
         cursor: impl FnOnce(&T) -> C,
     ) -> Result<(Vec<T>, Option<C>), Problem> {
         service.admit(headers, Scheme::Bearer)?;
