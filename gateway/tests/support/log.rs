@@ -2,26 +2,28 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing_subscriber::filter::LevelFilter;
 
-/// All that was logged, from [`Log::begin`] on.
+/// All that was logged, from the first [`Log::begin`] of the process on.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Once a process, which has one test.
     pub(crate) fn begin() -> Self {
-        let log = Self::default();
-        let writer = log.clone();
-        tracing_subscriber::fmt()
-            .with_max_level(LevelFilter::DEBUG)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .try_init()
-            .unwrap();
-        log
+        static LOG: OnceLock<Log> = OnceLock::new();
+        let log = LOG.get_or_init(|| {
+            let log = Self::default();
+            let writer = log.clone();
+            tracing_subscriber::fmt()
+                .with_max_level(LevelFilter::DEBUG)
+                .with_ansi(false)
+                .with_writer(move || writer.clone())
+                .init();
+            log
+        });
+        log.clone()
     }
 
     pub(crate) fn says(&self, words: &str) -> bool {
