@@ -211,13 +211,22 @@ fn a_token_that_others_can_read_is_refused_also_behind_a_link() {
             }
             let mut command = relay(folder.path());
             command.args(["config", "check"]);
-            let refused = Program::open().by_user(&command).output().unwrap();
+            let program = Program::open();
+            let refused = program.by_user(&command).output().unwrap();
             let said = text(&refused.stderr);
             // It may not even be read.
             assert_eq!(refused.status.code(), Some(4), "{said}");
             let wanted = format!("belongs to user {OTHER}");
             assert!(said.contains(&wanted), "{said}");
             assert!(said.contains(&link.display().to_string()), "{said}");
+            // Root may lend it to a group, to be read and no more.
+            std::os::unix::fs::chown(&token, Some(0), Some(USER)).unwrap();
+            for (mode, wanted) in [(0o640, 0), (0o660, 4), (0o644, 4)] {
+                std::fs::set_permissions(&token, std::fs::Permissions::from_mode(mode)).unwrap();
+                let done = program.by_user(&command).output().unwrap();
+                let said = text(&done.stderr);
+                assert_eq!(done.status.code(), Some(wanted), "{mode:o}: {said}");
+            }
         }
         Err(error) => eprintln!("SKIPPED  a foreign owner: only root can make one ({error})"),
     }

@@ -23,7 +23,7 @@ pub const LOCK_FILE: &str = "LOCK-KHLONG";
 pub const DATABASE_FOLDER: &str = "db";
 
 /// The user who reads what others leave.
-const ROOT: u32 = 0;
+pub(crate) const ROOT: u32 = 0;
 
 /// A locked folder; the lock goes when the last clone of this is dropped, or with the process.
 #[derive(Debug, Clone)]

@@ -27,6 +27,7 @@ pub mod peek;
 pub mod record;
 mod replica;
 pub mod rows;
+pub mod secret_file;
 pub mod side_file;
 pub mod store;
 pub mod table;

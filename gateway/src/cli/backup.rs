@@ -15,6 +15,7 @@ use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::error::StoreError;
 use khlong_store::folder::DATABASE_FOLDER;
 use khlong_store::identity::{Committed, Role};
+use khlong_store::secret_file::{SecretFileError, read_secret_file};
 use khlong_store::store::{OpenOptions, Store};
 use serde_json::{Value, json};
 
@@ -97,7 +98,10 @@ pub enum CopyError {
         /// Which.
         pid: u32,
     },
-    /// The file of the secret.
+    /// The file of the secret is not taken.
+    #[error("the file of the secret is not taken")]
+    SecretFile(#[source] SecretFileError),
+    /// What is in it is no secret.
     #[error("{path} holds no secret of a key", path = .0.display())]
     Secret(PathBuf),
     /// The secret would leave the machine as it is.
@@ -141,7 +145,9 @@ impl CopyError {
         match self {
             Self::Backup(error) => error.exit_code(),
             Self::Restore(error) => error.exit_code(),
+            Self::SecretFile(source) if source.is_untrusted() => 4,
             Self::NoSecret { .. }
+            | Self::SecretFile(_)
             | Self::Secret(_)
             | Self::PlainHttp { .. }
             | Self::Unreachable { .. } => 3,
@@ -208,7 +214,8 @@ fn of_a_running_gateway(flags: &Create, pid: u32) -> Result<Committed, CopyError
     if !address.ip().to_canonical().is_loopback() && !flags.accept_plain_http {
         return Err(CopyError::PlainHttp { address });
     }
-    let headers = headers(file).ok_or_else(|| CopyError::Secret(file.clone()))?;
+    let secret = read_secret_file(file).map_err(CopyError::SecretFile)?;
+    let headers = headers(&secret).ok_or_else(|| CopyError::Secret(file.clone()))?;
     let failed = |source| CopyError::Unreachable { address, source };
     let url = url(address).map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -232,10 +239,8 @@ fn of_a_running_gateway(flags: &Create, pid: u32) -> Result<Committed, CopyError
     }
 }
 
-fn headers(secret_file: &Path) -> Option<HeaderMap> {
-    let secret = std::fs::read_to_string(secret_file).ok()?;
-    let bearer = format!("Bearer {}", secret.trim_end_matches(['\r', '\n']));
-    let mut bearer = HeaderValue::from_str(&bearer).ok()?;
+fn headers(secret: &str) -> Option<HeaderMap> {
+    let mut bearer = HeaderValue::from_str(&format!("Bearer {secret}")).ok()?;
     bearer.set_sensitive(true);
     Some(HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]))
 }

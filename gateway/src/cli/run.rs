@@ -86,6 +86,7 @@ impl RunError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Config(ConfigError::SecretFile { source, .. }) if source.is_untrusted() => 4,
             Self::Config(_) | Self::LogLevel { .. } => 3,
             Self::Process(_) => 1,
             Self::App(error) => error.exit_code(),

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use khlong_store::engine::rocks::RocksOptions;
+use khlong_store::secret_file::read_secret_file;
 
 use super::{Config, ConfigError, KeySection, SecretText};
 use crate::app::Options;
@@ -142,8 +143,7 @@ fn hash(name: &str, section: &KeySection) -> Result<blake3::Hash, ConfigError> {
         (None, Some(secret), None) => hash_of(&format!("keys.{name}.secret"), secret),
         (None, None, Some(file)) => {
             let key = format!("keys.{name}.secret_file");
-            let text = read(&key, file)?;
-            hash_of(&key, text.trim_end_matches(['\r', '\n']))
+            hash_of(&key, &read(&key, file)?)
         }
         _ => Err(ConfigError::value(
             format!("keys.{name}"),
@@ -152,10 +152,10 @@ fn hash(name: &str, section: &KeySection) -> Result<blake3::Hash, ConfigError> {
     }
 }
 
+/// The secret in a file.
 pub(super) fn read(key: &str, path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|source| ConfigError::SecretFile {
+    read_secret_file(path).map_err(|source| ConfigError::SecretFile {
         key: key.to_owned(),
-        path: path.to_path_buf(),
         source,
     })
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use figment::error::Kind;
+use khlong_store::secret_file::SecretFileError;
 use thiserror::Error;
 
 /// Names closer than this to a known one are taken for a slip.
@@ -41,10 +42,19 @@ pub enum ConfigError {
         /// What to change.
         reason: String,
     },
-    /// The file of a secret cannot be read.
-    #[error("cannot read {path}, the file of `{key}`; check the path and its rights", path = path.display())]
+    /// The file of a secret is not taken.
+    #[error("the file of `{key}` is not taken")]
     SecretFile {
         /// Of which secret.
+        key: String,
+        /// Why.
+        #[source]
+        source: SecretFileError,
+    },
+    /// The file of an authority's certificates cannot be read.
+    #[error("cannot read {path}, the file of `{key}`; check the path and its rights", path = path.display())]
+    Certificates {
+        /// Of which key.
         key: String,
         /// Which file.
         path: PathBuf,

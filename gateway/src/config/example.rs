@@ -47,7 +47,8 @@ folder = {folder}
 
 # Who may ask, by name: an example. Without a key nobody may. Roles: "reader", "writer" (accounts
 # and transfers), "operator" (the bank and payouts), "admin" (assets and checkpoints). Exactly one of secret_file, secret and hash (what
-# `b3sum` prints); a secret has 32 to 256 printable characters.
+# `b3sum` prints); a secret has 32 to 256 printable characters, and only its owner may read its file
+# (chmod 600), or a group that root lends it to.
 # [keys.boss]
 # role = "admin"
 # secret_file = "boss.secret"

@@ -41,7 +41,7 @@ impl Config {
         let password = match (&self.journal.password, &self.journal.password_file) {
             (None, None) => return Ok(None),
             (Some(password), None) => SecretText::expose(password).to_owned(),
-            (None, Some(file)) => read(key, file)?.trim_end_matches(['\r', '\n']).to_owned(),
+            (None, Some(file)) => read(key, file)?,
             (Some(_), Some(_)) => {
                 return Err(ConfigError::value(
                     "journal",
@@ -63,7 +63,11 @@ impl Config {
             return Ok(None);
         };
         let key = "journal.ca_file";
-        let pem = read(key, file)?;
+        let pem = std::fs::read_to_string(file).map_err(|source| ConfigError::Certificates {
+            key: key.to_owned(),
+            path: file.clone(),
+            source,
+        })?;
         Tls::trusting(pem.as_bytes()).map(Some).ok_or_else(|| {
             ConfigError::value(key, "certificates in PEM are needed, and nothing else")
         })

@@ -102,7 +102,7 @@ fn secret(section: &TargetSection, key: &impl Fn(&str) -> String) -> Result<Secr
         (None, Some(file)) => {
             let field = key("secret_file");
             let text = read(&field, file)?;
-            (field, text.trim_end_matches(['\r', '\n']).to_owned())
+            (field, text)
         }
         (Some(_), Some(_)) | (None, None) => {
             return Err(ConfigError::value(

@@ -28,7 +28,7 @@ const CLIENTS: u64 = 16;
 
 fn create(place: &Path, server: &Server, secret: &str) -> (Option<i32>, String, String) {
     let file = place.join("secret");
-    std::fs::write(&file, format!("{secret}\n")).unwrap();
+    program::write_secret(&file, &format!("{secret}\n"));
     let http = server.address.to_string();
     let arguments = [
         "--json",
@@ -229,6 +229,15 @@ fn only_an_administrator_gets_a_checkpoint() {
     let (code, told) = program::refused(place.path(), &without);
     assert_eq!(code, 3, "{told}");
     assert!(told.contains("--secret-file"), "{told}");
+    #[cfg(unix)]
+    {
+        program::set_mode(&place.path().join("secret"), 0o644);
+        let with = [&without[..], &["--secret-file", "secret"]].concat();
+        let (code, told) = program::refused(place.path(), &with);
+        assert_eq!(code, 4, "{told}");
+        assert!(told.contains("chmod 600 secret"), "{told}");
+        program::set_mode(&place.path().join("secret"), 0o600);
+    }
     let elsewhere = [
         "backup",
         "create",
@@ -256,7 +265,7 @@ fn only_an_administrator_gets_a_checkpoint() {
         let told_that = [&far[..], &["--accept-plain-http"]].concat();
         let (code, told) = program::refused(place.path(), &told_that);
         assert_eq!(code, 3, "{told}");
-        assert!(told.contains("no-such-secret holds no secret"), "{told}");
+        assert!(told.contains("no-such-secret cannot be read"), "{told}");
     }
     for address in ["0.0.0.0:9", "[::1]:9", "[::ffff:127.0.0.1]:9"] {
         let mut here = elsewhere;

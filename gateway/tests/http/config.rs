@@ -1,10 +1,12 @@
 //! The configuration: layers, slips, and secrets that are never shown.
 
+use std::error::Error;
+use std::iter::successors;
 use std::path::Path;
 
 use khlong_gateway::config::{Config, Environment, Flags, ListenFlags, example};
 
-use crate::program;
+use crate::program::{self, write_secret};
 use crate::server::{READER, config};
 
 fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
@@ -72,6 +74,12 @@ fn slips_are_told_with_what_was_meant() {
     );
 }
 
+/// An error with what it comes from.
+fn chain(error: &dyn Error) -> String {
+    let all = successors(Some(error), |error: &&dyn Error| (*error).source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 #[test]
 fn a_key_has_one_secret_of_its_own_and_nobody_sees_it() {
     let shown = format!("{:?}", parse(&config(""), &[]).unwrap());
@@ -95,8 +103,8 @@ fn a_key_has_one_secret_of_its_own_and_nobody_sees_it() {
         parse(text, &[])
             .unwrap()
             .api_keys()
+            .map_err(|error| chain(&error))
             .unwrap_err()
-            .to_string()
     };
     assert!(refused(&key("")).contains("exactly one"));
     assert!(
@@ -112,7 +120,7 @@ fn a_key_has_one_secret_of_its_own_and_nobody_sees_it() {
     assert!(refused(&twice).contains("keys.a"));
 
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("f"), format!("{READER}\n")).unwrap();
+    write_secret(&folder.path().join("f"), &format!("{READER}\n"));
     let text = key("secret_file = 'f'");
     let config = Config::parse(
         &text,
@@ -148,7 +156,7 @@ fn a_target_of_the_outbox_has_an_address_and_one_secret() {
     assert_eq!(targets[0].url.host(), Some("auditor.example"));
     assert!(!format!("{targets:?}").contains("MfKQ"));
     let refused = |text: &str| match parse(text, &[]) {
-        Ok(config) => config.targets().unwrap_err().to_string(),
+        Ok(config) => chain(&config.targets().unwrap_err()),
         Err(error) => error,
     };
     for (text, told) in [

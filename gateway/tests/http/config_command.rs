@@ -23,7 +23,7 @@ fn folder() -> tempfile::TempDir {
     );
     let file = folder.path().join("gateway.toml");
     std::fs::write(file, config(&more)).unwrap();
-    std::fs::write(folder.path().join("auditor.secret"), WHSEC).unwrap();
+    program::write_secret(&folder.path().join("auditor.secret"), WHSEC);
     folder
 }
 
@@ -119,6 +119,28 @@ fn check_says_what_run_would_and_looks_at_no_folder() {
     // A flag is a layer as any other, and wrong before anything is read.
     let (code, _) = program::refused(folder.path(), &["config", "check", "--admin", "here"]);
     assert_eq!(code, 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_that_others_can_read_is_refused() {
+    let folder = folder();
+    let secret = folder.path().join("auditor.secret");
+    for mode in [0o640, 0o604, 0o620] {
+        program::set_mode(&secret, mode);
+        for command in [&["config", "check"][..], &["run"]] {
+            let (code, told) = program::refused(folder.path(), command);
+            assert_eq!(code, 4, "{mode:o}: {told}");
+            let wanted = "chmod 600 auditor.secret";
+            assert!(
+                told.contains("outbox.target") && told.contains(wanted),
+                "{told}"
+            );
+            assert!(!told.contains(WHSEC), "{told}");
+        }
+    }
+    program::set_mode(&secret, 0o600);
+    program::said(folder.path(), &["config", "check"]);
 }
 
 #[test]

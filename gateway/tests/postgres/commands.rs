@@ -14,13 +14,13 @@ use serde_json::json;
 use crate::cluster::{Cluster, PASSWORD};
 use crate::fixture::{decide, options};
 use crate::journal::sweep;
-use crate::program::{files, object, refused, run, said};
+use crate::program::{files, object, refused, run, said, write_secret};
 use crate::served::Gateway;
 use crate::server::config;
 
 /// A configuration of a gateway whose journal is in the cluster.
 pub(crate) fn configure(cluster: &Cluster, folder: &Path) {
-    fs::write(folder.join("pg.password"), format!("{PASSWORD}\n")).unwrap();
+    write_secret(&folder.join("pg.password"), &format!("{PASSWORD}\n"));
     let more = format!(
         "[log]\nlevel = \"error\"\n[journal]\npostgres = \"{}\"\npassword_file = \"pg.password\"\nretry_seconds = 60\n",
         cluster.text()

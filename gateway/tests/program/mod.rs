@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -39,6 +40,26 @@ pub(crate) fn refused(folder: &Path, arguments: &[&str]) -> (i32, String) {
     assert_eq!(done.stdout, b"", "{arguments:?}");
     let stderr = String::from_utf8(done.stderr).unwrap();
     (done.status.code().unwrap(), stderr)
+}
+
+/// A file of a secret, for its owner alone.
+pub(crate) fn write_secret(path: &Path, text: &str) {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+        .open(path)
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+}
+
+/// Opens a file to everybody, or closes it again.
+#[cfg(unix)]
+pub(crate) fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// Every file in a folder, and what is in it.

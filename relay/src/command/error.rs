@@ -127,9 +127,7 @@ impl CommandError {
         match self {
             Self::Logged(error) => error.exit_code(),
             // As the client says it of its own key file.
-            Self::Config(
-                ConfigError::SecretFileOpen { .. } | ConfigError::SecretFileForeign { .. },
-            ) => 4,
+            Self::Config(ConfigError::SecretFile { source, .. }) if source.is_untrusted() => 4,
             Self::Config(_)
             | Self::LogLevel { .. }
             | Self::Exists { .. }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use figment::error::Kind;
+use khlong_store::secret_file::SecretFileError;
 use thiserror::Error;
 
 /// Names closer than this to a known one are taken for a slip.
@@ -48,37 +49,14 @@ pub enum ConfigError {
         /// What to change.
         reason: String,
     },
-    /// The file of a secret cannot be read.
-    #[error("cannot read {path}, the file of `{key}`; run `khlong-relay init` or check the path and its rights", path = path.display())]
+    /// The file of a secret is not taken.
+    #[error("the file of `{key}` is not taken")]
     SecretFile {
         /// Of which secret.
         key: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// The system's answer.
+        /// Why.
         #[source]
-        source: std::io::Error,
-    },
-    /// The file of a secret is not its owner's alone: whoever reads it can pose as this relay, or
-    /// open timelines on it, so it may have been copied already.
-    #[error("{path}, the file of `{key}`, is open to group or others (mode {mode:04o}); run `chmod 600 {path}`", path = path.display())]
-    SecretFileOpen {
-        /// Of which secret.
-        key: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The file of a secret belongs to somebody else, who can read and exchange it.
-    #[error("{path}, the file of `{key}`, belongs to user {owner}; give it to the user that runs the relay: `chown`", path = path.display())]
-    SecretFileForeign {
-        /// Of which secret.
-        key: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// Number of its owner.
-        owner: u32,
+        source: SecretFileError,
     },
 }
 

@@ -1,14 +1,11 @@
 //! The layers of a configuration: which of them said what, and what they say together.
 
 use std::fmt;
-use std::fs::{File, Metadata};
-use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Format as _, Serialized, Toml};
-#[cfg(unix)]
-use khlong_store::folder::own_user;
+use khlong_store::secret_file::read_secret_file;
 
 use super::check::host_in_address;
 use super::{Config, ConfigError, Environment, Flags, SecretText};
@@ -124,50 +121,6 @@ impl Config {
     }
 }
 
-/// As ssh does with its keys. What was opened is looked at: of a link, what it leads to.
-#[cfg(unix)]
-fn check_private(key: &'static str, path: &Path, metadata: &Metadata) -> Result<(), ConfigError> {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-    let (mode, owner) = (metadata.permissions().mode() & 0o777, metadata.uid());
-    let path = path.to_path_buf();
-    if mode & 0o077 != 0 {
-        return Err(ConfigError::SecretFileOpen { key, path, mode });
-    }
-    // Whoever owns it can exchange it. Root works for the users of this machine.
-    let is_foreign = |own| own != 0 && owner != own && owner != 0;
-    if own_user().is_some_and(is_foreign) {
-        return Err(ConfigError::SecretFileForeign { key, path, owner });
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn check_private(_: &'static str, _: &Path, _: &Metadata) -> Result<(), ConfigError> {
-    Ok(())
-}
-
-/// A file that may not be opened is as foreign as one that may: whose it is can be seen
-/// from outside, and its owner is told the same.
-fn open_private(key: &'static str, path: &Path) -> Result<File, ConfigError> {
-    let file = match File::open(path) {
-        Err(source) if source.kind() == ErrorKind::PermissionDenied => {
-            if let Ok(metadata) = path.metadata() {
-                check_private(key, path, &metadata)?;
-            }
-            return Err(unreadable(key, path)(source));
-        }
-        opened => opened.map_err(unreadable(key, path))?,
-    };
-    let metadata = file.metadata().map_err(unreadable(key, path))?;
-    check_private(key, path, &metadata)?;
-    Ok(file)
-}
-
-fn unreadable(key: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> ConfigError {
-    let path = path.to_path_buf();
-    move |source| ConfigError::SecretFile { key, path, source }
-}
-
 /// A secret stands in its key or in the file beside it, never in both.
 fn one_of(
     value: &mut Option<SecretText>,
@@ -181,12 +134,7 @@ fn one_of(
             reason: format!("set either {key} or {key}_file, not both"),
         });
     }
-    let mut opened = open_private(key, file)?;
-    let mut text = String::new();
-    opened
-        .read_to_string(&mut text)
-        .map_err(unreadable(key, file))?;
-    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    let text = read_secret_file(file).map_err(|source| ConfigError::SecretFile { key, source })?;
     *value = Some(text.into());
     Ok(())
 }
