@@ -17,7 +17,7 @@ use crate::days::{TODAY, Time, start_on};
 use crate::fixture::elsewhere::Elsewhere;
 use crate::fixture::{self, JOURNAL, command, decide, opening, store};
 use crate::metrics::metrics;
-use crate::server::{Server, pay, set_up, wait_for, wall};
+use crate::server::{Server, TRANSFERS, WRITER, pay, set_up, try_post, wait_for, wall};
 use crate::until::until;
 
 fn open(disk: &MemoryDisk, elsewhere: &Elsewhere) -> Kernel {
@@ -158,6 +158,14 @@ fn an_entry_that_cannot_be_applied_is_what_ends_one_that_follows() {
     let folder = tempfile::tempdir().unwrap();
     let clock = wall(|| TODAY.start().0);
     let server = Server::on(folder.path(), Box::new(move || Ok(kernel)), clock);
+    // Whoever asks has it follow at once; it may end before it answers.
+    let _ = try_post(
+        server.address,
+        TRANSFERS,
+        WRITER,
+        "any",
+        &json!({ "transfers": [pay(1, 1, 2, 1)] }),
+    );
     match server.ended() {
         Err(AppError::Kernel(KernelError::KeyReused { seq: 1 })) => {}
         other => panic!("{other:?}"),
