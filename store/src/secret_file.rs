@@ -39,7 +39,19 @@ pub enum SecretFileError {
         /// Which file.
         path: PathBuf,
     },
-    /// It cannot be read, or is no text.
+    /// It is a folder, a pipe or a device: reading might never end.
+    #[error("{path} is no file", path = path.display())]
+    NoFile {
+        /// Which.
+        path: PathBuf,
+    },
+    /// It is no text (UTF-8), as secrets are.
+    #[error("{path} holds no text, so no secret", path = path.display())]
+    NoText {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// It cannot be read.
     #[error("{path} cannot be read; check the path and its rights", path = path.display())]
     Unreadable {
         /// Which file.
@@ -56,49 +68,52 @@ impl SecretFileError {
     pub fn is_untrusted(&self) -> bool {
         match self {
             Self::Open { .. } | Self::Foreign { .. } => true,
-            Self::TooLong { .. } | Self::Unreadable { .. } => false,
+            Self::TooLong { .. }
+            | Self::NoFile { .. }
+            | Self::NoText { .. }
+            | Self::Unreadable { .. } => false,
         }
     }
 }
 
-/// The text of the file `path` without the end of its line. What was opened is looked at: of a link,
-/// what it leads to.
+/// The text of the file `path` without the end of its line. Of a link, what it leads to is looked at.
 ///
 /// # Errors
 /// [`SecretFileError`].
 pub fn read_secret_file(path: &Path) -> Result<String, SecretFileError> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     open(path)?
         .take(SECRET_FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(unreadable(path))?;
-    if text.len() as u64 > SECRET_FILE_BYTES_MAX {
-        return Err(SecretFileError::TooLong {
-            path: path.to_path_buf(),
-        });
+    let path = path.to_path_buf();
+    if bytes.len() as u64 > SECRET_FILE_BYTES_MAX {
+        return Err(SecretFileError::TooLong { path });
     }
+    let mut text = String::from_utf8(bytes).map_err(|_| SecretFileError::NoText { path })?;
     text.truncate(text.trim_end_matches(['\r', '\n']).len());
     Ok(text)
 }
 
-/// A file that may not be opened is as foreign as one that may: whose it is can be seen from outside,
-/// and its owner is told the same.
+/// A file that may not be opened is as foreign as one that may: whose it is is seen from outside.
 fn open(path: &Path) -> Result<File, SecretFileError> {
-    let file = match File::open(path) {
-        Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
-            if let Ok(metadata) = path.metadata() {
-                check(path, &metadata)?;
-            }
-            return Err(unreadable(path)(source));
-        }
-        opened => opened.map_err(unreadable(path))?,
-    };
+    // Looked at before it is opened: to open a pipe waits for whoever writes to it.
+    check(path, &path.metadata().map_err(unreadable(path))?)?;
+    let file = File::open(path).map_err(unreadable(path))?;
     check(path, &file.metadata().map_err(unreadable(path))?)?;
     Ok(file)
 }
 
-#[cfg(unix)]
 fn check(path: &Path, metadata: &Metadata) -> Result<(), SecretFileError> {
+    if !metadata.is_file() {
+        let path = path.to_path_buf();
+        return Err(SecretFileError::NoFile { path });
+    }
+    check_rights(path, metadata)
+}
+
+#[cfg(unix)]
+fn check_rights(path: &Path, metadata: &Metadata) -> Result<(), SecretFileError> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     let (mode, owner) = (metadata.permissions().mode() & 0o777, metadata.uid());
     let path = path.to_path_buf();
@@ -117,7 +132,7 @@ fn check(path: &Path, metadata: &Metadata) -> Result<(), SecretFileError> {
 }
 
 #[cfg(not(unix))]
-fn check(_path: &Path, _metadata: &Metadata) -> Result<(), SecretFileError> {
+fn check_rights(_path: &Path, _metadata: &Metadata) -> Result<(), SecretFileError> {
     Ok(())
 }
 

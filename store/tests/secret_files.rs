@@ -5,6 +5,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
+use std::process::Command;
 
 use khlong_store::secret_file::{SECRET_FILE_BYTES_MAX, SecretFileError, read_secret_file};
 use tempfile::TempDir;
@@ -60,14 +61,30 @@ fn no_more_is_read_than_a_secret_has() {
     assert!(!error.is_untrusted());
 }
 
+/// Nobody writes to the pipe: whoever opened it would wait for good.
 #[test]
-fn what_is_no_file_or_no_text_is_told_by_its_path() {
+fn a_folder_or_a_pipe_is_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    for path in [folder.path(), &pipe] {
+        let error = read_secret_file(path).unwrap_err();
+        assert!(matches!(error, SecretFileError::NoFile { .. }), "{error}");
+    }
+}
+
+#[test]
+fn what_is_no_text_or_not_there_is_told_by_its_path() {
     let (folder, path) = file(&[0xff, 0xfe], 0o600);
-    for path in [
-        path,
-        folder.path().join("none"),
-        folder.path().join("secret/in"),
-    ] {
+    let error = read_secret_file(&path).unwrap_err();
+    assert!(matches!(error, SecretFileError::NoText { .. }), "{error}");
+    for path in [folder.path().join("none"), folder.path().join("secret/in")] {
         let error = read_secret_file(&path).unwrap_err();
         assert!(
             matches!(error, SecretFileError::Unreadable { .. }),
