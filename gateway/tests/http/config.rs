@@ -100,11 +100,8 @@ fn a_key_has_one_secret_of_its_own_and_nobody_sees_it() {
     assert!(error.contains("line 2"), "{error}");
     let key = |lines: &str| format!("[keys.a]\nrole = 'reader'\n{lines}\n");
     let refused = |text: &str| {
-        parse(text, &[])
-            .unwrap()
-            .api_keys()
-            .map_err(|error| chain(&error))
-            .unwrap_err()
+        let error = parse(text, &[]).unwrap().api_keys().unwrap_err();
+        chain(&error)
     };
     assert!(refused(&key("")).contains("exactly one"));
     assert!(
