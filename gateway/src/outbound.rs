@@ -13,6 +13,7 @@ use axum::http::uri::Scheme;
 use axum::http::{HeaderMap, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use khlong_store::text_file::read_text_file;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -87,8 +88,8 @@ impl Client {
         match certificates {
             Some(path) => {
                 let unreadable = || OutboundError::Certificates(path.to_path_buf());
-                let found = CertificateDer::pem_file_iter(path).map_err(|_| unreadable())?;
-                for certificate in found {
+                let text = read_text_file(path).map_err(|_| unreadable())?;
+                for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
                     let certificate = certificate.map_err(|_| unreadable())?;
                     roots.add(certificate).map_err(|_| unreadable())?;
                 }

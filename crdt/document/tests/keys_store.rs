@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use khlong_document::secret_store::sealed_file::{PassphraseCost, SealedFileError};
 use khlong_document::secret_store::{FileStore, SecretStore, SecretStoreError};
@@ -193,6 +194,26 @@ fn only_the_owner_may_read() {
         }
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o400)).unwrap();
         assert!(store.load().is_ok());
+    }
+}
+
+/// Nobody writes to the pipe: whoever opened it would wait for good.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_the_file_holds_nothing_up() {
+    let folder = Folder::new();
+    let pipe = Command::new("mkfifo")
+        .args(["-m", "600"])
+        .arg(folder.path())
+        .status()
+        .unwrap();
+    assert!(pipe.success());
+    for store in [folder.plain(), folder.sealed("x")] {
+        let error = store.load().unwrap_err();
+        assert!(
+            matches!(error, SecretStoreError::NotAFile { .. }),
+            "{error}"
+        );
     }
 }
 

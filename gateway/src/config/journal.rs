@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use khlong_store::text_file::read_text_file;
+
 use super::check::read;
 use super::{Config, ConfigError, SecretText};
 use crate::app::postgres::{PostgresOptions, Tls};
@@ -63,7 +65,7 @@ impl Config {
             return Ok(None);
         };
         let key = "journal.ca_file";
-        let pem = std::fs::read_to_string(file).map_err(|source| ConfigError::Certificates {
+        let pem = read_text_file(file).map_err(|source| ConfigError::Certificates {
             key: key.to_owned(),
             path: file.clone(),
             source,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::providers::{Format as _, Serialized, Toml};
 use figment::value::{Tag, Value};
+use khlong_store::text_file::read_text_file;
 
 use super::{Config, ConfigError, Environment, Flags};
 
@@ -46,7 +47,7 @@ impl Layers {
     /// # Errors
     /// [`ConfigError::Read`].
     pub fn read(path: &Path, environment: Environment, flags: &Flags) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        let text = read_text_file(path).map_err(|source| ConfigError::Read {
             path: path.to_path_buf(),
             source,
         })?;

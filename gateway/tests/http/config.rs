@@ -171,6 +171,12 @@ fn a_target_of_the_outbox_has_an_address_and_one_secret() {
             target(&format!("{url}\nsecret = '{SECRET}'\nca_file = 'no'")),
             "/etc/khlong/no",
         ),
+        (
+            target(&format!(
+                "{url}\nsecret = '{SECRET}'\nca_file = '/dev/zero'"
+            )),
+            "/dev/zero is no file of certificates",
+        ),
         (format!("{whole}{whole}"), "two targets"),
         (whole.replace("'a'", "'a b'"), "64 letters"),
         (whole.replace("books.day_closed", "Books"), "topic"),

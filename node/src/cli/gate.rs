@@ -3,6 +3,8 @@
 //! Both answer the same questions with the same types, so no command knows
 //! which of them it talks to.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,9 @@ use crate::search::{Found, Wanted};
 /// How long a command waits for another one that has the folder open, if it is
 /// not less patient with a daemon.
 pub(super) const LOCK_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Nobody types more; a file that has it is not the one that was meant.
+const PASSPHRASE_BYTES_MAX: usize = 4_096;
 
 /// Between two looks at the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
@@ -183,13 +188,18 @@ impl Listener {
     }
 }
 
-/// The first line of a file that holds a secret.
+/// The first line of a file that holds a secret; a pipe will do.
 pub(super) fn passphrase_of(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
-    let bytes = std::fs::read(path).map_err(|source| CliError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    let bytes = Zeroizing::new(bytes);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(PASSPHRASE_BYTES_MAX + 1));
+    File::open(path)
+        .and_then(|file| {
+            file.take(PASSPHRASE_BYTES_MAX as u64 + 1)
+                .read_to_end(&mut bytes)
+        })
+        .map_err(|source| CliError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
     let line = bytes
         .split(|byte| *byte == b'\n')
         .next()
@@ -198,6 +208,12 @@ pub(super) fn passphrase_of(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError>
     if line.is_empty() {
         return Err(CliError::Config(format!(
             "the first line of {} is empty",
+            path.display()
+        )));
+    }
+    if line.len() > PASSPHRASE_BYTES_MAX {
+        return Err(CliError::Config(format!(
+            "the first line of {} has more than {PASSPHRASE_BYTES_MAX} bytes",
             path.display()
         )));
     }

@@ -77,6 +77,22 @@ fn a_passphrase_is_asked_of_whoever_opens_the_node() {
     assert_eq!(said.stdout, "");
 }
 
+/// Also where it has no end: no more is read than somebody would type.
+#[cfg(unix)]
+#[test]
+fn a_passphrase_that_nobody_typed_is_refused() {
+    let node = Node::bare();
+    let file = node.beside("passphrase");
+    for (link, told) in [("/dev/zero", "more than 4096"), ("/dev/null", "is empty")] {
+        let _ = std::fs::remove_file(&file);
+        std::os::unix::fs::symlink(link, &file).unwrap();
+        let said = node.run(&["init", "--passphrase-file", file.to_str().unwrap()]);
+        assert_eq!(said.code, 3, "{}", said.stderr);
+        assert!(said.stderr.contains(told), "{}", said.stderr);
+        assert!(!node.home().exists());
+    }
+}
+
 #[test]
 fn a_missing_passphrase_and_a_wrong_one_are_told_apart() {
     let node = Node::bare().with_passphrase("ขนมครก 40 ปี");

@@ -1,6 +1,6 @@
 //! A secret in a file that only its owner can read, replaced as a whole.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -58,12 +58,15 @@ impl FileStore {
     }
 
     fn read(&self) -> Result<Option<Zeroizing<Vec<u8>>>, SecretStoreError> {
-        let file = match File::open(&self.path) {
-            Ok(file) => file,
+        // Looked at before it is opened: to open a pipe waits for whoever writes to it.
+        match fs::metadata(&self.path) {
+            Ok(metadata) => self.check(&metadata)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(self.io("open")(error)),
-        };
-        self.check_permissions(&file)?;
+            Err(error) => return Err(self.io("examine")(error)),
+        }
+        let file = File::open(&self.path).map_err(self.io("open"))?;
+        // And again the open file, not its name: what is checked is what is read.
+        self.check(&file.metadata().map_err(self.io("examine"))?)?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX));
         file.take(FILE_BYTES_MAX as u64 + 1)
             .read_to_end(&mut bytes)
@@ -71,9 +74,7 @@ impl FileStore {
         Ok(Some(bytes))
     }
 
-    /// Asks the open file, not its name: what is checked is what is read.
-    fn check_permissions(&self, file: &File) -> Result<(), SecretStoreError> {
-        let metadata = file.metadata().map_err(self.io("examine"))?;
+    fn check(&self, metadata: &Metadata) -> Result<(), SecretStoreError> {
         if !metadata.is_file() {
             return Err(SecretStoreError::NotAFile {
                 path: self.path.clone(),
