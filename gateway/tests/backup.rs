@@ -170,14 +170,13 @@ fn nothing_that_is_there_is_overwritten_or_mixed_with() {
 #[test]
 fn without_room_nothing_is_begun_and_nothing_stays() {
     let place = books();
-    let reserve = u32::MAX.to_string();
     let create = [
         "backup",
         "create",
         "books",
         "backup",
-        "--reserve-mib",
-        &reserve,
+        "--reserve",
+        "4096TiB",
     ];
     let (code, told) = refused(place.path(), &create);
     assert_eq!(code, 7, "{told}");
@@ -240,7 +239,7 @@ fn killed_in_the_middle_it_is_not_taken_for_a_whole_one() {
 #[test]
 fn a_restore_that_is_killed_leaves_no_gateway_and_is_made_again() {
     let (place, made) = backed_up();
-    let config = "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nfolder = \"restored\"\nreserve_mib = 1\n";
+    let config = "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nfolder = \"restored\"\nreserve = \"1MiB\"\n";
     std::fs::write(place.path().join("gateway.toml"), config).unwrap();
     let restored = place.path().join("restored");
     let copied = restored.join("RESTORING/db");

@@ -179,7 +179,7 @@ fn gateway(place: &Path, ahead: i64) -> i64 {
     let mut kernel = Kernel::open(store, domains, Logic::CURRENT, fixture::JOURNAL).unwrap();
     decide(&mut kernel, &sweep("last", now + ahead));
     let text =
-        "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nreserve_mib = 1\n";
+        "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nreserve = \"1MiB\"\n";
     std::fs::write(place.join("gateway.toml"), text).unwrap();
     now + ahead
 }

@@ -156,7 +156,7 @@ pub(crate) fn start(binaries: &Path, folder: &Path) -> Result<(Running, SocketAd
     let program = binaries.join("khlong-gateway");
     let config = folder.join("gateway.toml");
     let text = format!(
-        "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nfolder = \"{DATA}\"\nwrite_buffer_mib = 64\n\
+        "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nfolder = \"{DATA}\"\nwrite_buffer = \"64MiB\"\n\
          [limits]\nqueue = 1024\nrequests_per_minute = 100000000\n[log]\nlevel = \"error\"\n\
          [keys.bench]\nrole = \"admin\"\nsecret = \"{SECRET}\"\n"
     );

@@ -25,14 +25,12 @@ use super::show::Object;
 use super::{CliError, folder};
 use crate::app::limits::DISK_HEADROOM_BYTES;
 use crate::backup::{self, Manifest, RestoreError};
-use crate::config::StoreSection;
+use crate::config::{ByteSize, StoreSection};
 use crate::http::{CHECKPOINT_PATH, Checkpoint};
 use crate::outbound::{Answer, Client, OutboundError};
 
 /// A checkpoint writes what is in memory, and links the rest: seconds on a slow disk.
 const ANSWER_WITHIN: Duration = Duration::from_secs(600);
-
-const MIB: u64 = 1024 * 1024;
 
 /// What a restore cannot know.
 const RESTORED: &str = "Before the first export of payouts compare with the bank what was sent since created_at: those holds are in no batch again, and would be sent a second time.\n";
@@ -72,13 +70,9 @@ pub struct Create {
     /// Send the secret over HTTP without TLS to another address than one of this machine: nobody else can read that network.
     #[arg(long)]
     pub accept_plain_http: bool,
-    /// What the gateway keeps free on its disk (`store.reserve_mib`): a backup on the same disk leaves it free.
-    #[arg(long, value_name = "MIB", default_value_t = default_reserve_mib())]
-    pub reserve_mib: u32,
-}
-
-fn default_reserve_mib() -> u32 {
-    StoreSection::default().reserve_mib
+    /// What the gateway keeps free on its disk (`store.reserve`): a backup on the same disk leaves it free.
+    #[arg(long, value_name = "SIZE", default_value_t = StoreSection::default().reserve)]
+    pub reserve: ByteSize,
 }
 
 /// Why a backup is not made or used.
@@ -185,7 +179,7 @@ fn create(output: Output, flags: &Create) -> Result<(), CliError> {
         program: concat!("khlong-gateway ", env!("CARGO_PKG_VERSION")),
         created_at: jiff::Timestamp::now().to_string(),
         // Below the sum of both the gateway takes no commands.
-        reserve_bytes: u64::from(flags.reserve_mib) * MIB + DISK_HEADROOM_BYTES,
+        reserve_bytes: flags.reserve.0.saturating_add(DISK_HEADROOM_BYTES),
     };
     let manifest = draft
         .finish(folder, committed, &origin, backup::describe)

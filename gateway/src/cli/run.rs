@@ -1,19 +1,17 @@
 //! `khlong-gateway run`: serve until a signal.
 
-use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use khlong_settings::log::{self, EnvFilter};
 use serde_json::{Map, Value};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 
 use super::output::Output;
 use super::{CliError, service};
 use crate::app::{App, AppError, Options};
-use crate::config::{Config, ConfigError, Environment, Flags, ListenFlags, Log, LogFormat};
+use crate::config::{Config, ConfigError, Environment, Flags, ListenFlags, Log};
 
 /// Whose events carry no key, token or text, at any level.
 const OURS: [&str; 3] = ["khlong_crdt", "khlong_store", "khlong_gateway"];
@@ -67,12 +65,6 @@ pub enum RunError {
     /// The configuration.
     #[error("the configuration is not used")]
     Config(#[source] ConfigError),
-    /// The log's filter.
-    #[error("`log.level` is no level and no filter: {level}")]
-    LogLevel {
-        /// What it says.
-        level: String,
-    },
     /// Threads or signals.
     #[error("the system gives no threads or signals")]
     Process(#[source] std::io::Error),
@@ -87,7 +79,7 @@ impl RunError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(ConfigError::SecretFile { source, .. }) if source.is_untrusted() => 4,
-            Self::Config(_) | Self::LogLevel { .. } => 3,
+            Self::Config(_) => 3,
             Self::Process(_) => 1,
             Self::App(error) => error.exit_code(),
         }
@@ -98,7 +90,7 @@ pub(super) fn execute(output: Output, run: &Run) -> Result<(), CliError> {
     let flags = run.overrides.flags();
     let config =
         Config::load(&run.config, Environment::of_process(), &flags).map_err(RunError::Config)?;
-    start_log(&config.log)?;
+    log::start(filter(&config.log)?, config.log.format);
     let options = Options {
         accept_time: run.accept_time,
         accept_loss: run.accept_loss,
@@ -149,39 +141,7 @@ async fn serve(output: Output, options: Options) -> Result<(), CliError> {
     Ok(())
 }
 
-/// From here on events go to standard error.
-fn start_log(log: &Log) -> Result<(), RunError> {
-    let events = tracing_subscriber::fmt()
-        .with_env_filter(filter(log)?)
-        .with_writer(std::io::stderr);
-    match log.format {
-        LogFormat::Text => {
-            let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            events
-                .with_ansi(!plain && std::io::stderr().is_terminal())
-                .init();
-        }
-        LogFormat::Json => events
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .init(),
-    }
-    Ok(())
-}
-
-/// A level alone is one of our own crates: what others log in detail is to be asked for by name.
+/// Which events are logged.
 pub(super) fn filter(log: &Log) -> Result<EnvFilter, RunError> {
-    let directives = match log.level.parse::<LevelFilter>() {
-        Ok(level) => {
-            let others = level.min(LevelFilter::WARN);
-            let ours = OURS.map(|name| format!("{name}={level}"));
-            format!("{others},{}", ours.join(","))
-        }
-        Err(_) => log.level.clone(),
-    };
-    EnvFilter::try_new(directives).map_err(|_| RunError::LogLevel {
-        level: log.level.clone(),
-    })
+    khlong_settings::log::filter(log, &OURS).map_err(RunError::Config)
 }

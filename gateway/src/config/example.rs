@@ -18,9 +18,9 @@ pub fn example(folder: &Path) -> String {
 # The folder of the journal and the books.
 folder = {folder}
 # Below this much free space writes are refused; reads go on.
-# reserve_mib = 256
-# block_cache_mib = 64
-# write_buffer_mib = 16
+# reserve = "256MiB"
+# block_cache = "64MiB"
+# write_buffer = "16MiB"
 
 [listen]
 # There is no TLS: beyond this machine, put a proxy with TLS in front.
@@ -37,7 +37,7 @@ folder = {folder}
 
 [idempotency]
 # How long the same request under the same key gets the same answer.
-# keep_days = 30
+# keep = "30d"
 
 [log]
 # error, warn, info, debug, or a filter such as "info,khlong_gateway=debug".

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use khlong_store::text_file::read_text_file;
 
-use super::check::read;
+use super::derive::read;
 use super::{Config, ConfigError, SecretText};
 use crate::app::postgres::{PostgresOptions, Tls};
 
@@ -32,7 +32,7 @@ impl Config {
         };
         let password = self.password()?;
         let tls = self.authority()?;
-        let within = Duration::from_secs(self.journal.retry_seconds.into());
+        let within = Duration::from_secs(self.journal.retry_seconds.0);
         PostgresOptions::parse(text.expose(), password.as_deref(), tls, within)
             .map(Some)
             .map_err(|error| ConfigError::value("journal.postgres", error.to_string()))
@@ -65,7 +65,7 @@ impl Config {
             return Ok(None);
         };
         let key = "journal.ca_file";
-        let pem = read_text_file(file).map_err(|source| ConfigError::Certificates {
+        let pem = read_text_file(file).map_err(|source| ConfigError::File {
             key: key.to_owned(),
             path: file.clone(),
             source,

@@ -1,16 +1,12 @@
 //! The gateway's configuration.
 //!
-//! Defaults < file (TOML) < `KHLONG_SECTION__KEY` < flags. A key that nobody knows is an error
-//! with a suggestion, units are in the names, and every secret can come from a file of its own
-//! (`…_file`). Paths in the file are relative to the file's folder.
+//! Its layers are those of [`khlong_settings`]; here is which keys there are, what they mean together,
+//! and what the parts of the gateway get out of them.
 
 mod check;
-mod environment;
-mod error;
+mod derive;
 mod example;
 mod journal;
-mod layers;
-pub mod schema;
 mod section;
 mod targets;
 
@@ -23,13 +19,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::http::limits::KEYS_MAX;
 
-pub use self::environment::Environment;
-pub use self::error::ConfigError;
+pub use khlong_settings::{
+    ByteSize, ConfigError, Count, Days, Environment, Layers, Log, SecretText, StoreSection,
+};
+
 pub use self::example::example;
-pub use self::layers::{Layers, Origin};
 pub use self::section::{
-    Idempotency, JournalSection, KeySection, Limits, Listen, Log, LogFormat, OutboxSection,
-    SecretText, StoreSection, TargetSection,
+    Idempotency, JournalSection, KeySection, Limits, Listen, OutboxSection, TargetSection,
 };
 
 /// Everything that can be configured. Secrets are not serialised.
@@ -81,7 +77,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]; every one says which key.
     pub fn load(path: &Path, environment: Environment, flags: &Flags) -> Result<Self, ConfigError> {
-        Layers::read(path, environment, flags)?.config()
+        Self::of(&Layers::read(path, environment, flags)?)
     }
 
     /// The same from text; `folder` is what relative paths start from.
@@ -94,6 +90,32 @@ impl Config {
         environment: Environment,
         flags: &Flags,
     ) -> Result<Self, ConfigError> {
-        Layers::of(text, folder, environment, flags).config()
+        Self::of(&Layers::of(text, folder, environment, flags))
+    }
+
+    /// What the layers say together, with paths resolved and checked. Files of secrets are read by
+    /// [`Self::options`].
+    ///
+    /// # Errors
+    /// [`ConfigError`]; every one says which key.
+    pub fn of(layers: &Layers) -> Result<Self, ConfigError> {
+        let mut config: Self = layers.extract()?;
+        config.resolve(layers.folder());
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Relative paths start from `folder`.
+    fn resolve(&mut self, folder: &Path) {
+        self.store.resolve(folder);
+        let journal = &mut self.journal;
+        let mut files = vec![&mut journal.password_file, &mut journal.ca_file];
+        files.extend(self.keys.values_mut().map(|key| &mut key.secret_file));
+        for target in &mut self.outbox.target {
+            files.extend([&mut target.secret_file, &mut target.ca_file]);
+        }
+        for file in files {
+            *file = file.as_ref().map(|file| folder.join(file));
+        }
     }
 }

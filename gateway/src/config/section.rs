@@ -1,13 +1,12 @@
 //! The sections of the file: what each key is, and its default.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Count, Days, SecretText};
 use crate::app::limits::QUEUE_DEFAULT;
 use crate::http::Role;
 use crate::http::limits::{CONNECTIONS_DEFAULT, REQUESTS_PER_MINUTE_DEFAULT};
@@ -21,22 +20,6 @@ pub struct Listen {
     pub http: SocketAddr,
     /// HTTP address for `/metrics` and health checks; keep it private. Default `127.0.0.1:9465`.
     pub admin: SocketAddr,
-}
-
-/// Section `store`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct StoreSection {
-    /// The folder of the journal and the books. Default `data`.
-    pub folder: PathBuf,
-    /// Below this much free space writes are refused and reads go on. Default 256.
-    pub reserve_mib: u32,
-    /// Memory for cached blocks. Default 64.
-    #[schemars(range(min = 1, max = 1048576))]
-    pub block_cache_mib: u32,
-    /// Memory for one table's newest rows. Default 16.
-    #[schemars(range(min = 1, max = 4096))]
-    pub write_buffer_mib: u32,
 }
 
 /// Section `journal`: without `postgres` the journal lies in the folder.
@@ -62,7 +45,7 @@ pub struct JournalSection {
     /// How long a database that does not answer is tried again before the gateway ends; at most
     /// 600. Default 30.
     #[schemars(range(min = 1, max = 600))]
-    pub retry_seconds: u32,
+    pub retry_seconds: Count,
 }
 
 /// Section `limits`.
@@ -71,43 +54,20 @@ pub struct JournalSection {
 pub struct Limits {
     /// Connections at once. Default 256.
     #[schemars(range(min = 1, max = 65536))]
-    pub connections: usize,
+    pub connections: Count,
     /// Requests that may wait to be decided; at most 1,024. Default 256.
     #[schemars(range(min = 1, max = 1024))]
-    pub queue: usize,
+    pub queue: Count,
     /// Requests of each key in a minute; a minute's worth may come at once. Default 6,000.
-    #[schemars(range(min = 1))]
-    pub requests_per_minute: u32,
+    pub requests_per_minute: Count,
 }
 
 /// Section `idempotency`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Idempotency {
-    /// How long a key stands for its request. Default 30.
-    #[schemars(range(min = 1, max = 36500))]
-    pub keep_days: u32,
-}
-
-/// Section `log`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// `error`, `warn`, `info`, `debug`, or a filter such as `info,khlong_gateway=debug`. A
-    /// level alone is one of Khlong's own parts. Default `info`.
-    pub level: String,
-    /// `text` for people, `json` for programs: one object a line. Default `text`.
-    pub format: LogFormat,
-}
-
-/// How a line of the log is written.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object.
-    Json,
+    /// How long a key stands for its request. Default `30d`.
+    pub keep: Days,
 }
 
 /// A section `keys.NAME`: exactly one of `hash`, `secret` and `secret_file`.
@@ -165,51 +125,11 @@ pub struct TargetSection {
     pub ca_file: Option<PathBuf>,
 }
 
-/// Text that is never shown.
-#[derive(Clone, Deserialize)]
-#[serde(transparent)]
-pub struct SecretText(String);
-
-impl SecretText {
-    /// The text. Named so that each place that shows it is found by its name.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretText(…)")
-    }
-}
-
-impl JsonSchema for SecretText {
-    fn schema_name() -> Cow<'static, str> {
-        "SecretText".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
-    }
-}
-
 impl Default for Listen {
     fn default() -> Self {
         Self {
             http: SocketAddr::from(([127, 0, 0, 1], 8474)),
             admin: SocketAddr::from(([127, 0, 0, 1], 9465)),
-        }
-    }
-}
-
-impl Default for StoreSection {
-    fn default() -> Self {
-        Self {
-            folder: PathBuf::from("data"),
-            reserve_mib: 256,
-            block_cache_mib: 64,
-            write_buffer_mib: 16,
         }
     }
 }
@@ -221,7 +141,7 @@ impl Default for JournalSection {
             password: None,
             password_file: None,
             ca_file: None,
-            retry_seconds: 30,
+            retry_seconds: Count(30),
         }
     }
 }
@@ -229,24 +149,15 @@ impl Default for JournalSection {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: CONNECTIONS_DEFAULT,
-            queue: QUEUE_DEFAULT,
-            requests_per_minute: REQUESTS_PER_MINUTE_DEFAULT,
+            connections: Count(CONNECTIONS_DEFAULT as u64),
+            queue: Count(QUEUE_DEFAULT as u64),
+            requests_per_minute: Count(u64::from(REQUESTS_PER_MINUTE_DEFAULT)),
         }
     }
 }
 
 impl Default for Idempotency {
     fn default() -> Self {
-        Self { keep_days: 30 }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self {
-            level: "info".to_owned(),
-            format: LogFormat::Text,
-        }
+        Self { keep: Days(30) }
     }
 }

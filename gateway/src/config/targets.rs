@@ -3,7 +3,7 @@
 use axum::http::Uri;
 use axum::http::uri::Scheme;
 
-use super::check::read;
+use super::derive::read;
 use super::{Config, ConfigError, SecretText, TargetSection};
 use crate::kernel::is_topic;
 use crate::outbound::{Client, OutboundError, is_address};

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::iter::successors;
 use std::path::Path;
 
-use khlong_gateway::config::{Config, Environment, Flags, ListenFlags, example};
+use khlong_gateway::config::{Config, Count, Environment, Flags, ListenFlags, example};
 
 use crate::program::{self, write_secret};
 use crate::server::{READER, config};
@@ -37,7 +37,10 @@ fn flags_win_over_environment_over_file_over_defaults() {
     ];
     let config = parse(text, &variables).unwrap();
     assert_eq!(config.listen.http.port(), 2);
-    assert_eq!((config.limits.queue, config.limits.connections), (5, 7));
+    assert_eq!(
+        (config.limits.queue, config.limits.connections),
+        (Count(5), Count(7))
+    );
     let flags = Flags {
         listen: ListenFlags {
             http: Some("127.0.0.1:3".parse().unwrap()),

@@ -38,9 +38,9 @@ pub(crate) fn config(more: &str) -> String {
 http = "127.0.0.1:0"
 admin = "127.0.0.1:0"
 [store]
-reserve_mib = 1
-block_cache_mib = 1
-write_buffer_mib = 1
+reserve = "1MiB"
+block_cache = "1MiB"
+write_buffer = "1MiB"
 [keys.reader]
 role = "reader"
 secret = "{READER}"

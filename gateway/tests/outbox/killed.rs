@@ -40,7 +40,7 @@ fn make(place: &Path, url: String) {
     }
     kernel.commit().unwrap();
     let text = format!(
-        "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nfolder = \"data\"\nreserve_mib = 1\n\
+        "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nfolder = \"data\"\nreserve = \"1MiB\"\n\
          [log]\nlevel = \"error\"\n{}",
         targets(&[url])
     );

@@ -88,7 +88,7 @@ impl Sender {
 
     fn with(open: Open, now: i64, targets: &str, policy: Policy, day_passes: bool) -> Self {
         let text = format!(
-            "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nreserve_mib = 1\n{targets}"
+            "[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[store]\nreserve = \"1MiB\"\n{targets}"
         );
         let config = Config::parse(
             &text,

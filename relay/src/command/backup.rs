@@ -65,8 +65,8 @@ fn create(arguments: &Arguments, flags: &BackupCreate) -> Result<(), CommandErro
 
 fn checkpoint_of_a_stopped_relay(config: &Config) -> Result<Committed, CommandError> {
     let folder = &config.store.folder;
-    let store =
-        server::open_store(folder, config.rocks_options(), false).map_err(CommandError::Server)?;
+    let store = server::open_store(folder, config.store.rocks_options(), false)
+        .map_err(CommandError::Server)?;
     take_checkpoint(&store, folder).map_err(|error| CommandError::Server(ServerError::Store(error)))
 }
 
@@ -108,7 +108,7 @@ fn restore(arguments: &Arguments, flags: &BackupRestore) -> Result<(), CommandEr
         folder: &config.store.folder,
         relay: identity::public(&key),
         other_key: flags.other_key,
-        sizes: config.rocks_options(),
+        sizes: config.store.rocks_options(),
         epoch: u32::try_from(seconds).unwrap_or(u32::MAX),
     };
     let (manifest, identity) = backup::restore(&what).map_err(CommandError::Backup)?;

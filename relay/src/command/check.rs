@@ -13,10 +13,10 @@ use crate::{identity, server};
 
 pub(super) fn execute(arguments: &Arguments) -> Result<(), CommandError> {
     let config = arguments.load(&Flags::default())?;
-    super::log::filter(&config.log.level)?;
+    super::log_filter(&config)?;
     let key = identity::parse_configured(&config.relay).map_err(CommandError::Key)?;
     arguments.check_folder(&config)?;
-    let store = server::open_store(&config.store.folder, config.rocks_options(), false)
+    let store = server::open_store(&config.store.folder, config.store.rocks_options(), false)
         .map_err(CommandError::Server)?;
     let mut rows: BTreeMap<&'static str, u64> = BTreeMap::new();
     store

@@ -19,12 +19,6 @@ pub enum CommandError {
     /// The configuration.
     #[error(transparent)]
     Config(ConfigError),
-    /// The log filter.
-    #[error("`log.level`: `{level}` is no level and no filter; use error, warn, info or debug")]
-    LogLevel {
-        /// As given.
-        level: String,
-    },
     /// The key.
     #[error(transparent)]
     Key(KeyError),
@@ -129,7 +123,6 @@ impl CommandError {
             // As the client says it of its own key file.
             Self::Config(ConfigError::SecretFile { source, .. }) if source.is_untrusted() => 4,
             Self::Config(_)
-            | Self::LogLevel { .. }
             | Self::Exists { .. }
             | Self::NotInitialised { .. }
             | Self::NotConfigured { .. }

@@ -83,7 +83,7 @@ fn folder_again(arguments: &Arguments) -> Result<(), CommandError> {
 fn make_folder(config: &Config) -> Result<RelayAddress, CommandError> {
     let key = identity::parse_configured(&config.relay).map_err(CommandError::Key)?;
     refuse_foreign_place(&config.store.folder).map_err(of_store)?;
-    let store = server::open_store(&config.store.folder, config.rocks_options(), false)
+    let store = server::open_store(&config.store.folder, config.store.rocks_options(), false)
         .map_err(CommandError::Server)?;
     drop(store);
     Ok(RelayAddress {

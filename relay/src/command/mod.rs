@@ -9,7 +9,6 @@ mod check;
 mod config;
 mod error;
 mod init;
-mod log;
 mod manual;
 mod operate;
 mod run;
@@ -19,6 +18,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use khlong_settings::log::EnvFilter;
 use khlong_store::folder::DATABASE_FOLDER;
 use khlong_store::side_file::SIDE_FILE;
 
@@ -189,7 +189,7 @@ impl Arguments {
     }
 
     fn load(&self, flags: &Flags) -> Result<Config, CommandError> {
-        self.layers(flags)?.config().map_err(CommandError::Config)
+        Config::of(&self.layers(flags)?).map_err(CommandError::Config)
     }
 
     fn layers(&self, flags: &Flags) -> Result<Layers, CommandError> {
@@ -241,6 +241,13 @@ impl Overrides {
             },
         }
     }
+}
+
+/// Whose events carry no key, token, id or text, at any level; each has a test.
+const OURS: [&str; 4] = ["khlong_crdt", "khlong_store", "khlong_sync", "khlong_relay"];
+
+fn log_filter(config: &Config) -> Result<EnvFilter, CommandError> {
+    khlong_settings::log::filter(&config.log, &OURS).map_err(CommandError::Config)
 }
 
 /// A word for people; that nobody reads it is not our failure.

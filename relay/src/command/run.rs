@@ -1,16 +1,17 @@
 //! `khlong-relay run`: serve until a signal.
 
+use khlong_settings::log;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Arguments, CommandError, Run, SCHEMA_VERSION, log, print, service};
+use super::{Arguments, CommandError, Run, SCHEMA_VERSION, log_filter, print, service};
 use crate::config::{Config, LogFormat};
 use crate::identity;
 use crate::server::{STOP_WITHIN, Server, ServerOptions};
 
 pub(super) fn execute(arguments: &Arguments, run: &Run) -> Result<(), CommandError> {
     let config = arguments.load(&run.overrides.flags())?;
-    log::start(log::filter(&config.log.level)?, config.log.format);
+    log::start(log_filter(&config)?, config.log.format);
     let ran = run_with(arguments, run, &config);
     match config.log.format {
         LogFormat::Text => ran,
@@ -84,7 +85,7 @@ fn options(config: &Config, accept_loss: bool) -> Result<ServerOptions, CommandE
     Ok(ServerOptions {
         key: identity::parse_configured(&config.relay).map_err(CommandError::Key)?,
         folder: config.store.folder.clone(),
-        sizes: config.rocks_options(),
+        sizes: config.store.rocks_options(),
         accept_loss,
         policy: config.policy(),
         quic: config.listen.quic,

@@ -10,12 +10,7 @@ const TOKEN_BYTES_MAX: usize = khlong_sync::limits::TOKEN_BYTES_MAX;
 
 impl Config {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let invalid = |key, reason: &str| {
-            Err(ConfigError::Invalid {
-                key,
-                reason: reason.to_owned(),
-            })
-        };
+        let invalid = |key, reason| Err(ConfigError::value(key, reason));
         let token = self.policy.token.as_ref().map(SecretText::expose);
         match (self.policy.opening, token) {
             (Opening::Token, None | Some("")) => {
@@ -61,19 +56,9 @@ impl Config {
                 self.limits.connections_per_address,
             ),
         ] {
-            if count.0 == 0 || count.0 > u64::from(u32::MAX) {
-                return invalid(key, "a number from 1 to 4294967295 is needed");
-            }
+            count.check(key, u32::MAX.into())?;
         }
-        for (key, size) in [
-            ("store.block_cache", self.store.block_cache),
-            ("store.write_buffer", self.store.write_buffer),
-        ] {
-            if usize::try_from(size.0).is_err() || size.0 < 1024 * 1024 {
-                return invalid(key, "at least 1MiB is needed");
-            }
-        }
-        Ok(())
+        self.store.check()
     }
 }
 
@@ -82,10 +67,9 @@ pub(super) fn host_in_address(host: &str) -> Result<String, ConfigError> {
     let anybody = RelayKey::from_bytes([0; 32]);
     match RelayAddress::new(anybody, host, PORT_DEFAULT) {
         Ok(address) => Ok(address.host),
-        Err(_) => Err(ConfigError::Invalid {
-            key: "relay.host",
-            reason: "name the host, or its IP address without brackets, by which clients reach this relay"
-                .to_owned(),
-        }),
+        Err(_) => Err(ConfigError::value(
+            "relay.host",
+            "name the host, or its IP address without brackets, by which clients reach this relay",
+        )),
     }
 }

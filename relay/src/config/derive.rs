@@ -1,23 +1,11 @@
 //! What the parts of the relay get out of a configuration.
 
-use khlong_store::engine::rocks::RocksOptions;
 use khlong_sync::transport::quic::limits::QuicLimits;
 
 use super::{Config, Opening, SecretText};
 use crate::hub::{self, OpeningRate, Policy, WriteRate};
 
 impl Config {
-    /// Sizes of the store.
-    #[must_use]
-    pub fn rocks_options(&self) -> RocksOptions {
-        let bytes = |size: super::ByteSize| usize::try_from(size.0).unwrap_or(usize::MAX);
-        RocksOptions {
-            write_buffer_bytes: bytes(self.store.write_buffer),
-            block_cache_bytes: bytes(self.store.block_cache),
-            reserve_bytes: self.store.reserve.0,
-        }
-    }
-
     /// The hub's policy.
     #[must_use]
     pub fn policy(&self) -> Policy {

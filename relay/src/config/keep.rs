@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use khlong_settings::Days;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::hub::KeepFor;
 
-/// A hundred years.
-const DAYS_MAX: u32 = 36_500;
 const EVER: &str = "keep";
 
 /// A number of days, `"90d"`, or `"keep"`.
@@ -22,15 +21,7 @@ impl Keep {
         if text == EVER {
             return Some(Self(KeepFor::Ever));
         }
-        let days = text.strip_suffix('d')?.trim_end();
-        // `parse` would take a sign.
-        if !days.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let days = days.parse().ok()?;
-        (1..=DAYS_MAX)
-            .contains(&days)
-            .then_some(Self(KeepFor::Days(days)))
+        Some(Self(KeepFor::Days(Days::parse(text)?.0)))
     }
 }
 
@@ -49,7 +40,7 @@ impl JsonSchema for Keep {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": format!(r"^({EVER}|0*[1-9][0-9]{{0,4}}\s*d)$") })
+        json_schema!({ "type": "string", "pattern": format!("^({EVER}|{})$", Days::PATTERN) })
     }
 }
 
@@ -70,7 +61,8 @@ impl<'de> Deserialize<'de> for Keep {
             fn visit_str<E: Error>(self, text: &str) -> Result<Keep, E> {
                 Keep::parse(text).ok_or_else(|| {
                     E::custom(format!(
-                        "`{text}` is neither 1 to {DAYS_MAX} days with their unit, such as \"90d\", nor \"keep\""
+                        "1 to {} days with their unit are needed, such as \"90d\", or \"keep\"",
+                        Days::MAX
                     ))
                 })
             }

@@ -1,20 +1,13 @@
 //! The relay's configuration.
 //!
-//! Defaults < file (TOML) < `KHLONG_SECTION__KEY` < flags. A key that nobody
-//! knows is an error with a suggestion, a size is written with its unit, and
-//! every secret can come from a file of its own (`…_file`). Paths in the file
-//! are relative to the file's folder.
+//! Its layers are those of [`khlong_settings`]; here is which keys there are, what they mean together,
+//! and what the parts of the relay get out of them.
 
 mod check;
 mod derive;
-mod environment;
-mod error;
 mod keep;
-mod layers;
-pub mod schema;
-mod secret;
+mod secrets;
 mod section;
-mod size;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,17 +15,13 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::environment::Environment;
-pub use self::error::ConfigError;
-pub use self::keep::Keep;
-pub use self::layers::{Layers, Origin};
-pub use self::secret::SecretText;
-pub(crate) use self::section::QUIC_DEFAULT;
-pub use self::section::{
-    Identity, Limits, Listen, Log, LogFormat, Opening, PolicySection, RetentionSection,
-    StoreSection,
+pub use khlong_settings::{
+    ByteSize, ConfigError, Count, Environment, Layers, Log, LogFormat, SecretText, StoreSection,
 };
-pub use self::size::{ByteSize, Count};
+
+pub use self::keep::Keep;
+pub(crate) use self::section::QUIC_DEFAULT;
+pub use self::section::{Identity, Limits, Listen, Opening, PolicySection, RetentionSection};
 
 /// Everything that can be configured. `khlong-relay init` writes it with comments. Secrets
 /// are not serialised.
@@ -94,7 +83,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`]; every one says which key.
     pub fn load(path: &Path, environment: Environment, flags: &Flags) -> Result<Self, ConfigError> {
-        Layers::read(path, environment, flags)?.config()
+        Self::of(&Layers::read(path, environment, flags)?)
     }
 
     /// The same from text; `folder` is what relative paths start from.
@@ -107,7 +96,20 @@ impl Config {
         environment: Environment,
         flags: &Flags,
     ) -> Result<Self, ConfigError> {
-        Layers::of(text, folder, environment, flags).config()
+        Self::of(&Layers::of(text, folder, environment, flags))
+    }
+
+    /// What the layers say together, with paths and files of secrets resolved and checked.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; every one says which key.
+    pub fn of(layers: &Layers) -> Result<Self, ConfigError> {
+        let mut config: Self = layers.extract()?;
+        config.store.resolve(layers.folder());
+        config.relay.host = check::host_in_address(&config.relay.host)?;
+        config.read_secrets(layers.folder())?;
+        config.check()?;
+        Ok(config)
     }
 
     /// The port that clients are told.

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use khlong_crdt::address::PORT_DEFAULT;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,20 +39,6 @@ pub struct Identity {
     /// A file that holds it. Default `relay.key`.
     #[schemars(with = "PathBuf")]
     pub key_file: Option<PathBuf>,
-}
-
-/// Section `store`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
-#[serde(deny_unknown_fields, default)]
-pub struct StoreSection {
-    /// The folder of envelopes. Default `data`.
-    pub folder: PathBuf,
-    /// Below this much free space, writes are refused and reads go on. Default `256MiB`.
-    pub reserve: ByteSize,
-    /// Memory for cached blocks. Default `64MiB`.
-    pub block_cache: ByteSize,
-    /// Memory for one table's newest rows. Default `16MiB`.
-    pub write_buffer: ByteSize,
 }
 
 /// Section `policy`.
@@ -111,27 +96,6 @@ pub struct Limits {
     pub connections_per_address: Count,
 }
 
-/// Section `log`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, PartialEq)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// `error`, `warn`, `info`, `debug`, or a filter such as `info,khlong_relay=debug`. A level
-    /// alone is one of Khlong's own parts. Default `info`.
-    pub level: String,
-    /// `text` for people, `json` for programs: one object a line. Default `text`.
-    pub format: LogFormat,
-}
-
-/// How a line of the log is written.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema, ValueEnum, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object.
-    Json,
-}
-
 impl Default for Listen {
     fn default() -> Self {
         Self {
@@ -148,17 +112,6 @@ impl Default for Identity {
             port: None,
             key: None,
             key_file: None,
-        }
-    }
-}
-
-impl Default for StoreSection {
-    fn default() -> Self {
-        Self {
-            folder: PathBuf::from("data"),
-            reserve: ByteSize::mebibytes(256),
-            block_cache: ByteSize::mebibytes(64),
-            write_buffer: ByteSize::mebibytes(16),
         }
     }
 }
@@ -183,15 +136,6 @@ impl Default for Limits {
         Self {
             connections: Count(10_000),
             connections_per_address: Count(256),
-        }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self {
-            level: "info".to_owned(),
-            format: LogFormat::Text,
         }
     }
 }

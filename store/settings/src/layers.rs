@@ -8,7 +8,10 @@ use figment::providers::{Format as _, Serialized, Toml};
 use figment::value::{Tag, Value};
 use khlong_store::text_file::read_text_file;
 
-use super::{Config, ConfigError, Environment, Flags};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{ConfigError, Environment};
 
 /// Defaults, file, environment and flags, not yet judged.
 pub struct Layers {
@@ -46,7 +49,11 @@ impl Layers {
     ///
     /// # Errors
     /// [`ConfigError::Read`].
-    pub fn read(path: &Path, environment: Environment, flags: &Flags) -> Result<Self, ConfigError> {
+    pub fn read(
+        path: &Path,
+        environment: Environment,
+        flags: &impl Serialize,
+    ) -> Result<Self, ConfigError> {
         let text = read_text_file(path).map_err(|source| ConfigError::Read {
             path: path.to_path_buf(),
             source,
@@ -55,9 +62,9 @@ impl Layers {
         Ok(Self::of(&text, folder, environment, flags))
     }
 
-    /// The same from text.
+    /// The same from text. What `flags` serialises is what the command line said.
     #[must_use]
-    pub fn of(text: &str, folder: &Path, environment: Environment, flags: &Flags) -> Self {
+    pub fn of(text: &str, folder: &Path, environment: Environment, flags: &impl Serialize) -> Self {
         Self {
             figment: Figment::new()
                 .merge(Toml::string(text))
@@ -67,19 +74,20 @@ impl Layers {
         }
     }
 
-    /// What they say together, with paths resolved and checked. Files of secrets are read by
-    /// [`Config::options`].
+    /// What relative paths start from.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What they say together. Paths are as written, and nothing is compared with anything.
     ///
     /// # Errors
-    /// [`ConfigError`]; every one says which key.
-    pub fn config(&self) -> Result<Config, ConfigError> {
-        let mut config: Config = self
-            .figment
+    /// [`ConfigError::UnknownKey`], [`ConfigError::Value`]; every one says which key.
+    pub fn extract<C: DeserializeOwned>(&self) -> Result<C, ConfigError> {
+        self.figment
             .extract()
-            .map_err(|error| ConfigError::from_figment(&error))?;
-        config.resolve(&self.folder);
-        config.check()?;
-        Ok(config)
+            .map_err(|error| ConfigError::from_figment(&error))
     }
 
     /// Who said the value at this place, such as `["listen", "http"]`; an element of a list has its
@@ -114,21 +122,5 @@ impl Layers {
             | Value::Empty(..) => None,
         })?;
         Some(found.tag())
-    }
-}
-
-impl Config {
-    /// Relative paths start from `folder`.
-    fn resolve(&mut self, folder: &Path) {
-        self.store.folder = folder.join(&self.store.folder);
-        let journal = &mut self.journal;
-        let mut files = vec![&mut journal.password_file, &mut journal.ca_file];
-        files.extend(self.keys.values_mut().map(|key| &mut key.secret_file));
-        for target in &mut self.outbox.target {
-            files.extend([&mut target.secret_file, &mut target.ca_file]);
-        }
-        for file in files {
-            *file = file.as_ref().map(|file| folder.join(file));
-        }
     }
 }

@@ -1,7 +1,8 @@
-//! Sizes with their unit, and numbers that may come from the environment.
+//! Sizes with their unit.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
@@ -36,6 +37,19 @@ impl ByteSize {
             .find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))?;
         let number: u64 = number.trim_end().parse().ok()?;
         Some(Self(number.checked_mul(*unit)?))
+    }
+}
+
+/// Text that is no [`ByteSize`]. It is not repeated: it may be a secret in the wrong place.
+#[derive(Debug, thiserror::Error)]
+#[error("a size with its unit is needed, such as \"20GiB\"")]
+pub struct NoSize;
+
+impl FromStr for ByteSize {
+    type Err = NoSize;
+
+    fn from_str(text: &str) -> Result<Self, NoSize> {
+        Self::parse(text).ok_or(NoSize)
     }
 }
 
@@ -78,59 +92,9 @@ impl<'de> Deserialize<'de> for ByteSize {
                 f.write_str("a size with its unit, such as \"20GiB\"")
             }
             fn visit_str<E: Error>(self, text: &str) -> Result<ByteSize, E> {
-                ByteSize::parse(text).ok_or_else(|| {
-                    E::custom(format!(
-                        "`{text}` is not a size with its unit, such as \"20GiB\""
-                    ))
-                })
+                text.parse().map_err(E::custom)
             }
         }
         deserializer.deserialize_any(Text)
-    }
-}
-
-/// A whole number; in the environment it is text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Count(pub u64);
-
-impl JsonSchema for Count {
-    fn schema_name() -> Cow<'static, str> {
-        "Count".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": 1, "maximum": u32::MAX })
-    }
-}
-
-impl Serialize for Count {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Number;
-        impl Visitor<'_> for Number {
-            type Value = Count;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a whole number")
-            }
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Count, E> {
-                Ok(Count(number))
-            }
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Count, E> {
-                u64::try_from(number)
-                    .map(Count)
-                    .map_err(|_| E::custom("the number is negative"))
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Count, E> {
-                text.parse()
-                    .map(Count)
-                    .map_err(|_| E::custom(format!("`{text}` is not a whole number")))
-            }
-        }
-        deserializer.deserialize_any(Number)
     }
 }

@@ -1,10 +1,9 @@
 //! What the file may hold, as JSON Schema (draft 2020-12). It is made from the types that
 //! are read, so that neither can know a key that the other does not.
 
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
-
-use super::Config;
 
 /// A table of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,23 +36,23 @@ pub struct Key {
     pub is_secret: bool,
 }
 
-/// The schema.
+/// The schema of `C`.
 #[must_use]
-pub fn schema() -> Value {
+pub fn schema<C: JsonSchema>() -> Value {
     let settings =
         SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings
         .into_generator()
-        .into_root_schema_for::<Config>()
+        .into_root_schema_for::<C>()
         .to_value();
     tidy(&mut schema);
     schema
 }
 
-/// All sections, by name.
+/// All sections of `C`, by name.
 #[must_use]
-pub fn sections() -> Vec<Section> {
-    let schema = schema();
+pub fn sections<C: JsonSchema>() -> Vec<Section> {
+    let schema = schema::<C>();
     let mut sections = Vec::new();
     for (name, inner) in properties(&schema).into_iter().flatten() {
         if let Some(members) = properties(inner) {

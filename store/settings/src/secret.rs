@@ -3,33 +3,32 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use khlong_sync::secret::Secret;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
 
 /// Text that is never shown, and overwritten when it goes. What a file or the environment
 /// said stays in their copies.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SecretText(Secret);
+pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
     /// The text. Named so that each place that shows it is found by its name.
     #[must_use]
     pub fn expose(&self) -> &str {
-        // It was made from text.
-        self.0.expose_text().unwrap_or_default()
+        &self.0
     }
 }
 
 impl From<String> for SecretText {
     fn from(text: String) -> Self {
-        Self(Secret::from(text))
+        Self(Zeroizing::new(text))
     }
 }
 
 impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str("SecretText(…)")
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, and where.
 
+use std::io;
 use std::path::PathBuf;
 
 use figment::error::Kind;
@@ -13,13 +14,13 @@ const SIMILARITY_MIN: f64 = 0.7;
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {path}; `khlong-relay init --config {path}` makes one", path = path.display())]
+    #[error("cannot read the configuration {path}; `init` writes one, and --config names another", path = path.display())]
     Read {
         /// Which.
         path: PathBuf,
         /// The system's answer.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A key that does not exist.
     #[error("unknown key `{key}` in {origin}{}", suggestion.as_deref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())]
@@ -31,21 +32,13 @@ pub enum ConfigError {
         /// The nearest key that exists.
         suggestion: Option<String>,
     },
-    /// A value of the wrong form.
-    #[error("`{key}` in {origin}: {reason}")]
+    /// A value of the wrong form, or one that cannot be.
+    #[error("`{key}`{}: {reason}", origin.as_deref().map(|origin| format!(" in {origin}")).unwrap_or_default())]
     Value {
         /// Which.
         key: String,
-        /// File or environment.
-        origin: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A value that cannot be, or that contradicts another one.
-    #[error("`{key}`: {reason}")]
-    Invalid {
-        /// Which.
-        key: &'static str,
+        /// File or environment, if it is known.
+        origin: Option<String>,
         /// What to change.
         reason: String,
     },
@@ -53,14 +46,37 @@ pub enum ConfigError {
     #[error("the file of `{key}` is not taken")]
     SecretFile {
         /// Of which secret.
-        key: &'static str,
+        key: String,
         /// Why.
         #[source]
         source: SecretFileError,
     },
+    /// It cannot be shown.
+    #[error("a path has other bytes than text (UTF-8), so it cannot be shown")]
+    NoText(#[source] serde_json::Error),
+    /// A file that a key names cannot be read.
+    #[error("cannot read {path}, the file of `{key}`; check the path and its rights", path = path.display())]
+    File {
+        /// Of which key.
+        key: String,
+        /// Which file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
 }
 
 impl ConfigError {
+    /// `reason` says what is wrong with the value of `key`.
+    pub fn value(key: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Value {
+            key: key.into(),
+            origin: None,
+            reason: reason.into(),
+        }
+    }
+
     pub(super) fn from_figment(error: &figment::Error) -> Self {
         let origin = error.metadata.as_ref().map_or_else(
             || "the configuration".to_owned(),
@@ -81,7 +97,7 @@ impl ConfigError {
             };
             return Self::Value {
                 key,
-                origin,
+                origin: Some(origin),
                 reason: reason(&error.kind),
             };
         };
@@ -94,11 +110,10 @@ impl ConfigError {
             "" => name.to_owned(),
             section => format!("{section}.{name}"),
         };
-        let suggestion = nearest(name, known).map(inside);
         Self::UnknownKey {
             key: inside(name),
             origin,
-            suggestion,
+            suggestion: nearest(name, known).map(inside),
         }
     }
 }
@@ -124,11 +139,10 @@ fn reason(kind: &Kind) -> String {
     }
 }
 
-#[expect(clippy::float_arithmetic, reason = "string similarity is a ratio")]
 fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let mut best: Option<(f64, &'k str)> = None;
     for candidate in known {
-        let similarity = strsim::jaro_winkler(name, candidate) + 0.0;
+        let similarity = strsim::jaro_winkler(name, candidate);
         if similarity >= SIMILARITY_MIN && best.is_none_or(|(most, _)| similarity > most) {
             best = Some((similarity, candidate));
         }
