@@ -12,5 +12,6 @@ pub mod domains;
 pub mod http;
 pub mod kernel;
 pub mod metrics;
+mod objects;
 pub mod outbound;
 pub mod outbox;

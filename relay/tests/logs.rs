@@ -7,6 +7,7 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -277,4 +278,35 @@ fn the_format_is_a_key_a_variable_and_a_flag() {
     assert!(error.to_string().contains("log.format"), "{error}");
     let wrong = output(folder.path(), &["run", "--log-format", "xml"]);
     assert_eq!(wrong.status.code(), Some(2));
+}
+
+/// A log on a disk that is full, or whose reader has gone: the relay serves and stops as ever.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_logged_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    init(folder.path());
+    let (reader, gone) = std::io::pipe().unwrap();
+    drop(reader);
+    let full = std::fs::File::create("/dev/full").unwrap();
+    for errors in [Stdio::from(full), Stdio::from(gone)] {
+        let mut child = relay(folder.path())
+            .args(["run", "--json", "--log", "debug"])
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        assert!(ready["address"].is_string(), "{ready}");
+        let pid = child.id().to_string();
+        let told = std::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status();
+        assert!(told.unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
 }

@@ -14,6 +14,7 @@ mod close;
 mod disk;
 #[path = "../../../node/examples/bench/figures.rs"]
 mod figures;
+mod holds;
 mod http;
 mod journal;
 mod ledger;
@@ -74,6 +75,8 @@ enum Bench {
     PostgresJournal,
     /// What 16 clients over HTTP wait while a day of 100,000 transfers is closed, and without that
     Close,
+    /// What a client waits after 100,000 holds that were posted, and while as many expire at once
+    Holds,
     /// Thai QR: payloads written and read a second, codes drawn, on one core
     Promptpay,
 }
@@ -119,6 +122,10 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         if wanted(Bench::Close) {
             let transfers = if arguments.full { 1_000_000 } else { 100_000 };
             close::measure(transfers, &binaries, &mut figures)?;
+        }
+        if wanted(Bench::Holds) {
+            let holds = if arguments.full { 400_000 } else { 100_000 };
+            holds::measure(holds, &binaries, arguments.length(), &mut figures)?;
         }
         if wanted(Bench::Promptpay) {
             promptpay::measure(&mut figures)?;

@@ -58,6 +58,9 @@ pub(super) struct Due {
     pub(super) pauses: Pauses,
     /// The driver's own commands that are not committed, with their domains.
     pub(super) own: BTreeMap<Ticket, u8>,
+    /// Writes before which more was due than two commits hold, in the order in which they came. They
+    /// are less than [`BATCH_INPUTS_MAX`]: as many fewer are taken from the queue.
+    put_off: Vec<Asked>,
     /// Entries of the kernel's own that were rejected, and are not committed.
     own_rejected: u64,
     /// When the journal is asked again what others appended, though nobody reads.
@@ -78,30 +81,36 @@ impl Driver {
             is_disk_full: false,
             pauses: Pauses::default(),
             own: BTreeMap::new(),
+            put_off: Vec::new(),
             own_rejected: 0,
             follow: self.began,
             measure: Measure::new(metrics, head, self.began),
         };
         due.measure
             .publish(&self.kernel, self.began, self.follows, due.is_disk_full);
+        let mut turn = Turn::Next;
         loop {
             let mut inputs = Vec::new();
             match self.queued.recv_timeout(self.wait(&due)?) {
                 Ok(first) => {
                     inputs.push(first);
-                    inputs.extend(self.queued.try_iter().take(BATCH_INPUTS_MAX - 1));
+                    let more = BATCH_INPUTS_MAX.saturating_sub(1 + due.put_off.len());
+                    inputs.extend(self.queued.try_iter().take(more));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => turn = Turn::Last,
             }
             inputs.iter().for_each(|_| self.handle.metrics().dequeue());
             let mut jobs = Vec::new();
-            let turn = self.turn(inputs, &mut jobs, &mut due);
-            if turn.is_err() {
+            let done = self.turn(inputs, &mut jobs, &mut due);
+            if done.is_err() {
                 // Before the reads that wait are dropped: they hear why.
                 self.handle.set_state(State::Stopping);
             }
-            if turn? == Turn::Last {
+            if done? == Turn::Last {
+                turn = Turn::Last;
+            }
+            if turn == Turn::Last && due.put_off.is_empty() {
                 return Ok(());
             }
         }
@@ -114,6 +123,9 @@ impl Driver {
     /// Until something is due, and not longer than the clock may go unread.
     fn wait(&self, due: &Due) -> Result<Duration, KernelError> {
         let now = (self.clock)();
+        if !due.put_off.is_empty() {
+            return Ok(Duration::ZERO);
+        }
         let measure = due.measure.left(now.monotonic);
         if due.is_disk_full {
             return Ok(measure.min(DISK_LOOK_EVERY));
@@ -140,7 +152,7 @@ impl Driver {
             self.look_at_disk(due);
         }
         let mut waiting = BTreeMap::new();
-        let mut writes = Vec::new();
+        let mut writes = std::mem::take(&mut due.put_off);
         let mut turn = Turn::Next;
         for input in inputs {
             match input {
@@ -215,6 +227,11 @@ impl Driver {
         if due.is_disk_full {
             return self.answer_known(asked, due);
         }
+        if !due.put_off.is_empty() {
+            // In the order in which they came.
+            due.put_off.push(asked);
+            return Ok(());
+        }
         asked.command.admitted_at = now;
         let before = self.kernel.head().seq;
         let mut applied = self.kernel.apply(&asked.command);
@@ -225,8 +242,16 @@ impl Driver {
             if due.is_disk_full {
                 return self.answer_known(asked, due);
             }
+            let again = self.kernel.head().seq;
             applied = self.kernel.apply(&asked.command);
             rejected += self.tell_own_rejections(due);
+            if matches!(applied, Err(KernelError::GroupFull)) && self.kernel.head().seq > again {
+                // A whole commit of what is due before it, and more of that: reads come between.
+                let entries = self.kernel.head().seq.0.saturating_sub(before.0 + rejected);
+                due.measure.overdue(entries);
+                due.put_off.push(asked);
+                return Ok(());
+            }
         }
         match applied {
             Ok(ticket) => {

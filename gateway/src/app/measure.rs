@@ -59,6 +59,11 @@ impl Measure {
         self.overdue += entries.saturating_sub(1);
     }
 
+    /// The kernel decided so many commands by itself.
+    pub(super) fn overdue(&mut self, entries: u64) {
+        self.overdue += entries;
+    }
+
     /// What it answers was decided before, and is not applied.
     pub(super) fn known(&self, command: &Command) {
         let outcome = CommandOutcome::Known;

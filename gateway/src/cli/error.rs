@@ -93,7 +93,7 @@ pub enum CliError {
         source: Box<KernelError>,
     },
     /// A damaged row, which whoever asks about the folder may see named.
-    #[error("{path} is refused: damage in {place}", path = path.display())]
+    #[error("{path} is refused: damage in {place}; `khlong-gateway replay {path} --into NEW` rebuilds all from the journal, which loses nothing, unless that is what is damaged", path = path.display())]
     Damaged {
         /// The folder.
         path: PathBuf,
@@ -203,6 +203,20 @@ pub enum CliError {
     /// Standard output.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
+    /// Told apart from a full folder: whoever repeats the command does it twice.
+    #[error("it is done, but standard output could not be written: do not repeat it")]
+    Untold(#[source] io::Error),
+    /// A batch whose file nobody has.
+    #[error(
+        "batch {batch:032x} is recorded, but its file could not be written to standard output: do not export it again, `khlong-gateway payout again` writes it"
+    )]
+    FileUntold {
+        /// Which.
+        batch: u128,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
 }
 
 impl CliError {
@@ -259,6 +273,7 @@ impl CliError {
             | Self::SnapshotDiverged { .. }
             | Self::ViewsDiffer { .. } => 9,
             Self::File { source, .. } | Self::Output(source) => of_io(source),
+            Self::Untold(_) | Self::FileUntold { .. } => 1,
             Self::Books(error) => error.exit_code(),
             Self::Copy(error) => error.exit_code(),
             Self::Move(error) => error.exit_code(),

@@ -27,7 +27,10 @@ use crate::kernel::{Kernel, Logic, adopt};
 /// Looks into the folder of a gateway that does not run; nothing in it changes. A gateway that
 /// starts meanwhile is not held up: what is read stays one moment of the past.
 pub(super) fn look(path: &Path) -> Result<Peek, CliError> {
-    if !path.join(DATABASE_FOLDER).is_dir() {
+    if !has_database(path).map_err(|source| CliError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })? {
         return Err(no_gateway(path));
     }
     let of_store = |error| CliError::store(path, error);
@@ -57,6 +60,17 @@ pub(super) fn look(path: &Path) -> Result<Peek, CliError> {
     match found.loss() {
         Some(loss) => Err(lost(path, &peek, loss)),
         None => Ok(peek),
+    }
+}
+
+/// A folder that may not be looked into is not one without a gateway.
+fn has_database(path: &Path) -> io::Result<bool> {
+    match fs::metadata(path.join(DATABASE_FOLDER)) {
+        Ok(found) => Ok(found.is_dir()),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(false),
+            _ => Err(error),
+        },
     }
 }
 

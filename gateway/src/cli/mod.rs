@@ -37,7 +37,10 @@ impl Arguments {
     /// # Errors
     /// [`CliError`], which knows its exit code.
     pub fn execute(self) -> Result<(), CliError> {
-        let output = Output { json: self.json };
+        let output = Output {
+            json: self.json,
+            is_done: self.command.carries_out(),
+        };
         match self.command {
             Command::Run(run) => run::execute(output, &run),
             Command::Promptpay(PromptPay::Encode(encode)) => encode::payment(output, &encode),
@@ -87,6 +90,34 @@ impl Arguments {
             Command::Audit(asked) => books::audit(output, &asked),
             Command::Completions { shell } => manual::completions(output, shell),
             Command::Man { folder } => manual::pages(&folder),
+        }
+    }
+}
+
+impl Command {
+    /// Whether it changes what a second time finds, and tells so at its end.
+    fn carries_out(&self) -> bool {
+        match self {
+            Self::Init { .. }
+            | Self::Replay { .. }
+            | Self::Journal(_)
+            | Self::Close(_)
+            | Self::Restore { .. }
+            | Self::Backup(backup::Backup::Create(_) | backup::Backup::Restore { .. })
+            | Self::Payout(books::Payout::Export(_) | books::Payout::Settle(_)) => true,
+            Self::Reconcile(asked) => asked.record,
+            Self::Run(_)
+            | Self::Promptpay(_)
+            | Self::Config(_)
+            | Self::Check { .. }
+            | Self::Verify { .. }
+            | Self::Export { .. }
+            | Self::Backup(backup::Backup::Verify { .. })
+            | Self::Statement(_)
+            | Self::Payout(books::Payout::Again(_) | books::Payout::Answer(_))
+            | Self::Audit(_)
+            | Self::Completions { .. }
+            | Self::Man { .. } => false,
         }
     }
 }

@@ -13,25 +13,43 @@ pub(super) const SCHEMA_VERSION: u32 = 1;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
     pub(super) json: bool,
+    /// Whether what is told was carried out, and may not be repeated.
+    pub(super) is_done: bool,
 }
 
 impl Output {
     /// One JSON object, with `schema_version`.
     pub(super) fn object(self, fields: Map<String, Value>) -> Result<(), CliError> {
-        let mut object = Map::new();
-        object.insert("schema_version".to_owned(), SCHEMA_VERSION.into());
-        object.extend(fields);
-        self.text(&format!("{}\n", Value::Object(object)))
+        self.text(&line(fields))
     }
 
     /// As it is. That its reader has gone away is no failure.
     pub(super) fn text(self, text: &str) -> Result<(), CliError> {
-        let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        match write(text) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) if self.is_done => Err(CliError::Untold(error)),
             written => written.map_err(CliError::Output),
         }
     }
+
+    /// A file that was asked for: without a reader it is lost.
+    pub(super) fn file(self, text: &str) -> Result<(), CliError> {
+        write(text).map_err(CliError::Output)
+    }
+}
+
+/// With `schema_version`.
+pub(super) fn line(fields: Map<String, Value>) -> String {
+    let mut object = Map::new();
+    object.insert("schema_version".to_owned(), SCHEMA_VERSION.into());
+    object.extend(fields);
+    format!("{}\n", Value::Object(object))
+}
+
+fn write(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 /// Bytes in hexadecimal.

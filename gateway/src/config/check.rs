@@ -32,6 +32,14 @@ impl Config {
             count.check(key, most as u64)?;
         }
         self.store.check()?;
+        let (http, admin) = (self.listen.http, self.listen.admin);
+        let is_one_place = http.ip() == admin.ip() || http.ip().is_unspecified();
+        if http.port() == admin.port() && http.port() != 0 && is_one_place {
+            return Err(ConfigError::value(
+                "listen.admin",
+                "another address than that of listen.http is needed",
+            ));
+        }
         if self.keys.len() > KEYS_MAX {
             return Err(ConfigError::value(
                 "keys",

@@ -20,6 +20,7 @@ use super::page::PageCache;
 use super::problem::{Problem, ProblemKind};
 use crate::app::{AskError, Clock, Committed, Handle};
 use crate::kernel::{Command, Decided};
+use crate::objects::Object;
 
 /// Of a write that was turned away. It may be the retry of one that was not.
 const UNDECIDED: &str = "; this attempt was not decided, but an earlier one under this key may have been: keep the key and send it again";
@@ -106,7 +107,7 @@ impl Service {
         }
         let mut held = caller.bodies.begin();
         let bytes = read_body(request, &mut held).await?;
-        let body = serde_json::from_slice(&bytes)
+        let Object(body) = serde_json::from_slice(&bytes)
             .map_err(|error| Problem::malformed(format!("the body: {}", cut(&error))))?;
         drop(held);
         Ok(Write { caller, key, body })

@@ -15,3 +15,4 @@ mod folder;
 mod payouts;
 mod settle;
 mod told;
+mod unread;

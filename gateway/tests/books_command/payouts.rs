@@ -13,7 +13,7 @@ use crate::folder::{self, TODAY, list, open, pain002, send};
 use crate::program::{files, object, refused, said};
 use crate::told::{self, checks_out};
 
-fn export_on<'w>(day: &'w str, clearing: &'w str) -> [&'w str; 10] {
+pub(crate) fn export_on<'w>(day: &'w str, clearing: &'w str) -> [&'w str; 10] {
     [
         "payout",
         "export",
@@ -29,7 +29,7 @@ fn export_on<'w>(day: &'w str, clearing: &'w str) -> [&'w str; 10] {
 }
 
 /// By the clock of this machine, as the program sees it.
-fn today() -> Day {
+pub(crate) fn today() -> Day {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     Day::of(UnixMillis(i64::try_from(now.as_millis()).unwrap()))
 }

@@ -117,6 +117,7 @@ fn what_cannot_be_told_has_an_exit_code_and_says_why() {
         (ID_1, "27.11.2026", 2, "as 2026-11-27"),
         (ID_1, "1969-12-31", 2, "as 2026-11-27"),
         (ID_1, "2026-11-28", 2, "2026-11-28 is after 2026-11-27"),
+        (ID_1, "2569-11-27", 2, "is after"),
         (&nobody, "2026-11-27", 1, &nobody),
     ];
     for (account, from, expected, why) in cases {
@@ -125,6 +126,22 @@ fn what_cannot_be_told_has_an_exit_code_and_says_why() {
         assert_eq!(code, expected, "{said}");
         assert!(said.contains(why), "{said}");
     }
+    // Thai years by habit: an empty statement would look like one without payments.
+    let (code, said) = refused(
+        at,
+        &[
+            "statement",
+            "gateway",
+            "--account",
+            ID_1,
+            "--from",
+            "2569-11-27",
+            "--to",
+            "2569-11-27",
+        ],
+    );
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("Common Era"), "{said}");
     let odd = [&["statement", "--after", "x"], &ASK[..7]].concat();
     assert_eq!(refused(at, &odd).0, 2);
     let (code, said) = refused(at, &["audit", "nowhere"]);

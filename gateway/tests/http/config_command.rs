@@ -104,6 +104,13 @@ fn check_says_what_run_would_and_looks_at_no_folder() {
     refused(("KHLONG_KEYS__SHOP__ROLE", "root"), &[], "one of reader");
     refused(("KHLONG_KEYS__SHOP__SECRET", READER), &[], "exactly one");
     refused(("KHLONG_LOG__LEVEL", "no=such=filter"), &[], "log.level");
+    // A slip, which would be the name of a part, and the log mute.
+    refused(("KHLONG_LOG__LEVEL", "inof"), &[], "log.level");
+    refused(
+        ("KHLONG_LISTEN__HTTP", "127.0.0.1:9465"),
+        &["--admin", "127.0.0.1:9465"],
+        "`listen.admin`",
+    );
     refused(
         ("KHLONG_JOURNAL__POSTGRES", "dbname=x host=db.example"),
         &[],

@@ -1,12 +1,14 @@
 //! What the driver does by itself: more than one commit holds, what is rejected, and what takes long.
 
+use std::future::Future as _;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::app::limits::{FOLLOWER_DRAW, FOLLOWER_WAITS, OWN_PAUSE_MAX, OWN_PAUSE_MIN};
 use khlong_gateway::domains;
 use khlong_gateway::domains::books::Day;
-use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, Ledger, LedgerCommand};
+use khlong_gateway::domains::ledger::{LEDGER_DOMAIN, Ledger, LedgerCommand, transfer};
 use khlong_gateway::kernel::{ApplyError, Context, Domain, Kernel, KernelError, Logic, Rejection};
 use khlong_store::engine::memory::MemoryDisk;
 use khlong_store::error::StoreError;
@@ -22,11 +24,13 @@ use crate::until::until;
 
 /// More than one commit sweeps.
 const HOLDS: u128 = 50_000;
+/// More than two.
+const MANY_HOLDS: u128 = 120_000;
 
 /// Holds that wait for a minute, at noon of a day.
-fn hold_many(kernel: &mut Kernel, day: Day) {
+fn hold_many(kernel: &mut Kernel, day: Day, holds: u128) {
     let mut commands = opening(2).to_vec();
-    let ids: Vec<u128> = (1..=HOLDS).collect();
+    let ids: Vec<u128> = (1..=holds).collect();
     for some in ids.chunks(8_000) {
         let held = some.iter().map(|id| hold(*id, 1, 2, 1, 60));
         commands.push(LedgerCommand::CreateTransfers(held.collect()));
@@ -49,7 +53,7 @@ fn hold_many(kernel: &mut Kernel, day: Day) {
 fn holds_that_ended_while_it_was_off_are_swept_and_the_day_is_closed() {
     let disk = MemoryDisk::new();
     let mut before = kernel(&disk, domains::all());
-    hold_many(&mut before, TODAY);
+    hold_many(&mut before, TODAY, HOLDS);
     let later = TODAY.end().0;
     before.accept_time(UnixMillis(later)).unwrap();
     let sweep = LedgerCommand::Sweep.encode();
@@ -64,6 +68,60 @@ fn holds_that_ended_while_it_was_off_are_swept_and_the_day_is_closed() {
     let close = closes(&server, 1).remove(0);
     assert_eq!(close["records"].as_u64().unwrap(), HOLDS as u64);
     assert_eq!(server.balance(1, "debits_pending"), "0");
+    server.stop().unwrap();
+}
+
+/// Who asks before all is swept waits, and is not told that the gateway is busy; a read comes between,
+/// and those who wait are answered in the order in which they came.
+#[test]
+fn a_client_waits_for_what_expires_before_it_however_much_that_is() {
+    let disk = MemoryDisk::new();
+    let mut before = kernel(&disk, domains::all());
+    hold_many(&mut before, TODAY, MANY_HOLDS);
+    let entry = before.head().seq.0;
+    drop(before);
+    let noon = TODAY.start().0 + 12 * 3_600_000;
+    let time = Time::at(noon + 30_000);
+    let server = start(&disk, &time);
+    let held = server.hold_driver();
+    time.pass(60_000);
+    let handle = server.handle.clone();
+    let mut writes: Vec<_> = (1..=3_u128)
+        .map(|n| {
+            let asked =
+                LedgerCommand::CreateTransfers(vec![crate::fixture::pay(1_000_000 + n, 1, 2, n)]);
+            let key = format!("late {n}");
+            Box::pin(handle.write(command(&key, 0, LEDGER_DOMAIN, asked.encode())))
+        })
+        .collect();
+    let mut context = std::task::Context::from_waker(Waker::noop());
+    for write in &mut writes {
+        assert!(write.as_mut().poll(&mut context).is_pending());
+    }
+    // By its place in the queue it belongs to the same turn.
+    let read = server
+        .handle
+        .begin_read(|committed| transfer(committed.store, 1_000_001).unwrap().is_some())
+        .unwrap();
+    held.let_go();
+    assert!(!read.blocking_recv().unwrap(), "reads come between");
+    let mut decided = Vec::new();
+    until("all are answered", || {
+        let first = writes
+            .first_mut()
+            .map(|write| write.as_mut().poll(&mut context));
+        if let Some(Poll::Ready(answer)) = first {
+            drop(writes.remove(0));
+            decided.push(answer.unwrap().seq.0);
+        }
+        writes.is_empty()
+    });
+    // Each sweep is an entry.
+    let swept = u64::try_from(MANY_HOLDS).unwrap() / 2_048;
+    assert!(decided[0] > entry + swept, "{decided:?}");
+    assert_eq!(decided[1..], [decided[0] + 1, decided[0] + 2]);
+    assert_eq!(server.balance(1, "debits_pending"), "0");
+    assert_eq!(server.balance(1, "debits_posted"), "6");
     server.stop().unwrap();
 }
 

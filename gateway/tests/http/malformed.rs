@@ -42,6 +42,10 @@ fn a_body_that_cannot_be_read_changes_nothing() {
         json!({ "transfers": {} }).to_string(),
         json!({ "transfers": [good], "more": 1 }).to_string(),
         json!({ "transfers": [{}] }).to_string(),
+        // Values without their names.
+        json!([[["1", "1", "2", "5", "0", 764, 1]]]).to_string(),
+        json!([[good]]).to_string(),
+        json!({ "transfers": [["1", "1", "2", "5", "0", 764, 1]] }).to_string(),
         with("amonut", json!("5")),
         with("amount", json!(5)),
         with("amount", json!(null)),

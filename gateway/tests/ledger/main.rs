@@ -20,3 +20,4 @@ mod pending;
 mod property;
 mod queries;
 mod transfers;
+mod upcoming;

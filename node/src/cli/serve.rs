@@ -20,6 +20,8 @@ pub(super) async fn run(run: &Run) -> Result<(), CliError> {
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // What cannot be logged is lost. To tell so goes where it could not be told, and panics.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .with_ansi(color)
         .init();

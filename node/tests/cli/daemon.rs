@@ -8,7 +8,7 @@ use std::process::Command;
 use khlong_node::daemon::line::LINE_BYTES_MAX;
 use serde_json::{Value, json};
 
-use crate::node::{Node, next_line, text};
+use crate::node::{Node, Running, comes, next_line, text};
 
 #[test]
 fn commands_go_through_the_socket_with_the_same_answers() {
@@ -85,6 +85,27 @@ fn a_daemon_stops_when_asked_and_cleans_up() {
     assert!(daemon.0.wait().unwrap().success());
     assert!(!node.home().join("daemon.sock").exists());
     assert_eq!(node.run(&["status"]).code, 0);
+}
+
+/// Its log goes to a disk that is full: it works and stops as ever.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_daemon_does_not_live_by_its_log() {
+    let node = Node::new("mali");
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let mut command = node.command();
+    let mut daemon = Running(command.arg("daemon").stderr(full).spawn().unwrap());
+    comes("the daemon runs", || {
+        node.home().join("daemon.sock").exists()
+    });
+    let timeline = node.open_timeline("live");
+    node.json(&["send", &timeline, "though nothing is logged"]);
+    let told = Command::new("kill")
+        .args(["-TERM", &daemon.0.id().to_string()])
+        .status();
+    assert!(told.unwrap().success());
+    assert!(daemon.0.wait().unwrap().success());
+    assert_eq!(node.bodies(&timeline), ["though nothing is logged"]);
 }
 
 #[test]

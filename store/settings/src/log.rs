@@ -24,7 +24,8 @@ pub fn filter(log: &Log, ours: &[&str]) -> Result<EnvFilter, ConfigError> {
         }
         Err(_) => log.level.clone(),
     };
-    EnvFilter::try_new(directives).map_err(|_| {
+    let parsed = EnvFilter::try_new(&directives).ok();
+    parsed.filter(|_| is_meant(&directives)).ok_or_else(|| {
         let told = format!(
             "`{}` is no level and no filter; use error, warn, info or debug",
             log.level
@@ -33,10 +34,21 @@ pub fn filter(log: &Log, ours: &[&str]) -> Result<EnvFilter, ConfigError> {
     })
 }
 
+/// A word alone would be the name of a part of which all is logged, and nothing of any other: a level with a
+/// slip in it would make the log mute.
+fn is_meant(directives: &str) -> bool {
+    directives
+        .split(',')
+        .map(str::trim)
+        .all(|one| one.is_empty() || one.contains(['=', '[']) || one.parse::<LevelFilter>().is_ok())
+}
+
 /// From here on events go to standard error. At most once in a process.
 pub fn start(filter: EnvFilter, format: LogFormat) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // What cannot be logged is lost. To tell so goes where it could not be told, and panics.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => {

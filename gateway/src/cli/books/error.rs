@@ -215,7 +215,7 @@ fn of_statement(error: &StatementError) -> u8 {
     match error {
         StatementError::Store(error) => error.exit_code(),
         StatementError::UnknownAccount { .. } => 1,
-        StatementError::Period { .. } => 2,
+        StatementError::Period { .. } | StatementError::Era { .. } => 2,
         StatementError::Differs { .. } => 9,
     }
 }

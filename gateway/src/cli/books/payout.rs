@@ -11,12 +11,13 @@ use serde_json::{Map, Value, json};
 use super::desk::{Desk, Writes, undecided};
 use super::{BooksError, Reads, Settle, look, settle};
 use crate::cli::CliError;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, line};
 use crate::domains::books::payout::{
     AccountNumber, Agent, Creditor, Debtor, ExportAnswer, PAIN002_BYTES_MAX, PayoutBatch,
     PayoutError, PayoutFormat, StatusReport, Text140, check_execution, exported, settle as told_of,
 };
 use crate::domains::books::{BooksCommand, Day};
+use crate::objects::{Object, object};
 
 /// Bytes of the list of who is paid: the most payouts, of 1,000 bytes each.
 const LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -107,8 +108,9 @@ pub struct Answer {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct List {
+    #[serde(deserialize_with = "object")]
     debtor: Party,
-    creditors: Vec<Item>,
+    creditors: Vec<Object<Item>>,
 }
 
 #[derive(Deserialize)]
@@ -167,7 +169,10 @@ fn export(output: Output, asked: &Export) -> Result<(), CliError> {
     let command = BooksCommand::ExportPayouts(record);
     let (decided, told) = desk.ask("payout", &command, ExportAnswer::decode)?;
     match told {
-        ExportAnswer::Recorded(..) => tell(output, id, &file),
+        ExportAnswer::Recorded(..) => tell(output, id, &file).map_err(|error| match error {
+            CliError::Output(source) => CliError::FileUntold { batch: id, source },
+            other => other,
+        }),
         // Whoever follows the same database was faster.
         ExportAnswer::OtherFile(_) => Err(BooksError::Recorded { batch: id }.into()),
         ExportAnswer::Unfit(_) | ExportAnswer::InBatch(..) | ExportAnswer::Differs => {
@@ -180,11 +185,11 @@ fn export(output: Output, asked: &Export) -> Result<(), CliError> {
 /// Who pays, and who is paid for which transfer.
 fn parties(list: &Path) -> Result<(Debtor, Vec<(u128, Creditor)>), CliError> {
     let bytes = super::read(list, LIST_BYTES_MAX)?;
-    let list: List = serde_json::from_slice(&bytes).map_err(BooksError::List)?;
+    let Object(list): Object<List> = serde_json::from_slice(&bytes).map_err(BooksError::List)?;
     let failed = |error| CliError::from(BooksError::Payout(error));
     let debtor = debtor(&list.debtor).map_err(failed)?;
     let mut creditors = Vec::new();
-    for item in &list.creditors {
+    for Object(item) in &list.creditors {
         let transfer = super::id(&item.transfer).map_err(|why| BooksError::Transfer {
             text: item.transfer.chars().take(40).collect(),
             why,
@@ -224,13 +229,13 @@ fn tell(output: Output, batch: u128, file: &[u8]) -> Result<(), CliError> {
     // It was made of texts.
     let file = String::from_utf8_lossy(file);
     if output.json {
-        output.object(Map::from_iter([
+        output.file(&line(Map::from_iter([
             ("kind".to_owned(), json!("payout_file")),
             ("batch".to_owned(), json!(id_text(batch))),
             ("file".to_owned(), json!(file)),
-        ]))
+        ])))
     } else {
-        output.text(&file)
+        output.file(&file)
     }
 }
 

@@ -70,6 +70,12 @@ pub enum StatementError {
         /// The last day.
         to: Day,
     },
+    /// The last day is of no year that these books can have.
+    #[error("the year of {day} is none of the Common Era (take 543 from one of the Buddhist Era)")]
+    Era {
+        /// Which.
+        day: Day,
+    },
     /// A close and the records' times disagree.
     #[error(
         "the account does not come to what the close of {day} says; restore a backup, and report it"
@@ -97,6 +103,9 @@ pub fn statement(
     } = query;
     if from > to {
         return Err(StatementError::Period { from, to });
+    }
+    if !to.is_of_common_era() {
+        return Err(StatementError::Era { day: to });
     }
     let unknown = StatementError::UnknownAccount { id };
     let Some(account) = ledger::account(rows, id)?.map(|state| state.account) else {

@@ -10,6 +10,12 @@ pub const BATCH_ITEMS_MAX: usize = 8_190;
 /// Pending transfers that one command lets expire; where more are due, the kernel sweeps first.
 pub const EXPIRIES_MAX: usize = 2_048;
 
+/// Waits that are read from their table at once: some more than one command lets expire.
+pub const UPCOMING_READ: usize = 4 * EXPIRIES_MAX;
+
+/// Waits that are kept in memory, those that end first (32 bytes each, in a tree).
+pub const UPCOMING_KEPT_MAX: usize = 2 * UPCOMING_READ;
+
 /// Records in one row of table `ledger_transfer`: few rows to write, and few bytes to read for one.
 pub const CHUNK_RECORDS: usize = 32;
 

@@ -19,6 +19,7 @@ mod settle;
 mod tables;
 mod totals;
 mod transfers;
+mod upcoming;
 mod working;
 
 pub use commands::{Failures, LedgerCommand};
@@ -41,6 +42,7 @@ use khlong_store::rows::Rows;
 use khlong_store::table::Table;
 
 use crate::kernel::{ApplyError, Context, Domain, Logic, Rejection};
+use limits::EXPIRIES_MAX;
 use working::{Cache, Working};
 
 /// The ledger's number among the domains.
@@ -113,15 +115,7 @@ impl Domain for Ledger {
             | LedgerCommand::Sweep => Failures::default(),
         };
         working.write()?;
-        let now = context.now();
-        if self
-            .cache
-            .nothing_expires_before
-            .is_none_or(|known| known <= now)
-        {
-            let next = settle::next_expiry(context.rows())?;
-            self.cache.nothing_expires_before = Some(next.unwrap_or(UnixMillis(i64::MAX)));
-        }
+        self.cache.upcoming.read_on(context.rows())?;
         let failures = match command {
             LedgerCommand::CreateAssets(assets) => accounts::create_assets(context, &assets)?,
             LedgerCommand::CreateAccounts(items) => accounts::create_accounts(context, &items)?,
@@ -135,15 +129,12 @@ impl Domain for Ledger {
     }
 
     fn next_deadline(&self, rows: &dyn Rows) -> Result<Option<UnixMillis>, StoreError> {
-        settle::next_expiry(rows)
+        self.cache.upcoming.first(rows)
     }
 
     fn is_overdue(&self, rows: &dyn Rows, now: UnixMillis) -> Result<bool, StoreError> {
-        let nothing_before = self.cache.nothing_expires_before;
-        if nothing_before.is_some_and(|known| now < known) {
-            return Ok(false);
-        }
-        settle::is_overdue(rows, now)
+        let due = self.cache.upcoming.due(rows, now, EXPIRIES_MAX + 1)?;
+        Ok(due.len() > EXPIRIES_MAX)
     }
 
     fn due(&self) -> Option<Vec<u8>> {

@@ -1,15 +1,9 @@
 //! What ends a pending transfer: a post, a void, or its time.
 
-use khlong_store::error::StoreError;
-use khlong_store::rows::Rows;
-
-use super::limits::EXPIRIES_MAX;
 use super::model::{AccountState, IdState, Place, Transfer, TransferFlags, TransferState};
 use super::results::TransferResult;
-use super::tables;
 use super::working::Working;
 use crate::kernel::{ApplyError, Rejection};
-use khlong_crdt::time::UnixMillis;
 
 type R = TransferResult;
 
@@ -157,15 +151,7 @@ fn mismatch(transfer: &Transfer, pending: &Transfer, is_void: bool) -> Option<R>
 /// Lets expire what is due, the earliest first. A command sees no hold whose time is over,
 /// whether or not the sweep has come to it.
 pub(super) fn sweep(working: &mut Working<'_, '_, '_>) -> Result<(), ApplyError> {
-    let now = working.context.now();
-    if working
-        .cache()
-        .nothing_expires_before
-        .is_some_and(|known| now < known)
-    {
-        return Ok(());
-    }
-    for (at, id) in tables::expiring(working.context.rows(), now, EXPIRIES_MAX)? {
+    for (at, id) in working.due()? {
         let Some(IdState::Transfer(TransferState::Pending, place)) = working.id(id)? else {
             return Err(ApplyError::Rejected(Rejection::Invariant));
         };
@@ -175,17 +161,6 @@ pub(super) fn sweep(working: &mut Working<'_, '_, '_>) -> Result<(), ApplyError>
     }
     working.keep();
     Ok(())
-}
-
-/// Whether more is due than one sweep takes.
-pub(super) fn is_overdue(rows: &dyn Rows, now: UnixMillis) -> Result<bool, StoreError> {
-    Ok(tables::expiring(rows, now, EXPIRIES_MAX + 1)?.len() > EXPIRIES_MAX)
-}
-
-/// Looks up, after the command's rows are written, when the next one is due.
-pub(super) fn next_expiry(rows: &dyn Rows) -> Result<Option<UnixMillis>, StoreError> {
-    let first = tables::expiring(rows, UnixMillis(i64::MAX), 1)?;
-    Ok(first.first().map(|(at, _)| *at))
 }
 
 fn expire(working: &mut Working<'_, '_, '_>, place: Place) -> Result<(), ApplyError> {

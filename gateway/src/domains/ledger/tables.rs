@@ -45,9 +45,13 @@ pub(super) fn chunk_key(seq: JournalSeq, chunk: u16) -> Vec<u8> {
 }
 
 pub(super) fn expiry_key(at: UnixMillis, id: u128) -> Vec<u8> {
-    // Times before 1970 are not admitted by a driver; one that is sorts as 0.
     let at = u64::try_from(at.0).unwrap_or(0);
     Encoder::new().u64(at).fixed(&id_key(id)).finish()
+}
+
+/// What the key says. Times before 1970 are not admitted by a driver; one that is sorts as 0.
+pub(super) fn expiry_order(at: UnixMillis, id: u128) -> (UnixMillis, u128) {
+    (UnixMillis(at.0.max(0)), id)
 }
 
 /// `scale 1 ‖ symbol 8`.
@@ -280,16 +284,22 @@ pub(super) fn id_state(rows: &dyn Rows, id: u128) -> Result<Option<IdState>, Sto
     })
 }
 
-/// Pending transfers that expire at `until` or before, the earliest first.
+/// At most `max` pending transfers that expire, the earliest first, from `(at, id)` on.
 pub(super) fn expiring(
     rows: &dyn Rows,
-    until: UnixMillis,
+    (at, id): (UnixMillis, u128),
     max: usize,
 ) -> Result<Vec<(UnixMillis, u128)>, StoreError> {
     let mut found = Vec::new();
+    if max == 0 {
+        return Ok(found);
+    }
     rows.scan(
         Table::LedgerExpiry,
-        &KeyRange::all(),
+        &KeyRange {
+            start: expiry_key(at, id),
+            end: None,
+        },
         Direction::Forward,
         &mut |key, _| {
             let mut fields = Decoder::new(key);
@@ -297,11 +307,13 @@ pub(super) fn expiring(
                 return Err(StoreError::corrupt(Table::LedgerExpiry, key, LAYOUT));
             };
             let at = UnixMillis(i64::try_from(at).unwrap_or(i64::MAX));
-            if at > until || found.len() >= max {
-                return Ok(ControlFlow::Break(()));
-            }
             found.push((at, u128::from_be_bytes(id)));
-            Ok(ControlFlow::Continue(()))
+            // Not one step further: what comes before the next row may be many that were deleted.
+            Ok(if found.len() < max {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            })
         },
     )?;
     Ok(found)

@@ -9,8 +9,9 @@ use khlong_crdt::time::UnixMillis;
 use khlong_store::error::StoreError;
 use khlong_store::table::Table;
 
-use super::limits::{ACCOUNTS_CACHED_MAX, CHUNK_RECORDS};
+use super::limits::{ACCOUNTS_CACHED_MAX, CHUNK_RECORDS, EXPIRIES_MAX};
 use super::model::{AccountState, Balances, IdState, Place, Transfer};
+use super::upcoming::Upcoming;
 use super::{MaySettle, tables};
 use crate::kernel::{ApplyError, Context, Rejection};
 
@@ -18,8 +19,7 @@ use crate::kernel::{ApplyError, Context, Rejection};
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     accounts: BTreeMap<u128, AccountState>,
-    /// Nothing expires before it; `None` if that is not known.
-    pub(super) nothing_expires_before: Option<UnixMillis>,
+    pub(super) upcoming: Upcoming,
 }
 
 /// A step, backwards.
@@ -73,8 +73,10 @@ impl<'w, 'c, 'e> Working<'w, 'c, 'e> {
         })
     }
 
-    pub(super) fn cache(&mut self) -> &mut Cache {
-        self.cache
+    /// What expires now at the latest, as much of it as one command lets expire.
+    pub(super) fn due(&self) -> Result<Vec<(UnixMillis, u128)>, StoreError> {
+        let (rows, now) = (self.context.rows(), self.context.now());
+        self.cache.upcoming.due(rows, now, EXPIRIES_MAX)
     }
 
     /// The account as it stands.
@@ -142,10 +144,6 @@ impl<'w, 'c, 'e> Working<'w, 'c, 'e> {
     pub(super) fn set_expiry(&mut self, at: UnixMillis, id: u128, waits: bool) {
         let before = self.expiries.insert((at, id), waits);
         self.undo.push(Undo::Expiry((at, id), before));
-        if waits && let Some(known) = &mut self.cache.nothing_expires_before {
-            // A chain that fails leaves it too early, which costs one look.
-            *known = (*known).min(at);
-        }
     }
 
     /// What was done so far stays.
@@ -206,6 +204,7 @@ impl<'w, 'c, 'e> Working<'w, 'c, 'e> {
             } else {
                 context.delete(Table::LedgerExpiry, key)?;
             }
+            self.cache.upcoming.set((*at, *id), *waits);
         }
         Ok(())
     }

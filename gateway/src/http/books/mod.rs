@@ -59,7 +59,9 @@ fn not_stated(error: &StatementError) -> Problem {
         StatementError::UnknownAccount { .. } => {
             Problem::new(ProblemKind::NotFound, "there is no account with this id")
         }
-        StatementError::Period { .. } => Problem::malformed(error.to_string()),
+        StatementError::Period { .. } | StatementError::Era { .. } => {
+            Problem::malformed(error.to_string())
+        }
         StatementError::Differs { .. } => unreadable(error),
     }
 }

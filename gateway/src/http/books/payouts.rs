@@ -15,10 +15,11 @@ use crate::domains::books::payout::{
 };
 use crate::domains::books::{BOOKS_DOMAIN, BooksCommand, Day};
 use crate::http::keys::Role;
-use crate::http::ledger::number::{Decimal, Decimal128, Id, bounded};
+use crate::http::ledger::number::{Decimal, Decimal128, Id, objects};
 use crate::http::ledger::{answer, moment};
 use crate::http::problem::{Problem, ProblemBody, ProblemKind};
 use crate::http::service::{Service, Shared};
+use crate::objects::object;
 
 const SCOPE: &str = "POST /v1/books/payouts";
 
@@ -37,9 +38,10 @@ pub(in crate::http) struct NewPayouts {
     execution: DayText,
     /// Which file.
     format: FormatName,
+    #[serde(deserialize_with = "object")]
     debtor: Party,
     /// 1 to 8,000, as many as fit into a body.
-    #[serde(deserialize_with = "bounded::<_, _, 1, PAYOUTS_MAX>")]
+    #[serde(deserialize_with = "objects::<_, _, 1, PAYOUTS_MAX>")]
     creditors: Vec<Payment>,
 }
 

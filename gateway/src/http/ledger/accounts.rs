@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::lines::{LinesPage, LinesQuery};
-use super::number::{Decimal, Decimal64, Decimal128, Id, bounded, parse};
+use super::number::{Decimal, Decimal64, Decimal128, Id, bounded, objects, parse};
 use super::{Batch, BatchAnswer, IdPath, answer, id};
 use crate::domains::ledger::limits::BATCH_ITEMS_MAX;
 use crate::domains::ledger::{
@@ -24,7 +24,7 @@ use crate::http::service::Shared;
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CreateAccounts {
     /// 1 to 8,190.
-    #[serde(deserialize_with = "bounded::<_, _, 1, BATCH_ITEMS_MAX>")]
+    #[serde(deserialize_with = "objects::<_, _, 1, BATCH_ITEMS_MAX>")]
     accounts: Vec<NewAccount>,
 }
 

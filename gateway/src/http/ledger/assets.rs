@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::number::{bounded, parse};
+use super::number::{objects, parse};
 use super::{Batch, BatchAnswer, IdPath, answer};
 use crate::domains::ledger::limits::BATCH_ITEMS_MAX;
 use crate::domains::ledger::{Asset, AssetResult, LedgerCommand, asset, assets};
@@ -21,7 +21,7 @@ use crate::http::service::Shared;
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CreateAssets {
     /// 1 to 8,190.
-    #[serde(deserialize_with = "bounded::<_, _, 1, BATCH_ITEMS_MAX>")]
+    #[serde(deserialize_with = "objects::<_, _, 1, BATCH_ITEMS_MAX>")]
     assets: Vec<NewAsset>,
 }
 

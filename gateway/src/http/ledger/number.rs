@@ -9,6 +9,8 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
+use crate::objects::Object;
+
 /// A whole number as text in decimal, since JSON's own lose digits beyond 2⁵³.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, pattern = "^(0|[1-9][0-9]*)$", example = "4975")]
@@ -103,6 +105,18 @@ pub(in crate::http) fn of_file(text: &str) -> Option<u128> {
     is_hex
         .then(|| u128::from_str_radix(text, 16).ok())
         .flatten()
+}
+
+/// As [`bounded`], of objects.
+pub(in crate::http) fn objects<'de, D, T, const MIN: usize, const MAX: usize>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    let objects = bounded::<D, Object<T>, MIN, MAX>(deserializer)?;
+    Ok(objects.into_iter().map(|object| object.0).collect())
 }
 
 /// From 1 to `MAX` items; stops reading behind the last one that is allowed.

@@ -7,7 +7,7 @@ use khlong_crdt::time::UnixMillis;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use super::number::{Decimal, Decimal64, Decimal128, Id, bounded, moment};
+use super::number::{Decimal, Decimal64, Decimal128, Id, bounded, moment, objects};
 use super::{Batch, BatchAnswer, IdPath, answer, id};
 use crate::domains::ledger::limits::BATCH_ITEMS_MAX;
 use crate::domains::ledger::{
@@ -22,7 +22,7 @@ use crate::http::service::Shared;
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CreateTransfers {
     /// 1 to 8,190.
-    #[serde(deserialize_with = "bounded::<_, _, 1, BATCH_ITEMS_MAX>")]
+    #[serde(deserialize_with = "objects::<_, _, 1, BATCH_ITEMS_MAX>")]
     transfers: Vec<TransferFields>,
 }
 
