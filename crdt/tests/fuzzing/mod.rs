@@ -9,6 +9,10 @@
 //! when the target was added, and every input that failed since. A target without one fails;
 //! `KHLONG_FUZZ_KEEP=1` writes the first one.
 //!
+//! A property returns whether its decoder took the input. Of spoilt bytes nobody knows that; a
+//! genuine seed has to be taken, and every target has one. Without this a decoder that refuses
+//! everything would pass, and the mutations would be of bytes that never got anywhere.
+//!
 //! The tests of every crate take this file by its path. What a target needs once for all its
 //! inputs (a folder, a server) is what its property captures.
 //!
@@ -27,11 +31,14 @@
 //! Without one: rows as PostgreSQL's driver gives them (`gateway/src/app/postgres/rows.rs`), which only a
 //! server can make, and certificates, which rustls reads; of these we compare one prefix.
 //!
-//! Why not bolero, which has engines that are not blind: 0.13.5 to 0.13.7 (and their parts)
-//! want indexmap at exactly 2.11.2 where `toml` wants at least 2.13, and 0.13.4 takes another
-//! `toml`, `toml_edit` and `winnow`, which the programs use, back by several releases.
+//! Why not bolero, which has engines that are not blind: of 0.13.5 to 0.13.7
+//! (`bolero-generator-derive` 0.13.5) wants indexmap at exactly 2.11.2 where `toml` wants at least
+//! 2.13, and 0.13.4 takes another `toml`, `toml_edit` and `winnow`, which the programs use, back by
+//! several releases. So it was in November 2026, when 0.13.7 was the newest.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+
+pub(crate) mod request;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -48,7 +55,8 @@ const KEPT_MAX: usize = 12;
 const KEPT_BYTES_MAX: usize = 3 * 1024;
 
 /// A `#[test]` that holds `property` against many inputs, `iterations` of them made up. Seeds
-/// and property come as two expressions, or as a pair where they stand on the same files.
+/// and property come as two expressions, or as a pair where they stand on the same files. Seeds
+/// that are a `Vec` are genuine, all of them.
 macro_rules! fuzz {
     ($name:ident, $iterations:expr, $seeds:expr, $property:expr) => {
         fuzz!($name, $iterations, ($seeds, $property));
@@ -63,11 +71,58 @@ macro_rules! fuzz {
                 iterations: $iterations,
             };
             let (seeds, property) = $seeds_and_property;
-            target.run(seeds, &property);
+            target.run(seeds.into(), &property);
         }
     };
 }
 pub(crate) use fuzz;
+
+/// What a target begins with.
+pub(crate) struct Seeds {
+    /// As somebody writes them who keeps the rules: each has to be taken.
+    genuine: Vec<Vec<u8>>,
+    /// Also worth trying, taken or not.
+    others: Vec<Vec<u8>>,
+}
+
+impl From<Vec<Vec<u8>>> for Seeds {
+    fn from(genuine: Vec<Vec<u8>>) -> Self {
+        Self {
+            genuine,
+            others: Vec::new(),
+        }
+    }
+}
+
+impl Seeds {
+    /// The genuine ones, and others.
+    pub(crate) fn and(genuine: Vec<Vec<u8>>, others: Vec<Vec<u8>>) -> Self {
+        Self { genuine, others }
+    }
+
+    /// With more of the genuine ones.
+    pub(crate) fn and_genuine(mut self, more: Vec<Vec<u8>>) -> Self {
+        self.genuine.extend(more);
+        self
+    }
+
+    /// With more of the others.
+    pub(crate) fn and_others(mut self, more: Vec<Vec<u8>>) -> Self {
+        self.others.extend(more);
+        self
+    }
+}
+
+/// Whether `decoded` is something; if so, it has to come back as the same bytes.
+pub(crate) fn one_form<T>(
+    bytes: &[u8],
+    decoded: Option<T>,
+    encode: impl Fn(&T) -> Vec<u8>,
+) -> bool {
+    let written = decoded.as_ref().map(encode);
+    assert!(written.as_deref().is_none_or(|it| it == bytes), "one form");
+    decoded.is_some()
+}
 
 /// One decoder and what is known to be worth trying on it.
 pub(crate) struct Target {
@@ -78,10 +133,18 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    pub(crate) fn run(&self, seeds: Vec<Vec<u8>>, property: &dyn Fn(&[u8])) {
+    pub(crate) fn run(&self, seeds: Seeds, property: &dyn Fn(&[u8]) -> bool) {
+        let Seeds { genuine, others } = seeds;
+        assert!(
+            !genuine.is_empty(),
+            "{} has no genuine seed: it would pass if everything was refused",
+            self.name
+        );
+        let mut known = genuine.clone();
+        known.extend(others);
         let mut stored = self.stored();
         if stored.is_empty() && std::env::var_os("KHLONG_FUZZ_KEEP").is_some_and(|it| it == "1") {
-            self.keep(&seeds);
+            self.keep(&known);
             stored = self.stored();
         }
         assert!(
@@ -91,9 +154,21 @@ impl Target {
             self.corpus,
             self.name
         );
-        let mut known = seeds;
+        let mut refused = 0_usize;
+        for input in &genuine {
+            if !self.check(input, property) {
+                refused += 1;
+                eprintln!("refused: {}", self.found(input).display());
+            }
+        }
+        assert!(
+            refused == 0,
+            "{}: {refused} of {} genuine seeds are refused",
+            self.name,
+            genuine.len()
+        );
         known.extend(stored);
-        for input in &known {
+        for input in &known[genuine.len()..] {
             self.check(input, property);
         }
         self.mutate(&known, property);
@@ -140,7 +215,7 @@ impl Target {
         clippy::disallowed_methods,
         reason = "where it is: a run of seconds ends by the clock; what it tries does not depend on it"
     )]
-    fn mutate(&self, known: &[Vec<u8>], property: &dyn Fn(&[u8])) {
+    fn mutate(&self, known: &[Vec<u8>], property: &dyn Fn(&[u8]) -> bool) {
         let number = |name| std::env::var(name).ok().map(|text| text.parse().unwrap());
         let mut random = Random(number("KHLONG_FUZZ_SEED").unwrap_or(1));
         let Some(seconds) = number("KHLONG_FUZZ_SECONDS") else {
@@ -160,20 +235,26 @@ impl Target {
         println!("{}: {executions} executions", self.name);
     }
 
-    fn check(&self, input: &[u8], property: &dyn Fn(&[u8])) {
+    /// Whether it is taken; of most inputs nobody knows beforehand.
+    fn check(&self, input: &[u8], property: &dyn Fn(&[u8]) -> bool) -> bool {
         let outcome = catch_unwind(AssertUnwindSafe(|| property(input)));
-        if let Err(panic) = outcome {
-            let hash = blake3_name(input);
-            let path = Path::new(self.findings).join(format!("{}-{hash}", self.name));
-            fs::write(&path, input).unwrap();
+        outcome.unwrap_or_else(|panic| {
             eprintln!(
                 "the input is {}; once the cause is mended, keep it in {}/{}",
-                path.display(),
+                self.found(input).display(),
                 self.corpus,
                 self.name
             );
             resume_unwind(panic);
-        }
+        })
+    }
+
+    /// Where an input is put to be looked at.
+    fn found(&self, input: &[u8]) -> PathBuf {
+        let name = format!("{}-{}", self.name, blake3_name(input));
+        let path = Path::new(self.findings).join(name);
+        fs::write(&path, input).unwrap();
+        path
     }
 }
 

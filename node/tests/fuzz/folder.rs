@@ -18,7 +18,7 @@ use khlong_store::table::Table;
 use khlong_store::write_set::WriteSet;
 
 use crate::disk::NodeDisk;
-use crate::fuzzing::fuzz;
+use crate::fuzzing::{Seeds, fuzz};
 use crate::query::{entries, page};
 
 const NOW: Now = Now {
@@ -91,9 +91,9 @@ fn node_rows() -> Vec<Vec<u8>> {
 }
 
 /// A node opens on it, or says what is wrong; if it opens, it answers.
-fn node_row(input: &[u8]) {
+fn node_row(input: &[u8]) -> bool {
     let Some((place, payload)) = input.split_first() else {
-        return;
+        return false;
     };
     let mut disk = node();
     let rows = own_rows(&disk);
@@ -110,7 +110,7 @@ fn node_row(input: &[u8]) {
         assert!(opened.is_err(), "a secret that does not open");
     }
     let Ok(mut peer) = opened else {
-        return;
+        return false;
     };
     peer.go_online(NOW, true);
     for request in [Request::Id, Request::RelayLs, Request::TimelineLs] {
@@ -122,6 +122,7 @@ fn node_row(input: &[u8]) {
     }
     peer.commit(NOW).unwrap();
     while peer.poll_output().is_some() {}
+    true
 }
 
 fuzz!(fuzz_search_file, 40, search_file());
@@ -150,7 +151,7 @@ fn files_of(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// A file that does not open makes the index one to be built anew, and nothing worse.
-fn search_file() -> (Vec<Vec<u8>>, impl Fn(&[u8])) {
+fn search_file() -> (Vec<Vec<u8>>, impl Fn(&[u8]) -> bool) {
     let folder = tempfile::tempdir().unwrap();
     make_index(folder.path());
     let genuine = files_of(folder.path());
@@ -160,7 +161,7 @@ fn search_file() -> (Vec<Vec<u8>>, impl Fn(&[u8])) {
     let query = Query::parse("canal").unwrap();
     let property = move |input: &[u8]| {
         let Some((place, bytes)) = input.split_first() else {
-            return;
+            return false;
         };
         for (path, _) in files_of(folder.path()) {
             fs::remove_file(path).unwrap();
@@ -172,6 +173,7 @@ fn search_file() -> (Vec<Vec<u8>>, impl Fn(&[u8])) {
         fs::write(path, bytes).unwrap();
         let found = Index::open(folder.path(), &index_key())
             .and_then(|index| index.find(&query, &Filter::default(), 10));
+        let is_taken = found.is_ok();
         match found {
             Ok(found) => assert_eq!(found.total, 1),
             Err(error) => {
@@ -179,6 +181,7 @@ fn search_file() -> (Vec<Vec<u8>>, impl Fn(&[u8])) {
                 assert_ne!(bytes, whole, "it is as it was");
             }
         }
+        is_taken
     };
     (seeds, property)
 }
@@ -197,7 +200,7 @@ fn make_backup(folder: &Path) -> PathBuf {
     target
 }
 
-fn manifests() -> Vec<Vec<u8>> {
+fn manifests() -> Seeds {
     let folder = tempfile::tempdir().unwrap();
     let target = make_backup(folder.path());
     let genuine = fs::read_to_string(target.join(MANIFEST_FILE)).unwrap();
@@ -210,14 +213,13 @@ fn manifests() -> Vec<Vec<u8>> {
             .iter()
             .all(|text| **text != genuine)
     );
-    [genuine, longer, other, outside]
-        .map(String::into_bytes)
-        .to_vec()
+    let others = [longer, other, outside].map(String::into_bytes);
+    Seeds::and(vec![genuine.into_bytes()], others.to_vec())
 }
 
 /// A list from elsewhere makes nobody write outside the new folder, and what is restored is
 /// what the list says.
-fn restored(manifest: &[u8]) {
+fn restored(manifest: &[u8]) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let target = make_backup(folder.path());
     fs::write(target.join(MANIFEST_FILE), manifest).unwrap();
@@ -239,4 +241,5 @@ fn restored(manifest: &[u8]) {
         assert_eq!(beside, 0, "a failed restore leaves nothing");
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    outcome.is_ok()
 }
