@@ -6,6 +6,7 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod answers;
 #[path = "../../../crdt/tests/fuzzing/mod.rs"]
 mod fuzzing;
 mod hub;

@@ -255,7 +255,7 @@ fn manifest() -> (Seeds, impl Fn(&[u8]) -> bool) {
     (seeds, property)
 }
 
-fn small() -> RocksOptions {
+pub(crate) fn small() -> RocksOptions {
     RocksOptions {
         write_buffer_bytes: 1 << 20,
         block_cache_bytes: 1 << 20,
