@@ -21,12 +21,13 @@
 //! | peers | envelopes, auth-ops, receipts, proofs, cursors, addresses and links | `crdt`: `fuzz_envelope`, `_auth_body`, `_admission`, `_receipt`, `_proof`, `_cursor`, `_text`, `_address` |
 //! | peers | key-ops, manifests, wraps, sealed content, chunks, all that a member may seal | `crdt/document`: `fuzz_key_op`, `_manifest`, `_wrap_leaf`, `_sealed_ops`, `_parents`, `_content`, `_notice`, `_chunk`, `_member`, … |
 //! | peers | frames, lanes, streams, whole sessions | `sync`: `fuzz_frame`, `_lanes`, `_stream`, `_server`, `_client`; `relay`: `fuzz_append`, `_hub_frames` |
-//! | the disk | records, write sets, rows of every table, the side file | `store`: `fuzz_record`, `_write_set`, `_row`, `_side_file`; `node`: `fuzz_node_row`; `gateway`: `fuzz_gateway_row` (totals of days among them) |
-//! | the disk | secrets, key files, snapshots, search files | `crdt/document`: `fuzz_secrets`, `_user`, `_invite`, `_secret_file`, `_snapshot`; `node`: `fuzz_search_file` |
-//! | the disk, or a database | journal, commands, outcomes, notices, answers of the books | `gateway`: `fuzz_command`, `_kernel`, `_journal`, `_books_command` |
-//! | files | backups and their lists, configurations | `node`: `fuzz_backup`; `relay`: `fuzz_manifest`, `_config`; `gateway`: `fuzz_config` |
-//! | people and banks | chat exports, queries, Thai QR, slips, amounts, bank files, pain.002 | `node`: `fuzz_line`, `_irc`, `_telegram`, `_query`; `gateway`: `fuzz_payload`, `_slip`, `_l10n`, `_bank_file`, `_pain002` |
-//! | programs of this machine, HTTP | the daemon's socket, requests of HTTP | `node`: `fuzz_line_of_socket`, `_daemon`; `relay`: `fuzz_http`; `gateway`: `fuzz_http_body`, `_http_request` |
+//! | the disk | records, write sets, rows of every table, the side file | `store`: `fuzz_record`, `_write_set`, `_row`, `_side_file`; `node`: `fuzz_node_row` (cursors of what a relay is offered again among them); `gateway`: `fuzz_gateway_row` (the ledger's, and the books' five tables) |
+//! | the disk | secrets, key files, snapshots, search files | `crdt/document`: `fuzz_secrets`, `_user`, `_invite`, `_secret_file`, `_snapshot`; `node`: `fuzz_search_file`; `relay`: `fuzz_identity` |
+//! | the disk, or a database | journal, commands, outcomes, notices | `gateway`: `fuzz_command`, `_housekeeping`, `_failures`, `_notice`, `_outcome`, `_kernel`, `_journal` |
+//! | the disk, or a database | commands and answers of the books | `gateway`: `fuzz_books_command`, `_close_answer`, `_export_answer`, `_record_answer`, `_fates_answer` |
+//! | files, the environment | backups and their lists, configurations, what a value of one holds | `node`: `fuzz_backup`; `relay`: `fuzz_manifest`, `_config`; `gateway`: `fuzz_config`, `_postgres_options`, `_webhook_secret` |
+//! | people and banks | chat exports, queries, Thai QR, slips, amounts, bank files, pain.002, lists of payouts, `ENTRY:HASH`, cursors of lists | `node`: `fuzz_line`, `_irc`, `_telegram`, `_query`; `gateway`: `fuzz_payload`, `_slip`, `_l10n`, `_bank_file`, `_pain002`, `_payout_list`, `_published`, `_books_cursor` |
+//! | programs of this machine, HTTP | the daemon's socket, requests of HTTP, answers | `node`: `fuzz_line_of_socket`, `_answer_of_socket`, `_daemon`; `relay`: `fuzz_http`, `_answer_of_relay`; `gateway`: `fuzz_http_body`, `_http_request` |
 //!
 //! Without one: rows as PostgreSQL's driver gives them (`gateway/src/app/postgres/rows.rs`), which only a
 //! server can make, and certificates, which rustls reads; of these we compare one prefix.

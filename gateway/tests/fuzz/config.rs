@@ -15,7 +15,7 @@ const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 fuzz!(fuzz_config, 300, configs(), config());
 
 /// What `init` writes, with and without the comments, each section of that alone, and variables
-/// beside a file.
+/// beside a file that is refused without them.
 fn configs() -> Vec<Vec<u8>> {
     let example = example(Path::new("/var/lib/khlong"));
     let full: String = example
@@ -35,12 +35,11 @@ fn configs() -> Vec<Vec<u8>> {
         .map(|section| format!("[{section}"));
     let mut texts: Vec<Vec<u8>> = sections.map(String::into_bytes).collect();
     let variables = format!(
-        "KHLONG_KEYS__BOSS__ROLE=reader
-KHLONG_KEYS__BOSS__SECRET={SECRET}
+        "KHLONG_KEYS__BOSS__SECRET={SECRET}
 KHLONG_LIMITS__QUEUE=16
 KHLONG_LOG__FORMAT=json
-[limits]
-connections = 16
+[keys.boss]
+role = \"reader\"
 "
     );
     let whole = [full, example, variables, String::new()];

@@ -19,7 +19,8 @@ const KEY: &str = "key_of the relay";
 
 fuzz!(fuzz_config, 500, configs(), config());
 
-/// One with every section, each section alone, and variables beside a file.
+/// One with every section, each section alone, and variables beside a file that is refused without
+/// them.
 fn configs() -> Vec<Vec<u8>> {
     let full = r#"
 [listen]
