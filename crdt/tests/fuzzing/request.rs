@@ -6,6 +6,8 @@ use std::time::Duration;
 
 /// Longer than an answer takes.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Longer than a pause within one.
+const MORE_WITHIN: Duration = Duration::from_millis(100);
 /// Longer than a server keeps a connection on which nobody sends.
 const END_WITHIN: Duration = Duration::from_secs(60);
 
@@ -20,7 +22,12 @@ pub(crate) fn answer_to(server: SocketAddr, input: &[u8]) -> Vec<u8> {
     let is_sent = stream.write_all(input).is_ok();
     if is_sent && is_whole(input) {
         stream.set_read_timeout(Some(ANSWER_WITHIN)).unwrap();
-        let _ = stream.read_to_end(&mut answer);
+        let mut piece = [0; 4_096];
+        // Where it keeps the connection after all, nothing follows.
+        while let Ok(count @ 1..) = stream.read(&mut piece) {
+            answer.extend(&piece[..count]);
+            stream.set_read_timeout(Some(MORE_WITHIN)).unwrap();
+        }
     }
     let _ = stream.shutdown(Shutdown::Write);
     stream.set_read_timeout(Some(END_WITHIN)).unwrap();
@@ -44,5 +51,12 @@ fn is_whole(input: &[u8]) -> bool {
     let is_chunked = head.contains("transfer-encoding: chunked");
     text.contains("connection: close")
         && length.parse().is_ok_and(|length| body.len() >= length)
-        && (!is_chunked || body.ends_with("0\r\n\r\n"))
+        && (!is_chunked || is_one_chunk(body))
+}
+
+fn is_one_chunk(body: &str) -> bool {
+    let Some((size, rest)) = body.split_once("\r\n") else {
+        return false;
+    };
+    usize::from_str_radix(size, 16).is_ok_and(|size| rest.get(size..) == Some("\r\n0\r\n\r\n"))
 }

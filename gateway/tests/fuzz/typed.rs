@@ -52,17 +52,15 @@ fn list() -> impl Fn(&[u8]) -> bool {
         let told = Arguments::try_parse_from(typed).unwrap().execute();
         let error = told.unwrap_err();
         assert!(!error.to_string().is_empty());
-        let is_of_list = |error: &BooksError| {
-            matches!(
-                error,
-                BooksError::List(_) | BooksError::Transfer { .. } | BooksError::Payout(_)
-            )
-        };
         assert!(!folder.exists(), "nothing is made");
-        match &error {
-            CliError::Books(error) => !is_of_list(error),
-            other => panic!("{other:?}"),
-        }
+        let CliError::Books(error) = &error else {
+            panic!("{error:?}");
+        };
+        let is_of_list = matches!(
+            error,
+            BooksError::List(_) | BooksError::Transfer { .. } | BooksError::Payout(_)
+        );
+        !is_of_list
     }
 }
 

@@ -96,10 +96,10 @@ fn reoffer(stage: u8, rounds: u8, number: u64) -> Vec<u8> {
 
 /// What the relay is still to be offered, as people are told.
 fn reoffering(peer: &mut Peer) -> u64 {
-    match peer.request(NOW, Request::RelayLs) {
-        Response::Relays { relays } => relays[0].reoffering,
-        other => panic!("{other:?}"),
-    }
+    let Response::Relays { relays } = peer.request(NOW, Request::RelayLs) else {
+        panic!("no list");
+    };
+    relays[0].reoffering
 }
 
 /// The same where of a timeline nothing is known but that something was owed.

@@ -95,12 +95,14 @@ fn answer() -> impl Fn(&[u8]) -> bool {
             .unwrap_err();
         assert!(!error.to_string().is_empty());
         assert!(!target.exists(), "there is no backup");
-        match error {
-            CommandError::Backup(_) => true,
+        let is_of_answer = matches!(
+            error,
             CommandError::Unreachable { .. }
-            | CommandError::OtherRelay { .. }
-            | CommandError::NoCheckpoint { .. } => false,
-            other => panic!("{other:?}"),
-        }
+                | CommandError::OtherRelay { .. }
+                | CommandError::NoCheckpoint { .. }
+        );
+        let is_of_folder = matches!(error, CommandError::Backup(_));
+        assert!(is_of_answer || is_of_folder, "{error:?}");
+        is_of_folder
     }
 }
