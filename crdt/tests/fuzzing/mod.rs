@@ -13,8 +13,8 @@
 //! genuine seed has to be taken, and every target has one. Without this a decoder that refuses
 //! everything would pass, and the mutations would be of bytes that never got anywhere.
 //!
-//! The tests of every crate take this file by its path. What a target needs once for all its
-//! inputs (a folder, a server) is what its property captures.
+//! The tests of every crate take this file by its path, and those of servers `request.rs`. What a
+//! target needs once for all its inputs (a folder, a server) is what its property captures.
 //!
 //! | bytes of | decoders | targets |
 //! |---|---|---|
@@ -38,8 +38,6 @@
 //! several releases. So it was in November 2026, when 0.13.7 was the newest.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
-
-pub(crate) mod request;
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

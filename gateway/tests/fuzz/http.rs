@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::client::{Reply, try_call};
 use crate::fixture::{JOURNAL, store};
-use crate::fuzzing::request::answer_to;
 use crate::fuzzing::{Seeds, fuzz};
+use crate::request::answer_to;
 use crate::server::{ADMIN, Server, TRANSFERS, options, pay, set_up, wall};
 use crate::until::until;
 

@@ -23,6 +23,8 @@ mod ledger;
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod office;
 mod promptpay;
+#[path = "../../../crdt/tests/fuzzing/request.rs"]
+mod request;
 #[path = "../http/server.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod server;

@@ -11,5 +11,7 @@ mod answers;
 mod fuzzing;
 mod hub;
 mod operator;
+#[path = "../../../crdt/tests/fuzzing/request.rs"]
+mod request;
 #[path = "../support/mod.rs"]
 mod support;

@@ -10,8 +10,8 @@ use khlong_relay::identity;
 use khlong_store::backup::{MANIFEST_FILE, MANIFEST_SUM_FILE};
 use khlong_store::engine::rocks::RocksOptions;
 
-use crate::fuzzing::request::answer_to;
 use crate::fuzzing::{Seeds, fuzz};
+use crate::request::answer_to;
 use crate::support::operator::{Home, data};
 use crate::support::served::{Relay, options};
 
