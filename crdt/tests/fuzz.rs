@@ -9,9 +9,9 @@
 mod fuzzing;
 mod support;
 
-use fuzzing::{fuzz, hex_strings, strings};
+use fuzzing::{Seeds, fuzz, hex_strings, one_form, strings};
 use khlong_crdt::address::{INVITE_RELAYS_MAX, InviteLink, InvitePayload, RelayAddress};
-use khlong_crdt::admission::{Admission, AuthBody};
+use khlong_crdt::admission::{Admission, AuthBody, ClearOp};
 use khlong_crdt::class::Cursor;
 use khlong_crdt::envelope::{EnvelopeError, Header, Kind, Prefix, VerifiedEnvelope};
 use khlong_crdt::id::{AuthorKey, EnvelopeId, RelayKey, TimelineId};
@@ -23,30 +23,57 @@ use support::{Chain, key, principal, timeline};
 
 const VECTORS: &str = include_str!("../testdata/envelopes.json");
 
-fn vectors() -> Vec<Vec<u8>> {
-    hex_strings(VECTORS)
+/// What a field of each entry of a section holds: the frozen ones, which are right.
+fn frozen(section: &str, field: &str) -> Vec<Vec<u8>> {
+    let vectors: serde_json::Value = serde_json::from_str(VECTORS).unwrap();
+    let entries = vectors[section].as_array().unwrap().iter();
+    entries
+        .flat_map(|entry| hex_strings(&entry[field].to_string()))
+        .collect()
 }
 
-fn vectors_of(lengths: std::ops::RangeInclusive<usize>) -> Vec<Vec<u8>> {
-    let mut vectors = vectors();
-    vectors.retain(|vector| lengths.contains(&vector.len()));
-    vectors
+fn frozen_texts() -> Vec<Vec<u8>> {
+    let vectors: serde_json::Value = serde_json::from_str(VECTORS).unwrap();
+    let entries = vectors["texts"].as_array().unwrap().iter();
+    let text = |entry: &serde_json::Value| entry["text"].as_str().unwrap().as_bytes().to_vec();
+    entries.map(text).collect()
 }
 
-fn texts() -> Vec<Vec<u8>> {
-    strings(VECTORS)
+/// The frozen ones, and all that is about as long.
+fn vectors(section: &str, field: &str, lengths: std::ops::RangeInclusive<usize>) -> Seeds {
+    let genuine = frozen(section, field);
+    let mut others = hex_strings(VECTORS);
+    others.retain(|vector| lengths.contains(&vector.len()) && !genuine.contains(vector));
+    Seeds::and(genuine, others)
 }
 
-fuzz!(fuzz_envelope, 400, vectors_of(200..=4_096), envelope);
+/// The frozen ones with the prefixes that are tried, and all else that is written there.
+fn texts() -> Seeds {
+    let is_tried = |text: &Vec<u8>| {
+        let mut prefixes = TEXT_PREFIXES.iter();
+        prefixes.any(|prefix| text.starts_with(prefix.as_bytes()))
+    };
+    let mut genuine = frozen_texts();
+    genuine.retain(is_tried);
+    Seeds::and(genuine, strings(VECTORS))
+}
 
-fn envelope(bytes: &[u8]) {
-    match VerifiedEnvelope::verify(bytes) {
-        Ok(envelope) => keeps_its_bytes(&envelope, bytes),
+fuzz!(
+    fuzz_envelope,
+    400,
+    vectors("envelopes", "bytes", 200..=4_096),
+    envelope
+);
+
+fn envelope(bytes: &[u8]) -> bool {
+    let verified = VerifiedEnvelope::verify(bytes);
+    match &verified {
+        Ok(envelope) => keeps_its_bytes(envelope, bytes),
         Err(error) => assert!(!error.is_retryable()),
     }
     // Without this nearly everything would end at the signature.
     let Ok((mut prefix, length)) = Prefix::decode(bytes) else {
-        return;
+        return false;
     };
     assert_eq!(prefix.encode(), bytes[..length], "one form");
     let signer = key("fuzz");
@@ -60,6 +87,7 @@ fn envelope(bytes: &[u8]) {
         }
         Err(error) => assert!(matches!(error, EnvelopeError::BodyLength { .. })),
     }
+    verified.is_ok()
 }
 
 fn keeps_its_bytes(envelope: &VerifiedEnvelope, bytes: &[u8]) {
@@ -78,9 +106,9 @@ fn keeps_its_bytes(envelope: &VerifiedEnvelope, bytes: &[u8]) {
 
 /// The bodies of the auth-ops among the vectors.
 fn bodies() -> Vec<Vec<u8>> {
-    let envelopes = vectors()
+    let envelopes = frozen("envelopes", "bytes")
         .into_iter()
-        .filter_map(|bytes| VerifiedEnvelope::verify(bytes).ok());
+        .map(|bytes| VerifiedEnvelope::verify(bytes).unwrap());
     let auth_ops = envelopes.filter(|envelope| envelope.kind() == Kind::AuthOp);
     auth_ops
         .filter_map(|envelope| envelope.body().map(<[u8]>::to_vec))
@@ -89,9 +117,9 @@ fn bodies() -> Vec<Vec<u8>> {
 
 fuzz!(fuzz_auth_body, 4_000, bodies(), auth_body);
 
-fn auth_body(body: &[u8]) {
+fn auth_body(body: &[u8]) -> bool {
     let Ok(read) = AuthBody::decode(body) else {
-        return;
+        return false;
     };
     assert!((1..=OPS_PER_ENVELOPE_MAX).contains(&read.ops.len()));
     assert_eq!(read.clear.end, read.sealed.start);
@@ -99,15 +127,28 @@ fn auth_body(body: &[u8]) {
         AuthBody::encode(&read.ops, &body[read.sealed]).unwrap(),
         body
     );
+    true
 }
 
-fuzz!(fuzz_admission, 150, bodies(), admission);
+fuzz!(fuzz_admission, 150, admissible(), admission);
+
+/// What the owner of any group may say. A certificate and a handover are signed for one timeline.
+fn admissible() -> Seeds {
+    let is_of_one = |body: &Vec<u8>| {
+        let ops = AuthBody::decode(body).unwrap().ops;
+        let mut ops = ops.iter();
+        ops.any(|op| matches!(op, ClearOp::Author { .. } | ClearOp::Handover { .. }))
+    };
+    let (others, genuine) = bodies().into_iter().partition(is_of_one);
+    Seeds::and(genuine, others)
+}
 
 /// What a stranger, and then the owner, signs around a hostile body.
-fn admission(body: &[u8]) {
+fn admission(body: &[u8]) -> bool {
     if body.is_empty() {
-        return;
+        return false;
     }
+    let mut is_taken = false;
     let (mut admission, mut owner) = opened();
     let by_stranger = Chain::new("stranger").write(Kind::AuthOp, body);
     let by_owner = owner.write(Kind::AuthOp, body);
@@ -118,6 +159,7 @@ fn admission(body: &[u8]) {
                 let after = admission.clone();
                 admission.apply(&envelope, LATER).unwrap();
                 assert_eq!(admission, after, "twice is as good as once");
+                is_taken = true;
             }
             Err(_) => assert_eq!(admission, before, "all or nothing"),
         }
@@ -139,59 +181,82 @@ fn admission(body: &[u8]) {
     );
     if let Ok(opened) = Admission::open(&genesis.unwrap()) {
         assert_eq!(opened.authors().count(), 0);
+        is_taken = true;
     }
+    is_taken
 }
 
-fuzz!(fuzz_receipt, 2_000, vectors_of(160..=160), receipt);
+fuzz!(
+    fuzz_receipt,
+    2_000,
+    vectors("receipts", "bytes", 160..=160),
+    receipt
+);
 
-fn receipt(bytes: &[u8]) {
-    match StoredReceipt::decode(bytes) {
+fn receipt(bytes: &[u8]) -> bool {
+    let read = StoredReceipt::decode(bytes);
+    match &read {
         Ok(receipt) => {
             assert_eq!(receipt.encode(), bytes);
             assert!(receipt.verify(&[]).is_err(), "a receipt is for something");
         }
-        Err(error) => assert_eq!(error, ReceiptError::Length),
+        Err(error) => assert_eq!(*error, ReceiptError::Length),
     }
+    read.is_ok()
 }
 
-fuzz!(fuzz_proof, 1_000, vectors_of(160..=1_300), proof);
+fuzz!(
+    fuzz_proof,
+    1_000,
+    vectors("proofs", "bytes", 160..=1_300),
+    proof
+);
 
-fn proof(bytes: &[u8]) {
+fn proof(bytes: &[u8]) -> bool {
     let Ok(proof) = StoredProof::decode(bytes) else {
-        return;
+        return false;
     };
     assert!(proof.siblings.len() <= PROOF_SIBLINGS_MAX);
     assert!(proof.index < proof.receipt.count);
     assert_eq!(proof.encode(), bytes);
     assert!(proof.verify(&EnvelopeId::ZERO).is_err());
+    true
 }
 
-fuzz!(fuzz_cursor, 4_000, vectors_of(36..=36), cursor);
+fuzz!(
+    fuzz_cursor,
+    4_000,
+    vectors("arrivals", "cursor", 36..=36),
+    cursor
+);
 
-fn cursor(bytes: &[u8]) {
+fn cursor(bytes: &[u8]) -> bool {
     let read = Cursor::decode(bytes);
     assert_eq!(read.is_some(), bytes.len() == Cursor::LENGTH);
-    if let Some(cursor) = read {
-        assert_eq!(cursor.encode(), bytes);
-    }
+    one_form(bytes, read, Cursor::encode)
 }
+
+/// Of the text forms that are tried.
+const TEXT_PREFIXES: [&str; 4] = ["tl_", "env_", "rly_", "open."];
 
 fuzz!(fuzz_text, 2_000, texts(), text_form);
 
-fn text_form(bytes: &[u8]) {
+fn text_form(bytes: &[u8]) -> bool {
     let payload = &bytes[..bytes.len().min(text::TEXT_PAYLOAD_BYTES_MAX)];
     if payload.len() != 17 {
         let encoded = text::encode("tl_", payload);
         assert_eq!(text::decode("tl_", &encoded).unwrap(), payload);
     }
     let Ok(letters) = std::str::from_utf8(bytes) else {
-        return;
+        return false;
     };
-    for prefix in ["tl_", "env_", "rly_", "open.", ""] {
+    let mut is_taken = false;
+    for prefix in TEXT_PREFIXES.into_iter().chain([""]) {
         if let Ok(payload) = text::decode(prefix, letters)
             && payload.len() != 17
         {
             assert_eq!(text::encode(prefix, &payload), letters, "one spelling");
+            is_taken |= letters.starts_with(prefix) && !prefix.is_empty();
         }
         if let Some((lowest, highest)) = text::payloads_from::<32>(prefix, letters) {
             assert!(lowest <= highest);
@@ -199,13 +264,16 @@ fn text_form(bytes: &[u8]) {
     }
     if let Ok(id) = letters.parse::<TimelineId>() {
         assert_eq!(id.to_string(), letters);
+    } else {
+        is_taken &= !letters.starts_with(TimelineId::PREFIX);
     }
+    is_taken
 }
 
 fuzz!(fuzz_address, 1_000, addresses(), address);
 
 fn addresses() -> Vec<Vec<u8>> {
-    let mut seeds = texts();
+    let mut seeds = strings(VECTORS);
     seeds.retain(|text| text.starts_with(b"khlong://"));
     let parts = [
         &b"@bkk.example.net:4747"[..],
@@ -216,10 +284,11 @@ fn addresses() -> Vec<Vec<u8>> {
     seeds
 }
 
-fn address(bytes: &[u8]) {
+fn address(bytes: &[u8]) -> bool {
     let Ok(part) = std::str::from_utf8(bytes) else {
-        return;
+        return false;
     };
+    let mut is_taken = false;
     // The key and the id with their checksums, so that the rest is looked at, too.
     let key = RelayKey::from_bytes(key("relay").verifying_key().to_bytes()).to_string();
     let key = key.strip_prefix(RelayKey::PREFIX).unwrap();
@@ -241,6 +310,7 @@ fn address(bytes: &[u8]) {
     for text in [part, &with_key, &second, &query, &sealed] {
         if let Ok(address) = text.parse::<RelayAddress>() {
             assert_eq!(address.to_string(), *text, "one spelling");
+            is_taken = true;
         }
         if let Ok(link) = text.parse::<InviteLink>() {
             assert_eq!(link.to_string(), *text, "one spelling");
@@ -249,6 +319,28 @@ fn address(bytes: &[u8]) {
                 InvitePayload::Open(_) => true,
                 InvitePayload::Sealed(sealed) => !sealed.is_empty(),
             });
+            is_taken |= text == part;
         }
     }
+    is_taken
+}
+
+/// A target of this file as a run begins with it.
+const TARGET: fuzzing::Target = fuzzing::Target {
+    name: "fuzz_cursor",
+    corpus: concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/corpus"),
+    findings: env!("CARGO_TARGET_TMPDIR"),
+    iterations: 1,
+};
+
+#[test]
+#[should_panic(expected = "fuzz_cursor: 2 of 2 genuine seeds are refused")]
+fn a_decoder_that_refuses_everything_fails_its_target() {
+    TARGET.run(vec![vec![1], vec![2]].into(), &|_| false);
+}
+
+#[test]
+#[should_panic(expected = "fuzz_cursor has no genuine seed")]
+fn a_target_without_a_genuine_seed_fails() {
+    TARGET.run(Seeds::and(Vec::new(), vec![vec![1]]), &|_| true);
 }

@@ -9,27 +9,33 @@
 //! when the target was added, and every input that failed since. A target without one fails;
 //! `KHLONG_FUZZ_KEEP=1` writes the first one.
 //!
-//! The tests of every crate take this file by its path. What a target needs once for all its
-//! inputs (a folder, a server) is what its property captures.
+//! A property returns whether its decoder took the input. Of spoilt bytes nobody knows that; a
+//! genuine seed has to be taken, and every target has one. Without this a decoder that refuses
+//! everything would pass, and the mutations would be of bytes that never got anywhere.
+//!
+//! The tests of every crate take this file by its path, and those of servers `request.rs`. What a
+//! target needs once for all its inputs (a folder, a server) is what its property captures.
 //!
 //! | bytes of | decoders | targets |
 //! |---|---|---|
 //! | peers | envelopes, auth-ops, receipts, proofs, cursors, addresses and links | `crdt`: `fuzz_envelope`, `_auth_body`, `_admission`, `_receipt`, `_proof`, `_cursor`, `_text`, `_address` |
 //! | peers | key-ops, manifests, wraps, sealed content, chunks, all that a member may seal | `crdt/document`: `fuzz_key_op`, `_manifest`, `_wrap_leaf`, `_sealed_ops`, `_parents`, `_content`, `_notice`, `_chunk`, `_member`, … |
 //! | peers | frames, lanes, streams, whole sessions | `sync`: `fuzz_frame`, `_lanes`, `_stream`, `_server`, `_client`; `relay`: `fuzz_append`, `_hub_frames` |
-//! | the disk | records, write sets, rows of every table, the side file | `store`: `fuzz_record`, `_write_set`, `_row`, `_side_file`; `node`: `fuzz_node_row`; `gateway`: `fuzz_gateway_row` (totals of days among them) |
-//! | the disk | secrets, key files, snapshots, search files | `crdt/document`: `fuzz_secrets`, `_user`, `_invite`, `_secret_file`, `_snapshot`; `node`: `fuzz_search_file` |
-//! | the disk, or a database | journal, commands, outcomes, notices, answers of the books | `gateway`: `fuzz_command`, `_kernel`, `_journal`, `_books_command` |
-//! | files | backups and their lists, configurations | `node`: `fuzz_backup`; `relay`: `fuzz_manifest`, `_config`; `gateway`: `fuzz_config` |
-//! | people and banks | chat exports, queries, Thai QR, slips, amounts, bank files, pain.002 | `node`: `fuzz_line`, `_irc`, `_telegram`, `_query`; `gateway`: `fuzz_payload`, `_slip`, `_l10n`, `_bank_file`, `_pain002` |
-//! | programs of this machine, HTTP | the daemon's socket, requests of HTTP | `node`: `fuzz_line_of_socket`, `_daemon`; `relay`: `fuzz_http`; `gateway`: `fuzz_http_body`, `_http_request` |
+//! | the disk | records, write sets, rows of every table, the side file | `store`: `fuzz_record`, `_write_set`, `_row`, `_side_file`; `node`: `fuzz_node_row` (cursors of what a relay is offered again among them); `gateway`: `fuzz_gateway_row` (the ledger's, and the books' five tables) |
+//! | the disk | secrets, key files, snapshots, search files | `crdt/document`: `fuzz_secrets`, `_user`, `_invite`, `_secret_file`, `_snapshot`; `node`: `fuzz_search_file`; `relay`: `fuzz_identity` |
+//! | the disk, or a database | journal, commands, outcomes, notices | `gateway`: `fuzz_command`, `_housekeeping`, `_failures`, `_notice`, `_outcome`, `_kernel`, `_journal` |
+//! | the disk, or a database | commands and answers of the books | `gateway`: `fuzz_books_command`, `_close_answer`, `_export_answer`, `_record_answer`, `_fates_answer` |
+//! | files, the environment | backups and their lists, configurations, what a value of one holds | `node`: `fuzz_backup`; `relay`: `fuzz_manifest`, `_config`; `gateway`: `fuzz_config`, `_postgres_options`, `_webhook_secret` |
+//! | people and banks | chat exports, queries, Thai QR, slips, amounts, bank files, pain.002, lists of payouts, `ENTRY:HASH`, cursors of lists | `node`: `fuzz_line`, `_irc`, `_telegram`, `_query`; `gateway`: `fuzz_payload`, `_slip`, `_l10n`, `_bank_file`, `_pain002`, `_payout_list`, `_published`, `_books_cursor` |
+//! | programs of this machine, HTTP | the daemon's socket, requests of HTTP, answers | `node`: `fuzz_line_of_socket`, `_answer_of_socket`, `_daemon`; `relay`: `fuzz_http`, `_answer_of_relay`; `gateway`: `fuzz_http_body`, `_http_request` |
 //!
 //! Without one: rows as PostgreSQL's driver gives them (`gateway/src/app/postgres/rows.rs`), which only a
 //! server can make, and certificates, which rustls reads; of these we compare one prefix.
 //!
-//! Why not bolero, which has engines that are not blind: 0.13.5 to 0.13.7 (and their parts)
-//! want indexmap at exactly 2.11.2 where `toml` wants at least 2.13, and 0.13.4 takes another
-//! `toml`, `toml_edit` and `winnow`, which the programs use, back by several releases.
+//! Why not bolero, which has engines that are not blind: of 0.13.5 to 0.13.7
+//! (`bolero-generator-derive` 0.13.5) wants indexmap at exactly 2.11.2 where `toml` wants at least
+//! 2.13, and 0.13.4 takes another `toml`, `toml_edit` and `winnow`, which the programs use, back by
+//! several releases. So it was in November 2026, when 0.13.7 was the newest.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
@@ -48,7 +54,8 @@ const KEPT_MAX: usize = 12;
 const KEPT_BYTES_MAX: usize = 3 * 1024;
 
 /// A `#[test]` that holds `property` against many inputs, `iterations` of them made up. Seeds
-/// and property come as two expressions, or as a pair where they stand on the same files.
+/// and property come as two expressions, or as a pair where they stand on the same files. Seeds
+/// that are a `Vec` are genuine, all of them.
 macro_rules! fuzz {
     ($name:ident, $iterations:expr, $seeds:expr, $property:expr) => {
         fuzz!($name, $iterations, ($seeds, $property));
@@ -63,11 +70,58 @@ macro_rules! fuzz {
                 iterations: $iterations,
             };
             let (seeds, property) = $seeds_and_property;
-            target.run(seeds, &property);
+            target.run(seeds.into(), &property);
         }
     };
 }
 pub(crate) use fuzz;
+
+/// What a target begins with.
+pub(crate) struct Seeds {
+    /// As somebody writes them who keeps the rules: each has to be taken.
+    genuine: Vec<Vec<u8>>,
+    /// Also worth trying, taken or not.
+    others: Vec<Vec<u8>>,
+}
+
+impl From<Vec<Vec<u8>>> for Seeds {
+    fn from(genuine: Vec<Vec<u8>>) -> Self {
+        Self {
+            genuine,
+            others: Vec::new(),
+        }
+    }
+}
+
+impl Seeds {
+    /// The genuine ones, and others.
+    pub(crate) fn and(genuine: Vec<Vec<u8>>, others: Vec<Vec<u8>>) -> Self {
+        Self { genuine, others }
+    }
+
+    /// With more of the genuine ones.
+    pub(crate) fn and_genuine(mut self, more: Vec<Vec<u8>>) -> Self {
+        self.genuine.extend(more);
+        self
+    }
+
+    /// With more of the others.
+    pub(crate) fn and_others(mut self, more: Vec<Vec<u8>>) -> Self {
+        self.others.extend(more);
+        self
+    }
+}
+
+/// Whether `decoded` is something; if so, it has to come back as the same bytes.
+pub(crate) fn one_form<T>(
+    bytes: &[u8],
+    decoded: Option<T>,
+    encode: impl Fn(&T) -> Vec<u8>,
+) -> bool {
+    let written = decoded.as_ref().map(encode);
+    assert!(written.as_deref().is_none_or(|it| it == bytes), "one form");
+    decoded.is_some()
+}
 
 /// One decoder and what is known to be worth trying on it.
 pub(crate) struct Target {
@@ -78,10 +132,18 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    pub(crate) fn run(&self, seeds: Vec<Vec<u8>>, property: &dyn Fn(&[u8])) {
+    pub(crate) fn run(&self, seeds: Seeds, property: &dyn Fn(&[u8]) -> bool) {
+        let Seeds { genuine, others } = seeds;
+        assert!(
+            !genuine.is_empty(),
+            "{} has no genuine seed: it would pass if everything was refused",
+            self.name
+        );
+        let mut known = genuine.clone();
+        known.extend(others);
         let mut stored = self.stored();
         if stored.is_empty() && std::env::var_os("KHLONG_FUZZ_KEEP").is_some_and(|it| it == "1") {
-            self.keep(&seeds);
+            self.keep(&known);
             stored = self.stored();
         }
         assert!(
@@ -91,9 +153,21 @@ impl Target {
             self.corpus,
             self.name
         );
-        let mut known = seeds;
+        let mut refused = 0_usize;
+        for input in &genuine {
+            if !self.check(input, property) {
+                refused += 1;
+                eprintln!("refused: {}", self.found(input).display());
+            }
+        }
+        assert!(
+            refused == 0,
+            "{}: {refused} of {} genuine seeds are refused",
+            self.name,
+            genuine.len()
+        );
         known.extend(stored);
-        for input in &known {
+        for input in &known[genuine.len()..] {
             self.check(input, property);
         }
         self.mutate(&known, property);
@@ -140,7 +214,7 @@ impl Target {
         clippy::disallowed_methods,
         reason = "where it is: a run of seconds ends by the clock; what it tries does not depend on it"
     )]
-    fn mutate(&self, known: &[Vec<u8>], property: &dyn Fn(&[u8])) {
+    fn mutate(&self, known: &[Vec<u8>], property: &dyn Fn(&[u8]) -> bool) {
         let number = |name| std::env::var(name).ok().map(|text| text.parse().unwrap());
         let mut random = Random(number("KHLONG_FUZZ_SEED").unwrap_or(1));
         let Some(seconds) = number("KHLONG_FUZZ_SECONDS") else {
@@ -160,20 +234,26 @@ impl Target {
         println!("{}: {executions} executions", self.name);
     }
 
-    fn check(&self, input: &[u8], property: &dyn Fn(&[u8])) {
+    /// Whether it is taken; of most inputs nobody knows beforehand.
+    fn check(&self, input: &[u8], property: &dyn Fn(&[u8]) -> bool) -> bool {
         let outcome = catch_unwind(AssertUnwindSafe(|| property(input)));
-        if let Err(panic) = outcome {
-            let hash = blake3_name(input);
-            let path = Path::new(self.findings).join(format!("{}-{hash}", self.name));
-            fs::write(&path, input).unwrap();
+        outcome.unwrap_or_else(|panic| {
             eprintln!(
                 "the input is {}; once the cause is mended, keep it in {}/{}",
-                path.display(),
+                self.found(input).display(),
                 self.corpus,
                 self.name
             );
             resume_unwind(panic);
-        }
+        })
+    }
+
+    /// Where an input is put to be looked at.
+    fn found(&self, input: &[u8]) -> PathBuf {
+        let name = format!("{}-{}", self.name, blake3_name(input));
+        let path = Path::new(self.findings).join(name);
+        fs::write(&path, input).unwrap();
+        path
     }
 }
 

@@ -1,10 +1,6 @@
 //! Requests, and bodies of them, to a server over TCP: each gets an answer that is no fault of
 //! the server's, and the books stay in balance.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
-
 use khlong_gateway::domains::all;
 use khlong_gateway::domains::books::Day;
 use khlong_gateway::kernel::{Kernel, Logic};
@@ -13,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::client::{Reply, try_call};
 use crate::fixture::{JOURNAL, store};
-use crate::fuzzing::fuzz;
+use crate::fuzzing::{Seeds, fuzz};
+use crate::request::answer_to;
 use crate::server::{ADMIN, Server, TRANSFERS, options, pay, set_up, wall};
 use crate::until::until;
 
@@ -166,17 +163,23 @@ fn post(world: &World, route: &str, body: &[u8]) -> Reply {
     try_call(world.server.address, "POST", route, &headers, body).unwrap()
 }
 
-fn body(world: &World, input: &[u8]) {
+/// Whether a route takes it.
+fn body(world: &World, input: &[u8]) -> bool {
+    let mut is_taken = false;
     let answers = world.answers();
     let answers = [(answers.as_str(), "waiting")];
     for (route, member) in ROUTES.iter().chain(&answers) {
         let reply = post(world, route, input);
         match reply.status {
-            200 => assert!(!reply.json()[member].is_null(), "{route}: {}", reply.body),
+            200 => {
+                assert!(!reply.json()[member].is_null(), "{route}: {}", reply.body);
+                is_taken = true;
+            }
             400 | 404 | 409 | 413 | 422 => assert!(!reply.problem().is_empty()),
             other => panic!("{route}: {other}: {}", reply.body),
         }
     }
+    is_taken
 }
 
 fuzz!(fuzz_http_request, 400, {
@@ -184,44 +187,41 @@ fuzz!(fuzz_http_request, 400, {
     (requests(), move |input: &[u8]| request(&world, input))
 });
 
-fn requests() -> Vec<Vec<u8>> {
-    let headers = format!("host: a\r\nauthorization: Bearer {ADMIN}\r\n");
-    [
+/// Requests that are answered with what was asked for, and one with a cursor that is none.
+fn requests() -> Seeds {
+    let headers = format!("host: a\r\nconnection: close\r\nauthorization: Bearer {ADMIN}\r\n");
+    let transfers = json!({ "transfers": [pay(61, 1, 2, 1)] }).to_string();
+    let genuine = [
         format!("GET /readyz HTTP/1.1\r\n{headers}\r\n"),
-        format!("GET /v1/ledger/accounts/1/lines?limit=2&cursor=x HTTP/1.1\r\n{headers}\r\n"),
+        format!("GET /v1/ledger/accounts/1/lines?limit=2 HTTP/1.1\r\n{headers}\r\n"),
         format!("GET /ledger HTTP/1.0\r\n{headers}\r\nGET /livez HTTP/1.1\r\n\r\n"),
         format!(
             "POST /v1/ledger/transfers HTTP/1.1\r\n{headers}idempotency-key: \"a\"\r\n\
-             content-type: application/json\r\ncontent-length: 16\r\n\r\n{{\"transfers\":[]}}"
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{transfers}",
+            transfers.len()
         ),
         format!(
             "POST /v1/ledger/transfers HTTP/1.1\r\n{headers}idempotency-key: \"b\"\r\n\
-             content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n"
+             content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
+             {:x}\r\n{transfers}\r\n0\r\n\r\n",
+            transfers.len()
         ),
-    ]
-    .map(String::into_bytes)
-    .to_vec()
+    ];
+    let other =
+        format!("GET /v1/ledger/accounts/1/lines?limit=2&cursor=x HTTP/1.1\r\n{headers}\r\n");
+    Seeds::and(
+        genuine.map(String::into_bytes).to_vec(),
+        vec![other.into_bytes()],
+    )
 }
 
 /// Whatever comes, the server ends the connection by itself once no more is sent, says nothing
 /// of a fault, and serves the next one.
-fn request(world: &World, input: &[u8]) {
-    let mut stream = TcpStream::connect(world.server.address).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(60)))
-        .unwrap();
-    // It may have closed the way already, over what it saw first.
-    let _ = stream.write_all(input);
-    let _ = stream.shutdown(Shutdown::Write);
-    let mut answer = Vec::new();
-    match stream.read_to_end(&mut answer) {
-        Ok(_) => {}
-        // Bytes that it did not read may reset the connection.
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
-        Err(error) => panic!("{error}"),
-    }
+fn request(world: &World, input: &[u8]) -> bool {
+    let answer = answer_to(world.server.address, input);
     let said = String::from_utf8_lossy(&answer);
     assert!(!said.contains("HTTP/1.1 500"), "{said}");
     let alive = try_call(world.server.address, "GET", "/livez", &[], b"").unwrap();
     assert_eq!(alive.status, 200);
+    said.starts_with("HTTP/1.") && said.contains(" 200 OK\r\n")
 }

@@ -12,7 +12,7 @@ use khlong_store::journal::{self, Entry};
 use khlong_store::store::Store;
 
 use crate::fixture::{Bank, JOURNAL, command, decide, hold, kernel, pay, store};
-use crate::fuzzing::fuzz;
+use crate::fuzzing::{Seeds, fuzz, one_form};
 
 const GOLDEN: &str = include_str!("../../testdata/journal-1.txt");
 
@@ -31,15 +31,33 @@ fn golden() -> Vec<[Vec<u8>; 3]> {
     GOLDEN.lines().map(entry).collect()
 }
 
-fuzz!(fuzz_command, 3_000, bodies(), body);
+/// The number of its domain, then the body of a command.
+fn commands() -> Vec<Vec<u8>> {
+    golden()
+        .into_iter()
+        .map(|[_, command, _]| command)
+        .collect()
+}
 
-/// The number of its domain, then the body of a command; and outcomes.
-fn bodies() -> Vec<Vec<u8>> {
-    let mut bodies: Vec<Vec<u8>> = Vec::new();
-    for [_, command, outcome] in golden() {
-        bodies.extend([command, outcome]);
-    }
-    let housekeeping = [
+fuzz!(fuzz_command, 3_000, ledger_commands(), ledger_command);
+
+/// The frozen journal's, which are the ledger's.
+fn ledger_commands() -> Vec<Vec<u8>> {
+    let commands = commands().into_iter();
+    commands
+        .filter(|command| command[0] == LEDGER_DOMAIN)
+        .map(|command| command[1..].to_vec())
+        .collect()
+}
+
+fn ledger_command(bytes: &[u8]) -> bool {
+    one_form(bytes, LedgerCommand::decode(bytes), LedgerCommand::encode)
+}
+
+fuzz!(fuzz_housekeeping, 2_000, housekeepings(), housekeeping);
+
+fn housekeepings() -> Vec<Vec<u8>> {
+    let commands = [
         Housekeeping::Evict {
             before: khlong_crdt::time::UnixMillis(5),
         },
@@ -48,44 +66,89 @@ fn bodies() -> Vec<Vec<u8>> {
             n: 1,
         },
     ];
+    commands.map(|command| command.encode()).to_vec()
+}
+
+fn housekeeping(bytes: &[u8]) -> bool {
+    one_form(bytes, Housekeeping::decode(bytes), Housekeeping::encode)
+}
+
+fuzz!(fuzz_failures, 2_000, failures(), some_failures);
+
+fn failures() -> Vec<Vec<u8>> {
+    let failures = [vec![], vec![(0, 1)], vec![(3, 2), (u16::MAX, 1)]];
+    failures.map(|items| Failures(items).encode()).to_vec()
+}
+
+fn some_failures(bytes: &[u8]) -> bool {
+    one_form(bytes, Failures::decode(bytes), Failures::encode)
+}
+
+fuzz!(fuzz_notice, 2_000, notices(), notice);
+
+fn notices() -> Vec<Vec<u8>> {
     let notice = Notice {
         topic: "books.day_closed".to_owned(),
         data: r#"{"day":"2026-11-30"}"#.to_owned(),
     };
-    bodies.push(notice.encode());
-    let housekeeping = housekeeping.map(|command| command.encode());
-    bodies.extend(housekeeping.map(|body| [&[KERNEL_DOMAIN][..], &body].concat()));
-    bodies
+    vec![notice.encode()]
 }
 
-fn body(bytes: &[u8]) {
-    let rest = bytes.get(1..).unwrap_or_default();
-    for body in [bytes, rest] {
-        if let Some(command) = LedgerCommand::decode(body) {
-            assert_eq!(command.encode(), body, "one form");
-        }
-        if let Some(command) = Housekeeping::decode(body) {
-            assert_eq!(command.encode(), body, "one form");
-        }
-        if let Some(failures) = Failures::decode(body) {
-            assert_eq!(failures.encode(), body, "one form");
-        }
-        if let Some(notice) = Notice::decode(body) {
-            assert_eq!(notice.encode(), body, "one form");
-        }
-        if let Some(outcome) = Outcome::decode(body) {
-            assert_eq!(outcome.encode(), body, "one form");
-        }
-    }
+fn notice(bytes: &[u8]) -> bool {
+    one_form(bytes, Notice::decode(bytes), Notice::encode)
 }
 
-fuzz!(fuzz_kernel, 100, bodies(), decided);
+fuzz!(fuzz_outcome, 2_000, outcomes(), an_outcome);
+
+/// The frozen ones, and a rejection of each kind.
+fn outcomes() -> Vec<Vec<u8>> {
+    let mut outcomes: Vec<Vec<u8>> = golden()
+        .into_iter()
+        .map(|[_, _, outcome]| outcome)
+        .collect();
+    let rejected = [
+        Rejection::Malformed,
+        Rejection::UnknownDomain,
+        Rejection::Invariant,
+        Rejection::Panicked,
+        Rejection::TooLarge,
+        Rejection::ForeignTable,
+    ];
+    outcomes.extend(rejected.map(|why| Outcome::Rejected(why).encode()));
+    outcomes
+}
+
+fn an_outcome(bytes: &[u8]) -> bool {
+    one_form(bytes, Outcome::decode(bytes), Outcome::encode)
+}
+
+fuzz!(fuzz_kernel, 100, decidable(), decided);
+
+/// Commands of both domains; a body that is none, and a domain that nobody has.
+fn decidable() -> Seeds {
+    let mut genuine = commands();
+    let of_kernel = housekeepings();
+    genuine.extend(
+        of_kernel
+            .iter()
+            .map(|body| [&[KERNEL_DOMAIN][..], body].concat()),
+    );
+    let notice = notices().concat();
+    let others = [LEDGER_DOMAIN, KERNEL_DOMAIN, u8::MAX];
+    Seeds::and(
+        genuine,
+        others
+            .map(|domain| [&[domain][..], &notice].concat())
+            .to_vec(),
+    )
+}
 
 /// Any command has an outcome, the books balance, and a second kernel comes to the same.
-fn decided(input: &[u8]) {
+fn decided(input: &[u8]) -> bool {
     let Some((domain, body)) = input.split_first() else {
-        return;
+        return false;
     };
+    let mut is_taken = false;
     let mut bank = Bank::new(2);
     bank.open(3, AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS);
     bank.send(&[pay(100, 1, 2, 10_000), hold(103, 2, 1, 5_000, 60)]);
@@ -99,12 +162,14 @@ fn decided(input: &[u8]) {
             ),
             "{outcome:?}"
         );
+        is_taken |= key == "as it is" && matches!(outcome, Outcome::Done(_));
         bank.assert_balanced();
     }
     let mut again = kernel(&MemoryDisk::new(), Logic::CURRENT);
     replay(bank.kernel.store(), &mut again).unwrap();
     let state = state_hash(again.store()).unwrap();
     assert_eq!(state, state_hash(bank.kernel.store()).unwrap());
+    is_taken
 }
 
 fuzz!(fuzz_journal, 60, journals(), replayed);
@@ -156,11 +221,13 @@ fn written(entries: &[Entry]) -> Store {
 
 /// A journal that hashes right and says anything: it replays to what stands in it, or names
 /// the entry that does not.
-fn replayed(input: &[u8]) {
+fn replayed(input: &[u8]) -> bool {
     let source = written(&entries(input));
     let disk = MemoryDisk::new();
     let mut again = kernel(&disk, Logic::CURRENT);
-    match replay(&source, &mut again) {
+    let replayed = replay(&source, &mut again);
+    let is_taken = replayed.is_ok();
+    match replayed {
         Ok(head) => assert_eq!(head, journal::verify(&source).unwrap()),
         Err(KernelError::UnknownEntry { seq } | KernelError::Diverged { seq }) => {
             assert!(seq <= journal::verify(&source).unwrap().seq.0);
@@ -171,4 +238,5 @@ fn replayed(input: &[u8]) {
     for (ledger, totals) in totals(again.store()).unwrap() {
         assert!(totals.is_balanced(), "asset {ledger}: {totals:?}");
     }
+    is_taken
 }

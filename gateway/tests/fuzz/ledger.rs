@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use khlong_crdt::time::UnixMillis;
+use khlong_gateway::domains::all;
+use khlong_gateway::domains::books::BOOKS_DOMAIN;
 use khlong_gateway::domains::ledger::{
     AccountFlags, Direction, LEDGER_DOMAIN, LedgerCommand, Period, TransferFlags, account, asset,
     lines, statement, totals, transfer,
@@ -21,32 +23,44 @@ use khlong_store::store::Store;
 use khlong_store::table::Table;
 use khlong_store::write_set::WriteSet;
 
-use crate::fixture::{Bank, JOURNAL, THB, command, domains, hold, options, pay, post, with};
-use crate::fuzzing::fuzz;
+use crate::fixture::{JOURNAL, THB, command, hold, options, pay, post, with};
+use crate::fuzzing::{Seeds, fuzz};
+use crate::office::{HOUR, Office};
+use crate::shelves::{self, Shelves};
 
 const CHECKPOINT: &str = "golden";
+/// The account with a history.
+const HISTORIC: u128 = 7;
 
 struct Golden {
     disk: MemoryDisk,
     now: i64,
     rows: Vec<(Table, Vec<u8>, Vec<u8>)>,
+    shelves: Shelves,
+    /// The last command.
+    last: JournalSeq,
 }
 
-/// Accounts with a history, a transfer that is held, one that will expire, one that was posted.
+/// Accounts with a history, a transfer that is held, one that will expire, one that was posted; and
+/// all that the books keep.
 fn golden() -> &'static Golden {
     static GOLDEN: OnceLock<Golden> = OnceLock::new();
     GOLDEN.get_or_init(|| {
-        let mut bank = Bank::new(2);
+        let mut office = Office::new();
         let flags = AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS;
-        bank.open(3, flags.with(AccountFlags::HISTORY));
-        bank.send(&[
-            pay(100, 1, 3, 10_000),
-            hold(101, 3, 2, 500, 60),
-            hold(102, 3, 2, 700, 0),
+        office
+            .bank
+            .open(HISTORIC, flags.with(AccountFlags::HISTORY));
+        office.pay(&[
+            pay(100, 1, HISTORIC, 10_000),
+            hold(101, HISTORIC, 2, 500, 0),
+            hold(102, HISTORIC, 2, 700, 0),
         ]);
-        bank.now += 1_000;
-        bank.send(&[post(103, 102, 300), pay(104, 2, 3, 1)]);
-        let store = bank.kernel.store();
+        office.bank.now += 1_000;
+        office.pay(&[post(103, 102, 300), pay(104, 2, HISTORIC, 1)]);
+        let shelves = shelves::fill(&mut office);
+        office.pay(&[hold(105, HISTORIC, 2, 400, 60)]);
+        let store = office.store();
         store.checkpoint(Path::new(CHECKPOINT)).unwrap();
         let mut rows = Vec::new();
         store
@@ -56,9 +70,11 @@ fn golden() -> &'static Golden {
             })
             .unwrap();
         Golden {
-            disk: bank.disk.clone(),
-            now: bank.now,
+            disk: office.bank.disk.clone(),
+            now: office.bank.now,
             rows,
+            shelves,
+            last: office.bank.kernel.head().seq,
         }
     })
 }
@@ -66,28 +82,36 @@ fn golden() -> &'static Golden {
 fuzz!(fuzz_gateway_row, 120, rows(), row);
 
 /// Table, length of the key, key, payload.
-fn rows() -> Vec<Vec<u8>> {
+fn rows() -> Seeds {
     let row = |table: Table, key: &[u8], payload: &[u8]| {
         let length = u8::try_from(key.len()).unwrap();
         [&[table.number(), length][..], key, payload].concat()
     };
-    let mut seeds = Vec::new();
+    let (mut genuine, mut seeds) = (Vec::new(), Vec::new());
     for (table, key, payload) in &golden().rows {
-        seeds.push(row(*table, key, payload));
+        genuine.push(row(*table, key, payload));
         // Numbers as high as there are, none at all, and a key that is cut short.
         seeds.push(row(*table, key, &vec![u8::MAX; payload.len()]));
         seeds.push(row(*table, key, &vec![0; payload.len()]));
         seeds.push(row(*table, &key[..key.len() - 1], payload));
     }
-    seeds
+    let tables = golden().rows.iter().map(|(table, ..)| *table);
+    let tables: Vec<Table> = tables.collect();
+    for table in shelves::TABLES {
+        assert!(tables.contains(&table), "{table:?} has no row");
+    }
+    let (table, key, payload) = golden().shelves.open_day(golden().last);
+    genuine.push(row(table, &key, &payload));
+    Seeds::and(genuine, seeds)
 }
 
-fn row(input: &[u8]) {
+/// Whether everything is read, and more is decided.
+fn row(input: &[u8]) -> bool {
     let Some(([table, length], rest)) = input.split_first_chunk() else {
-        return;
+        return false;
     };
     let Some(table) = Table::from_number(*table) else {
-        return;
+        return false;
     };
     let (key, payload) = rest.split_at(rest.len().min(usize::from(*length).min(KEY_BYTES_MAX)));
     let disk = golden()
@@ -103,53 +127,73 @@ fn row(input: &[u8]) {
     let mut options = options();
     options.accept_loss = true;
     let Ok(store) = Store::in_memory(&disk, &options) else {
-        return;
+        return false;
     };
-    let Ok(mut kernel) = Kernel::open(store, domains(), Logic::CURRENT, JOURNAL) else {
-        return;
+    let Ok(mut kernel) = Kernel::open(store, all(), Logic::CURRENT, JOURNAL) else {
+        return false;
     };
-    read_everything(kernel.store());
-    decide_more(&mut kernel);
+    let is_read = read_everything(kernel.store());
+    let is_decided = decide_more(&mut kernel);
+    is_read && is_decided
 }
 
-/// Every query; what they say does not matter here, but that they end.
-fn read_everything(store: &Store) {
+/// Whether all of them could be read.
+pub(crate) struct Readers(bool);
+
+impl Readers {
+    /// Takes one answer; what it says does not matter here.
+    pub(crate) fn note<T, E>(&mut self, answer: Result<T, E>) -> Option<T> {
+        self.0 &= answer.is_ok();
+        answer.ok()
+    }
+}
+
+/// Every query, and that they end. Returns whether none met a row that it refuses.
+fn read_everything(store: &Store) -> bool {
+    let mut readers = Readers(true);
     let period = Period {
         start: UnixMillis(0),
         end: UnixMillis(i64::MAX),
     };
-    for id in [0, 1, 2, 3] {
-        let _ = account(store, id);
-        let _ = statement(store, id, period, 10);
+    for id in [0, 1, 2, HISTORIC] {
+        readers.note(account(store, id));
+        readers.note(statement(store, id, period, 10));
         for direction in [Direction::Forward, Direction::Reverse] {
             let mut after = None;
             for _ in 0..16 {
-                match lines(store, id, period, direction, after, 2) {
-                    Ok(page) if page.next.is_some() => after = page.next,
-                    Ok(_) | Err(_) => break,
+                let page = readers.note(lines(store, id, period, direction, after, 2));
+                match page.and_then(|page| page.next) {
+                    Some(next) => after = Some(next),
+                    None => break,
                 }
             }
         }
     }
-    for id in 100..105 {
-        let _ = transfer(store, id);
+    for id in 100..106 {
+        readers.note(transfer(store, id));
     }
-    let _ = asset(store, THB);
-    let _ = totals(store);
-    let _ = waiting_outbox(store, 10);
+    readers.note(asset(store, THB));
+    readers.note(totals(store));
+    readers.note(waiting_outbox(store, 10));
+    golden().shelves.read(store, &mut readers);
     state_hash(store).unwrap();
+    readers.0
 }
 
-/// A kernel decides or says what is damaged; code of its own that fails is neither.
-fn decide_more(kernel: &mut Kernel) {
-    let now = golden().now + 120_000;
+/// A kernel decides or says what is damaged; code of its own that fails is neither. A day later, so
+/// that there is one to be closed. Returns whether it decides everything.
+fn decide_more(kernel: &mut Kernel) -> bool {
+    let now = golden().now + 24 * HOUR;
+    if kernel.accept_time(UnixMillis(now)).is_err() {
+        return false;
+    }
     let transfers = LedgerCommand::CreateTransfers(vec![
-        pay(200, 1, 3, 5),
-        pay(201, 3, 2, 6),
+        pay(200, 1, HISTORIC, 5),
+        pay(201, HISTORIC, 2, 6),
         post(202, 101, 100),
-        hold(203, 2, 3, 1, 1),
-        with(pay(204, 1, 3, 9), TransferFlags::BALANCING_DEBIT),
-        pay(104, 2, 3, 1),
+        hold(203, 2, HISTORIC, 1, 1),
+        with(pay(204, 1, HISTORIC, 9), TransferFlags::BALANCING_DEBIT),
+        pay(104, 2, HISTORIC, 1),
     ]);
     let evict = Housekeeping::Evict {
         before: UnixMillis(now),
@@ -158,23 +202,25 @@ fn decide_more(kernel: &mut Kernel) {
         seq: JournalSeq(1),
         n: 0,
     };
-    let commands = [
+    let mut commands = vec![
         ("sweep", LEDGER_DOMAIN, LedgerCommand::Sweep.encode()),
         ("transfers", LEDGER_DOMAIN, transfers.encode()),
         ("evict", KERNEL_DOMAIN, evict.encode()),
         ("settle", KERNEL_DOMAIN, settle.encode()),
     ];
+    let of_books = golden().shelves.commands().into_iter();
+    commands.extend(of_books.map(|(key, it)| (key, BOOKS_DOMAIN, it.encode())));
     for (key, domain, body) in commands {
         let Ok(_) = kernel.apply(&command(key, now, domain, body)) else {
-            return;
+            return false;
         };
         if kernel.commit().is_err() {
-            return;
+            return false;
         }
         for output in kernel.release() {
             let panicked = Outcome::Rejected(Rejection::Panicked);
             assert_ne!(output.decided.outcome(), Some(panicked), "{key}");
         }
     }
-    read_everything(kernel.store());
+    read_everything(kernel.store())
 }

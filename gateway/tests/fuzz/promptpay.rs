@@ -2,16 +2,16 @@
 
 use khlong_gateway::domains::promptpay::{PAYLOAD_BYTES_MAX, Payload, PayloadError, Picture, Slip};
 
-use crate::fuzzing::fuzz;
+use crate::fuzzing::{Seeds, fuzz};
 use crate::vectors::{PUBLISHED, WRONG_CHECKSUM, sealed};
 
 fuzz!(fuzz_payload, 3_000, payloads(), payload);
 
-fn payloads() -> Vec<Vec<u8>> {
+fn payloads() -> Seeds {
     let published = PUBLISHED.iter().map(|vector| vector.text);
     let rich = "00020101021129370016A00000067701011101130066801234567520458125303764540520.00\
-                5802TH5910NAME OF IT6007BANGKOK610510200620801041234641900\
-                02TH0109ชื่อ";
+                5802TH5910NAME OF IT6007BANGKOK610510200620801041234642200\
+                02TH0112ชื่อ";
     // As long as a code may be, and one byte longer.
     let filled = |last: usize| {
         let fields = (80..84).map(|tag| format!("{tag}99{}", "x".repeat(99)));
@@ -20,11 +20,12 @@ fn payloads() -> Vec<Vec<u8>> {
         sealed(&format!("{body}84{last:02}{}", "y".repeat(last)))
     };
     let last = PAYLOAD_BYTES_MAX - filled(0).len();
-    let filled = [filled(last), filled(last + 1)];
-    let texts = published.chain(WRONG_CHECKSUM).chain([rich]);
-    let mut seeds: Vec<Vec<u8>> = texts.map(|text| text.as_bytes().to_vec()).collect();
-    seeds.extend(filled.map(String::into_bytes));
-    seeds
+    let bytes = |text: &str| text.as_bytes().to_vec();
+    let mut genuine: Vec<Vec<u8>> = published.map(bytes).collect();
+    genuine.extend([sealed(rich), filled(last)].map(String::into_bytes));
+    let mut others = WRONG_CHECKSUM.map(bytes).to_vec();
+    others.extend([bytes(rich), filled(last + 1).into_bytes()]);
+    Seeds::and(genuine, others)
 }
 
 /// As it is, and with a right checksum behind it, so that its fields are looked at.
@@ -39,7 +40,7 @@ fn texts(bytes: &[u8], checksum: impl Fn(&str) -> String) -> Vec<String> {
     texts
 }
 
-fn payload(bytes: &[u8]) {
+fn payload(bytes: &[u8]) -> bool {
     for text in texts(bytes, sealed) {
         match Payload::decode(&text) {
             Ok(payload) => {
@@ -60,6 +61,7 @@ fn payload(bytes: &[u8]) {
             Err(error) => assert!(!error.to_string().is_empty()),
         }
     }
+    std::str::from_utf8(bytes).is_ok_and(|text| Payload::decode(text).is_ok())
 }
 
 fuzz!(fuzz_slip, 3_000, slips(), slip);
@@ -72,13 +74,14 @@ fn slips() -> Vec<Vec<u8>> {
         .to_vec()
 }
 
-fn slip(bytes: &[u8]) {
+fn slip(bytes: &[u8]) -> bool {
     for text in texts(bytes, sealed_slip) {
         if let Ok(slip) = Slip::decode(&text) {
             let written = slip.encode().unwrap();
             assert_eq!(Slip::decode(&written).unwrap(), slip, "{text}");
         }
     }
+    std::str::from_utf8(bytes).is_ok_and(|text| Slip::decode(text).is_ok())
 }
 
 /// The same sum under the tag of a slip, for the covered bytes differ by it.

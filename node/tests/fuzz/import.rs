@@ -1,7 +1,7 @@
 //! Exports of other programs.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::Offset;
 use khlong_node::import::{
@@ -9,10 +9,16 @@ use khlong_node::import::{
     IMPORT_TITLE_BYTES_MAX, Parsed, TELEGRAM_CHATS_MAX, parse_irc, parse_line, parse_telegram,
 };
 
-use crate::fuzzing::fuzz;
+use crate::fuzzing::{Seeds, fuzz};
 
 /// The files below a folder of this crate, in the order of their names.
 fn files(folder: &str) -> Vec<Vec<u8>> {
+    let paths = paths(folder);
+    let read = |path: &PathBuf| std::fs::read(path).unwrap();
+    paths.iter().map(read).collect()
+}
+
+fn paths(folder: &str) -> BTreeSet<PathBuf> {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     let mut paths = BTreeSet::new();
     while let Some(folder) = folders.pop() {
@@ -26,9 +32,20 @@ fn files(folder: &str) -> Vec<Vec<u8>> {
         }
     }
     paths
-        .iter()
-        .map(|path| std::fs::read(path).unwrap())
-        .collect()
+}
+
+/// Those whose names begin so are in the format that a target reads, the rest is in another one.
+fn mixed(begins: &str) -> Seeds {
+    let of_format = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.starts_with(begins)
+    };
+    let (genuine, others): (Vec<_>, Vec<_>) =
+        paths("testdata/import").into_iter().partition(of_format);
+    let read = |path: &PathBuf| std::fs::read(path).unwrap();
+    let [genuine, others] =
+        [genuine, others].map(|paths| paths.iter().map(read).collect::<Vec<_>>());
+    Seeds::and(genuine, others)
 }
 
 /// What every parser promises of what it returns.
@@ -55,8 +72,7 @@ fn keeps_promises(parsed: &Parsed) {
 
 fuzz!(fuzz_line, 500, line_files(), line);
 
-fn line_files() -> Vec<Vec<u8>> {
-    let folders = ["testdata/import", "tests/fixtures/import/line"];
+fn line_files() -> Seeds {
     let line = |sender: &str, body: &str| {
         format!(
             "2026/11/20
@@ -64,7 +80,10 @@ fn line_files() -> Vec<Vec<u8>> {
 "
         )
     };
-    [folders.map(files).concat(), at_limits(line).to_vec()].concat()
+    let [longest, others @ ..] = at_limits(line);
+    mixed("line-")
+        .and_genuine([files("tests/fixtures/import/line"), vec![longest]].concat())
+        .and_others(others.to_vec())
 }
 
 /// A sender and a body that are as long as they may be, and one byte longer.
@@ -74,29 +93,35 @@ fn at_limits(line: impl Fn(&str, &str) -> String) -> [Vec<u8>; 3] {
     sizes.map(|(sender, body)| line(&"s".repeat(sender), &"b".repeat(body)).into_bytes())
 }
 
-fn line(bytes: &[u8]) {
+/// Whether there is a message in it.
+fn line(bytes: &[u8]) -> bool {
     let parsed = parse_line("chat.txt", bytes).ok();
     assert_eq!(parsed, parse_line("chat.txt", bytes).ok(), "the same twice");
     parsed.iter().for_each(keeps_promises);
+    parsed.is_some_and(|parsed| !parsed.messages.is_empty())
 }
 
 fuzz!(fuzz_irc, 500, irc_files(), irc);
 
-fn irc_files() -> Vec<Vec<u8>> {
-    let folders = ["testdata/import", "tests/fixtures/import/irc"];
+fn irc_files() -> Seeds {
     let line = |sender: &str, body: &str| {
         format!(
             "[10:00] <{sender}> {body}
 "
         )
     };
-    [folders.map(files).concat(), at_limits(line).to_vec()].concat()
+    let [longest, others @ ..] = at_limits(line);
+    mixed("20")
+        .and_genuine([files("tests/fixtures/import/irc/#hatyai"), vec![longest]].concat())
+        .and_others(files("tests/fixtures/import/irc/quiet"))
+        .and_others(others.to_vec())
 }
 
-fn irc(bytes: &[u8]) {
+fn irc(bytes: &[u8]) -> bool {
     let parsed = parse_irc("2026-11-20.txt", bytes).ok();
     assert_eq!(parsed, parse_irc("2026-11-20.txt", bytes).ok());
     parsed.iter().for_each(keeps_promises);
+    parsed.is_some_and(|parsed| !parsed.messages.is_empty())
 }
 
 fuzz!(
@@ -106,7 +131,7 @@ fuzz!(
     telegram
 );
 
-fn telegram(bytes: &[u8]) {
+fn telegram(bytes: &[u8]) -> bool {
     let read = |choice: &ChatChoice| parse_telegram("result.json", bytes, Offset::UTC, choice);
     let (lone, all) = (read(&ChatChoice::Lone), read(&ChatChoice::All));
     if let Ok(lone) = lone {
@@ -116,12 +141,15 @@ fn telegram(bytes: &[u8]) {
         assert_eq!(lone.chats.len(), all.chats.len());
     }
     let Ok(all) = all else {
-        return;
+        return false;
     };
     assert!(all.chats.len() <= TELEGRAM_CHATS_MAX);
+    let mut messages = 0;
     for chat in all.chats {
+        messages += chat.messages;
         let parsed = chat.parsed.unwrap();
         assert_eq!(parsed.messages.len(), chat.messages);
         keeps_promises(&parsed);
     }
+    messages > 0
 }

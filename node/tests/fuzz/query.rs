@@ -25,7 +25,7 @@ fn queries() -> Vec<Vec<u8>> {
 }
 
 /// Against an index of a few messages: how often a query is found does not matter here.
-fn query() -> impl Fn(&[u8]) {
+fn query() -> impl Fn(&[u8]) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let key = IndexKey::of(&MasterKey::from_bytes([7; 32]));
     let mut index = Index::open(folder.path(), &key).unwrap();
@@ -35,15 +35,16 @@ fn query() -> impl Fn(&[u8]) {
     move |bytes| {
         let _folder = &folder;
         let Ok(text) = std::str::from_utf8(bytes) else {
-            return;
+            return false;
         };
         let Ok(query) = Query::parse(text) else {
-            return;
+            return false;
         };
         assert!(text.len() <= QUERY_BYTES_MAX);
         let found = index.find(&query, &Filter::default(), 10).unwrap();
         assert!(found.newest.len() <= found.total);
         assert!(found.total <= entries().len());
+        true
     }
 }
 

@@ -6,11 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use khlong_node::api::{Request, Response};
-use khlong_node::daemon::line::{Control, ControlAnswer};
+use khlong_node::api::{Delivery, Event, Request, Response};
+use khlong_node::daemon::line::{Control, ControlAnswer, Gap};
 use khlong_node::daemon::socket;
 use khlong_node::node::Node;
-use khlong_node::search::Wanted;
+use khlong_node::search::{Found, Wanted};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
@@ -79,20 +79,102 @@ fn lines() -> Vec<Vec<u8>> {
     lines
 }
 
-fuzz!(fuzz_line_of_socket, 2_000, lines(), shapes);
+fuzz!(fuzz_line_of_socket, 2_000, questions(), question);
 
-fn shapes(bytes: &[u8]) {
-    comes_back::<Request>(bytes);
-    comes_back::<Control>(bytes);
-    comes_back::<Response>(bytes);
-    comes_back::<ControlAnswer>(bytes);
+/// Also those which the daemon below is not asked.
+fn questions() -> Vec<Vec<u8>> {
+    let folder = PathBuf::from("checkpoint");
+    let more = [
+        Control::Sync {
+            timeout_ms: u64::MAX,
+        },
+        Control::Checkpoint { folder },
+    ];
+    let json = |control: &Control| serde_json::to_vec(control).unwrap();
+    [lines(), more.iter().map(json).collect()].concat()
 }
 
-fn comes_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
-    if let Ok(value) = serde_json::from_slice::<T>(bytes) {
-        let json = serde_json::to_vec(&value).unwrap();
-        assert_eq!(serde_json::from_slice::<T>(&json).unwrap(), value);
+fn question(bytes: &[u8]) -> bool {
+    comes_back::<Request>(bytes) | comes_back::<Control>(bytes)
+}
+
+fuzz!(fuzz_answer_of_socket, 2_000, answers(), shapes);
+
+/// What a client reads: answers, events, and that some were missed.
+fn answers() -> Vec<Vec<u8>> {
+    fn json<T: Serialize>(values: &[T]) -> Vec<Vec<u8>> {
+        let lines = values.iter().map(serde_json::to_vec);
+        lines.map(Result::unwrap).collect()
     }
+    let timeline = || "canal".to_owned();
+    let responses = [
+        Response::Timelines {
+            timelines: Vec::new(),
+        },
+        Response::NotLetIn {
+            timeline: timeline(),
+            code: 9,
+        },
+        Response::Written {
+            timeline: timeline(),
+            message: Some("msg_x".to_owned()),
+            envelope: None,
+            delivery: Delivery::Queued,
+        },
+        Response::Refused {
+            message: "\u{e17} \"quoted\"".to_owned(),
+            exit_code: 2,
+        },
+    ];
+    let found = Found {
+        hits: Vec::new(),
+        total: 0,
+        rebuilt: Some("it was of another version".to_owned()),
+        behind: None,
+    };
+    let of_control = [
+        ControlAnswer::Done,
+        ControlAnswer::Synced { idle: true },
+        ControlAnswer::Found(found),
+    ];
+    let events = [
+        Event::Message {
+            timeline: timeline(),
+            message: "msg_x".to_owned(),
+        },
+        Event::Fork {
+            timeline: timeline(),
+            author: "aut_x".to_owned(),
+            seq: u64::MAX,
+        },
+    ];
+    let gap = [Gap::Missed { count: 3 }];
+    [
+        json(&responses),
+        json(&of_control),
+        json(&events),
+        json(&gap),
+    ]
+    .concat()
+}
+
+fn shapes(bytes: &[u8]) -> bool {
+    let shapes = [
+        comes_back::<Response>(bytes),
+        comes_back::<ControlAnswer>(bytes),
+        comes_back::<Event>(bytes),
+        comes_back::<Gap>(bytes),
+    ];
+    shapes.contains(&true)
+}
+
+fn comes_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(bytes: &[u8]) -> bool {
+    let Ok(value) = serde_json::from_slice::<T>(bytes) else {
+        return false;
+    };
+    let json = serde_json::to_vec(&value).unwrap();
+    assert_eq!(serde_json::from_slice::<T>(&json).unwrap(), value);
+    true
 }
 
 fuzz!(fuzz_daemon, 60, lines(), daemon());
@@ -171,7 +253,7 @@ impl Drop for Daemon {
 }
 
 /// Every line has an answer, and after it the daemon answers the next one.
-fn daemon() -> impl Fn(&[u8]) {
+fn daemon() -> impl Fn(&[u8]) -> bool {
     let daemon = Daemon::start();
     move |bytes| {
         // A line feed in it begins another question.
@@ -191,5 +273,7 @@ fn daemon() -> impl Fn(&[u8]) {
             .unwrap();
         let id: Response = serde_json::from_str(&id).unwrap();
         assert!(!matches!(id, Response::Refused { .. }), "{id:?}");
+        // It is a question, whatever the answer.
+        !answer.contains("does not understand the request")
     }
 }

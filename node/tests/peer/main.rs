@@ -21,6 +21,7 @@ mod patience;
 mod quiet;
 mod relays;
 mod reoffer;
+mod reoffer_rows;
 mod reoffer_terms;
 mod restored;
 mod snapshots;

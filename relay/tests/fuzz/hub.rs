@@ -1,15 +1,17 @@
 //! A hub among hostile clients. Whatever one of them sends costs it its connection or
 //! nothing; the relay goes on, and a client that keeps the rules is served.
 
+use std::collections::BTreeMap;
+
 use khlong_crdt::class::Class;
-use khlong_crdt::envelope::{Prefix, VerifiedEnvelope};
+use khlong_crdt::envelope::{Kind, Prefix, VerifiedEnvelope};
 use khlong_crdt::time::Monotonic;
 use khlong_relay::hub::{ConnectionId, HubInput, HubOutput, Policy};
 use khlong_store::tables::timelines;
 use khlong_sync::wire;
 use khlong_sync::wire::frame::{Append, AppendOutcome, Frame};
 
-use crate::fuzzing::{fuzz, hex_strings};
+use crate::fuzzing::{Seeds, fuzz, hex_strings};
 use crate::support::virtual_world::World;
 use crate::support::{Author, open};
 
@@ -67,17 +69,26 @@ impl Scene {
 
 fuzz!(fuzz_append, 120, envelopes(), append);
 
-/// The frozen envelopes: of every kind, and as a member of another timeline wrote them.
-fn envelopes() -> Vec<Vec<u8>> {
+/// The frozen envelopes, as a member of another timeline wrote them: of every kind. What they say
+/// of permissions is of their own timeline.
+fn envelopes() -> Seeds {
     let vectors = hex_strings(include_str!("../../../crdt/testdata/envelopes.json"));
-    let is_envelope = |bytes: &Vec<u8>| VerifiedEnvelope::verify(bytes.clone()).is_ok();
-    vectors.into_iter().filter(is_envelope).collect()
+    let (mut genuine, mut auth_ops) = (Vec::new(), Vec::new());
+    for bytes in vectors {
+        match VerifiedEnvelope::verify(bytes.clone()) {
+            Ok(envelope) if envelope.kind() == Kind::AuthOp => auth_ops.push(bytes),
+            Ok(_) => genuine.push(bytes),
+            Err(_) => {}
+        }
+    }
+    Seeds::and(genuine, auth_ops)
 }
 
 /// Signed by the member as its own next envelope, but for what the bytes say.
-fn append(bytes: &[u8]) {
+/// Whether the hub keeps one of them.
+fn append(bytes: &[u8]) -> bool {
     let Ok((prefix, length)) = Prefix::decode(bytes) else {
-        return;
+        return false;
     };
     let mut scene = scene();
     let (connection, member) = &mut scene.member;
@@ -103,7 +114,7 @@ fn append(bytes: &[u8]) {
         .filter_map(sign)
         .collect();
     if hostile.is_empty() {
-        return;
+        return false;
     }
     let append = Append {
         request: 1_000,
@@ -134,29 +145,54 @@ fn append(bytes: &[u8]) {
         }
     }
     scene.goes_on();
+    outcomes.iter().any(AppendOutcome::is_kept)
 }
+
+/// Whose connection stays.
+const ANY_TIME: [&str; 7] = [
+    "append",
+    "ephemeral",
+    "ping",
+    "pong",
+    "pull",
+    "subscribe",
+    "unsubscribe",
+];
 
 fuzz!(fuzz_hub_frames, 120, frames(), any_frame);
 
-/// The frozen frames; what a hub has never seen is refused like the rest.
-fn frames() -> Vec<Vec<u8>> {
-    let mut frames = hex_strings(include_str!("../../../sync/testdata/frames.json"));
+/// The frozen frames: what a client may say at any time, and all else, which costs it the connection.
+fn frames() -> Seeds {
+    let frozen = include_str!("../../../sync/testdata/frames.json");
+    let frozen: BTreeMap<String, String> = serde_json::from_str(frozen).unwrap();
+    let (mut frames, mut others) = (Vec::new(), Vec::new());
+    for (name, hex) in frozen {
+        let frame = hex_strings(&format!("\"{hex}\""));
+        if ANY_TIME.contains(&name.as_str()) {
+            frames.extend(frame);
+        } else {
+            others.extend(frame);
+        }
+    }
     let (_, mut admin, intro) = open(1);
     let envelopes = vec![intro, admin.write(b"one"), admin.write(b"two")];
     let request = 1_000;
     frames.push(wire::encode(&Frame::Append(Append { request, envelopes })));
-    frames
+    Seeds::and(frames, others)
 }
 
 /// On a connection that is proven: as a frame, or as what the reader says of it.
-fn any_frame(bytes: &[u8]) {
+fn any_frame(bytes: &[u8]) -> bool {
     let mut scene = scene();
     let (connection, _) = scene.member;
     let input = match wire::decode(bytes) {
         Ok(frame) => HubInput::Frame { connection, frame },
         Err(error) => HubInput::Undecodable { connection, error },
     };
-    scene.give(input);
+    let is_frame = matches!(input, HubInput::Frame { .. });
+    let outputs = scene.give(input);
+    let is_closed = |output: &HubOutput| matches!(output, HubOutput::Close { .. });
+    let is_taken = is_frame && !outputs.iter().any(is_closed);
     let heads = Class::ALL.map(|class| timelines::head(scene.world.hub.store(), class).unwrap());
     assert!(heads.iter().all(|head| head.arrival.0 < 16));
     scene.goes_on();
@@ -164,4 +200,5 @@ fn any_frame(bytes: &[u8]) {
     let Monotonic(now) = scene.world.now().monotonic;
     scene.world.run_hub_to(now + 3_600_000_000);
     assert_eq!(scene.world.hub.stats().connections, 0);
+    is_taken
 }

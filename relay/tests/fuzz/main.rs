@@ -6,9 +6,12 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod answers;
 #[path = "../../../crdt/tests/fuzzing/mod.rs"]
 mod fuzzing;
 mod hub;
 mod operator;
+#[path = "../../../crdt/tests/fuzzing/request.rs"]
+mod request;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,27 +1,26 @@
 //! What an operator writes, asks and brings along: the configuration, requests to the
 //! operators' address, a backup.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use khlong_crdt::text;
 use khlong_relay::backup::{self, Restore};
 use khlong_relay::config::{Config, Environment, Flags, SecretText};
 use khlong_relay::identity;
 use khlong_store::backup::{MANIFEST_FILE, MANIFEST_SUM_FILE};
 use khlong_store::engine::rocks::RocksOptions;
 
-use crate::fuzzing::fuzz;
+use crate::fuzzing::{Seeds, fuzz};
+use crate::request::answer_to;
 use crate::support::operator::{Home, data};
 use crate::support::served::{Relay, options};
 
-/// Longer than any answer takes.
-const PATIENCE: Duration = Duration::from_secs(60);
 const KEY: &str = "key_of the relay";
 
 fuzz!(fuzz_config, 500, configs(), config());
 
+/// One with every section, each section alone, and variables beside a file that is refused without
+/// them.
 fn configs() -> Vec<Vec<u8>> {
     let full = r#"
 [listen]
@@ -38,20 +37,48 @@ opening = "token"
 token = "of the operator"
 timeline_quota = "1GiB"
 [retention]
-change = "90d"
+default = "90d"
+maximum = "365d"
+[limits]
+connections = 1000
+connections_per_address = 16
 [log]
 level = "info"
 format = "json"
 "#;
-    let sections = full.split('[').skip(1).map(|section| format!("[{section}"));
+    let variables = r#"
+KHLONG_POLICY__TOKEN=of the operator
+KHLONG_LIMITS__CONNECTIONS=1000
+KHLONG_RETENTION__MAXIMUM=90d
+KHLONG_STORE__RESERVE=1GiB
+KHLONG_LISTEN__ADMIN=127.0.0.1:9464
+KHLONG_LOG__FORMAT=json
+[policy]
+opening = "token"
+"#;
+    let sections = full.split("\n[").skip(1);
+    let sections = sections.map(|section| format!("[{section}\n"));
     let mut texts: Vec<Vec<u8>> = sections.map(String::into_bytes).collect();
-    texts.push(full.as_bytes().to_vec());
-    texts.push(Vec::new());
+    texts.extend([full, variables, ""].map(|text| text.as_bytes().to_vec()));
     texts
 }
 
+/// Lines `KHLONG_…=…` are the environment's, the others the file's.
+fn layers(text: &str) -> (Vec<(String, String)>, String) {
+    let (mut variables, mut file) = (Vec::new(), String::new());
+    for line in text.split_inclusive('\n') {
+        match line.trim_end_matches('\n').split_once('=') {
+            Some((name, value)) if name.starts_with("KHLONG_") => {
+                variables.push((name.to_owned(), value.to_owned()));
+            }
+            Some(_) | None => file.push_str(line),
+        }
+    }
+    (variables, file)
+}
+
 /// A configuration, or an error that says which key; secrets stand in neither.
-fn config() -> impl Fn(&[u8]) {
+fn config() -> impl Fn(&[u8]) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("relay.key");
     std::fs::write(&key, KEY).unwrap();
@@ -59,16 +86,22 @@ fn config() -> impl Fn(&[u8]) {
     std::fs::set_permissions(&key, private).unwrap();
     move |bytes| {
         let Ok(text) = std::str::from_utf8(bytes) else {
-            return;
+            return false;
         };
+        let (variables, file) = layers(text);
         let parse = || {
-            let environment = Environment::from_pairs(std::iter::empty());
-            Config::parse(text, folder.path(), environment, &Flags::default())
+            let environment = Environment::from_pairs(variables.clone());
+            Config::parse(&file, folder.path(), environment, &Flags::default())
         };
-        let shown = match parse() {
+        let parsed = parse();
+        let is_taken = parsed.is_ok();
+        let shown = match parsed {
             Ok(config) => {
                 assert_eq!(parse().unwrap(), config, "the same twice");
-                assert!(config.store.folder.starts_with(folder.path()) || text.contains("folder"));
+                assert!(
+                    config.store.folder.starts_with(folder.path())
+                        || text.to_lowercase().contains("folder")
+                );
                 if let Some(key) = config.relay.key.as_ref().map(SecretText::expose) {
                     assert!(identity::parse(key).is_err(), "nobody's key");
                 }
@@ -77,6 +110,41 @@ fn config() -> impl Fn(&[u8]) {
             Err(error) => error.to_string(),
         };
         assert!(!shown.contains(KEY));
+        is_taken
+    }
+}
+
+fuzz!(fuzz_identity, 2_000, identities(), relay_key);
+
+fn identities() -> Seeds {
+    let key = text::encode("key_", &[7; 32]);
+    let others = [
+        text::encode("key_", &[7; 31]),
+        text::encode("rly_", &[7; 32]),
+    ];
+    let genuine = [key.clone(), format!("{key}\n")];
+    Seeds::and(
+        genuine.map(String::into_bytes).to_vec(),
+        others.map(String::into_bytes).to_vec(),
+    )
+}
+
+/// A file with a relay's key.
+fn relay_key(bytes: &[u8]) -> bool {
+    let Ok(line) = std::str::from_utf8(bytes) else {
+        return false;
+    };
+    match identity::parse(line) {
+        Ok(key) => {
+            let written = text::encode("key_", &key.to_bytes());
+            assert_eq!(written, line.trim(), "one spelling");
+            true
+        }
+        Err(error) => {
+            let said = error.to_string();
+            assert!(line.len() < 8 || !said.contains(line), "{said}");
+            false
+        }
     }
 }
 
@@ -85,17 +153,19 @@ fuzz!(fuzz_http, 80, requests(), http());
 fn requests() -> Vec<Vec<u8>> {
     let requests = [
         "GET /livez HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n",
-        "GET /readyz HTTP/1.1\r\nHost: relay\r\n\r\nGET /metrics HTTP/1.1\r\nHost: relay\r\n\r\n",
-        "POST /checkpoint HTTP/1.1\r\nHost: relay\r\nAuthorization: Bearer 00\r\n\
-         Content-Length: 2\r\n\r\n{}",
-        "POST /checkpoint HTTP/1.1\r\nHost: relay\r\nTransfer-Encoding: chunked\r\n\r\n\
+        "GET /readyz HTTP/1.1\r\nHost: relay\r\n\r\n\
+         GET /metrics HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n",
+        "POST /checkpoint HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\
+         Authorization: Bearer 00\r\nContent-Length: 2\r\n\r\n{}",
+        "POST /checkpoint HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\
+         Transfer-Encoding: chunked\r\n\r\n\
          2\r\n{}\r\n0\r\n\r\n",
     ];
     requests.map(|text| text.as_bytes().to_vec()).to_vec()
 }
 
 /// A served relay. Nobody shows the operator's token, so nothing is ever made.
-fn http() -> impl Fn(&[u8]) {
+fn http() -> impl Fn(&[u8]) -> bool {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -106,32 +176,15 @@ fn http() -> impl Fn(&[u8]) {
     move |bytes| {
         // All of both, or they end here.
         let (_runtime, relay) = (&runtime, &relay);
-        let mut stream = connect(relay.admin);
-        // It may close before it has read everything. Who sends no more gets no answer to a
-        // request that is not whole, and nobody waits for the rest of it.
-        if stream.write_all(bytes).is_ok() && stream.shutdown(Shutdown::Write).is_ok() {
-            let answer = rest_of(&mut stream);
-            assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."));
-        }
+        let answer = answer_to(relay.admin, bytes);
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."));
+        // It is a request, whatever comes of it.
+        let is_taken = !answer.is_empty() && !answer.starts_with(b"HTTP/1.1 400");
         assert!(!folder.path().join("BACKUP").exists());
-        let mut stream = connect(relay.admin);
-        stream.write_all(&requests()[0]).unwrap();
-        let alive = rest_of(&mut stream);
+        let alive = answer_to(relay.admin, &requests()[0]);
         assert!(alive.ends_with(b"ok\n"), "{alive:?}");
+        is_taken
     }
-}
-
-fn connect(to: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream
-}
-
-/// Everything that comes until the other side closes or breaks the connection off.
-fn rest_of(stream: &mut TcpStream) -> Vec<u8> {
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    answer
 }
 
 fuzz!(fuzz_manifest, 25, manifest());
@@ -143,7 +196,7 @@ fn backed_up() -> (Home, PathBuf) {
     (home, target)
 }
 
-fn manifests(backup: &Path) -> Vec<Vec<u8>> {
+fn manifests(backup: &Path) -> Seeds {
     let genuine = std::fs::read_to_string(backup.join(MANIFEST_FILE)).unwrap();
     // Every file ten times as long and more; another checksum; a file elsewhere.
     let longer = genuine.replace("\"bytes\": ", "\"bytes\": 1");
@@ -154,15 +207,13 @@ fn manifests(backup: &Path) -> Vec<Vec<u8>> {
             .iter()
             .all(|text| **text != genuine)
     );
-    [genuine, longer, other, outside]
-        .map(String::into_bytes)
-        .to_vec()
+    let others = [longer, other, outside].map(String::into_bytes);
+    Seeds::and(vec![genuine.into_bytes()], others.to_vec())
 }
 
 /// With a right checksum: a list that anybody could have written.
-fn manifest() -> (Vec<Vec<u8>>, impl Fn(&[u8])) {
+fn manifest() -> (Seeds, impl Fn(&[u8]) -> bool) {
     let (home, backup) = backed_up();
-    let genuine = std::fs::read(backup.join(MANIFEST_FILE)).unwrap();
     let seeds = manifests(&backup);
     let property = move |bytes: &[u8]| {
         let _home = &home;
@@ -200,14 +251,12 @@ fn manifest() -> (Vec<Vec<u8>>, impl Fn(&[u8])) {
             assert!(!folder.join("db").exists(), "no relay is made of it");
         }
         assert!(std::fs::read_dir(place.path()).unwrap().count() <= 1);
-        if bytes == genuine {
-            restored.unwrap();
-        }
+        restored.is_ok()
     };
     (seeds, property)
 }
 
-fn small() -> RocksOptions {
+pub(crate) fn small() -> RocksOptions {
     RocksOptions {
         write_buffer_bytes: 1 << 20,
         block_cache_bytes: 1 << 20,

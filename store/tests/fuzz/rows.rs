@@ -25,7 +25,7 @@ use khlong_store::write_set::WriteSet;
 use khlong_sync::replica::Replica as _;
 
 use crate::fixture::options;
-use crate::fuzzing::fuzz;
+use crate::fuzzing::{Seeds, fuzz};
 use crate::golden::{NOW, author, golden, relay, timeline};
 
 /// Rows that one input may replace.
@@ -74,7 +74,7 @@ fn decode(mut input: &[u8]) -> Vec<Row> {
 
 fuzz!(fuzz_row, 400, rows(), row);
 
-fn rows() -> Vec<Vec<u8>> {
+fn rows() -> Seeds {
     let row = |table: Table, key: &[u8], payload: Vec<u8>| {
         let key = key.to_vec();
         encode(&Row {
@@ -83,9 +83,9 @@ fn rows() -> Vec<Vec<u8>> {
             payload,
         })
     };
-    let mut seeds = Vec::new();
+    let (mut genuine, mut seeds) = (Vec::new(), Vec::new());
     for (table, key, payload) in &golden().rows {
-        seeds.push(row(*table, key, payload.clone()));
+        genuine.push(row(*table, key, payload.clone()));
         // Numbers as high as there are, none at all, and a key that is cut short.
         seeds.push(row(*table, key, vec![u8::MAX; payload.len()]));
         seeds.push(row(*table, key, vec![0; payload.len()]));
@@ -97,10 +97,11 @@ fn rows() -> Vec<Vec<u8>> {
         key: b"schema".to_vec(),
         payload: 1_u32.to_be_bytes().to_vec(),
     }));
-    seeds
+    Seeds::and(genuine, seeds)
 }
 
-fn row(input: &[u8]) {
+/// Whether it is read, by every reader of its table.
+fn row(input: &[u8]) -> bool {
     let golden = golden();
     let disk = golden.copy();
     let mut engine = MemoryEngine::open(&disk, 0).unwrap();
@@ -120,84 +121,106 @@ fn row(input: &[u8]) {
     // Refused or taken, and either way nothing is read beyond what is there.
     options.accept_loss = input.len().is_multiple_of(2);
     let Ok(mut store) = Store::in_memory(&disk, &options) else {
-        return;
+        return false;
     };
-    read_everything(&store);
+    let is_taken = read_everything(&store);
     let is_elsewhere = |table: Table| table != Table::Meta && table != Table::Journal;
     if writes.iter().all(|(table, ..)| is_elsewhere(table)) {
         journal::verify(&store).unwrap();
     }
     write_on(&mut store);
     read_everything(&store);
+    is_taken
 }
 
-/// Every reader of every table; what they say does not matter here.
-fn read_everything(store: &Store) {
+/// Whether all of them could be read.
+struct Readers(bool);
+
+impl Readers {
+    /// Takes one answer; what it says does not matter here.
+    fn note<T, E>(&mut self, answer: Result<T, E>) -> Option<T> {
+        self.0 &= answer.is_ok();
+        answer.ok()
+    }
+}
+
+/// Every reader of every table. Returns whether none met a row that it refuses.
+fn read_everything(store: &Store) -> bool {
+    let mut all = Readers(true);
     let (timeline, author) = (timeline(), author().id());
     let far = ArrivalSeq(u64::MAX);
     for class in Class::ALL {
-        let _ = timelines::head(store, class);
-        let _ = timelines::timeline_head(store, &timeline, class);
+        all.note(timelines::head(store, class));
+        all.note(timelines::timeline_head(store, &timeline, class));
         for after in [ArrivalSeq(0), ArrivalSeq(2), far] {
-            let _ = timelines::cursor_at(store, store.identity(), class, after);
-            let _ = timelines::arrivals(store, class, after, 10);
-            let _ = timelines::index(store, &timeline, class, after, far, 10);
-            let _ = timelines::entries(store, &timeline, class, after, far, 10, 1_000);
-            let _ = timelines::next_arrival(store, &timeline, class, after);
-            let _ = timelines::totals(store, &timeline, class, after);
+            all.note(timelines::cursor_at(store, store.identity(), class, after));
+            all.note(timelines::arrivals(store, class, after, 10));
+            all.note(timelines::index(store, &timeline, class, after, far, 10));
+            all.note(timelines::entries(
+                store, &timeline, class, after, far, 10, 1_000,
+            ));
+            all.note(timelines::next_arrival(store, &timeline, class, after));
+            all.note(timelines::totals(store, &timeline, class, after));
             // As a session asks.
-            let _ = store.entries(timeline, class, after, far, 10, 1_000);
-            let _ = store.totals(timeline, class, after);
+            all.note(store.entries(timeline, class, after, far, 10, 1_000));
+            all.note(store.totals(timeline, class, after));
         }
-        let _ = store.head(class);
-        let _ = cursors::get(store, &relay(), class);
+        all.note(store.head(class));
+        all.note(cursors::get(store, &relay(), class));
     }
-    let _ = timelines::heights(store, &timeline);
-    let _ = timelines::timelines(store);
+    all.note(timelines::heights(store, &timeline));
+    all.note(timelines::timelines(store));
     for seq in 1..6 {
-        let _ = timelines::author_ids(store, &timeline, &author, Seq(seq));
+        all.note(timelines::author_ids(store, &timeline, &author, Seq(seq)));
     }
     for envelope in &golden().envelopes {
-        if let Ok(Some(stored)) = timelines::get(store, &envelope.id()) {
+        if let Some(Some(stored)) = all.note(timelines::get(store, &envelope.id())) {
             assert_eq!(
                 stored.envelope.id(),
                 envelope.id(),
                 "the one that was asked for"
             );
         }
-        let _ = receipts::get(store, &envelope.id());
+        all.note(receipts::get(store, &envelope.id()));
     }
-    let _ = admission::load(store, &timeline);
-    let _ = store.admission(&timeline);
-    let _ = outbox::list(store);
-    let _ = cursors::backfills(store, &relay());
-    let _ = named::list(store, Named::Secret, b"");
-    let _ = named::list(store, Named::NodeState, b"");
-    let _ = quotas::get(store, Scope::Author, author.as_bytes());
-    let _ = quotas::of_everybody(store);
-    let _ = retention::noted(store);
-    let _ = retention::get(store, &timeline);
-    let _ = retention::beyond(store, None, 10);
-    let _ = retention::receipts_until(store, Expiry::Month, UnixMillis(i64::MAX), 10);
-    let _ = blocked::list(store);
-    let _ = snapshots::head(store, &timeline);
-    let _ = snapshots::pages(store, &timeline);
-    read_journal(store);
+    all.note(admission::load(store, &timeline));
+    all.note(store.admission(&timeline));
+    all.note(outbox::list(store));
+    all.note(cursors::backfills(store, &relay()));
+    all.note(named::list(store, Named::Secret, b""));
+    all.note(named::list(store, Named::NodeState, b""));
+    all.note(quotas::get(store, Scope::Author, author.as_bytes()));
+    all.note(quotas::of_everybody(store));
+    all.note(retention::noted(store));
+    all.note(retention::get(store, &timeline));
+    all.note(retention::beyond(store, None, 10));
+    all.note(retention::receipts_until(
+        store,
+        Expiry::Month,
+        UnixMillis(i64::MAX),
+        10,
+    ));
+    all.note(blocked::list(store));
+    all.note(snapshots::head(store, &timeline));
+    all.note(snapshots::pages(store, &timeline));
+    read_journal(store, &mut all);
+    all.0
 }
 
 /// The chain names the first entry that is not the one that was appended.
-fn read_journal(store: &Store) {
-    let _ = journal::head(store);
+fn read_journal(store: &Store, all: &mut Readers) {
+    all.note(journal::head(store));
     for seq in 0..5 {
-        let _ = journal::get(store, JournalSeq(seq));
+        all.note(journal::get(store, JournalSeq(seq)));
     }
     let mut seen = 0_u64;
-    let _ = journal::read::<JournalError>(store, JournalSeq(1), &mut |stored| {
+    let read = journal::read::<JournalError>(store, JournalSeq(1), &mut |stored| {
         seen += 1;
         assert_eq!(stored.seq.0, seen, "in order");
         Ok(ControlFlow::Continue(()))
     });
-    if journal::verify(store).is_ok() {
+    all.note(read);
+    if all.note(journal::verify(store)).is_some() {
         let rows = golden().rows.iter();
         let mut rows = rows.filter(|(table, ..)| *table == Table::Journal);
         assert!(rows.all(|(table, key, payload)| {

@@ -4,9 +4,10 @@
 use std::convert::Infallible;
 use std::sync::OnceLock;
 
+use khlong_crdt::address::RelayAddress;
 use khlong_crdt::admission::{ClearOp, History, Rights, TimelineKind};
 use khlong_crdt::envelope::{Expiry, Kind, VerifiedEnvelope};
-use khlong_crdt::id::{EpochId, MessageId, Seq, TimelineId};
+use khlong_crdt::id::{EpochId, MessageId, RelayKey, Seq, TimelineId};
 use khlong_crdt::time::UnixMillis;
 use khlong_document::keys::epoch::EpochKey;
 use khlong_document::keys::invite::InviteSecret;
@@ -20,7 +21,7 @@ use khlong_document::timeline::draft::Draft;
 use khlong_document::timeline::message::Message;
 use khlong_document::timeline::write::InviteTerms;
 
-use crate::fuzzing::fuzz;
+use crate::fuzzing::{Seeds, fuzz};
 use crate::timeline_room::{NOW, SMALL, text};
 use crate::{prefix_of, rng};
 
@@ -32,7 +33,7 @@ struct Group {
     epoch: (EpochId, EpochKey),
     /// What both have: how the group began, and a message of each.
     common: Vec<VerifiedEnvelope>,
-    /// What the hostile one wrote, by its honest program.
+    /// What the hostile one wrote, by its honest program, and at last what only an admin may say.
     honest: Vec<VerifiedEnvelope>,
 }
 
@@ -69,7 +70,8 @@ fn make_group() -> Group {
     let mut program = Timeline::with_limits(timeline, hostile.clone(), SMALL);
     program.receive_all(common.iter().cloned());
     common.push(program.write(&[text("one")], NOW, &mut rng).unwrap());
-    let honest = honest_envelopes(&mut program);
+    let mut honest = honest_envelopes(&mut program);
+    honest.push(moved(&mut admin));
     Group {
         timeline,
         mali,
@@ -106,8 +108,13 @@ fn honest_envelopes(program: &mut Timeline) -> Vec<VerifiedEnvelope> {
             Draft::Title("A title".to_owned()),
             Draft::Nickname("H".to_owned()),
         ],
+        vec![Draft::Unreact {
+            target: first,
+            emoji: "👍".to_owned(),
+        }],
         vec![text("four"), text("five"), text("six")],
         vec![Draft::Delete { target: own }],
+        vec![Draft::Leave],
     ];
     let mut written: Vec<_> = batches
         .iter()
@@ -116,6 +123,17 @@ fn honest_envelopes(program: &mut Timeline) -> Vec<VerifiedEnvelope> {
     program.read_all();
     written.extend(program.write_receipt(&mut rng).unwrap());
     written
+}
+
+/// The timeline goes to a relay, and away from it.
+fn moved(admin: &mut Timeline) -> VerifiedEnvelope {
+    let key = RelayKey::from_bytes(*admin.principal().as_bytes());
+    let relay = RelayAddress::new(key, "relay.example", 4_747).unwrap();
+    let drafts = [false, true].map(|is_removed| Draft::Relay {
+        relay: relay.clone(),
+        is_removed,
+    });
+    admin.write(&drafts, NOW, &mut rng(6)).unwrap()
 }
 
 /// All that was sent.
@@ -150,8 +168,9 @@ const KINDS: [Kind; 5] = [
 
 fuzz!(fuzz_member, 40, sealed_by_member(), member);
 
-/// Place of the kind in `KINDS` and of the envelope in its chain, then what is sealed.
-fn sealed_by_member() -> Vec<Vec<u8>> {
+/// Place of the kind in `KINDS` and of the envelope in its chain, then what is sealed. Genuine is
+/// what the honest program says next; the rest builds on that, or is not for a member to say.
+fn sealed_by_member() -> Seeds {
     let group = group();
     let role = encode_sealed_ops(&[SealedOp::Role {
         principal: group.hostile.principal.public(),
@@ -175,13 +194,15 @@ fn sealed_by_member() -> Vec<Vec<u8>> {
     // A change at each place of the chain.
     let change = seeds[1].clone();
     seeds.extend((1..4).map(|turn| [&[turn * kinds][..], &change[1..]].concat()));
-    seeds
+    let next = seal::open(&group.honest[0], &group.epoch.1).unwrap();
+    Seeds::and(vec![[&[0][..], &next].concat()], seeds)
 }
 
-fn member(input: &[u8]) {
+/// Whether it does something.
+fn member(input: &[u8]) -> bool {
     let group = group();
     let Some(envelope) = sealed(group, input) else {
-        return;
+        return false;
     };
     let before = read(group, &group.common);
     let mut mali = read(group, &group.common);
@@ -210,9 +231,11 @@ fn member(input: &[u8]) {
     for (_, document) in mali.documents().unwrap() {
         document.save();
     }
+    let is_taken = shown(&mali) != shown(&before) && mali.state_hash() != before.state_hash();
     let count = mali.message_count();
     mali.write(&[text("and on")], NOW, &mut rng(5)).unwrap();
     assert_eq!(mali.message_count(), count + 1, "she writes on");
+    is_taken
 }
 
 /// The next envelope of the hostile member.

@@ -75,9 +75,9 @@ fn key_ops() -> Vec<Vec<u8>> {
     seeds
 }
 
-fn key_op(bytes: &[u8]) {
+fn key_op(bytes: &[u8]) -> bool {
     let Ok(op) = KeyOp::decode(bytes) else {
-        return;
+        return false;
     };
     assert_eq!(op.encode(), bytes, "one form");
     assert!(op.wraps().len() <= RECIPIENTS_MAX);
@@ -98,6 +98,7 @@ fn key_op(bytes: &[u8]) {
             assert_eq!(WrapLeaf::decode(&leaf.encode(), wraps_root).unwrap(), leaf);
         }
     }
+    true
 }
 
 fuzz!(fuzz_manifest, 2_000, manifests(), manifest);
@@ -109,9 +110,9 @@ fn manifests() -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn manifest(bytes: &[u8]) {
+fn manifest(bytes: &[u8]) -> bool {
     let Ok(read) = Manifest::decode(bytes) else {
-        return;
+        return false;
     };
     assert_eq!(read.encode(), bytes, "one form");
     assert!(read.parents.len() <= PARENTS_MAX);
@@ -126,6 +127,7 @@ fn manifest(bytes: &[u8]) {
         }
         Err(_) => assert!(!is_genuine),
     }
+    true
 }
 
 fuzz!(fuzz_wrap_leaf, 2_000, wrap_leaves(), wrap_leaf);
@@ -139,14 +141,13 @@ fn wrap_leaves() -> Vec<Vec<u8>> {
 }
 
 /// A leaf with its proof lies under a root that was signed, or is refused.
-fn wrap_leaf(bytes: &[u8]) {
+fn wrap_leaf(bytes: &[u8]) -> bool {
     let op = &minted().op;
     let KeyOp::Mint { wraps_root, .. } = op else {
         panic!("minted");
     };
     let Ok(leaf) = WrapLeaf::decode(bytes, wraps_root) else {
-        assert!(!wrap_leaves().iter().any(|known| known == bytes));
-        return;
+        return false;
     };
     assert_eq!(leaf.encode(), bytes, "one form");
     assert!(op.wraps().contains(&leaf.wrap), "a leaf of this root");
@@ -156,6 +157,7 @@ fn wrap_leaf(bytes: &[u8]) {
     let wrap = leaf.wrap.encode();
     leaf.proof.verify(Tree::Wraps, &wrap, wraps_root).unwrap();
     assert!(leaf.proof.verify(Tree::Wraps, &wrap, &[0; 32]).is_err());
+    true
 }
 
 fuzz!(fuzz_sealed_ops, 4_000, sealed_ops(), sealed_op);
@@ -175,12 +177,13 @@ fn sealed_ops() -> Vec<Vec<u8>> {
     vec![one, encode_sealed_ops(&ops).unwrap()]
 }
 
-fn sealed_op(bytes: &[u8]) {
+fn sealed_op(bytes: &[u8]) -> bool {
     let Ok(ops) = decode_sealed_ops(bytes) else {
-        return;
+        return false;
     };
     assert!((1..=SEALED_OPS_MAX).contains(&ops.len()));
     assert_eq!(encode_sealed_ops(&ops).unwrap(), bytes, "one form");
+    true
 }
 
 fuzz!(fuzz_parents, 2_000, parents(), parent_keys);
@@ -195,7 +198,7 @@ fn parents() -> Vec<Vec<u8>> {
 }
 
 /// A minter seals what it likes under its own epoch (`DOCUMENT.md`, "Manifest").
-fn parent_keys(plaintext: &[u8]) {
+fn parent_keys(plaintext: &[u8]) -> bool {
     let minted = minted();
     let mut manifest = manifest_of(&minted.op).unwrap().clone();
     let encoded = manifest.encode();
@@ -219,10 +222,11 @@ fn parent_keys(plaintext: &[u8]) {
             });
             assert_eq!(keys.collect::<Vec<u8>>(), plaintext, "one form");
             assert!(parents.iter().map(|(id, _)| id).eq(&manifest.parents));
+            true
         }
         Err(error) => {
             assert_eq!(error, ManifestError::Parents);
-            assert!(!parents().iter().any(|genuine| genuine == plaintext));
+            false
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use khlong_crdt::admission::AuthBody;
 use khlong_crdt::envelope::{Kind, Prefix, VerifiedEnvelope};
 use khlong_crdt::id::EnvelopeId;
 use khlong_document::keys::author::AuthorSecret;
@@ -19,7 +20,7 @@ use khlong_document::timeline::limits::{
 };
 use khlong_document::timeline::plaintext::{ChangePlaintext, ReceiptPlaintext};
 
-use crate::fuzzing::fuzz;
+use crate::fuzzing::{Seeds, fuzz};
 use crate::timeline_room::raw;
 use crate::{
     AUTHOR_SEED, INBOX_SEED, KEY, TIMELINE, frozen_bodies, member, prefix_of, request, rng,
@@ -38,26 +39,29 @@ fn content(packing: u8, plaintext_len: usize, packed: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn contents() -> Vec<Vec<u8>> {
+fn contents() -> Seeds {
     let long = b"khlong ".repeat(400);
     let packed = zstd::bulk::compress(&long, 3).unwrap();
-    vec![
+    let genuine = vec![
         content(0, 0, b""),
         content(0, 5, b"hello"),
         content(1, long.len(), &packed),
         // The same text, without its length in the frame's own header.
         content(1, long.len(), &without_length(&long)),
         zeros(PLAINTEXT_BYTES_MAX),
-        zeros(PLAINTEXT_BYTES_MAX + 1),
         in_parts(2, b"", THAI),
         in_parts(2, &[0xfe; 40], THAI),
         in_parts(3, &[0xfe; 40], ENGLISH),
         // Codes that read as something are rare: whatever is, begins with one of the writer's.
         written("เจอกันที่ท่าเรือตอนหกโมงเย็นนะคะ"),
         written("See you at the pier at half past six, ok?"),
+    ];
+    let others = vec![
+        zeros(PLAINTEXT_BYTES_MAX + 1),
         vec![4, 0, 9, 0x5a, 0x11, 0xc4, 0x80, 0x27, 0x19, 0xe2],
         vec![5, 2, 0x80, 0x80, 4, 0xfe, 0xfe, 0],
-    ]
+    ];
+    Seeds::and(genuine, others)
 }
 
 /// What a writer packs of a text.
@@ -141,7 +145,8 @@ fn body_cipher(prefix: &Prefix) -> XChaCha20Poly1305 {
 
 fuzz!(fuzz_content, 1_000, contents(), unpacking);
 
-fn unpacking(bytes: &[u8]) {
+fn unpacking(bytes: &[u8]) -> bool {
+    let mut is_taken = false;
     let key = EpochKey::from_seed(KEY);
     // As it is, and with the padding that its length asks for: without it little gets further.
     let mut padded = bytes.to_vec();
@@ -157,6 +162,7 @@ fn unpacking(bytes: &[u8]) {
     for content in [bytes, &padded, &in_parts] {
         match open(&around(content), &key) {
             Ok(plaintext) => {
+                is_taken |= content == bytes;
                 assert!(plaintext.len() <= PLAINTEXT_BYTES_MAX);
                 assert_eq!(content.len(), padded_length(content.len()));
                 if content[0] < 2 {
@@ -180,6 +186,7 @@ fn unpacking(bytes: &[u8]) {
             ),
         }
     }
+    is_taken
 }
 
 fuzz!(
@@ -189,7 +196,9 @@ fuzz!(
     change_plaintext
 );
 
-fn change_plaintexts() -> Vec<Vec<u8>> {
+/// Changes as they are (codec 0). What programs seal is in the compact form, which has no reader of
+/// its own in public: `fuzz_member` and `fuzz_chunk` are for that.
+fn change_plaintexts() -> Seeds {
     let author = crate::timeline_room::author(0);
     let change = raw::bytes(raw::change(author, raw::message(author, "hello")));
     let plain = ChangePlaintext {
@@ -197,8 +206,6 @@ fn change_plaintexts() -> Vec<Vec<u8>> {
         auth_heads: vec![EnvelopeId::from_bytes([3; 32]); 2],
         sections: vec![raw::section(vec![change.clone(), change])],
     };
-    let mut seeds = member::plaintexts(Kind::Change);
-    seeds.push(plain.encode());
     // Nothing that is one more than a limit is read, whatever the rest says.
     let one_more: [fn(&mut ChangePlaintext); 5] = [
         |plain| plain.auth_heads = vec![EnvelopeId::ZERO; AUTH_HEADS_MAX + 1],
@@ -207,17 +214,17 @@ fn change_plaintexts() -> Vec<Vec<u8>> {
         |plain| plain.sections[0].changes = vec![Vec::new(); CHANGES_PER_SECTION_MAX + 1],
         |plain| plain.sections[0].changes[0] = vec![0; CHANGE_BYTES_MAX + 1],
     ];
-    seeds.extend(one_more.map(|add| {
+    let one_more = one_more.map(|add| {
         let mut plain = plain.clone();
         add(&mut plain);
         plain.encode()
-    }));
-    seeds
+    });
+    Seeds::and(vec![plain.encode()], one_more.to_vec()).and_others(member::plaintexts(Kind::Change))
 }
 
-fn change_plaintext(bytes: &[u8]) {
+fn change_plaintext(bytes: &[u8]) -> bool {
     let Ok(read) = ChangePlaintext::decode(bytes) else {
-        return;
+        return false;
     };
     assert!(read.auth_heads.len() <= AUTH_HEADS_MAX);
     assert!(read.sections.len() <= SECTIONS_MAX);
@@ -231,6 +238,7 @@ fn change_plaintext(bytes: &[u8]) {
     if bytes[1] == 0 {
         assert_eq!(read.encode(), bytes, "one form");
     }
+    true
 }
 
 fuzz!(
@@ -240,65 +248,75 @@ fuzz!(
     receipt_plaintext
 );
 
-fn receipt_plaintexts() -> Vec<Vec<u8>> {
+fn receipt_plaintexts() -> Seeds {
     let author = crate::timeline_room::author(0);
     let of = |delivered, read| ReceiptPlaintext {
         delivered: vec![(author, u64::MAX); delivered],
         read: vec![(author, 1); read],
     };
-    let sizes = [
-        (1, 0),
-        (RECEIPT_HEIGHTS_MAX + 1, 0),
-        (0, RECEIPT_HEIGHTS_MAX + 1),
-    ];
     let mut seeds = member::plaintexts(Kind::Receipt);
-    seeds.extend(sizes.map(|(delivered, read)| of(delivered, read).encode()));
-    seeds
+    seeds.push(of(1, 0).encode());
+    let one_more = RECEIPT_HEIGHTS_MAX + 1;
+    let others = [of(one_more, 0), of(0, one_more)].map(|plain| plain.encode());
+    Seeds::and(seeds, others.to_vec())
 }
 
-fn receipt_plaintext(bytes: &[u8]) {
+fn receipt_plaintext(bytes: &[u8]) -> bool {
     let Ok(read) = ReceiptPlaintext::decode(bytes) else {
-        return;
+        return false;
     };
     assert!(read.delivered.len().max(read.read.len()) <= RECEIPT_HEIGHTS_MAX);
     assert_eq!(read.encode(), bytes, "one form");
+    true
 }
 
-fuzz!(
-    fuzz_auth_op,
-    1_000,
-    frozen_bodies(Kind::AuthOp),
-    auth_op_body
-);
+fuzz!(fuzz_auth_op, 1_000, auth_ops(), auth_op_body);
 
-fn auth_op_body(body: &[u8]) {
+/// Without a sealed part, and the frozen ones, whose nonce is another one.
+fn auth_ops() -> Seeds {
+    let clear = member::everything()
+        .into_iter()
+        .filter(|envelope| envelope.kind() == Kind::AuthOp)
+        .filter_map(|envelope| envelope.body().map(<[u8]>::to_vec))
+        .filter(|body| AuthBody::decode(body).unwrap().sealed.is_empty())
+        .collect();
+    Seeds::and(clear, frozen_bodies(Kind::AuthOp))
+}
+
+fn auth_op_body(body: &[u8]) -> bool {
     let author = AuthorSecret::from_seed(AUTHOR_SEED);
     let prefix = prefix_of(request(Kind::AuthOp, true), &author);
     let Ok(envelope) = VerifiedEnvelope::sign(prefix, [0; 24], body, author.signing_key()) else {
-        return;
+        return false;
     };
     match open_auth_op(&envelope, &EpochKey::from_seed(KEY).control()) {
         Ok(None) => {
-            let parts = khlong_crdt::admission::AuthBody::decode(body).unwrap();
+            let parts = AuthBody::decode(body).unwrap();
             assert!(parts.sealed.is_empty());
+            true
         }
         // The nonce is another than the frozen one's.
         Ok(Some(_)) => panic!("opened what nobody sealed"),
-        Err(error) => assert!(matches!(
-            error,
-            OpenError::Ops(_) | OpenError::Authentication
-        )),
+        Err(error) => {
+            assert!(matches!(
+                error,
+                OpenError::Ops(_) | OpenError::Authentication
+            ));
+            false
+        }
     }
 }
 
 fuzz!(fuzz_notice, 300, notices(), notice);
 
-fn notices() -> Vec<Vec<u8>> {
-    [frozen_bodies(Kind::Notice), contents()].concat()
+/// Contents, and frozen bodies, which are of another envelope.
+fn notices() -> Seeds {
+    contents().and_others(frozen_bodies(Kind::Notice))
 }
 
 /// The body of a notice, and the content of one that opens.
-fn notice(bytes: &[u8]) {
+fn notice(bytes: &[u8]) -> bool {
+    let mut is_taken = false;
     let author = AuthorSecret::from_seed(AUTHOR_SEED);
     let inbox = InboxSecret::from_seed(INBOX_SEED);
     let prefix = prefix_of(request(Kind::Notice, false), &author);
@@ -319,9 +337,13 @@ fn notice(bytes: &[u8]) {
             continue;
         };
         match open_notice(&envelope, &inbox) {
-            Ok(plaintext) => assert!(plaintext.len() <= PLAINTEXT_BYTES_MAX),
+            Ok(plaintext) => {
+                assert!(plaintext.len() <= PLAINTEXT_BYTES_MAX);
+                is_taken = true;
+            }
             Err(OpenError::Authentication) => assert!(!is_ours, "its box is right"),
             Err(_) => {}
         }
     }
+    is_taken
 }

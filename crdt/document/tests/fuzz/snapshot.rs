@@ -43,9 +43,9 @@ fn parts() -> Vec<Vec<u8>> {
 }
 
 /// It is taken or not; if not, nothing is altered, and if it is, every reader can look at it.
-fn restored(input: &[u8]) {
+fn restored(input: &[u8]) -> bool {
     let Some((place, part)) = input.split_first() else {
-        return;
+        return false;
     };
     let kept = kept();
     let (mut head, mut pages) = (kept.head.clone(), kept.pages.clone());
@@ -66,7 +66,7 @@ fn restored(input: &[u8]) {
     if !is_taken {
         receive(&mut mali, &everything());
         assert_eq!(mali.state_hash(), kept.state_hash);
-        return;
+        return false;
     }
     read_the_rest(&mut mali);
     mali.unpack(0..usize::MAX);
@@ -81,6 +81,7 @@ fn restored(input: &[u8]) {
     if let Ok(again) = mali.snapshot() {
         blank_mali().restore(&again.head, &again.pages).ok();
     }
+    true
 }
 
 /// A head that names the part in place of the page.
