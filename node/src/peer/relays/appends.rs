@@ -130,11 +130,7 @@ impl Peer {
         let Some((_, offered)) = live.in_flight.take_if(|(waiting, _)| *waiting == request) else {
             return Ok(());
         };
-        if proofs.iter().any(Option::is_some)
-            && let Some(link) = self.links.get_mut(&relay)
-        {
-            link.last_stored = Some(now.wall);
-        }
+        self.note_stored(now.wall, relay, offered.signed_for(proofs));
         let is_new = |outcome: &AppendOutcome| matches!(outcome, AppendOutcome::Stored { .. });
         if outcomes.iter().any(is_new)
             && let Some(link) = self.links.get_mut(&relay)
