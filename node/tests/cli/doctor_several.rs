@@ -44,7 +44,10 @@ fn several_things_that_are_wrong_at_once() {
     let database = node.home().join(STORE_FOLDER).join(DATABASE_FOLDER);
     fs::write(database.join("CURRENT"), "MANIFEST").unwrap();
     let tomorrow = SystemTime::now() + Duration::from_secs(86_400);
-    fs::File::open(&keys).unwrap().set_modified(tomorrow).unwrap();
+    fs::File::open(&keys)
+        .unwrap()
+        .set_modified(tomorrow)
+        .unwrap();
     let mut command = node.command();
     command.env("KHLONG_PASPHRASE_FILE", "/secret");
     let slip = ("settings", &["KHLONG_PASPHRASE_FILE"][..]);
@@ -54,6 +57,9 @@ fn several_things_that_are_wrong_at_once() {
 
     let said = node.run(&["doctor"]);
     assert_eq!(said.code, 4, "{}", said.stdout);
-    let told = said.stdout.lines().filter(|line| line.starts_with("problem "));
+    let told = said
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("problem "));
     assert_eq!(told.count(), 3, "{}", said.stdout);
 }

@@ -204,7 +204,10 @@ const MEDIA: [(&str, &str); 22] = [
     ("[video] น้ำขึ้นแล้ว", "e509eb9ab0e7ab216364d1993e26f9bb"),
     ("[animation]", "7c387baac7fd995b982059e05a63134f"),
     ("[audio Canal song]", "4c990dc785f91585f6f67c63debdb4ef"),
-    ("[audio engine.mp3] is this normal?", "da13b708e3090f4e9cd2ca7803c712e0"),
+    (
+        "[audio engine.mp3] is this normal?",
+        "da13b708e3090f4e9cd2ca7803c712e0",
+    ),
     ("[audio]", "688e2e6ea70cbc06be89eb3e97d0bce8"),
     ("[voice message]", "4664e257330c5b48ab288478708bd6c6"),
     ("[sticker]", "54d55dac13ee25ab733ac248ef8c27f5"),
@@ -216,11 +219,23 @@ const MEDIA: [(&str, &str); 22] = [
     ("[invoice]", "f725d841622335260147b3575e59ddcc"),
     ("[file] nobody named it", "0de1c44b1a9c74e4dd564d37f5eb7e1b"),
     ("[poll]", "e897fefac236a8b4ad356cc2f242bb3f"),
-    ("[forwarded] who said it is gone", "f161d647e55b90df0ffca476d1ace10a"),
+    (
+        "[forwarded] who said it is gone",
+        "f161d647e55b90df0ffca476d1ace10a",
+    ),
     ("[forwarded] [photo]", "53f47dce3186be81a9aa192bfe4f7cb5"),
-    ("[forwarded from Pier news] [video] live", "9934b4ec861b86cff23732e2a5ef75e2"),
-    ("only entities, here (https://khlong.example/e)", "0e263bd0198f97b9e991b93d17a5ffde"),
-    ("[photo] a caption of entities", "6fd84836fcf919c054641cd1ab8d88bf"),
+    (
+        "[forwarded from Pier news] [video] live",
+        "9934b4ec861b86cff23732e2a5ef75e2",
+    ),
+    (
+        "only entities, here (https://khlong.example/e)",
+        "0e263bd0198f97b9e991b93d17a5ffde",
+    ),
+    (
+        "[photo] a caption of entities",
+        "6fd84836fcf919c054641cd1ab8d88bf",
+    ),
     ("the text", "3214dcabca9118598ee1caa73273d0ac"),
 ];
 
