@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::class::Class;
 use khlong_crdt::id::{ArrivalSeq, EnvelopeId, LogId, TimelineId};
-use khlong_crdt::receipt::StoredProof;
 use khlong_crdt::time::Monotonic;
 use khlong_sync::limits::{PARTIAL_FRAME_BYTES_PER_SECOND_MIN, RETRY_AFTER_MS_DEFAULT};
 use khlong_sync::session::Session;
@@ -50,23 +49,6 @@ pub(crate) enum Offered {
     Queued(Vec<Place>),
     /// History for a relay that lost its log.
     Again(Portion),
-}
-
-impl Offered {
-    /// The timelines of what the relay signed for, by the answer to each.
-    pub(super) fn signed_for(&self, proofs: &[Option<StoredProof>]) -> BTreeSet<TimelineId> {
-        match self {
-            Self::Queued(places) => {
-                let answered = places.iter().zip(proofs);
-                let signed = answered.filter(|(_, proof)| proof.is_some());
-                signed.map(|(place, _)| place.timeline).collect()
-            }
-            Self::Again(portion) => {
-                let any = proofs.iter().any(Option::is_some);
-                any.then_some(portion.timeline).into_iter().collect()
-            }
-        }
-    }
 }
 
 /// A live connection.
