@@ -10,7 +10,7 @@ use khlong_crdt::id::RelayKey;
 use khlong_node::folder::{KEY_FILE, STORE_FOLDER};
 use khlong_store::folder::DATABASE_FOLDER;
 
-use crate::doctor::{finds, well};
+use crate::doctor::{finds, finds_only, well};
 use crate::node::Node;
 use crate::relay::Relay;
 
@@ -50,7 +50,16 @@ fn several_things_that_are_wrong_at_once() {
         .unwrap();
     let mut command = node.command();
     command.env("KHLONG_PASPHRASE_FILE", "/secret");
-    let slip = ("settings", &["KHLONG_PASPHRASE_FILE"][..]);
+    command.env("KHLONG_HOUSE", "/home");
+    command.env("KHLONG_PASSPHRASE_FILE", node.beside("nowhere"));
+    let meant = "did you mean KHLONG_PASSPHRASE_FILE";
+    let slips = [
+        "KHLONG_PASPHRASE_FILE",
+        meant,
+        "unset KHLONG_HOUSE",
+        "nowhere",
+    ];
+    let slip = ("settings", &slips[..]);
     let damaged = ("database", &["khlong restore"][..]);
     let clock = ("clock", &["was written", KEY_FILE][..]);
     finds(&mut command, 3, &[slip, open, damaged, clock]);
@@ -62,4 +71,34 @@ fn several_things_that_are_wrong_at_once() {
         .lines()
         .filter(|line| line.starts_with("problem "));
     assert_eq!(told.count(), 3, "{}", said.stdout);
+}
+
+/// Also where it is one check that finds all of it: each relay is named, and a remedy once.
+#[test]
+fn several_relays_that_do_not_run_and_several_that_were_set_back() {
+    let (mut first, mut second) = (Relay::start(), Relay::start());
+    let node = well(&first);
+    node.json(&["relay", "add", &second.address]);
+    first.kill();
+    second.kill();
+    let both = [first.address.as_str(), second.address.as_str()];
+    finds_only(&mut node.command(), "relays", 1, &both);
+    let said = node.run(&["doctor"]);
+    let remedy = "ask its operator";
+    assert_eq!(said.stdout.matches(remedy).count(), 1, "{}", said.stdout);
+
+    // Both of these run, and hold less than they held.
+    let (mut first, mut second) = (Relay::start(), Relay::start());
+    let node = well(&first);
+    node.json(&["relay", "add", &second.address]);
+    let title = "at the other one";
+    let new = ["timeline", "new", title, "--relay", &second.address];
+    node.json(&[&new[..], &["--wait", "stored"]].concat());
+    node.json(&["sync"]);
+    for relay in [&mut first, &mut second] {
+        let backup = relay.backup();
+        relay.restore(&backup);
+    }
+    let both = [first.address.as_str(), second.address.as_str()];
+    finds_only(&mut node.command(), "log", 1, &both);
 }
