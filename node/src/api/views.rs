@@ -85,6 +85,13 @@ pub struct CarrierView {
     /// does, no other relay is left for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refuses: Option<String>,
+    /// When it last signed for an envelope of the timeline since the node started, RFC 3339, UTC.
+    #[serde(default)]
+    pub last_stored_at: Option<String>,
+    /// When it last sent one of the timeline since then, whether that was here already or not,
+    /// RFC 3339, UTC.
+    #[serde(default)]
+    pub last_pushed_at: Option<String>,
 }
 
 /// A timeline as it stands on this node.

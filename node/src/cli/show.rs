@@ -125,7 +125,17 @@ pub(super) fn carrier(output: Output, view: &CarrierView) -> Result<(), CliError
     if let Some(code) = &view.refuses {
         line.push_str(&format!(", refuses some of it: {code}"));
     }
+    let (stored, pushed) = (&view.last_stored_at, &view.last_pushed_at);
+    line.push_str(&served(stored.as_deref(), pushed.as_deref()));
     output.line(&line)
+}
+
+/// When a relay last stored something and sent something, as far as that is known.
+fn served(stored: Option<&str>, pushed: Option<&str>) -> String {
+    let last = |what: &str, at: Option<&str>| {
+        at.map_or_else(String::new, |at| format!(", last {what} {}", minute(at)))
+    };
+    last("stored", stored) + &last("sent", pushed)
 }
 
 pub(super) fn blocked(output: Output, view: &BlockedView) -> Result<(), CliError> {
@@ -171,12 +181,8 @@ pub(super) fn relay(output: Output, view: &RelayView) -> Result<(), CliError> {
     if view.refused > 0 {
         line.push_str(&format!(", refused {} of yours", view.refused));
     }
-    if let Some(at) = &view.last_stored_at {
-        line.push_str(&format!(", last stored {}", minute(at)));
-    }
-    if let Some(at) = &view.last_pushed_at {
-        line.push_str(&format!(", last sent {}", minute(at)));
-    }
+    let (stored, pushed) = (&view.last_stored_at, &view.last_pushed_at);
+    line.push_str(&served(stored.as_deref(), pushed.as_deref()));
     if let Some(error) = &view.last_error {
         line.push_str(&format!("  ({error})"));
     }

@@ -102,6 +102,19 @@ impl Finding {
             code,
         }
     }
+
+    /// One check's problems as one finding: each is told, a remedy once, and the code is that of the first.
+    fn together(problems: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut problems = problems.into_iter();
+        let mut whole = problems.next()?;
+        let mut remedies: Vec<String> = whole.remedy.take().into_iter().collect();
+        for problem in problems {
+            whole.says = format!("{}; {}", whole.says, problem.says);
+            remedies.extend(problem.remedy.filter(|remedy| !remedies.contains(remedy)));
+        }
+        whole.remedy = (!remedies.is_empty()).then(|| remedies.join("; "));
+        Some(whole)
+    }
 }
 
 impl fmt::Display for Finding {

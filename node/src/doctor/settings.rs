@@ -54,14 +54,7 @@ pub(super) fn check(what: &Examination) -> Finding {
         .filter(|name| !is_known(name))
         .collect();
     unknown.sort();
-    if let Some(name) = unknown.first() {
-        let says = format!("the environment variable {name} is not a setting of khlong");
-        let remedy = match nearest(name, &candidates(name, &what.settings)) {
-            Some(meant) => format!("did you mean {meant}? Rename it, or unset {name}"),
-            None => format!("unset {name}; `khlong --help` names the settings"),
-        };
-        return Finding::problem(CHECK, ExitCode::Config, says, remedy);
-    }
+    let mut problems: Vec<Finding> = unknown.into_iter().map(|name| slip(what, name)).collect();
     if let Some(file) = &what.passphrase_file
         && let Err(error) = std::fs::File::open(file)
     {
@@ -70,9 +63,18 @@ pub(super) fn check(what: &Examination) -> Finding {
             file.display()
         );
         let remedy = "name the right one by --passphrase-file or KHLONG_PASSPHRASE_FILE";
-        return Finding::problem(CHECK, ExitCode::Config, says, remedy);
+        problems.push(Finding::problem(CHECK, ExitCode::Config, says, remedy));
     }
-    Finding::ok(CHECK, "every setting is known")
+    Finding::together(problems).unwrap_or_else(|| Finding::ok(CHECK, "every setting is known"))
+}
+
+fn slip(what: &Examination, name: &str) -> Finding {
+    let says = format!("the environment variable {name} is not a setting of khlong");
+    let remedy = match nearest(name, &candidates(name, &what.settings)) {
+        Some(meant) => format!("did you mean {meant}? Rename it, or unset {name}"),
+        None => format!("unset {name}; `khlong --help` names the settings"),
+    };
+    Finding::problem(CHECK, ExitCode::Config, says, remedy)
 }
 
 /// The section of `KHLONG_SECTION__KEY`, and the key.

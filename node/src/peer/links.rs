@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use khlong_crdt::address::RelayAddress;
 use khlong_crdt::class::Class;
 use khlong_crdt::id::{ArrivalSeq, EnvelopeId, LogId, TimelineId};
-use khlong_crdt::time::{Monotonic, UnixMillis};
+use khlong_crdt::time::Monotonic;
 use khlong_sync::limits::{PARTIAL_FRAME_BYTES_PER_SECOND_MIN, RETRY_AFTER_MS_DEFAULT};
 use khlong_sync::session::Session;
 
 use super::outbox::Place;
 use super::pauses::{PAUSE_MAX_MS, Pauses};
 use super::relays::Portion;
+use super::served::Served;
 use super::views::rfc3339;
 use crate::api::RelayView;
 
@@ -196,10 +197,8 @@ pub(crate) struct Link {
     pub(crate) last_error: Option<String>,
     /// Whether somebody with another key answered the last attempt.
     pub(crate) wrong_key: bool,
-    /// When it last signed for something, since the node started.
-    pub(super) last_stored: Option<UnixMillis>,
-    /// When it last sent an envelope, since the node started.
-    pub(super) last_pushed: Option<UnixMillis>,
+    /// When it last stored something and sent something, since the node started.
+    pub(super) served: Served,
     /// Up to where keys and permissions were offered because it lacked a grant, by timeline
     /// that it carries; since the node started.
     pub(super) brought: BTreeMap<TimelineId, ArrivalSeq>,
@@ -226,8 +225,7 @@ impl Link {
             failures: 0,
             last_error: None,
             wrong_key: false,
-            last_stored: None,
-            last_pushed: None,
+            served: Served::default(),
             brought: BTreeMap::new(),
             unseen: Unseen::default(),
         }
@@ -276,16 +274,6 @@ impl Link {
         self.failures = self.failures.saturating_add(1);
         self.last_error = Some(reason);
         self.state = LinkState::Waiting(now.after_ms(pause / 2 + jitter % (pause / 2 + 1)));
-    }
-
-    /// The relay sent so many envelopes.
-    pub(super) fn note_pushed(&mut self, now: UnixMillis, count: u64) {
-        if count > 0 {
-            self.last_pushed = Some(now);
-        }
-        if let Some(live) = self.live() {
-            live.arrived = live.arrived.saturating_add(count);
-        }
     }
 
     pub(crate) fn live(&mut self) -> Option<&mut Live> {
@@ -337,8 +325,8 @@ impl Link {
             reoffer_refused: None,
             lacking: 0,
             refused: 0,
-            last_stored_at: self.last_stored.map(|at| rfc3339(at.0)),
-            last_pushed_at: self.last_pushed.map(|at| rfc3339(at.0)),
+            last_stored_at: self.served.any.stored.map(|at| rfc3339(at.0)),
+            last_pushed_at: self.served.any.pushed.map(|at| rfc3339(at.0)),
         }
     }
 }

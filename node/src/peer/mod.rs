@@ -42,6 +42,7 @@ mod relays;
 mod reoffers;
 mod requests;
 mod searched;
+mod served;
 mod snapshots;
 mod timelines;
 mod vault;

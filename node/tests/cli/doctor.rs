@@ -1,6 +1,6 @@
 //! `doctor`: each broken set-up is named, alone, and nothing is changed by looking.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read as _;
 use std::net::UdpSocket;
@@ -9,23 +9,16 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use ed25519_dalek::SigningKey;
-use khlong_crdt::address::RelayAddress;
-use khlong_crdt::id::{LogId, RelayKey};
-use khlong_crdt::time::UnixMillis;
 use khlong_node::folder::{KEY_FILE, STORE_FOLDER};
 use khlong_store::batch::Batch;
 use khlong_store::engine::rocks::{RocksEngine, RocksOptions};
 use khlong_store::engine::{Durability, Engine as _};
 use khlong_store::folder::{DATABASE_FOLDER, Folder, LOCK_FILE};
 use khlong_store::key::Encoder;
+use khlong_store::peek::Peek;
 use khlong_store::table::Table;
-use khlong_sync::transport::quic::identity::Identity;
-use khlong_sync::transport::quic::limits::QuicLimits;
-use khlong_sync::transport::quic::listener::Listener;
-use khlong_sync::wire::frame::{Frame, Hello, Lane};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use serde_json::Value;
 
@@ -68,17 +61,44 @@ pub(crate) fn examine(command: &mut Command) -> (i32, BTreeMap<String, Value>) {
 }
 
 pub(crate) fn finds_only(command: &mut Command, check: &str, exit_code: i32, words: &[&str]) {
+    finds(command, exit_code, &[(check, words)]);
+}
+
+/// These checks find something, which holds these words, and no other does; the folder is byte for
+/// byte as it was.
+pub(crate) fn finds(command: &mut Command, exit_code: i32, expected: &[(&str, &[&str])]) {
+    let home = home_of(command);
+    let before = seen_if_node(&home);
     let (code, checks) = examine(command);
-    let problems: Vec<_> = checks
-        .values()
-        .filter(|found| found["state"] == "problem")
+    assert!(seen_if_node(&home) == before, "{checks:#?}");
+    let found: BTreeSet<&str> = checks
+        .iter()
+        .filter(|(_, found)| found["state"] == "problem")
+        .map(|(check, _)| check.as_str())
         .collect();
-    assert_eq!(problems.len(), 1, "{problems:#?}");
-    assert_eq!(problems[0]["check"], check, "{}", problems[0]);
-    assert_eq!(code, exit_code, "{}", problems[0]);
-    let said = format!("{} {}", problems[0]["says"], problems[0]["remedy"]);
-    for word in words {
-        assert!(said.contains(word), "no `{word}` in: {said}");
+    let wanted: BTreeSet<&str> = expected.iter().map(|(check, _)| *check).collect();
+    assert_eq!(found, wanted, "{checks:#?}");
+    assert_eq!(code, exit_code, "{checks:#?}");
+    for (check, words) in expected {
+        let said = format!("{} {}", checks[*check]["says"], checks[*check]["remedy"]);
+        for word in *words {
+            assert!(said.contains(word), "no `{word}` in: {said}");
+        }
+    }
+}
+
+fn home_of(command: &Command) -> PathBuf {
+    let mut set = command.get_envs();
+    let home = set.find(|(name, _)| *name == "KHLONG_HOME").unwrap().1;
+    home.unwrap().into()
+}
+
+/// Nothing of a folder that holds no node, such as `/usr`.
+fn seen_if_node(home: &Path) -> BTreeMap<PathBuf, (u32, SystemTime, Vec<u8>)> {
+    if home.join(KEY_FILE).exists() {
+        seen(home)
+    } else {
+        BTreeMap::new()
     }
 }
 
@@ -170,66 +190,6 @@ fn a_network_that_drops_udp_is_told_from_a_relay_that_does_not_run() {
     finds_only(&mut node.command(), "udp", 1, &wanted);
 }
 
-/// A relay that greets, with this clock, and does nothing else.
-fn greeter(relay_time: Option<UnixMillis>) -> (tokio::runtime::Runtime, RelayAddress) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    let key = SigningKey::from_bytes(&[5; 32]);
-    let identity = Identity::from_seed(key.as_bytes()).unwrap();
-    let _inside = runtime.enter();
-    let any = "127.0.0.1:0".parse().unwrap();
-    let mut listener = Listener::bind(any, &identity, QuicLimits::default()).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let greeting = Frame::Hello(Hello {
-        versions: 1..=1,
-        agent: "greeter".to_owned(),
-        keep_alive_ms: 30_000,
-        log: Some((LogId::from_bytes([1; 16]), 1)),
-        token: None,
-        relay_time,
-    });
-    runtime.spawn(async move {
-        while let Some(mut link) = listener.accept().await {
-            let greeting = greeting.clone();
-            tokio::spawn(async move {
-                link.recv().await;
-                link.sender().send(Lane::Control, greeting).await.unwrap();
-                link.recv().await;
-            });
-        }
-    });
-    let key = RelayKey::from_bytes(key.verifying_key().to_bytes());
-    let address = RelayAddress::new(key, "127.0.0.1", port).unwrap();
-    (runtime, address)
-}
-
-#[test]
-fn a_clock_that_is_off_by_a_day() {
-    let day = Duration::from_secs(86_400);
-    let tomorrow = SystemTime::now() + day;
-    let since = tomorrow.duration_since(UNIX_EPOCH).unwrap();
-    let (_ahead, address) = greeter(Some(UnixMillis(since.as_millis() as i64)));
-    let node = Node::new("mali");
-    node.json(&["relay", "add", &address.to_string()]);
-    finds_only(
-        &mut node.command(),
-        "clock",
-        1,
-        &["behind", "set the clock"],
-    );
-
-    // The same relay key, and a relay that does not tell the time: files are all there is.
-    let (_mute, address) = greeter(None);
-    node.json(&["relay", "add", &address.to_string()]);
-    assert_eq!(examine(&mut node.command()).0, 0);
-    let keys = fs::File::open(node.home().join(KEY_FILE)).unwrap();
-    keys.set_modified(tomorrow).unwrap();
-    finds_only(&mut node.command(), "clock", 1, &["was written", KEY_FILE]);
-}
-
 #[test]
 fn a_folder_that_a_process_holds_which_answers_nothing() {
     let relay = Relay::start();
@@ -311,12 +271,18 @@ fn a_folder_of_another_version() {
         let writes = batch.into_writes();
         engine.commit(&writes, Durability::Synced).unwrap();
     };
+    let schema = || {
+        let peek = Peek::open(&node.home().join(STORE_FOLDER)).unwrap();
+        peek.found().schema
+    };
     write(1);
     let wanted = ["schema 1", "older version", "migrates"];
     finds_only(&mut node.command(), "database", 8, &wanted);
+    assert_eq!(schema(), Some(1), "only a look: it is not migrated");
     write(99);
     let wanted = ["schema 99", "install the newer version"];
     finds_only(&mut node.command(), "database", 8, &wanted);
+    assert_eq!(schema(), Some(99));
 }
 
 #[test]

@@ -255,6 +255,12 @@ fn every_shape_of_telegram() {
                 &[("bad-timestamp", 1), ("no-date", 1)],
             )
             .between("late boat", "[voice message]"),
+            shape(
+                "tests/fixtures/import/telegram/media.json",
+                22,
+                &[("empty-body", 1)],
+            )
+            .between("[video message]", "the text"),
             shape("tests/fixtures/import/telegram/escapes.json", 3, &[])
                 .between("a\ttab", "ก \"quoted\" [31m"),
             shape(

@@ -55,6 +55,50 @@ fn a_message_keeps_who_when_what_and_in_answer_to_what() {
     assert_eq!(title, "ตลาดริมคลอง");
 }
 
+/// Word by word, and by every name that Telegram has for what is no text: these words are part of
+/// import keys.
+#[test]
+fn what_is_no_text_has_a_placeholder_and_is_known_again() {
+    let node = Node::new("mali");
+    let file = path("tests/fixtures/import/telegram/media.json");
+    let summary = import(&node, &[&file]);
+    let timeline = text(&summary["timeline"]);
+    let before = node.json_lines(&["log", &timeline]);
+    assert_eq!(
+        told(&before),
+        [
+            "2025-11-28T03:00:00Z มะลิ: [video message]",
+            "2025-11-28T03:01:00Z Ton: [video] น้ำขึ้นแล้ว",
+            "2025-11-28T03:02:00Z มะลิ: [animation]",
+            "2025-11-28T03:03:00Z Ton: [audio Canal song]",
+            "2025-11-28T03:04:00Z มะลิ: [audio engine.mp3] is this normal?",
+            "2025-11-28T03:05:00Z Ton: [audio]",
+            "2025-11-28T03:06:00Z มะลิ: [voice message]",
+            "2025-11-28T03:07:00Z Ton: [sticker]",
+            "2025-11-28T03:08:00Z มะลิ: [media]",
+            "2025-11-28T03:09:00Z Ton: [location]",
+            "2025-11-28T03:10:00Z มะลิ: [location ท่าช้าง]",
+            "2025-11-28T03:11:00Z Ton: [contact]",
+            "2025-11-28T03:12:00Z มะลิ: [game Boat race]",
+            "2025-11-28T03:13:00Z Ton: [invoice]",
+            "2025-11-28T03:14:00Z มะลิ: [file] nobody named it",
+            "2025-11-28T03:15:00Z Ton: [poll]",
+            "2025-11-28T03:16:00Z มะลิ: [forwarded] who said it is gone",
+            "2025-11-28T03:17:00Z Ton: [forwarded] [photo]",
+            "2025-11-28T03:18:00Z มะลิ: [forwarded from Pier news] [video] live",
+            "2025-11-28T03:20:00Z มะลิ: only entities, here (https://khlong.example/e)",
+            "2025-11-28T03:21:00Z Ton: [photo] a caption of entities",
+            "2025-11-28T03:22:00Z มะลิ: the text",
+        ]
+    );
+    let again = import(&node, &[&file]);
+    assert_eq!(
+        (&again["imported"], &again["known"]),
+        (&0.into(), &before.len().into())
+    );
+    assert_eq!(node.json_lines(&["log", &timeline]), before);
+}
+
 /// Of a chosen sender only what is there can be answered.
 #[test]
 fn an_answer_to_what_was_left_out_is_a_message() {

@@ -1,10 +1,12 @@
 //! Telegram: limits with their place, what is kept, and any bytes.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 
 use jiff::tz::Offset;
 use khlong_node::import::{
-    ChatChoice, IMPORT_BODY_BYTES_MAX, IMPORT_LINES_MAX, ImportError, SkipReason,
+    ChatChoice, IMPORT_BODY_BYTES_MAX, IMPORT_LINES_MAX, ImportError, ImportedMessage, SkipReason,
     TELEGRAM_DEPTH_MAX, TELEGRAM_STRING_BYTES_MAX, TelegramExport, TelegramLimit, parse_telegram,
 };
 use proptest::prelude::*;
@@ -192,6 +194,66 @@ fn a_disk_that_fails_is_told() {
     let (half, _) = whole.split_at(20);
     let error = read(half.as_bytes().chain(Fails), &ChatChoice::Lone).unwrap_err();
     assert!(matches!(error, ImportError::Unreadable { .. }), "{error}");
+}
+
+/// What stands for media in `media.json`, and the import keys. They were computed outside this crate
+/// from the definition at `import_key`: another word is another key, and everybody who imports a
+/// later export has each of these messages twice.
+const MEDIA: [(&str, &str); 22] = [
+    ("[video message]", "b4aa44a3dcc9d0ad4aecb1ba60439077"),
+    ("[video] น้ำขึ้นแล้ว", "e509eb9ab0e7ab216364d1993e26f9bb"),
+    ("[animation]", "7c387baac7fd995b982059e05a63134f"),
+    ("[audio Canal song]", "4c990dc785f91585f6f67c63debdb4ef"),
+    (
+        "[audio engine.mp3] is this normal?",
+        "da13b708e3090f4e9cd2ca7803c712e0",
+    ),
+    ("[audio]", "688e2e6ea70cbc06be89eb3e97d0bce8"),
+    ("[voice message]", "4664e257330c5b48ab288478708bd6c6"),
+    ("[sticker]", "54d55dac13ee25ab733ac248ef8c27f5"),
+    ("[media]", "156db2d01c54e78f4209c33a0b1e7a16"),
+    ("[location]", "6f88d82cc02b3ee726f5c884c9dedaf4"),
+    ("[location ท่าช้าง]", "58d24b69791f650c8578d2e0695aa459"),
+    ("[contact]", "6bd55d4c13235e18d0a957b6f1a89a2e"),
+    ("[game Boat race]", "d9259454c833c4d87477ef3486c5fa4e"),
+    ("[invoice]", "f725d841622335260147b3575e59ddcc"),
+    ("[file] nobody named it", "0de1c44b1a9c74e4dd564d37f5eb7e1b"),
+    ("[poll]", "e897fefac236a8b4ad356cc2f242bb3f"),
+    (
+        "[forwarded] who said it is gone",
+        "f161d647e55b90df0ffca476d1ace10a",
+    ),
+    ("[forwarded] [photo]", "53f47dce3186be81a9aa192bfe4f7cb5"),
+    (
+        "[forwarded from Pier news] [video] live",
+        "9934b4ec861b86cff23732e2a5ef75e2",
+    ),
+    (
+        "only entities, here (https://khlong.example/e)",
+        "0e263bd0198f97b9e991b93d17a5ffde",
+    ),
+    (
+        "[photo] a caption of entities",
+        "6fd84836fcf919c054641cd1ab8d88bf",
+    ),
+    ("the text", "3214dcabca9118598ee1caa73273d0ac"),
+];
+
+#[test]
+fn what_stands_for_media_is_frozen_with_its_keys() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/import/telegram");
+    let file = File::open(path.join("media.json")).unwrap();
+    let export = read(file, &ChatChoice::Lone).unwrap();
+    let parsed = export.chats[0].parsed.as_ref().unwrap();
+    let keyed = |message: &ImportedMessage| {
+        let key = data_encoding::HEXLOWER.encode(&message.import_key);
+        (message.body.clone(), key)
+    };
+    let found: Vec<_> = parsed.messages.iter().map(keyed).collect();
+    assert_eq!(
+        found,
+        MEDIA.map(|(body, key)| (body.to_owned(), key.to_owned()))
+    );
 }
 
 proptest! {

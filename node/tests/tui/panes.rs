@@ -2,9 +2,10 @@
 
 use khlong_node::api::{Event, TimelineView};
 use khlong_node::tui::screen::{Options, Screen};
+use khlong_node::tui::text::width;
 use khlong_node::tui::{Action, KEYS};
 use ratatui::crossterm::event::{KeyCode, KeyModifiers};
-use ratatui::style::Color;
+use ratatui::style::{Color, Modifier};
 
 use crate::desk::{Desk, MARKET, message, relay, timeline};
 
@@ -179,6 +180,36 @@ fn one_begins_with_the_timeline_that_was_asked_for() {
     });
     desk.resize(72, 12);
     assert!(desk.text().contains("no timeline is called nowhere"));
+}
+
+/// What came to a muted timeline is there when one goes to it; until then nothing points at it.
+#[test]
+fn a_muted_timeline_is_listed_without_count_and_not_in_bold() {
+    let mut desk = three(72, 12);
+    for (place, (unread, muted)) in [(1, (2, false)), (2, (3, true))] {
+        let view = &mut desk.timelines[place].0;
+        (view.unread, view.muted) = (unread, muted);
+    }
+    let timeline = desk.timelines[2].0.id.clone();
+    let state = || Event::State {
+        timeline: timeline.clone(),
+    };
+    // How a row of the list reads, and whether any of it is in bold.
+    let row = |desk: &Desk, row: u16| {
+        let whole = desk.rows()[usize::from(row)].clone();
+        let text = whole.split('│').next().unwrap().trim_end().to_owned();
+        let buffer = desk.terminal.backend().buffer();
+        let mut columns = 0..u16::try_from(width(&text)).unwrap();
+        let is_bold = columns.any(|x| buffer[(x, row)].modifier.contains(Modifier::BOLD));
+        (text, is_bold)
+    };
+    let listed = |text: &str, is_bold| (text.to_owned(), is_bold);
+    desk.heard(state());
+    assert_eq!(row(&desk, 3), listed(" Boat club     (2)", true));
+    assert_eq!(row(&desk, 4), listed(" น้ำท่วม      23 Nov", false));
+    desk.timelines[2].0.muted = false;
+    desk.heard(state());
+    assert_eq!(row(&desk, 4), listed(" น้ำท่วม         (3)", true));
 }
 
 #[test]

@@ -103,7 +103,11 @@ pub(in crate::cli) enum Carrier {
         #[command(flatten)]
         wait: StoredWait,
     },
-    /// List the relays of a timeline, and what each of them is still to be given
+    /// List the relays of a timeline: what each is still to be given, and which one served
+    ///
+    /// "last stored" is when a relay last signed for something of this timeline that this node
+    /// brought it, "last sent" when it last sent this node something of it, in UTC by this machine's
+    /// clock. What went before the daemon started is not known; without a daemon, nothing is.
     Ls {
         /// Timeline: its id, its title, or the start of either
         timeline: String,

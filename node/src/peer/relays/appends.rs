@@ -130,11 +130,7 @@ impl Peer {
         let Some((_, offered)) = live.in_flight.take_if(|(waiting, _)| *waiting == request) else {
             return Ok(());
         };
-        if proofs.iter().any(Option::is_some)
-            && let Some(link) = self.links.get_mut(&relay)
-        {
-            link.last_stored = Some(now.wall);
-        }
+        self.note_stored(now.wall, relay, signed_for(&offered, proofs));
         let is_new = |outcome: &AppendOutcome| matches!(outcome, AppendOutcome::Stored { .. });
         if outcomes.iter().any(is_new)
             && let Some(link) = self.links.get_mut(&relay)
@@ -294,6 +290,21 @@ impl Peer {
             self.emit(Event::Delivery {
                 timeline: timeline.to_string(),
             });
+        }
+    }
+}
+
+/// The timelines of what the relay signed for, by its answer to each.
+fn signed_for(offered: &Offered, proofs: &[Option<StoredProof>]) -> BTreeSet<TimelineId> {
+    match offered {
+        Offered::Queued(places) => {
+            let answered = places.iter().zip(proofs);
+            let signed = answered.filter(|(_, proof)| proof.is_some());
+            signed.map(|(place, _)| place.timeline).collect()
+        }
+        Offered::Again(portion) => {
+            let any = proofs.iter().any(Option::is_some);
+            any.then_some(portion.timeline).into_iter().collect()
         }
     }
 }

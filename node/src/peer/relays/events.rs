@@ -31,9 +31,7 @@ impl Peer {
                 entries,
                 cursor,
             } => {
-                if let Some(link) = self.links.get_mut(&relay) {
-                    link.note_pushed(now.wall, entries.len() as u64);
-                }
+                self.note_pushed(now.wall, relay, &entries);
                 self.pushed(now, relay, (class, backfill), &entries, cursor)
             }
             SessionEvent::Subscribed {

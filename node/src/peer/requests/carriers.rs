@@ -11,6 +11,8 @@ use crate::error::NodeError;
 use crate::peer::Peer;
 use crate::peer::book::Parting;
 use crate::peer::outbox::Waiting;
+use crate::peer::served::Times;
+use crate::peer::views::rfc3339;
 
 impl Peer {
     pub(super) fn carrier_add(
@@ -151,14 +153,17 @@ impl Peer {
         let staying = self.staying(id);
         let view = |address: &String| {
             let relay = address.parse::<RelayAddress>().ok()?.key;
-            let link = self.links.get(&relay).map(|link| link.view());
+            let link = self.links.get(&relay);
+            let served = link.map_or_else(Times::default, |link| link.served.of(id));
             Some(CarrierView {
                 address: address.clone(),
-                state: link.map_or_else(|| "off".to_owned(), |link| link.state),
+                state: link.map_or_else(|| "off".to_owned(), |link| link.view().state),
                 named: self.moves.of(id, relay).is_some_and(|it| !it.is_removed),
                 leaving: !staying.contains(&relay),
                 lacking: self.lacking_in(relay, id),
                 refuses: self.refusing(relay, id).map(|code| code.to_string()),
+                last_stored_at: served.stored.map(|at| rfc3339(at.0)),
+                last_pushed_at: served.pushed.map(|at| rfc3339(at.0)),
             })
         };
         let untold = entry.into_iter().flat_map(|entry| entry.untold.values());

@@ -7,5 +7,6 @@ mod leaving;
 mod moving;
 mod people;
 mod remembered;
+mod served;
 mod together;
 mod world;
