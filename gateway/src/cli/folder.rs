@@ -67,10 +67,13 @@ pub(super) fn look(path: &Path) -> Result<Peek, CliError> {
 fn has_database(path: &Path) -> io::Result<bool> {
     match fs::metadata(path.join(DATABASE_FOLDER)) {
         Ok(found) => Ok(found.is_dir()),
-        Err(error) => match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(false),
-            _ => Err(error),
-        },
+        Err(error) => {
+            let nothing = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+            nothing
+                .contains(&error.kind())
+                .then_some(false)
+                .ok_or(error)
+        }
     }
 }
 

@@ -33,8 +33,8 @@ impl Output {
     }
 
     /// A file that was asked for: without a reader it is lost.
-    pub(super) fn file(self, text: &str) -> Result<(), CliError> {
-        write(text).map_err(CliError::Output)
+    pub(super) fn file(self, text: &str) -> io::Result<()> {
+        write(text)
     }
 }
 

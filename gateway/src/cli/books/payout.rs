@@ -1,6 +1,7 @@
 //! `payout`: a batch's file, once more too, and what a bank's report would do to its batch; `settle` does it. The
 //! file of a batch that is not recorded never leaves here.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -169,10 +170,9 @@ fn export(output: Output, asked: &Export) -> Result<(), CliError> {
     let command = BooksCommand::ExportPayouts(record);
     let (decided, told) = desk.ask("payout", &command, ExportAnswer::decode)?;
     match told {
-        ExportAnswer::Recorded(..) => tell(output, id, &file).map_err(|error| match error {
-            CliError::Output(source) => CliError::FileUntold { batch: id, source },
-            other => other,
-        }),
+        ExportAnswer::Recorded(..) => {
+            tell(output, id, &file).map_err(|source| CliError::FileUntold { batch: id, source })
+        }
         // Whoever follows the same database was faster.
         ExportAnswer::OtherFile(_) => Err(BooksError::Recorded { batch: id }.into()),
         ExportAnswer::Unfit(_) | ExportAnswer::InBatch(..) | ExportAnswer::Differs => {
@@ -222,10 +222,10 @@ fn again(output: Output, asked: &Again) -> Result<(), CliError> {
         // Of a copy nobody knows what was answered since: it is refused.
         file(&super::open(&asked.folder)?)?
     };
-    tell(output, batch, &file)
+    tell(output, batch, &file).map_err(CliError::Output)
 }
 
-fn tell(output: Output, batch: u128, file: &[u8]) -> Result<(), CliError> {
+fn tell(output: Output, batch: u128, file: &[u8]) -> io::Result<()> {
     // It was made of texts.
     let file = String::from_utf8_lossy(file);
     if output.json {
