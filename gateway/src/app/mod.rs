@@ -76,6 +76,8 @@ pub struct Options {
     pub connections: usize,
     /// How long a client may be silent where it is its turn.
     pub silence_max: Duration,
+    /// How long a client may take to send a body.
+    pub body_within: Duration,
     /// What each key may ask in a minute; a minute's worth may come at once.
     pub requests_per_minute: u32,
     /// Who may ask for what.
@@ -255,6 +257,7 @@ impl App {
             options.folder,
             options.keys,
             options.requests_per_minute,
+            options.body_within,
         );
         let service = Arc::new(service);
         let operators = http::serve_operators(operators, Arc::clone(&service), options.silence_max);

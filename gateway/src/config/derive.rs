@@ -8,7 +8,7 @@ use khlong_store::secret_file::read_secret_file;
 use super::{Config, ConfigError, Count, KeySection, SecretText};
 use crate::app::Options;
 use crate::http::ApiKey;
-use crate::http::limits::{SECRET_BYTES_MAX, SECRET_BYTES_MIN, SILENCE_MAX};
+use crate::http::limits::{BODY_WITHIN, SECRET_BYTES_MAX, SECRET_BYTES_MIN, SILENCE_MAX};
 use crate::outbox;
 use crate::outbox::schedule::Policy;
 
@@ -57,6 +57,7 @@ impl Config {
             admin: self.listen.admin,
             connections: number(self.limits.connections),
             silence_max: SILENCE_MAX,
+            body_within: BODY_WITHIN,
             requests_per_minute: u32::try_from(per_minute).unwrap_or(u32::MAX),
             keys: self.api_keys()?,
             outbox: outbox::Options {

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
@@ -15,7 +16,7 @@ use tokio::sync::Semaphore;
 use super::bodies::Held;
 use super::idempotency;
 use super::keys::{ApiKey, Caller, Keys, Role, Scheme};
-use super::limits::{BODY_BYTES_MAX, BODY_WITHIN, COMPARISONS_MAX, DETAIL_CHARS_MAX};
+use super::limits::{BODY_BYTES_MAX, COMPARISONS_MAX, DETAIL_CHARS_MAX};
 use super::page::PageCache;
 use super::problem::{Problem, ProblemKind};
 use crate::app::{AskError, Clock, Committed, Handle};
@@ -34,6 +35,8 @@ pub(crate) struct Service {
     /// The gateway's own.
     pub(super) folder: PathBuf,
     keys: Keys,
+    /// How long a body may take.
+    body_within: Duration,
     clock: Clock,
 }
 
@@ -65,6 +68,7 @@ impl Service {
         folder: PathBuf,
         keys: Vec<ApiKey>,
         requests_per_minute: u32,
+        body_within: Duration,
     ) -> Self {
         let clock = Clock::start();
         Self {
@@ -73,6 +77,7 @@ impl Service {
             comparisons: Semaphore::new(COMPARISONS_MAX),
             folder,
             keys: Keys::new(keys, requests_per_minute, clock.now().monotonic),
+            body_within,
             clock,
         }
     }
@@ -106,7 +111,7 @@ impl Service {
             ));
         }
         let mut held = caller.bodies.begin();
-        let bytes = read_body(request, &mut held).await?;
+        let bytes = read_body(request, &mut held, self.body_within).await?;
         let Object(body) = serde_json::from_slice(&bytes)
             .map_err(|error| Problem::malformed(format!("the body: {}", cut(&error))))?;
         drop(held);
@@ -180,11 +185,15 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type.eq_ignore_ascii_case("application/json")
 }
 
-async fn read_body(request: Request, held: &mut Held<'_>) -> Result<Vec<u8>, Problem> {
+async fn read_body(
+    request: Request,
+    held: &mut Held<'_>,
+    within: Duration,
+) -> Result<Vec<u8>, Problem> {
     let reading = collect(request.into_body(), held);
-    let in_time = tokio::time::timeout(BODY_WITHIN, reading).await;
+    let in_time = tokio::time::timeout(within, reading).await;
     in_time.unwrap_or_else(|_| {
-        let within = BODY_WITHIN.as_secs();
+        let within = within.as_secs();
         Err(Problem::new(
             ProblemKind::BodyTooSlow,
             format!("send it within {within} s"),

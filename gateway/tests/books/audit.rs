@@ -6,14 +6,14 @@ use std::io::{self, Write};
 use khlong_gateway::domains::books::BooksCommand;
 use khlong_gateway::domains::books::audit::{AuditError, export_journal};
 use khlong_store::engine::Durability;
-use khlong_store::journal::{self, JournalSeq};
+use khlong_store::journal::{self, Chain, Head, JournalId, JournalSeq};
 use khlong_store::key::Encoder;
 use khlong_store::rows::Rows as _;
 use khlong_store::table::Table;
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::Field;
 
-use crate::fixture::{command, pay};
+use crate::fixture::{JOURNAL, command, pay};
 use crate::office::{Office, TODAY};
 
 /// The rows of a Parquet file as texts, the names of its columns first.
@@ -44,6 +44,67 @@ fn read(file: File) -> Vec<Vec<String>> {
     rows
 }
 
+/// The same of a CSV.
+fn read_csv(csv: Vec<u8>) -> Vec<Vec<String>> {
+    String::from_utf8(csv)
+        .unwrap()
+        .split_terminator("\r\n")
+        .map(|line| match line.split_once('"') {
+            // One row has a field in quotes: with a comma, and quotes that are doubled.
+            Some((before, rest)) => {
+                let (quoted, after) = rest.rsplit_once("\",").unwrap();
+                let mut fields: Vec<_> = before
+                    .trim_end_matches(',')
+                    .split(',')
+                    .map(str::to_owned)
+                    .collect();
+                fields.push(quoted.replace("\"\"", "\""));
+                fields.extend(after.split(',').map(str::to_owned));
+                fields
+            }
+            None => line.split(',').map(str::to_owned).collect(),
+        })
+        .collect()
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap()
+}
+
+/// Where the chain of the journal with that id comes to by what a table says alone: each row's hash is computed
+/// again from its `header`, `command` and `outcome`.
+fn chained(table: &[Vec<String>], id: JournalId) -> Head {
+    let (names, rows) = table.split_first().unwrap();
+    let column = |name: &str| names.iter().position(|it| it == name).unwrap();
+    let [seq, hash, header, command, outcome] =
+        ["seq", "hash", "header", "command", "outcome"].map(column);
+    let (chain, mut reached) = (Chain::of(id), Head::start(id));
+    for row in rows {
+        let [header, command, outcome] = [header, command, outcome].map(|it| bytes(&row[it]));
+        reached = chain.extend(reached, &header, &command, &outcome);
+        assert_eq!(row[seq], reached.seq.0.to_string());
+        assert_eq!(bytes(&row[hash]), reached.hash, "entry {}", row[seq]);
+    }
+    reached
+}
+
+/// What an auditor does who has one of the tables, the id of the journal and a head that was published.
+#[test]
+fn the_chain_follows_from_either_table_and_ends_in_the_head() {
+    let mut office = Office::new();
+    office.pay(&[pay(1, 1, 3, 100), pay(2, 1, 3, 7)]);
+    office.ask(&BooksCommand::CloseDay(TODAY));
+    let unknown = command("nobody takes it", office.bank.now, 77, vec![0xff]);
+    crate::fixture::decide(&mut office.bank.kernel, &unknown);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.parquet");
+    let mut csv = Vec::new();
+    export_journal(office.store(), &mut csv, File::create(&path).unwrap()).unwrap();
+    let head = office.bank.kernel.head();
+    assert_eq!(chained(&read_csv(csv), JOURNAL), head);
+    assert_eq!(chained(&read(File::open(&path).unwrap()), JOURNAL), head);
+}
+
 #[test]
 fn csv_and_parquet_have_the_same_rows_and_they_are_the_journal() {
     let mut office = Office::new();
@@ -69,26 +130,7 @@ fn csv_and_parquet_have_the_same_rows_and_they_are_the_journal() {
     let head = export_journal(office.store(), &mut csv, File::create(&path).unwrap()).unwrap();
     assert_eq!(head, office.bank.kernel.head());
     let rows = read(File::open(&path).unwrap());
-    let csv = String::from_utf8(csv).unwrap();
-    let text: Vec<Vec<String>> = csv
-        .split_terminator("\r\n")
-        .map(|line| match line.split_once('"') {
-            // One row has a field in quotes: with a comma, and quotes that are doubled.
-            Some((before, rest)) => {
-                let (quoted, after) = rest.rsplit_once("\",").unwrap();
-                let mut fields: Vec<_> = before
-                    .trim_end_matches(',')
-                    .split(',')
-                    .map(str::to_owned)
-                    .collect();
-                fields.push(quoted.replace("\"\"", "\""));
-                fields.extend(after.split(',').map(str::to_owned));
-                fields
-            }
-            None => line.split(',').map(str::to_owned).collect(),
-        })
-        .collect();
-    assert_eq!(text, rows);
+    assert_eq!(read_csv(csv), rows);
     let head_row = u64::try_from(rows.len() - 1).unwrap();
     assert_eq!(head_row, head.seq.0);
     let stored = journal::get(office.store(), JournalSeq(5))

@@ -3,6 +3,7 @@
 
 use khlong_gateway::domains::all;
 use khlong_gateway::domains::books::Day;
+use khlong_gateway::domains::ledger::totals;
 use khlong_gateway::kernel::{Kernel, Logic};
 use khlong_store::engine::memory::MemoryDisk;
 use serde_json::{Value, json};
@@ -114,8 +115,6 @@ fn taken(world: &World) -> Vec<Vec<u8>> {
 fn bodies(world: &World) -> [(String, Value); 9] {
     let account = json!({ "id": "9", "ledger": 764, "code": 1, "flags": ["history"] });
     let asset = json!({ "ledger": 840, "scale": 2, "symbol": "USD" });
-    let hold = json!({ "id": "7", "debit_account_id": "1", "credit_account_id": "2",
-        "amount": "10", "ledger": 764, "code": 1, "flags": ["pending", "linked"], "timeout": 60 });
     let day = CLOSED.to_string();
     let file = format!("date,time,amount,reference,direction\n{day},13:00,1.00,\"a, b\",in\n");
     let answers = world.answers();
@@ -125,7 +124,7 @@ fn bodies(world: &World) -> [(String, Value); 9] {
             TRANSFERS,
             json!({ "transfers": [pay(5, 1, 2, 100), pay(6, 2, 3, 1)] }),
         ),
-        (TRANSFERS, json!({ "transfers": [hold, pay(8, 1, 2, 1)] })),
+        (TRANSFERS, chain()),
         (ACCOUNTS, json!({ "accounts": [account] })),
         (ASSETS, json!({ "assets": [asset] })),
         (
@@ -138,6 +137,13 @@ fn bodies(world: &World) -> [(String, Value); 9] {
         (answers, json!({ "paid": ["42"], "returned": ["7"] })),
     ]
     .map(|(route, body)| (route.to_owned(), body))
+}
+
+/// A hold and a payment, both or neither.
+fn chain() -> Value {
+    let hold = json!({ "id": "7", "debit_account_id": "1", "credit_account_id": "2",
+        "amount": "10", "ledger": 764, "code": 1, "flags": ["pending", "linked"], "timeout": 60 });
+    json!({ "transfers": [hold, pay(8, 1, 2, 1)] })
 }
 
 /// Of a bank that waits.
@@ -163,6 +169,17 @@ fn post(world: &World, route: &str, body: &[u8]) -> Reply {
     try_call(world.server.address, "POST", route, &headers, body).unwrap()
 }
 
+/// Debits and credits of each asset are the same, held and posted, in all that is durable.
+fn assert_balanced(world: &World) {
+    let read = world.server.handle.begin_read(|it| totals(it.store));
+    let totals = read.unwrap().blocking_recv().unwrap().unwrap();
+    // Somebody was paid before the first input.
+    assert!(totals[&764].credits_posted.low > 0);
+    for (asset, totals) in totals {
+        assert!(totals.is_balanced(), "asset {asset}: {totals:?}");
+    }
+}
+
 /// Whether a route takes it.
 fn body(world: &World, input: &[u8]) -> bool {
     let mut is_taken = false;
@@ -179,6 +196,7 @@ fn body(world: &World, input: &[u8]) -> bool {
             other => panic!("{route}: {other}: {}", reply.body),
         }
     }
+    assert_balanced(world);
     is_taken
 }
 
@@ -191,6 +209,7 @@ fuzz!(fuzz_http_request, 400, {
 fn requests() -> Seeds {
     let headers = format!("host: a\r\nconnection: close\r\nauthorization: Bearer {ADMIN}\r\n");
     let transfers = json!({ "transfers": [pay(61, 1, 2, 1)] }).to_string();
+    let chain = chain().to_string();
     let genuine = [
         format!("GET /readyz HTTP/1.1\r\n{headers}\r\n"),
         format!("GET /v1/ledger/accounts/1/lines?limit=2 HTTP/1.1\r\n{headers}\r\n"),
@@ -199,6 +218,11 @@ fn requests() -> Seeds {
             "POST /v1/ledger/transfers HTTP/1.1\r\n{headers}idempotency-key: \"a\"\r\n\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{transfers}",
             transfers.len()
+        ),
+        format!(
+            "POST /v1/ledger/transfers HTTP/1.1\r\n{headers}idempotency-key: \"c\"\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{chain}",
+            chain.len()
         ),
         format!(
             "POST /v1/ledger/transfers HTTP/1.1\r\n{headers}idempotency-key: \"b\"\r\n\
@@ -216,12 +240,13 @@ fn requests() -> Seeds {
 }
 
 /// Whatever comes, the server ends the connection by itself once no more is sent, says nothing
-/// of a fault, and serves the next one.
+/// of a fault, and serves the next one; the books stay in balance.
 fn request(world: &World, input: &[u8]) -> bool {
     let answer = answer_to(world.server.address, input);
     let said = String::from_utf8_lossy(&answer);
     assert!(!said.contains("HTTP/1.1 500"), "{said}");
     let alive = try_call(world.server.address, "GET", "/livez", &[], b"").unwrap();
     assert_eq!(alive.status, 200);
+    assert_balanced(world);
     said.starts_with("HTTP/1.") && said.contains(" 200 OK\r\n")
 }

@@ -72,7 +72,8 @@ pub(crate) fn try_call(
     parse(&bytes).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
-fn parse(bytes: &[u8]) -> Option<Reply> {
+/// All that came of an answer; `None` if it is not whole.
+pub(crate) fn parse(bytes: &[u8]) -> Option<Reply> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
     let mut lines = head.split("\r\n");

@@ -1,16 +1,17 @@
 //! What is too much at once is turned away with words, and nothing of it is decided.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use khlong_crdt::time::Monotonic;
 use khlong_gateway::app::{AskError, Options};
 use khlong_gateway::http::bodies::Share;
+use khlong_gateway::http::limits::BODY_WITHIN;
 use khlong_gateway::http::rate::Bucket;
 use serde_json::json;
 
-use crate::client::try_call;
+use crate::client::{parse, try_call};
 use crate::server::{OTHER, READER, Server, TRANSFERS, WRITER, options, pay};
 
 #[test]
@@ -222,6 +223,48 @@ fn slow_bodies_of_one_writer_keep_no_other_waiting() {
         assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
     }
     server.stop().unwrap();
+}
+
+/// However busily it sends, and whatever it has sent by then.
+#[test]
+fn a_body_that_does_not_come_in_time_is_given_up_and_was_not_decided() {
+    // A byte after each.
+    const PAUSE: Duration = Duration::from_millis(50);
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::of(Options {
+        body_within: Duration::from_secs(1),
+        ..options(folder.path(), "")
+    });
+    server.set_up(2);
+    let mut slow = TcpStream::connect(server.address).unwrap();
+    slow.set_read_timeout(Some(PAUSE)).unwrap();
+    let head = format!(
+        "POST {TRANSFERS} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+        authorization: Bearer {WRITER}\r\nidempotency-key: \"k\"\r\n\
+        content-type: application/json\r\ncontent-length: 1000000\r\n\r\n"
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    // Twenty seconds; the way is closed behind the answer.
+    for _ in 0..400 {
+        let _ = slow.write_all(b" ");
+        match slow.read_to_end(&mut answer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            _ => break,
+        }
+    }
+    let reply = parse(&answer).expect("an answer long before half a minute");
+    assert_eq!(
+        (reply.status, reply.problem().as_str()),
+        (408, "body-too-slow")
+    );
+    assert!(reply.body.contains("send it within 1 s"), "{}", reply.body);
+    // Its key is free, and others have their place.
+    assert_eq!(server.send("k", json!([pay(1, 1, 2, 5)])).results(), ["ok"]);
+    server.stop().unwrap();
+    // Half a minute, unless a test says otherwise.
+    assert_eq!(options(folder.path(), "").body_within, BODY_WITHIN);
+    assert_eq!(BODY_WITHIN, Duration::from_secs(30));
 }
 
 #[test]

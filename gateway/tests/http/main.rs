@@ -18,6 +18,8 @@ mod due;
 mod failing;
 #[path = "../fixture/mod.rs"]
 mod fixture;
+mod flags;
+mod group_commit;
 mod idempotency;
 mod killed;
 mod limits;
@@ -40,6 +42,7 @@ mod payouts;
 mod program;
 #[path = "../support/queries.rs"]
 mod queries;
+mod rejected;
 mod routes;
 mod server;
 mod service;

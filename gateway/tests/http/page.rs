@@ -10,11 +10,14 @@ use serde_json::json;
 use crate::days::{TODAY, Time, start};
 use crate::log::Log;
 use crate::metrics::metrics;
-use crate::server::{Server, get, pay, set_up};
+use crate::server::{Server, change_balances, get, often, pay, set_up};
 use crate::until::until;
 
 /// More than four parts.
 const ACCOUNTS: u32 = 4_500;
+
+/// Instead of a sum that does not fit.
+const MORE: &str = "more than 2^128";
 
 /// Entries before the first payment.
 const BEFORE: u64 = 2;
@@ -145,4 +148,42 @@ fn who_waits_too_long_is_told_so_and_the_sums_are_there_for_the_next_one() {
     let page = server.get("/ledger");
     assert_eq!(told(&page.body, "<p>As of entry "), BEFORE.to_string());
     server.stop().unwrap();
+}
+
+/// Rows as a fault of the gateway, or of its disk, would leave them: each change on top of those before.
+#[test]
+fn books_that_are_out_of_balance_are_shown_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = often(folder.path());
+    let server = Server::of(options.clone());
+    server.set_up(2);
+    assert_eq!(server.send("1", json!([pay(1, 1, 2, 5)])).results(), ["ok"]);
+    server.stop().unwrap();
+    let changes: [(&[(u128, usize, u8)], [&str; 4]); 5] = [
+        (&[], ["0.05", "0.05", "0.00", "0.00"]),
+        // Credited, and debited by nobody.
+        (&[(2, 71, 0x10)], ["0.05", "0.21", "0.00", "0.16"]),
+        // The reverse, and more of it.
+        (&[(1, 39, 0x40)], ["0.69", "0.21", "0.00", "0.48"]),
+        // Held, to be debited, and to be credited to nobody: that is out too, by itself.
+        (&[(1, 23, 0x02)], ["0.69", "0.21", "0.02", "0.50"]),
+        // So much that the sums of one side alone do not fit into 128 bits.
+        (
+            &[(1, 56, 0xff), (2, 56, 0xff)],
+            ["0.69", MORE, "0.02", MORE],
+        ),
+    ];
+    for (changes, sums) in changes {
+        for (account, place, bits) in changes {
+            change_balances(&options, *account, |row| row[*place] ^= bits);
+        }
+        let server = Server::of(options.clone());
+        let page = server.get("/ledger").body;
+        let row = format!(
+            "<tr><td>THB (764)</td><td>2</td><td>{}</td></tr>",
+            sums.join("</td><td>")
+        );
+        assert!(page.contains(&row), "{row}: {page}");
+        server.stop().unwrap();
+    }
 }

@@ -1,6 +1,7 @@
 //! A server of this test's own, and words for what is asked of it.
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -11,9 +12,13 @@ use khlong_gateway::app::{App, AppError, DriverClock, Handle, Open, Options};
 use khlong_gateway::config::{Config, Environment, Flags};
 use khlong_gateway::domains;
 use khlong_gateway::kernel::{Kernel, Logic};
+use khlong_store::engine::{Direction, Durability};
 use khlong_store::identity::Role;
 use khlong_store::journal::JournalId;
+use khlong_store::key::KeyRange;
+use khlong_store::rows::Rows as _;
 use khlong_store::store::{OpenOptions, Store};
+use khlong_store::table::Table;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
@@ -98,6 +103,31 @@ pub(crate) fn init(options: &Options) {
     let store = Store::open(&options.folder, &opening(options)).unwrap();
     let journal = JournalId::from_bytes([9; 16]);
     Kernel::open(store, domains::all(), Logic::CURRENT, journal).unwrap();
+}
+
+/// Changes the last balances of an account in a folder that nobody has open, in a row with the right checksum:
+/// `time 8 ‖ debits_pending 16 ‖ debits_posted 16 ‖ credits_pending 16 ‖ credits_posted 16 ‖ …`.
+pub(crate) fn change_balances(options: &Options, account: u128, change: impl FnOnce(&mut [u8])) {
+    let mut store = Store::open(&options.folder, &opening(options)).unwrap();
+    let range = KeyRange::prefix(&account.to_be_bytes());
+    let mut last = None;
+    store
+        .scan(
+            Table::LedgerBalance,
+            &range,
+            Direction::Reverse,
+            &mut |key, row| {
+                last = Some((key.to_vec(), row.to_vec()));
+                Ok(ControlFlow::Break(()))
+            },
+        )
+        .unwrap();
+    let (key, mut row) = last.unwrap();
+    change(&mut row);
+    let mut batch = store.batch();
+    batch.put(Table::LedgerBalance, key, row).unwrap();
+    let writes = batch.into_writes();
+    store.commit(writes, Durability::Synced).unwrap();
 }
 
 pub(crate) struct Server {

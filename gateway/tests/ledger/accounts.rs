@@ -1,10 +1,11 @@
 //! Assets and accounts.
 
 use khlong_gateway::domains::ledger::{
-    Account, AccountFlags, AccountResult, Asset, AssetResult, LedgerCommand, asset,
+    Account, AccountFlags, AccountResult, Asset, AssetResult, LedgerCommand, TransferFlags,
+    TransferResult, asset,
 };
 
-use crate::fixture::{Bank, THB};
+use crate::fixture::{Bank, THB, hold, pay, void, with};
 
 fn named(id: u128) -> Account {
     Account {
@@ -203,4 +204,55 @@ fn an_asset_has_one_scale_for_ever() {
         ]
     );
     assert_eq!(asset(bank.kernel.store(), 392).unwrap(), Some(yen));
+}
+
+/// Nothing closed it, so that nothing opens it again.
+#[test]
+fn an_account_that_is_opened_closed_takes_nothing_for_ever() {
+    let mut bank = Bank::new(2);
+    let rules = AccountFlags::CLOSED.with(AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS);
+    bank.open(3, AccountFlags::CLOSED);
+    bank.open(4, rules);
+    let mut ids = 10..;
+    for _ in 0..2 {
+        for closed in [3, 4] {
+            assert!(bank.account(closed).closed);
+            let [into, out, held_in, held_out, closing, balancing] =
+                std::array::from_fn(|_| ids.next().unwrap());
+            let close = with(
+                hold(closing, 1, closed, 0, 1),
+                TransferFlags::CLOSING_CREDIT,
+            );
+            let balance = with(pay(balancing, closed, 1, 5), TransferFlags::BALANCING_DEBIT);
+            assert_eq!(
+                bank.send(&[
+                    pay(into, 1, closed, 5),
+                    pay(out, closed, 1, 0),
+                    hold(held_in, 1, closed, 5, 1),
+                    hold(held_out, closed, 1, 5, 0),
+                    close,
+                    balance,
+                ]),
+                [
+                    TransferResult::CreditAccountAlreadyClosed,
+                    TransferResult::DebitAccountAlreadyClosed,
+                    TransferResult::CreditAccountAlreadyClosed,
+                    TransferResult::DebitAccountAlreadyClosed,
+                    TransferResult::CreditAccountAlreadyClosed,
+                    TransferResult::DebitAccountAlreadyClosed,
+                ]
+            );
+            // None of them happened, and their ids are burned: there is no hold to void.
+            assert_eq!(
+                bank.send_one(void(ids.next().unwrap(), closing)),
+                TransferResult::PendingTransferNotFound
+            );
+            assert_eq!(bank.balances(closed), [0; 4]);
+        }
+        // Not in memory alone.
+        bank = bank.restart();
+        bank.now += 2_000;
+    }
+    assert_eq!(bank.balances(1), [0; 4]);
+    assert_eq!(bank.send_one(pay(1, 1, 2, 5)), TransferResult::Ok);
 }

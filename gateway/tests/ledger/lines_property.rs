@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::fixture::Bank;
-use crate::property::{begun, transfers};
+use crate::property::{ACCOUNTS, begun, transfers};
 
 /// All pages, one after another.
 fn all(bank: &Bank, account: u128, period: Period, direction: Direction, page: usize) -> Vec<Line> {
@@ -58,7 +58,7 @@ proptest! {
                 took.push((bank.now, asked.id, both));
             }
         }
-        for account in 1..=5 {
+        for account in 1..=ACCOUNTS {
             let whole = all(&bank, account, Period::ALWAYS, Direction::Forward, 8_000);
             let told: Vec<_> = whole
                 .iter()

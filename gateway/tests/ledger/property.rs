@@ -12,6 +12,14 @@ use proptest::prelude::*;
 use crate::fixture::{Bank, THB, baht, kernel, plain};
 use crate::naive::Naive;
 
+/// The accounts that there are, from 1 on.
+pub(crate) const ACCOUNTS: u128 = 6;
+
+/// Mostly one that takes transfers; else the last one, which is closed, or the one behind it, which is not there.
+fn accounts() -> impl Strategy<Value = u128> {
+    prop_oneof![9 => 1_u128..ACCOUNTS, 1 => ACCOUNTS..=ACCOUNTS + 1]
+}
+
 /// Few accounts, ids and amounts, so that they meet.
 pub(crate) fn transfers() -> impl Strategy<Value = Transfer> {
     let kinds = prop_oneof![
@@ -28,8 +36,8 @@ pub(crate) fn transfers() -> impl Strategy<Value = Transfer> {
         prop_oneof![8 => 0_u128..40, 1 => Just(u128::from(u64::MAX)), 1 => Just(u128::MAX)];
     (
         1_u128..60,
-        1_u128..7,
-        1_u128..7,
+        accounts(),
+        accounts(),
         amounts,
         kinds,
         (0_u32..4, 1_u128..60),
@@ -69,7 +77,7 @@ pub(crate) fn transfers() -> impl Strategy<Value = Transfer> {
         )
 }
 
-/// Accounts 1 to 5 of baht in both ledgers, with and without rules.
+/// [`ACCOUNTS`] of baht in both ledgers, with and without rules, and one that is closed from the start.
 pub(crate) fn begun() -> (Bank, Naive) {
     let (mut bank, mut naive) = (Bank::new(0), Naive::default());
     assert_eq!(naive.create_asset(&baht()), AssetResult::Ok);
@@ -79,6 +87,7 @@ pub(crate) fn begun() -> (Bank, Naive) {
         (3, AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS),
         (4, AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS),
         (5, AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS),
+        (ACCOUNTS, AccountFlags::CLOSED),
     ] {
         bank.open(id, flags);
         let account = Account { flags, ..plain(id) };
@@ -99,7 +108,7 @@ proptest! {
             bank.now += wait;
             let told = bank.send(&batch);
             prop_assert_eq!(told, naive.batch(bank.now, &batch), "{:?}", batch);
-            for id in 1..=5 {
+            for id in 1..=ACCOUNTS {
                 prop_assert_eq!(bank.balances(id), naive.balances(id), "account {}", id);
                 prop_assert_eq!(bank.account(id).closed, naive.is_closed(id), "account {}", id);
             }
@@ -107,7 +116,7 @@ proptest! {
                 bank = bank.restart();
             }
         }
-        for id in 1..=5 {
+        for id in 1..=ACCOUNTS {
             let page = lines(bank.kernel.store(), id, Period::ALWAYS, Direction::Forward, None, 8_000).unwrap();
             let last = page.lines.last().map(|line| line.balances).unwrap_or_default();
             prop_assert_eq!(last, bank.account(id).balances);

@@ -298,6 +298,11 @@ fn amounts_of_128_bits_are_exact_and_never_wrap() {
         bank.send_one(hold(56, 2, 1, 1, 0)),
         R::OverflowsDebitsPending
     );
+    // Of another debtor, who holds little.
+    assert_eq!(
+        bank.send_one(hold(59, 1, 3, 1, 0)),
+        R::OverflowsCreditsPending
+    );
     assert_eq!(bank.send_one(hold(57, 3, 1, 1, u32::MAX)), R::Ok);
     bank.now = i64::MAX - 5;
     bank.kernel.accept_time(UnixMillis(bank.now)).unwrap();

@@ -86,21 +86,47 @@ fn of_two_gateways_one_wins_each_seq() {
 #[test]
 fn a_deposed_gateway_loses_what_it_had_decided() {
     let cluster = Cluster::start();
-    let (left, right) = (MemoryDisk::new(), MemoryDisk::new());
-    let mut deposed = cluster.open(&left).unwrap();
-    decide(&mut deposed, &sweep("first"));
-    let before = state_hash(deposed.store()).unwrap();
-    let mut leader = cluster.open(&right).unwrap();
-    for n in 0..3 {
-        deposed.apply(&sweep(&format!("deposed {n}"))).unwrap();
+    decide(
+        &mut cluster.open(&MemoryDisk::new()).unwrap(),
+        &sweep("first"),
+    );
+    let mut leader = cluster.open(&MemoryDisk::new()).unwrap();
+    // It finds out when it appends, or when it looks.
+    for commits in [true, false] {
+        let disk = MemoryDisk::new();
+        let mut deposed = cluster.open(&disk).unwrap();
+        let before = state_hash(deposed.store()).unwrap();
+        for n in 0..3 {
+            let command = sweep(&format!("deposed {commits} {n}"));
+            deposed.apply(&command).unwrap();
+        }
+        let led = decide(&mut leader, &sweep(&format!("leader {commits}")));
+        if commits {
+            // The other one's entry is where the first of these would be.
+            let refused = deposed.commit().unwrap_err();
+            let KernelError::Journal(JournalError::Moved { .. }) = refused else {
+                panic!("{refused}");
+            };
+            assert!(refused.is_fatal());
+            // A second try appends nothing either.
+            assert!(matches!(deposed.commit(), Err(KernelError::Broken)));
+        }
+        // Nor may it follow and keep them: they stand on an older state.
+        assert!(matches!(deposed.follow(), Err(KernelError::Broken)));
+        let refused = deposed.apply(&sweep("once more"));
+        assert!(matches!(refused, Err(KernelError::Broken)));
+        assert!(deposed.release().is_empty(), "nobody is answered");
+        assert_eq!(state_hash(deposed.store()).unwrap(), before);
+        drop(deposed);
+        assert_eq!(cluster.journal().verify().unwrap(), leader.head());
+        assert_eq!(leader.head().seq, led.seq);
+        let deposed = cluster.open(&disk).unwrap();
+        assert_eq!(deposed.head(), leader.head());
+        assert_eq!(
+            state_hash(deposed.store()).unwrap(),
+            state_hash(leader.store()).unwrap()
+        );
     }
-    decide(&mut leader, &sweep("leader"));
-    // Nor may it follow and keep them: they stand on an older state.
-    assert!(matches!(deposed.follow(), Err(KernelError::Broken)));
-    assert_eq!(state_hash(deposed.store()).unwrap(), before);
-    drop(deposed);
-    let deposed = cluster.open(&left).unwrap();
-    assert_eq!(deposed.head(), leader.head());
     // The local journal has nobody to follow.
     let mut alone = Bank::new(2);
     let head = alone.kernel.head();

@@ -3,6 +3,7 @@
 
 mod command;
 mod corruption;
+mod order;
 mod payload;
 mod picture;
 #[path = "../program/mod.rs"]

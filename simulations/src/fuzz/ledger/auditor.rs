@@ -19,7 +19,7 @@ use std::ops::ControlFlow;
 
 use khlong_crdt::time::UnixMillis;
 use khlong_gateway::domains::ledger::{
-    self, AccountState, Failures, LEDGER_DOMAIN, LedgerCommand, TransferResult,
+    self, AccountFlags, AccountState, Failures, LEDGER_DOMAIN, LedgerCommand, TransferResult,
 };
 use khlong_gateway::kernel::{Command, Decided, KERNEL_CALLER, Outcome, Rejection};
 use khlong_store::error::StoreError;
@@ -318,6 +318,14 @@ impl Auditor {
             self.findings.happened("holds expired");
         }
         let failures = self.model.apply(self.time, command);
+        if let LedgerCommand::CreateAccounts(accounts) = command
+            && failures.0.is_empty()
+        {
+            let closed = AccountFlags::CLOSED;
+            for _ in accounts.iter().filter(|it| it.flags.has(closed)) {
+                self.findings.happened("accounts opened closed");
+            }
+        }
         if let LedgerCommand::CreateTransfers(transfers) = command {
             let failed: BTreeMap<u16, u8> = failures.0.iter().copied().collect();
             for (index, transfer) in (0_u16..).zip(transfers) {

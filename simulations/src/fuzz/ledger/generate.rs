@@ -49,7 +49,8 @@ pub fn generate(seed: u64) -> LedgerPlan {
         steps: Vec::new(),
     };
     let span_us = random.random_range(MINUTE / 2..=3 * MINUTE);
-    opening(&mut plan, &mut random);
+    let closed = closed(&mut Seeds::new(seed).stream("ledger plan, closed accounts", ""));
+    opening(&mut plan, &mut random, closed);
     business(&mut plan, &mut random, span_us);
     let mut troubles = TROUBLES;
     troubles.shuffle(&mut random);
@@ -76,8 +77,16 @@ fn swarm(random: &mut ChaCha8Rng) -> Swarm {
     }
 }
 
+/// In one plan of four an account is closed from the start; not the first, which pays the others.
+fn closed(random: &mut ChaCha8Rng) -> Option<u16> {
+    let others = FIRST_ASSET.start() + 1..=*FIRST_ASSET.end();
+    random
+        .random_bool(0.25)
+        .then(|| random.random_range(others))
+}
+
 /// Assets and accounts first, and money on the accounts that may not owe any.
-fn opening(plan: &mut LedgerPlan, random: &mut ChaCha8Rng) {
+fn opening(plan: &mut LedgerPlan, random: &mut ChaCha8Rng, closed: Option<u16>) {
     let mut then = |at, what| plan.steps.push(Step { at: Span(at), what });
     then(0, Doing::Assets { client: 0 });
     let rules = [
@@ -87,7 +96,7 @@ fn opening(plan: &mut LedgerPlan, random: &mut ChaCha8Rng) {
         AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS,
     ];
     let [(first, _), (second, _)] = ASSETS;
-    let accounts: Vec<Opened> = ACCOUNTS
+    let mut accounts: Vec<Opened> = ACCOUNTS
         .filter(|id| id != ACCOUNTS.end())
         .map(|id| Opened {
             id,
@@ -103,6 +112,9 @@ fn opening(plan: &mut LedgerPlan, random: &mut ChaCha8Rng) {
             },
         })
         .collect();
+    for account in accounts.iter_mut().filter(|it| Some(it.id) == closed) {
+        account.flags |= AccountFlags::CLOSED.0;
+    }
     then(
         OPENING / 2,
         Doing::Accounts {

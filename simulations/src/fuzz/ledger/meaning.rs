@@ -145,4 +145,5 @@ pub(super) fn check_step(what: &Doing) -> Result<(), String> {
 /// Those that the model knows.
 const FLAGS_OF_ACCOUNTS: AccountFlags = AccountFlags::DEBITS_MUST_NOT_EXCEED_CREDITS
     .with(AccountFlags::CREDITS_MUST_NOT_EXCEED_DEBITS)
-    .with(AccountFlags::HISTORY);
+    .with(AccountFlags::HISTORY)
+    .with(AccountFlags::CLOSED);

@@ -39,7 +39,7 @@ use self::run::replay;
 use super::workload::{Outcome, Workload};
 
 /// What every batch must have seen at least once, or its faults prove nothing.
-pub const MUST_HAPPEN: [&str; 60] = [
+pub const MUST_HAPPEN: [&str; 62] = [
     "commands answered",
     "commands answered again",
     "keys of other commands refused",
@@ -58,6 +58,8 @@ pub const MUST_HAPPEN: [&str; 60] = [
     "holds expired",
     "settled too late",
     "accounts closed",
+    "accounts opened closed",
+    "closed accounts left alone",
     "overdrafts refused",
     "burned ids refused",
     "messages lost",

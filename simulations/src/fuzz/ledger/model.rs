@@ -78,15 +78,19 @@ impl Naive {
         [held_out, out, held_in, into]
     }
 
-    /// Whether a closing transfer holds it, or was posted.
+    /// Whether it was opened closed, or a closing transfer holds it, or was posted.
     pub(crate) fn is_closed(&self, account: u128) -> bool {
-        self.entries_of(account).any(|entry| {
+        let known = self.accounts.get(&account);
+        let from_the_start = known.is_some_and(|it| it.flags.has(AccountFlags::CLOSED));
+        let mut entries = self.entries_of(account);
+        let is_closing = |entry: &Entry| {
             let flags = entry.transfer.flags;
             matches!(entry.fate, Fate::Held | Fate::Posted(_))
                 && ((flags.has(F::CLOSING_DEBIT) && entry.transfer.debit_account_id == account)
                     || (flags.has(F::CLOSING_CREDIT)
                         && entry.transfer.credit_account_id == account))
-        })
+        };
+        from_the_start || entries.any(is_closing)
     }
 
     /// When the first of the holds that wait for their time ends.

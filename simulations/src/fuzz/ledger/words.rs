@@ -37,6 +37,9 @@ pub(super) fn tell(transfer: &Transfer, result: Option<TransferResult>) -> Optio
         R::Ok => Some("transfers made"),
         R::LinkedEventFailed => Some("chains undone"),
         R::ExceedsCredits | R::ExceedsDebits => Some("overdrafts refused"),
+        R::DebitAccountAlreadyClosed | R::CreditAccountAlreadyClosed => {
+            Some("closed accounts left alone")
+        }
         R::PendingTransferExpired => Some("settled too late"),
         R::IdAlreadyFailed => Some("burned ids refused"),
         R::Exists => Some("transfers there already"),
