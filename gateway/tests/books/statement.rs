@@ -91,7 +91,7 @@ fn a_statement_agrees_with_the_closes_and_with_the_days_before_and_after() {
     assert_eq!(second.closing, office.bank.account(1).balances);
     let close = close_of(office.store(), TODAY).unwrap();
     assert_eq!((first.close, second.close), (close, None));
-    assert_eq!(ask(&office, query(Day(0), Day(u32::MAX))).close, close);
+    assert_eq!(ask(&office, query(Day(0), Day(100_000))).close, close);
     let within = close.unwrap();
     assert!(first.lines.iter().all(|line| line.place.seq <= within.last));
     assert!(second.lines.iter().all(|line| line.place.seq > within.last));
