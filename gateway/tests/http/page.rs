@@ -159,7 +159,8 @@ fn books_that_are_out_of_balance_are_shown_so() {
     server.set_up(2);
     assert_eq!(server.send("1", json!([pay(1, 1, 2, 5)])).results(), ["ok"]);
     server.stop().unwrap();
-    let changes: [(&[(u128, usize, u8)], [&str; 4]); 5] = [
+    type Change<'c> = (&'c [(u128, usize, u8)], [&'c str; 4]);
+    let changes: [Change<'_>; 5] = [
         (&[], ["0.05", "0.05", "0.00", "0.00"]),
         // Credited, and debited by nobody.
         (&[(2, 71, 0x10)], ["0.05", "0.21", "0.00", "0.16"]),
