@@ -13,7 +13,7 @@ use axum::http::uri::Scheme;
 use axum::http::{HeaderMap, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use khlong_store::text_file::read_text_file;
+use khlong_settings::text_file::read_text_file;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;

@@ -11,7 +11,7 @@
 //! a killed process leaves none behind.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -91,6 +91,24 @@ impl Folder {
     }
 }
 
+/// Whether there is a database in the folder `path`. One that may not be looked into is not one without.
+///
+/// # Errors
+/// [`StoreError::Folder`] where that cannot be told.
+pub fn has_database(path: &Path) -> Result<bool, StoreError> {
+    let database = path.join(DATABASE_FOLDER);
+    match std::fs::metadata(&database) {
+        Ok(found) => Ok(found.is_dir()),
+        Err(error) => {
+            let nothing = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+            let is_nothing = nothing.contains(&error.kind());
+            is_nothing
+                .then_some(false)
+                .ok_or_else(|| failed("look into", &database, &error))
+        }
+    }
+}
+
 /// The process that has the folder `path` locked: its number, or 0 if it did not write it.
 /// The lock is only tried, and nothing is made or written.
 ///
@@ -100,7 +118,7 @@ pub fn holder(path: &Path) -> Result<Option<u32>, StoreError> {
     let lock_path = path.join(LOCK_FILE);
     let mut lock = match File::open(&lock_path) {
         Ok(lock) => lock,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed("open", &lock_path, &error)),
     };
     // Shared: two who look do not see each other.

@@ -32,5 +32,4 @@ pub mod side_file;
 pub mod store;
 pub mod table;
 pub mod tables;
-pub mod text_file;
 pub mod write_set;

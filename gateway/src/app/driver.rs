@@ -58,8 +58,8 @@ pub(super) struct Due {
     pub(super) pauses: Pauses,
     /// The driver's own commands that are not committed, with their domains.
     pub(super) own: BTreeMap<Ticket, u8>,
-    /// Writes before which more was due than two commits hold, in the order in which they came. They
-    /// are less than [`BATCH_INPUTS_MAX`]: as many fewer are taken from the queue.
+    /// Writes before which more was due than two commits hold, in the order in which they came: at most
+    /// [`BATCH_INPUTS_MAX`], as so many fewer are taken from the queue.
     put_off: Vec<Asked>,
     /// Entries of the kernel's own that were rejected, and are not committed.
     own_rejected: u64,
@@ -91,14 +91,21 @@ impl Driver {
         let mut turn = Turn::Next;
         loop {
             let mut inputs = Vec::new();
-            match self.queued.recv_timeout(self.wait(&due)?) {
-                Ok(first) => {
-                    inputs.push(first);
-                    let more = BATCH_INPUTS_MAX.saturating_sub(1 + due.put_off.len());
-                    inputs.extend(self.queued.try_iter().take(more));
+            // Once it is to stop only what it has put off is done.
+            let room = match turn {
+                Turn::Next => BATCH_INPUTS_MAX.saturating_sub(due.put_off.len()),
+                Turn::Last => 0,
+            };
+            if room > 0 {
+                match self.queued.recv_timeout(self.wait(&due)?) {
+                    Ok(first) => {
+                        inputs.push(first);
+                        inputs.extend(self.queued.try_iter().take(room - 1));
+                    }
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) if due.put_off.is_empty() => return Ok(()),
+                    Err(RecvTimeoutError::Disconnected) => turn = Turn::Last,
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => turn = Turn::Last,
             }
             inputs.iter().for_each(|_| self.handle.metrics().dequeue());
             let mut jobs = Vec::new();

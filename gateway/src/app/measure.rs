@@ -56,7 +56,7 @@ impl Measure {
     /// A command was applied, which made the journal longer by `entries`; none: it was known.
     pub(super) fn applied(&mut self, ticket: Ticket, command: &Command, entries: u64) {
         self.waiting.insert(ticket, (kind(command), entries > 0));
-        self.overdue += entries.saturating_sub(1);
+        self.overdue(entries.saturating_sub(1));
     }
 
     /// The kernel decided so many commands by itself.

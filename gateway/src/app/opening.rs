@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use khlong_crdt::id::LogId;
 use khlong_store::engine::rocks::RocksOptions;
-use khlong_store::folder::DATABASE_FOLDER;
+use khlong_store::folder::has_database;
 use khlong_store::identity::Role;
 use khlong_store::journal::{self, Head, Journal, JournalId, LocalJournal};
 use khlong_store::store::{OpenOptions, Store};
@@ -70,7 +70,7 @@ pub(super) fn open_store(options: &Opening, fresh: Fresh) -> Result<(Store, Head
         path: options.folder.clone(),
     };
     // Opening a store makes it.
-    if !options.folder.join(DATABASE_FOLDER).is_dir() {
+    if !has_database(&options.folder).map_err(AppError::Store)? {
         return Err(no_gateway());
     }
     let opening = OpenOptions {

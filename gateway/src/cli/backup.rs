@@ -13,7 +13,7 @@ use khlong_store::backup::{
 };
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::error::StoreError;
-use khlong_store::folder::DATABASE_FOLDER;
+use khlong_store::folder::has_database;
 use khlong_store::identity::{Committed, Role};
 use khlong_store::secret_file::{SecretFileError, read_secret_file};
 use khlong_store::store::{OpenOptions, Store};
@@ -164,7 +164,7 @@ pub(super) fn execute(output: Output, what: &Backup) -> Result<(), CliError> {
 
 fn create(output: Output, flags: &Create) -> Result<(), CliError> {
     let Create { folder, target, .. } = flags;
-    if !folder.join(DATABASE_FOLDER).is_dir() {
+    if !has_database(folder).map_err(|error| CliError::store(folder, error))? {
         return Err(folder::no_gateway(folder));
     }
     refuse_inside(folder, target).map_err(CopyError::Backup)?;

@@ -10,7 +10,7 @@ use khlong_crdt::id::LogId;
 use khlong_store::engine::Patience;
 use khlong_store::engine::rocks::RocksOptions;
 use khlong_store::error::StoreError;
-use khlong_store::folder::{DATABASE_FOLDER, Folder, LOCK_FILE, holder, refuse_foreign_place};
+use khlong_store::folder::{Folder, LOCK_FILE, has_database, holder, refuse_foreign_place};
 use khlong_store::identity::Role;
 use khlong_store::journal::{self, Head, Journal, JournalId, LocalJournal};
 use khlong_store::migrate::SCHEMA;
@@ -27,13 +27,10 @@ use crate::kernel::{Kernel, Logic, adopt};
 /// Looks into the folder of a gateway that does not run; nothing in it changes. A gateway that
 /// starts meanwhile is not held up: what is read stays one moment of the past.
 pub(super) fn look(path: &Path) -> Result<Peek, CliError> {
-    if !has_database(path).map_err(|source| CliError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })? {
+    let of_store = |error| CliError::store(path, error);
+    if !has_database(path).map_err(of_store)? {
         return Err(no_gateway(path));
     }
-    let of_store = |error| CliError::store(path, error);
     if let Some(pid) = holder(path).map_err(of_store)? {
         return Err(CliError::InUse {
             path: path.to_owned(),
@@ -60,20 +57,6 @@ pub(super) fn look(path: &Path) -> Result<Peek, CliError> {
     match found.loss() {
         Some(loss) => Err(lost(path, &peek, loss)),
         None => Ok(peek),
-    }
-}
-
-/// A folder that may not be looked into is not one without a gateway.
-fn has_database(path: &Path) -> io::Result<bool> {
-    match fs::metadata(path.join(DATABASE_FOLDER)) {
-        Ok(found) => Ok(found.is_dir()),
-        Err(error) => {
-            let nothing = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
-            nothing
-                .contains(&error.kind())
-                .then_some(false)
-                .ok_or(error)
-        }
     }
 }
 

@@ -33,7 +33,8 @@ impl Config {
         }
         self.store.check()?;
         let (http, admin) = (self.listen.http, self.listen.admin);
-        let is_one_place = http.ip() == admin.ip() || http.ip().is_unspecified();
+        let is_any = http.ip().is_unspecified() || admin.ip().is_unspecified();
+        let is_one_place = http.ip() == admin.ip() || is_any;
         if http.port() == admin.port() && http.port() != 0 && is_one_place {
             return Err(ConfigError::value(
                 "listen.admin",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use khlong_store::text_file::read_text_file;
+use khlong_settings::text_file::read_text_file;
 
 use super::derive::read;
 use super::{Config, ConfigError, SecretText};

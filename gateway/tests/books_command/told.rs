@@ -228,3 +228,28 @@ pub(crate) fn checks_out(at: &Path) {
         1
     );
 }
+
+/// As one of another user is: whoever may not look into a folder does not know that nothing is there.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_looked_into_is_not_told_as_empty() {
+    let place = tempfile::tempdir().unwrap();
+    let at = place.path();
+    fs::create_dir(at.join("gateway")).unwrap();
+    // For root too, who may read everything.
+    std::os::unix::fs::symlink("db", at.join("gateway/db")).unwrap();
+    let commands: [&[&str]; 6] = [
+        &["verify", "gateway"],
+        &["export", "gateway"],
+        &["close", "gateway"],
+        &["audit", "gateway"],
+        &["backup", "create", "gateway", "copy"],
+        &["replay", "gateway", "--into", "rebuilt"],
+    ];
+    for command in commands {
+        let (code, said) = refused(at, command);
+        assert_eq!(code, 1, "{command:?}: {said}");
+        assert!(said.contains("look into"), "{command:?}: {said}");
+        assert!(!said.contains("init"), "{command:?}: {said}");
+    }
+}

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::providers::{Format as _, Serialized, Toml};
 use figment::value::{Tag, Value};
-use khlong_store::text_file::read_text_file;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::text_file::read_text_file;
 use super::{ConfigError, Environment};
 
 /// Defaults, file, environment and flags, not yet judged.

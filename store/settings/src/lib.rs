@@ -17,6 +17,7 @@ pub mod schema;
 mod secret;
 mod section;
 mod size;
+pub mod text_file;
 
 pub use self::days::Days;
 pub use self::environment::Environment;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use khlong_store::folder::DATABASE_FOLDER;
+use khlong_store::folder::has_database;
 use khlong_store::migrate::SCHEMA;
 use khlong_store::peek::Peek;
 use khlong_store::rows::Rows;
@@ -76,7 +76,7 @@ pub(super) fn open(folder: &Path) -> Result<Peek, CliError> {
 /// A look at the folder of a gateway, wherever its journal lies.
 fn peek(folder: &Path) -> Result<Peek, CliError> {
     let path = || folder.to_owned();
-    if !folder.join(DATABASE_FOLDER).is_dir() {
+    if !has_database(folder).map_err(BooksError::Store)? {
         return Err(BooksError::NotAGateway { path: path() }.into());
     }
     let peek = Peek::open(folder).map_err(BooksError::Store)?;

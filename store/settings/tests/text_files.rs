@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::Path;
 
-use khlong_store::text_file::{TEXT_FILE_BYTES_MAX, read_text_file};
+use khlong_settings::text_file::{TEXT_FILE_BYTES_MAX, read_text_file};
 
 #[test]
 fn no_more_is_read_than_text_has() {
